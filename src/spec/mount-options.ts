@@ -1,0 +1,158 @@
+/** config.md, "Linux mount options": every option string that tsrun itself understands. */
+
+// Flags of mount(2). Source: include/uapi/linux/mount.h.
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MS_SYNCHRONOUS = 16;
+export const MS_REMOUNT = 32;
+export const MS_MANDLOCK = 64;
+export const MS_DIRSYNC = 128;
+export const MS_NOSYMFOLLOW = 256;
+export const MS_NOATIME = 1024;
+export const MS_NODIRATIME = 2048;
+export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MS_SILENT = 32768;
+export const MS_UNBINDABLE = 1 << 17;
+export const MS_PRIVATE = 1 << 18;
+export const MS_SLAVE = 1 << 19;
+export const MS_SHARED = 1 << 20;
+export const MS_RELATIME = 1 << 21;
+export const MS_I_VERSION = 1 << 23;
+export const MS_STRICTATIME = 1 << 24;
+export const MS_LAZYTIME = 1 << 25;
+
+// Attributes of mount_setattr(2). Source: include/uapi/linux/mount.h.
+export const MOUNT_ATTR_RDONLY = 0x1;
+export const MOUNT_ATTR_NOSUID = 0x2;
+export const MOUNT_ATTR_NODEV = 0x4;
+export const MOUNT_ATTR_NOEXEC = 0x8;
+export const MOUNT_ATTR_RELATIME = 0x0;
+export const MOUNT_ATTR_NOATIME = 0x10;
+export const MOUNT_ATTR_STRICTATIME = 0x20;
+export const MOUNT_ATTR__ATIME = 0x70;
+export const MOUNT_ATTR_NODIRATIME = 0x80;
+export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000;
+
+export type MountExtension = 'tmpcopyup' | 'idmap' | 'ridmap' | 'copy-symlink' | 'src-nofollow' | 'dest-nofollow';
+
+/**
+ * What an option does.
+ *
+ * - `flag`         flags of mount(2) that it sets and clears; `bind` and `rbind` are the ones that set MS_BIND
+ * - `recursive`    attr_set and attr_clr of mount_setattr(2) with AT_RECURSIVE
+ * - `propagation`  flags of a mount(2) of their own, after the mount
+ * - `extension`    something that tsrun does itself
+ */
+export type MountOption =
+  | { readonly kind: 'flag'; readonly set: number; readonly clear: number }
+  | { readonly kind: 'recursive'; readonly attrSet: number; readonly attrClear: number }
+  | { readonly kind: 'propagation'; readonly set: number }
+  | { readonly kind: 'extension'; readonly extension: MountExtension };
+
+/** Option string -> what it does. Strings that are not here are data for the file system. */
+export const mountOptions: ReadonlyMap<string, MountOption> = new Map<string, MountOption>([
+  ['async', clear(MS_SYNCHRONOUS)],
+  ['atime', clear(MS_NOATIME)],
+  ['bind', set(MS_BIND)],
+  ['defaults', set(0)],
+  ['dev', clear(MS_NODEV)],
+  ['diratime', clear(MS_NODIRATIME)],
+  ['dirsync', set(MS_DIRSYNC)],
+  ['exec', clear(MS_NOEXEC)],
+  ['iversion', set(MS_I_VERSION)],
+  ['lazytime', set(MS_LAZYTIME)],
+  ['loud', clear(MS_SILENT)],
+  ['mand', set(MS_MANDLOCK)],
+  ['noatime', set(MS_NOATIME)],
+  ['nodev', set(MS_NODEV)],
+  ['nodiratime', set(MS_NODIRATIME)],
+  ['noexec', set(MS_NOEXEC)],
+  ['noiversion', clear(MS_I_VERSION)],
+  ['nolazytime', clear(MS_LAZYTIME)],
+  ['nomand', clear(MS_MANDLOCK)],
+  ['norelatime', clear(MS_RELATIME)],
+  ['nostrictatime', clear(MS_STRICTATIME)],
+  ['nosuid', set(MS_NOSUID)],
+  ['nosymfollow', set(MS_NOSYMFOLLOW)],
+  ['rbind', set(MS_BIND | MS_REC)],
+  ['relatime', set(MS_RELATIME)],
+  ['remount', set(MS_REMOUNT)],
+  ['ro', set(MS_RDONLY)],
+  ['rw', clear(MS_RDONLY)],
+  ['silent', set(MS_SILENT)],
+  ['strictatime', set(MS_STRICTATIME)],
+  ['suid', clear(MS_NOSUID)],
+  ['symfollow', clear(MS_NOSYMFOLLOW)],
+  ['sync', set(MS_SYNCHRONOUS)],
+
+  // These are properties of the superblock, hence the same for every mount below; crun has the names as well.
+  ['rasync', clear(MS_SYNCHRONOUS)],
+  ['rdirsync', set(MS_DIRSYNC)],
+  ['rmand', set(MS_MANDLOCK)],
+  ['rnomand', clear(MS_MANDLOCK)],
+  ['rsync', set(MS_SYNCHRONOUS)],
+
+  ['private', propagation(MS_PRIVATE)],
+  ['rprivate', propagation(MS_PRIVATE | MS_REC)],
+  ['rshared', propagation(MS_SHARED | MS_REC)],
+  ['rslave', propagation(MS_SLAVE | MS_REC)],
+  ['runbindable', propagation(MS_UNBINDABLE | MS_REC)],
+  ['shared', propagation(MS_SHARED)],
+  ['slave', propagation(MS_SLAVE)],
+  ['unbindable', propagation(MS_UNBINDABLE)],
+
+  ['ratime', setAtime(MOUNT_ATTR_RELATIME)],
+  ['rdev', clearRecursive(MOUNT_ATTR_NODEV)],
+  ['rdiratime', clearRecursive(MOUNT_ATTR_NODIRATIME)],
+  ['rexec', clearRecursive(MOUNT_ATTR_NOEXEC)],
+  ['rnoatime', setAtime(MOUNT_ATTR_NOATIME)],
+  ['rnodev', setRecursive(MOUNT_ATTR_NODEV)],
+  ['rnodiratime', setRecursive(MOUNT_ATTR_NODIRATIME)],
+  ['rnoexec', setRecursive(MOUNT_ATTR_NOEXEC)],
+  ['rnorelatime', setAtime(MOUNT_ATTR_RELATIME)],
+  ['rnostrictatime', setAtime(MOUNT_ATTR_RELATIME)],
+  ['rnosuid', setRecursive(MOUNT_ATTR_NOSUID)],
+  ['rnosymfollow', setRecursive(MOUNT_ATTR_NOSYMFOLLOW)],
+  ['rrelatime', setAtime(MOUNT_ATTR_RELATIME)],
+  ['rro', setRecursive(MOUNT_ATTR_RDONLY)],
+  ['rrw', clearRecursive(MOUNT_ATTR_RDONLY)],
+  ['rstrictatime', setAtime(MOUNT_ATTR_STRICTATIME)],
+  ['rsuid', clearRecursive(MOUNT_ATTR_NOSUID)],
+  ['rsymfollow', clearRecursive(MOUNT_ATTR_NOSYMFOLLOW)],
+
+  ['copy-symlink', { kind: 'extension', extension: 'copy-symlink' }],
+  ['dest-nofollow', { kind: 'extension', extension: 'dest-nofollow' }],
+  ['idmap', { kind: 'extension', extension: 'idmap' }],
+  ['ridmap', { kind: 'extension', extension: 'ridmap' }],
+  ['src-nofollow', { kind: 'extension', extension: 'src-nofollow' }],
+  ['tmpcopyup', { kind: 'extension', extension: 'tmpcopyup' }],
+]);
+
+function set(flags: number): MountOption {
+  return { kind: 'flag', set: flags, clear: 0 };
+}
+
+function clear(flags: number): MountOption {
+  return { kind: 'flag', set: 0, clear: flags };
+}
+
+function propagation(flags: number): MountOption {
+  return { kind: 'propagation', set: flags };
+}
+
+function setRecursive(attributes: number): MountOption {
+  return { kind: 'recursive', attrSet: attributes, attrClear: 0 };
+}
+
+function clearRecursive(attributes: number): MountOption {
+  return { kind: 'recursive', attrSet: 0, attrClear: attributes };
+}
+
+// The access time modes are one field, not bits: the kernel refuses to set one unless the whole field is cleared.
+// Leaving a mode means relatime, whose value is 0.
+function setAtime(mode: number): MountOption {
+  return { kind: 'recursive', attrSet: mode, attrClear: MOUNT_ATTR__ATIME };
+}

@@ -1,0 +1,62 @@
+/** What is worth a warning and nothing more. */
+import type { Issue } from '../../errors.ts';
+import { capabilityNumbers } from '../capability-names.ts';
+import { quote } from '../quote.ts';
+import { specVersionMax } from '../versions.ts';
+import { type DraftConfig, isAbsent, itemsOf, membersOf } from './draft.ts';
+import type { Rule } from './table.ts';
+
+/** Remarks on a config that is accepted; callers log them as warnings. */
+export const advice: readonly Rule[] = [
+  { name: 'spec-version', check: adviseOnVersion },
+  { name: 'capability-names', check: adviseOnCapabilities },
+  { name: 'relative-destinations', check: adviseOnDestinations },
+  { name: 'joined-user-namespace', check: adviseOnMappings },
+  { name: 'personality-flags', check: adviseOnPersonality },
+];
+
+function adviseOnVersion({ ociVersion }: DraftConfig): Issue[] {
+  const pointer = '/ociVersion';
+  const [major = 1, minor = 0] = (ociVersion ?? '1.0.0').split('.').map(Number);
+  const [newestMajor = 1, newestMinor = 0] = specVersionMax.split('.').map(Number);
+  if (major < 1) return [{ pointer, message: `is ${quote(ociVersion)}, which predates 1.0.0: read as 1.0.0` }];
+  if (major === newestMajor && minor <= newestMinor) return [];
+  return [{ pointer, message: `is ${quote(ociVersion)}, newer than ${specVersionMax}: what is new there is ignored` }];
+}
+
+function adviseOnCapabilities({ process }: DraftConfig): Issue[] {
+  const issues: Issue[] = [];
+  for (const [names, base] of membersOf(process?.capabilities, '/process/capabilities')) {
+    for (const [name, pointer] of itemsOf(names, base)) {
+      if (capabilityNumbers.has(name)) continue;
+      issues.push({ pointer, message: `is ${quote(name)}, an unknown capability: ignored` });
+    }
+  }
+  return issues;
+}
+
+function adviseOnDestinations({ mounts }: DraftConfig): Issue[] {
+  const issues: Issue[] = [];
+  for (const [{ destination }, pointer] of itemsOf(mounts, '/mounts')) {
+    if (destination === undefined || destination.startsWith('/')) continue;
+    const message = `is ${quote(destination)}, a relative path, which is deprecated: taken as relative to "/"`;
+    issues.push({ pointer: `${pointer}/destination`, message });
+  }
+  return issues;
+}
+
+// containerd and CRI-O send both. Whether they are identical can only be seen in the namespace itself.
+function adviseOnMappings({ linux }: DraftConfig): Issue[] {
+  if (isAbsent(linux?.uidMappings)) return [];
+  for (const [{ type, path }, pointer] of itemsOf(linux?.namespaces, '/linux/namespaces')) {
+    if (type !== 'user' || isAbsent(path)) continue;
+    return [{ pointer, message: `joins ${quote(path)} although there are mappings: they must be that namespace's` }];
+  }
+  return [];
+}
+
+function adviseOnPersonality({ linux }: DraftConfig): Issue[] {
+  const flags = linux?.personality?.flags;
+  if (isAbsent(flags)) return [];
+  return [{ pointer: '/linux/personality/flags', message: `is ${quote(flags)}, no flag is known: ignored` }];
+}

@@ -1,0 +1,152 @@
+import { describeIssues, type Issue, TsrunError } from '../errors.ts';
+import type { Config, Process, Resources } from './generated/config.ts';
+import type { Features } from './generated/features.ts';
+import type { State } from './generated/state.ts';
+import * as validators from './generated/validators.js';
+import { parseJson } from './parse.ts';
+import { pointerTo } from './pointer.ts';
+import { advice } from './rules/advice.ts';
+import { type DraftConfig, draftWithout } from './rules/draft.ts';
+import { processRules, resourcesRules, type Rule, rules } from './rules/table.ts';
+import { findSchemaIssues } from './schema-issues.ts';
+
+/** A document and the remarks on it that do not make it invalid. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly warnings: readonly Issue[];
+}
+
+/**
+ * Reads the text of a config.json.
+ *
+ * Members that are `null` count as absent, as for runc and crun, and are warned about. Errors: `config`, once, with every
+ * problem in `issues`: those of the schema, and of all rules that can be judged in spite of them; `config` with a line
+ * and column when the text is not JSON. `name` is what messages call the document.
+ */
+export function loadConfig(text: string, name = 'config.json'): LoadedConfig {
+  const { value, warnings } = readText(text, name);
+  refuse(name, validateConfig(value));
+  const config = value as Config;
+  return { config, warnings: [...warnings, ...adviseOnConfig(config)] };
+}
+
+/** Reads the text of a process document (`exec --process`); as loadConfig(), with pointers into the process. */
+export function loadProcess(text: string, name = 'process.json'): Process {
+  const { value } = readText(text, name);
+  refuse(name, validateProcess(value));
+  return value as Process;
+}
+
+/** Reads the text of a resources document (`update --resources`); as loadConfig(), with pointers into the resources. */
+export function loadResources(text: string, name = 'resources.json'): Resources {
+  const { value } = readText(text, name);
+  refuse(name, validateResources(value));
+  return value as Resources;
+}
+
+/** Reads the text of a state document; unlike in a config, a member that is `null` is a mistake. */
+export function loadState(text: string, name = 'state'): State {
+  const value = parseNamed(text, name);
+  refuse(name, validateState(value));
+  return value as State;
+}
+
+/** Reads the text of a features document; unlike in a config, a member that is `null` is a mistake. */
+export function loadFeatures(text: string, name = 'features'): Features {
+  const value = parseNamed(text, name);
+  refuse(name, validateFeatures(value));
+  return value as Features;
+}
+
+/** Everything that is wrong with a config; integers may be numbers or BigInts. */
+export function validateConfig(value: unknown): readonly Issue[] {
+  const { issues, damaged } = findSchemaIssues(validators.config, value);
+  return damaged.includes('') ? issues : [...issues, ...applyRules(rules, value, damaged)];
+}
+
+/** Everything that is wrong with a process section on its own. */
+export function validateProcess(value: unknown): readonly Issue[] {
+  const inConfig = (process: unknown) => ({ process });
+  return validateSection(validators.processSection, value, {
+    section: '/process',
+    sectionRules: processRules,
+    inConfig,
+  });
+}
+
+/** Everything that is wrong with a resources section on its own. */
+export function validateResources(value: unknown): readonly Issue[] {
+  const inConfig = (resources: unknown) => ({ linux: { resources } });
+  const section = '/linux/resources';
+  return validateSection(validators.resourcesSection, value, { section, sectionRules: resourcesRules, inConfig });
+}
+
+/** Everything that is wrong with a state document. */
+export function validateState(value: unknown): readonly Issue[] {
+  return findSchemaIssues(validators.state, value).issues;
+}
+
+/** Everything that is wrong with a features document. */
+export function validateFeatures(value: unknown): readonly Issue[] {
+  return findSchemaIssues(validators.features, value).issues;
+}
+
+/** Remarks on a valid config that deserve a warning. */
+export function adviseOnConfig(config: Config): readonly Issue[] {
+  return advice.flatMap(({ check }) => check(config));
+}
+
+interface Section {
+  /** Where the document stands in a config. */
+  readonly section: string;
+  readonly sectionRules: readonly Rule[];
+  readonly inConfig: (value: unknown) => unknown;
+}
+
+function validateSection(validator: validators.Validator, value: unknown, where: Section): readonly Issue[] {
+  const { section, sectionRules, inConfig } = where;
+  const { issues, damaged } = findSchemaIssues(validator, value);
+  if (damaged.includes('')) return issues;
+  const inSection = damaged.map((pointer) => section + pointer);
+  const found = applyRules(sectionRules, inConfig(value), inSection);
+  return [...issues, ...found.map(({ pointer, message }) => ({ pointer: pointer.slice(section.length), message }))];
+}
+
+// Rules never see a value that the schema refused, and what they say about its place or its inside is an echo.
+function applyRules(checks: readonly Rule[], config: unknown, damaged: readonly string[]): Issue[] {
+  const draft = draftWithout(config, damaged) as DraftConfig;
+  const isEcho = (pointer: string) => damaged.some((place) => pointer === place || pointer.startsWith(`${place}/`));
+  return checks.flatMap(({ check }) => check(draft)).filter(({ pointer }) => !isEcho(pointer));
+}
+
+function readText(text: string, name: string): { value: unknown; warnings: Issue[] } {
+  const value = parseNamed(text, name);
+  return { value, warnings: [...dropNulls(value, '')] };
+}
+
+function parseNamed(text: string, name: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (cause) {
+    if (!(cause instanceof TsrunError)) throw cause;
+    throw new TsrunError(cause.code, `${name}: ${cause.message}`, { cause });
+  }
+}
+
+// Go's decoder, and so runc, takes a null for an absent member, and callers have come to rely on it.
+function* dropNulls(value: unknown, base: string): Generator<Issue> {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, member] of Object.entries(value)) {
+    const pointer = pointerTo(base, key);
+    if (member === null && !Array.isArray(value)) {
+      delete (value as Record<string, unknown>)[key];
+      yield { pointer, message: 'is null: taken as absent' };
+    } else {
+      yield* dropNulls(member, pointer);
+    }
+  }
+}
+
+function refuse(name: string, issues: readonly Issue[]): void {
+  if (issues.length > 0) throw new TsrunError('config', describeIssues(name, issues), { issues });
+}

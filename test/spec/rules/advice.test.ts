@@ -1,0 +1,50 @@
+import t from 'tap';
+import { advice } from '../../../src/spec/rules/advice.ts';
+import { checkRows, type Rows } from './rows.ts';
+
+const mappings = [{ containerID: 0, hostID: 1, size: 1 }];
+
+const rows: Record<string, Rows> = {
+  'spec-version': {
+    accepted: [{}, { ociVersion: '1.0.2-dev' }, { ociVersion: '1.3.0' }, { ociVersion: '1.3.7' }],
+    refused: [
+      [{ ociVersion: '1.4.0' }, '/ociVersion', 'newer than 1.3.0'],
+      [{ ociVersion: '0.5.0' }, '/ociVersion', 'predates 1.0.0'],
+    ],
+  },
+  'capability-names': {
+    accepted: [{}, { process: { capabilities: { bounding: ['CAP_CHOWN', undefined], ambient: [] } } }],
+    refused: [
+      [
+        { process: { capabilities: { effective: ['CAP_NEW'] } } },
+        '/process/capabilities/effective/0',
+        'unknown capability',
+      ],
+      [{ process: { capabilities: { bounding: ['chown'] } } }, '/process/capabilities/bounding/0', 'is "chown"'],
+    ],
+  },
+  'relative-destinations': {
+    accepted: [{}, { mounts: [{ destination: '/a' }, undefined] }],
+    refused: [[{ mounts: [{ destination: 'a' }] }, '/mounts/0/destination', 'deprecated']],
+  },
+  'joined-user-namespace': {
+    accepted: [
+      {},
+      { linux: { uidMappings: mappings, namespaces: [{ type: 'user' }] } },
+      { linux: { namespaces: [{ type: 'user', path: '/a' }] } },
+    ],
+    refused: [
+      [
+        { linux: { uidMappings: mappings, namespaces: [{ type: 'pid' }, { type: 'user', path: '/a' }] } },
+        '/linux/namespaces/1',
+        'joins "/a" although there are mappings',
+      ],
+    ],
+  },
+  'personality-flags': {
+    accepted: [{}, { linux: { personality: { domain: 'LINUX32', flags: [] } } }],
+    refused: [[{ linux: { personality: { flags: ['X'] } } }, '/linux/personality/flags', 'is ["X"]']],
+  },
+};
+
+for (const { name, check } of advice) checkRows(t, check, rows[name] ?? { accepted: [], refused: [] });
