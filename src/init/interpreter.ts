@@ -1,0 +1,142 @@
+import { CALLS, type Arch } from '../program/calls.ts';
+import {
+  ACCEPT_SLOTS,
+  CHECK_NUMBER,
+  LAYOUT,
+  OFFSETS,
+  OPERATION_SIZE,
+  PACKET_HEADER_SIZE,
+  REPLY_SIZE,
+} from '../program/layout.ts';
+import { ERRNO } from '../util/errno.ts';
+import type { Machine, Register } from './assembler.ts';
+
+const ARGUMENTS: readonly Register[] = ['a0', 'a1', 'a2', 'a3', 'a4', 'a5'];
+const SIGN = 63;
+/** The lowest result that is an errno (MAX_ERRNO of include/linux/err.h). */
+const LOWEST_ERRNO = -4095;
+
+export interface InterpreterOptions {
+  readonly arch: Arch;
+  /** The descriptor over which packets arrive and failures are reported. */
+  readonly syncFd: number;
+}
+
+/**
+ * Writes the whole logic of the init process; FORMAT.md says what it has to do.
+ *
+ *      receive <------------------------------+--------+
+ *         |  \ end of file                    |        |
+ *         |   exit                            |        |
+ *         v                         no more   |      fail
+ *       next -> operands -> call -------------+        ^
+ *         ^                  |  check --- holds, n<0 --+
+ *         |                  |    |                    |
+ *      advance <-- accepted -+----+---- not accepted --+
+ *
+ * There is no stack and no state but `operation` and the fixed memory: a clone3 without a stack of its own leaves two
+ * processes that both go on with the next operation.
+ */
+export function writeInterpreter(machine: Machine, options: InterpreterOptions): void {
+  writeReceive(machine, options);
+  writeOperands(machine);
+  writeCall(machine);
+  writeFail(machine, options);
+  writeCheck(machine);
+  machine.label('advance');
+  machine.addConstant('operation', OPERATION_SIZE);
+  machine.jump('next');
+}
+
+/** Reads a packet, again after a signal; ends the process when nobody is left to send one. */
+function writeReceive(machine: Machine, { arch, syncFd }: InterpreterOptions): void {
+  machine.label('receive');
+  machine.set('number', CALLS.read[arch]);
+  machine.set('a0', syncFd);
+  machine.set('a1', LAYOUT.message.address);
+  machine.set('a2', LAYOUT.message.size);
+  machine.systemCall();
+  machine.jumpIfZero('result', 'exit');
+  machine.jumpUnlessBit('result', SIGN, 'execute');
+  machine.addConstant('result', ERRNO.EINTR);
+  machine.jumpIfZero('result', 'receive');
+  machine.label('exit');
+  machine.set('number', CALLS.exit_group[arch]);
+  machine.set('a0', 1);
+  machine.systemCall();
+}
+
+/** Loads the operands of the next operation, those that are indirect through their addresses. */
+function writeOperands(machine: Machine): void {
+  machine.label('execute');
+  machine.set('operation', LAYOUT.message.address + PACKET_HEADER_SIZE);
+  machine.label('next');
+  machine.set('s0', LAYOUT.message.address);
+  machine.load('s0', 's0', OFFSETS.end, 8);
+  machine.jumpIfBelow('operation', 's0', 'operands');
+  machine.jump('receive');
+  machine.label('operands');
+  machine.load('s0', 'operation', OFFSETS.indirect, 1);
+  ARGUMENTS.forEach((argument, index) => {
+    machine.load(argument, 'operation', OFFSETS.arguments + 8 * index, 8);
+    machine.jumpUnlessBit('s0', index, `direct ${index}`);
+    machine.load(argument, argument, 0, 8);
+    machine.label(`direct ${index}`);
+  });
+}
+
+/** Calls the kernel, stores the result and looks whether it is one to go on with. */
+function writeCall(machine: Machine): void {
+  machine.load('number', 'operation', OFFSETS.number, 2);
+  machine.set('s0', CHECK_NUMBER);
+  machine.jumpIfEqual('number', 's0', 'check');
+  machine.systemCall();
+  machine.load('s0', 'operation', OFFSETS.result, 4);
+  machine.jumpIfZero('s0', 'dropped');
+  machine.store('result', 's0', 0);
+  machine.label('dropped');
+  machine.set('s0', LOWEST_ERRNO);
+  machine.jumpIfBelow('result', 's0', 'advance');
+  machine.load('s0', 'operation', OFFSETS.flags, 1);
+  machine.jumpIfBit('s0', 1, 'advance');
+  for (let slot = 0; slot < ACCEPT_SLOTS; slot++) {
+    machine.load('s0', 'operation', OFFSETS.accept + 2 * slot, 2);
+    // The result is the negative errno, so an accepted one makes the sum zero; an unused slot never does.
+    machine.add('s0', 'result');
+    machine.jumpIfZero('s0', 'advance');
+  }
+}
+
+/** Reports the address of the operation and its result. */
+function writeFail(machine: Machine, { arch, syncFd }: InterpreterOptions): void {
+  machine.label('fail');
+  machine.set('s0', LAYOUT.memory.address);
+  machine.store('operation', 's0', OFFSETS.reportAddress);
+  machine.store('result', 's0', OFFSETS.reportResult);
+  machine.set('number', CALLS.write[arch]);
+  machine.set('a0', syncFd);
+  machine.set('a1', LAYOUT.memory.address);
+  machine.set('a2', REPLY_SIZE);
+  machine.systemCall();
+  machine.jump('receive');
+}
+
+/** Compares the masked value; skips or fails when the check holds. */
+function writeCheck(machine: Machine): void {
+  machine.label('check');
+  machine.load('a0', 'a0', 0, 8);
+  machine.and('a0', 'a1');
+  machine.load('s0', 'operation', OFFSETS.flags, 1);
+  machine.jumpIfEqual('a0', 'a2', 'equal');
+  machine.jumpIfBit('s0', 0, 'holds');
+  machine.jump('advance');
+  machine.label('equal');
+  machine.jumpIfBit('s0', 0, 'advance');
+  machine.label('holds');
+  machine.jumpUnlessBit('a3', SIGN, 'skip');
+  machine.move('result', 'a3');
+  machine.jump('fail');
+  machine.label('skip');
+  machine.shiftLeft('a3', Math.log2(OPERATION_SIZE));
+  machine.add('operation', 'a3');
+}

@@ -1,0 +1,120 @@
+import type { Errno } from '../util/errno.ts';
+import type { CallName } from './calls.ts';
+import type { Address, Block, CallStep, CheckStep, Condition, Link, Operand, Place, Region, Step } from './step.ts';
+
+/** Short forms in which planners write steps. They only make objects; nothing is executed. */
+
+export type CallOptions = Omit<CallStep, 'kind' | 'call' | 'operands'>;
+
+/** One system call. */
+export function call(name: CallName, operands: readonly Operand[], options: CallOptions): CallStep {
+  return { kind: 'call', call: name, operands, ...options };
+}
+
+/** The `size` of `skip` is derived: the steps run unless the condition holds. */
+export function unless(condition: Condition, steps: readonly Step[], label?: string): Step[] {
+  if (steps.length === 0) return [];
+  const check: CheckStep = {
+    kind: 'check',
+    condition,
+    then: { skip: steps.length },
+    label: label ?? `skip ${steps.length} when ${condition.text}`,
+  };
+  return [check, ...steps];
+}
+
+/** The steps run only when the condition holds. */
+export function when(condition: Condition, steps: readonly Step[], label?: string): Step[] {
+  return unless(not(condition), steps, label);
+}
+
+/** Fails with `errno` when the condition holds. */
+export function failWhen(
+  condition: Condition,
+  errno: Errno,
+  options: { label: string; pointer?: string; failure?: string },
+): CheckStep {
+  return { kind: 'check', condition, then: { fail: errno }, ...options };
+}
+
+const ALL_BITS = 0xffff_ffff_ffff_ffffn;
+const SIGN_BIT = 1n << 63n;
+
+export function isNegative(value: Region | Place): Condition {
+  return { value, mask: SIGN_BIT, wanted: SIGN_BIT, invert: false, text: `${describePlace(value)} < 0` };
+}
+
+export function isZero(value: Region | Place): Condition {
+  return equals(value, 0n);
+}
+
+/** Compares the masked value; the text names the constant where the caller gives one. */
+export function equals(
+  value: Region | Place,
+  wanted: bigint | Region | Place,
+  options: { mask?: bigint; text?: string } = {},
+): Condition {
+  const shown = typeof wanted === 'bigint' ? `${wanted}` : describePlace(wanted);
+  const text = options.text ?? `${describePlace(value)} == ${shown}`;
+  return { value, mask: options.mask ?? ALL_BITS, wanted, invert: false, text };
+}
+
+export function not(condition: Condition): Condition {
+  return { ...condition, invert: !condition.invert, text: `not (${condition.text})` };
+}
+
+/** The 8-byte value at an offset. */
+export function at(of: Region | Block, offset: number): Place {
+  return { kind: 'place', of, offset };
+}
+
+/** The address itself, where a call wants a pointer. */
+export function addressOf(of: Region | Block, offset = 0): Address {
+  return { kind: 'address', of, offset };
+}
+
+/** A structure from its bytes. */
+export function block(bytes: Uint8Array, text: string, links: readonly Link[] = []): Block {
+  return { kind: 'block', bytes, links, text };
+}
+
+/** A structure of 8-byte words; a region or block among them becomes its address. */
+export function words(values: readonly (number | bigint | Region | Block)[], text: string): Block {
+  const bytes = new Uint8Array(values.length * 8);
+  const view = new DataView(bytes.buffer);
+  const links: Link[] = [];
+  values.forEach((value, index) => {
+    if (typeof value === 'object') links.push({ at: index * 8, to: value });
+    else view.setBigUint64(index * 8, BigInt.asUintN(64, BigInt(value)), true);
+  });
+  return block(bytes, text, links);
+}
+
+/** A NUL-terminated string as a block, for structures that point to text. */
+export function textBlock(text: string): Block {
+  return block(utf8(`${text}\0`), JSON.stringify(text));
+}
+
+/** A NULL-terminated array of pointers to strings: argv and envp of execve(2). */
+export function stringArray(values: readonly string[]): Block {
+  return words([...values.map(textBlock), 0], JSON.stringify(values));
+}
+
+/** UTF-8 bytes of a string; the pure folders have no TextEncoder. Lone surrogates become U+FFFD. */
+export function utf8(text: string): Uint8Array {
+  const escaped = encodeURIComponent(text.toWellFormed());
+  const bytes: number[] = [];
+  for (let i = 0; i < escaped.length; i++) {
+    if (escaped[i] === '%') {
+      bytes.push(Number.parseInt(escaped.slice(i + 1, i + 3), 16));
+      i += 2;
+    } else bytes.push(escaped.charCodeAt(i));
+  }
+  return Uint8Array.from(bytes);
+}
+
+export function describePlace(value: Region | Place): string {
+  if (value.kind === 'region') return value.name;
+  const base = value.of.kind === 'region' ? value.of.name : value.of.text;
+  return value.offset === 0 ? base : `${base}+${value.offset}`;
+}

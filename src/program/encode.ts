@@ -1,0 +1,101 @@
+import { TsrunError } from '../errors.ts';
+import { call, words } from './build.ts';
+import type { Arch } from './calls.ts';
+import { cutProgram, type Range } from './cut.ts';
+import { DataArea } from './data-area.ts';
+import { encodeOperations } from './encode-operations.ts';
+import { Measure, visitItems } from './items.ts';
+import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE, TAG_MORE } from './layout.ts';
+import { translateSteps } from './open-flags.ts';
+import type { CallStep, Program, Step } from './step.ts';
+
+/** One datagram of a program. */
+export interface Packet {
+  /** What is sent, at most 61440 bytes. */
+  readonly bytes: Uint8Array;
+  /** Operation index -> step index of the program; -1 for operations that the encoder added. Empty for a payload. */
+  readonly steps: readonly number[];
+  /** Raw data for bulk instead of operations. */
+  readonly payload: boolean;
+}
+
+export interface EncodeOptions {
+  readonly arch: Arch;
+  /** The sync pipe in the init process, over which it asks for more. */
+  readonly syncFd: number;
+}
+
+/**
+ * The bytes of a program, as FORMAT.md draws them: one packet, or several of which each but the first is sent after the
+ * reply TAG_MORE to the one before.
+ * Throws a TsrunError `program` (E2BIG) when its data exceeds bulk, a RangeError for a program that makes no sense.
+ */
+export function encode(program: Program, options: EncodeOptions): Packet[] {
+  const steps = translateSteps(program.steps, options.arch);
+  const cuts = cutProgram(steps);
+  const bulk = fillBulk(steps, cuts.bulk);
+  const more = moreStep(options.syncFd);
+  const packets: Packet[] = [];
+  const push = (own: Range, added: readonly Step[]): void => {
+    const bytes = encodeOperations([...steps.slice(own.from, own.to), ...added], {
+      arch: options.arch,
+      sequence: packets.length,
+      bulk: bulk.area,
+    });
+    const indexes = Array.from({ length: own.to - own.from }, (_, index) => own.from + index);
+    packets.push({ bytes, steps: [...indexes, ...added.map(() => -1)], payload: false });
+  };
+  if (bulk.area !== undefined) {
+    const parts = splitPayload(bulk.bytes);
+    push({ from: 0, to: 0 }, [...parts.flatMap((part) => [more, readStep(options.syncFd, part)]), more]);
+    for (const bytes of parts) packets.push({ bytes, steps: [], payload: true });
+  }
+  cuts.ranges.forEach((range, index) => { push(range, index < cuts.ranges.length - 1 ? [more] : []); });
+  return packets;
+}
+
+/**
+ * The step that a failure report is about, from the address in it; -1 for an operation that the encoder added.
+ * Throws a TsrunError `init` when the address is none of the packet's operations.
+ */
+export function stepOfFailure(packet: Packet, address: number): number {
+  const step = packet.steps[(address - LAYOUT.message.address - PACKET_HEADER_SIZE) / OPERATION_SIZE];
+  if (step === undefined)
+    throw new TsrunError('init', `read failure report: 0x${address.toString(16)} is not the address of an operation`);
+  return step;
+}
+
+/** Fills the bulk area with the data of steps that are too large for a packet. */
+function fillBulk(steps: readonly Step[], ranges: readonly Range[]): { bytes: Uint8Array; area: DataArea | undefined } {
+  if (ranges.length === 0) return { bytes: new Uint8Array(0), area: undefined };
+  const items = ranges.flatMap(({ from, to }) => steps.slice(from, to));
+  const size = new Measure();
+  for (const step of items) size.addStep(step);
+  if (size.bytes > LAYOUT.bulk.size)
+    throw new TsrunError(
+      'program',
+      `send arguments and environment: ${size.bytes} bytes found, at most ${LAYOUT.bulk.size} wanted: E2BIG`,
+      { errno: 'E2BIG' },
+    );
+  const bytes = new Uint8Array(size.bytes);
+  const area = new DataArea(bytes, { base: LAYOUT.bulk.address, start: 0 });
+  for (const step of items) visitItems(step, (item) => void area.addressOf(item));
+  return { bytes, area };
+}
+
+function splitPayload(bytes: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += LAYOUT.message.size)
+    parts.push(bytes.subarray(at, at + LAYOUT.message.size));
+  return parts;
+}
+
+/** The reply that asks for the next datagram. */
+function moreStep(syncFd: number): CallStep {
+  return call('write', [syncFd, words([TAG_MORE], '{tag=more}'), 8], { label: 'ask for more' });
+}
+
+/** Reads one payload to its place in bulk. */
+function readStep(syncFd: number, part: Uint8Array): CallStep {
+  return call('read', [syncFd, LAYOUT.bulk.address + part.byteOffset, part.length], { label: 'read data' });
+}

@@ -1,0 +1,45 @@
+/** Where things lie in the memory of the init process; FORMAT.md draws it. Addresses and sizes in bytes. */
+export const LAYOUT = {
+  /** Words and buffers that live as long as the process. */
+  memory: { address: 0x1000_0000, size: 0x1000 },
+  /** The packet being executed. */
+  message: { address: 0x1000_1000, size: 0xf000 },
+  /** Data that does not fit into a packet. 4 MiB: twice the kernel's usual limit for arguments and environment. */
+  bulk: { address: 0x1001_0000, size: 0x40_0000 },
+} as const;
+
+/** Bytes of *memory* that belong to the failure report; the planner allocates behind them. */
+export const REPORT_SIZE = 32;
+export const PACKET_HEADER_SIZE = 16;
+export const OPERATION_SIZE = 64;
+export const FORMAT_VERSION = 1;
+
+/** The number that marks a check instead of a system call. */
+export const CHECK_NUMBER = 0xffff;
+/** Arguments of an operation. */
+export const ARGUMENT_COUNT = 6;
+export const FLAG_INVERT = 1;
+export const FLAG_ACCEPT_ANY = 2;
+/** Accepted errnos that fit into an operation. */
+export const ACCEPT_SLOTS = 4;
+
+/** Where the fields of FORMAT.md lie: in the packet's header, in an operation, and in the failure report. */
+export const OFFSETS = {
+  end: 0,
+  version: 8,
+  sequence: 12,
+  number: 0,
+  indirect: 2,
+  flags: 3,
+  result: 4,
+  arguments: 8,
+  accept: 56,
+  reportAddress: 8,
+  reportResult: 16,
+} as const;
+/** Bytes of the failure report that are sent: tag, address and result. */
+export const REPLY_SIZE = 24;
+
+/** Tags of replies that the format itself gives a meaning; planners choose theirs from 16 upwards. */
+export const TAG_FAILURE = 0n;
+export const TAG_MORE = 1n;

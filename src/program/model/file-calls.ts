@@ -1,0 +1,212 @@
+import {
+  AT_EMPTY_PATH,
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from '../../util/constants.ts';
+import type { CallName } from '../calls.ts';
+import { restoreFlags } from '../open-flags.ts';
+import { DESCRIPTOR_LIMIT, type CallModel, type OpenFile } from './call-model.ts';
+import { isType, makeFile, ModelErrno, type ModelFile, type WalkResult } from './files.ts';
+import type { ModelKernel } from './kernel.ts';
+import type { ModelMemory } from './memory.ts';
+
+const F_DUPFD = 0;
+const F_DUPFD_CLOEXEC = 1030;
+const IOVEC_SIZE = 16n;
+const ACCESS = O_WRONLY | O_RDWR;
+const PERMISSIONS = 0o7777;
+
+/** The calls on descriptors and files. */
+export const FILE_CALLS: Partial<Record<CallName, CallModel>> = {
+  read: (kernel, args, memory) => {
+    const { kind } = usable(kernel, args.int(0), O_WRONLY);
+    if (kind !== 'sync') return 0;
+    const datagram = kernel.inbox.shift() ?? new Uint8Array();
+    memory.write(args.raw(1), datagram.subarray(0, Number(args.raw(2))));
+    return Math.min(datagram.length, Number(args.raw(2)));
+  },
+  write: (kernel, args, memory) => send(kernel, args.int(0), memory.read(args.raw(1), Number(args.raw(2)))),
+  writev: (kernel, args, memory) => send(kernel, args.int(0), gather(memory, args.raw(1), args.int(2))),
+  sendmsg: (kernel, args, memory) => {
+    const message = args.raw(1);
+    // struct msghdr: the vector is at 16, its length at 24.
+    return send(
+      kernel,
+      args.int(0),
+      gather(memory, memory.readWord(message + 16n), Number(memory.readWord(message + 24n))),
+    );
+  },
+  close: (kernel, args) => {
+    kernel.openFile(args.int(0));
+    kernel.descriptors.delete(args.int(0));
+    return 0;
+  },
+  fcntl: (kernel, args) => {
+    const file = kernel.openFile(args.int(0));
+    return args.int(1) === F_DUPFD || args.int(1) === F_DUPFD_CLOEXEC ? kernel.install(file, args.int(2)) : 0;
+  },
+  dup3: (kernel, args) => {
+    const [from, to] = [args.int(0), args.int(1)];
+    if ((args.int(2) & ~O_CLOEXEC) !== 0 || from === to) throw new ModelErrno('EINVAL');
+    if (to < 0 || to >= DESCRIPTOR_LIMIT) throw new ModelErrno('EBADF');
+    kernel.descriptors.set(to, kernel.openFile(from));
+    return to;
+  },
+  openat: (kernel, args, memory) =>
+    open(kernel, {
+      fd: args.int(0),
+      path: memory.readText(args.raw(1)),
+      flags: args.int(2),
+      mode: args.int(3),
+      resolve: 0,
+    }),
+  openat2: (kernel, args, memory) => {
+    // struct open_how: u64 flags, mode, resolve.
+    const [flags, mode, resolve] = [0n, 8n, 16n].map((offset) => Number(memory.readWord(args.raw(2) + offset)));
+    const path = memory.readText(args.raw(1));
+    return open(kernel, { fd: args.int(0), path, flags: flags ?? 0, mode: mode ?? 0, resolve: resolve ?? 0 });
+  },
+  mkdirat: (kernel, args, memory) => {
+    const place = kernel.walk(args.int(0), memory.readText(args.raw(1)), { noFollow: true });
+    create(place, S_IFDIR | (args.int(2) & ~kernel.umask & PERMISSIONS));
+    return 0;
+  },
+  mknodat: (kernel, args, memory) => {
+    const place = kernel.walk(args.int(0), memory.readText(args.raw(1)), { noFollow: true });
+    const type = args.int(2) & S_IFMT;
+    create(place, (type === 0 ? S_IFREG : type) | (args.int(2) & ~kernel.umask & PERMISSIONS), { device: args.raw(3) });
+    return 0;
+  },
+  symlinkat: (kernel, args, memory) => {
+    const place = kernel.walk(args.int(1), memory.readText(args.raw(2)), { noFollow: true });
+    create(place, S_IFLNK | 0o777, { target: memory.readText(args.raw(0)) });
+    return 0;
+  },
+  unlinkat: (kernel, args, memory) => {
+    const { directory, name, file } = kernel.walk(args.int(0), memory.readText(args.raw(1)), { noFollow: true });
+    if (file === undefined) throw new ModelErrno('ENOENT');
+    const wantsDirectory = (args.int(2) & AT_REMOVEDIR) !== 0;
+    if (isType(file, S_IFDIR) !== wantsDirectory) throw new ModelErrno(wantsDirectory ? 'ENOTDIR' : 'EISDIR');
+    directory.entries.delete(name);
+    return 0;
+  },
+  fchmod: (kernel, args) => changeMode(changeable(kernel, args.int(0)), args.int(1)),
+  fchown: (kernel, args) => changeOwner(changeable(kernel, args.int(0)), args.int(1), args.int(2)),
+  fchmodat: (kernel, args, memory) => changeMode(kernel.find(args.int(0), memory.readText(args.raw(1))), args.int(2)),
+  fchownat: (kernel, args, memory) => {
+    const file = kernel.find(args.int(0), memory.readText(args.raw(1)), atFlags(args.int(4)));
+    return changeOwner(file, args.int(2), args.int(3));
+  },
+  faccessat2: (kernel, args, memory) => {
+    kernel.find(args.int(0), memory.readText(args.raw(1)), atFlags(args.int(3)));
+    return 0;
+  },
+  statx: (kernel, args, memory) => {
+    const file = kernel.find(args.int(0), memory.readText(args.raw(1)), atFlags(args.int(2)));
+    memory.write(args.raw(4), statxOf(file));
+    return 0;
+  },
+};
+
+function atFlags(flags: number): { emptyPath: boolean; noFollow: boolean } {
+  return { emptyPath: (flags & AT_EMPTY_PATH) !== 0, noFollow: (flags & AT_SYMLINK_NOFOLLOW) !== 0 };
+}
+
+/** An O_PATH handle can neither be read, written nor changed, one of the other access mode not be used; throws EBADF. */
+function usable(kernel: ModelKernel, fd: number, wrongAccess?: number): OpenFile {
+  const open = kernel.openFile(fd);
+  if ((open.flags & O_PATH) !== 0 || (open.flags & ACCESS) === wrongAccess) throw new ModelErrno('EBADF');
+  return open;
+}
+
+function changeable(kernel: ModelKernel, fd: number): ModelFile | undefined {
+  return usable(kernel, fd).file;
+}
+
+function send(kernel: ModelKernel, fd: number, bytes: Uint8Array): number {
+  const open = usable(kernel, fd, O_RDONLY);
+  if (open.kind === 'sync') kernel.outbox.push(bytes);
+  else open.file?.writes.push(bytes);
+  return bytes.length;
+}
+
+/** The bytes of a struct iovec[]: u64 address and length of each part. */
+function gather(memory: ModelMemory, vector: bigint, count: number): Uint8Array {
+  const parts = Array.from({ length: count }, (_, index) => {
+    const at = vector + IOVEC_SIZE * BigInt(index);
+    return memory.read(memory.readWord(at), Number(memory.readWord(at + 8n)));
+  });
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}
+
+interface OpenRequest {
+  readonly fd: number;
+  readonly path: string;
+  readonly flags: number;
+  readonly mode: number;
+  readonly resolve: number;
+}
+
+function open(kernel: ModelKernel, { fd, path, mode, resolve, ...request }: OpenRequest): number {
+  const flags = kernel.arch === 'arm64' ? Number(restoreFlags(BigInt(request.flags))) : request.flags;
+  const isNew = (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0;
+  const place = kernel.walk(fd, path, { resolve, noFollow: isNew || (flags & O_NOFOLLOW) !== 0 });
+  let { file } = place;
+  if (file === undefined) {
+    if ((flags & O_CREAT) === 0) throw new ModelErrno('ENOENT');
+    file = create(place, S_IFREG | (mode & ~kernel.umask & PERMISSIONS));
+  } else if (isNew) throw new ModelErrno('EEXIST');
+  if ((flags & O_DIRECTORY) !== 0 && !isType(file, S_IFDIR)) throw new ModelErrno('ENOTDIR');
+  if ((flags & O_PATH) === 0) {
+    if (isType(file, S_IFLNK)) throw new ModelErrno('ELOOP');
+    if (isType(file, S_IFDIR) && (flags & (O_WRONLY | O_RDWR)) !== 0) throw new ModelErrno('EISDIR');
+  }
+  return kernel.install({ kind: 'file', file, flags });
+}
+
+function create(place: WalkResult, mode: number, options: { target?: string; device?: bigint } = {}): ModelFile {
+  if (place.file !== undefined) throw new ModelErrno('EEXIST');
+  const file = makeFile(mode, { parent: place.directory, ...options });
+  place.directory.entries.set(place.name, file);
+  return file;
+}
+
+function changeMode(file: ModelFile | undefined, mode: number): number {
+  if (file !== undefined) file.mode = (file.mode & S_IFMT) | (mode & PERMISSIONS);
+  return 0;
+}
+
+/** -1 leaves an owner as it is. */
+function changeOwner(file: ModelFile | undefined, uid: number, gid: number): number {
+  if (file === undefined) return 0;
+  if (uid !== -1) file.uid = uid;
+  if (gid !== -1) file.gid = gid;
+  return 0;
+}
+
+/** struct statx, 256 bytes: the fields that programs look at. */
+function statxOf(file: ModelFile): Uint8Array {
+  const bytes = new Uint8Array(256);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(20, file.uid, true);
+  view.setUint32(24, file.gid, true);
+  view.setUint16(28, file.mode, true);
+  // The device number is in the form of new_encode_dev() of include/linux/kdev_t.h.
+  const device = Number(file.device);
+  view.setUint32(128, (device >>> 8) & 0xfff, true);
+  view.setUint32(132, (device & 0xff) | ((device >>> 12) & 0xfff00), true);
+  return bytes;
+}

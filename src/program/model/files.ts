@@ -1,0 +1,172 @@
+import type { Errno } from '../../util/errno.ts';
+import {
+  RESOLVE_BENEATH,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_SYMLINKS,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+} from '../../util/constants.ts';
+
+/** A file of the model: what its mode says it is. */
+export interface ModelFile {
+  /** File type and permissions, as st_mode. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Entries of a directory. */
+  readonly entries: Map<string, ModelFile>;
+  /** Target of a symlink. */
+  readonly target: string;
+  /** Device number of a device, as mknod(2) takes it. */
+  readonly device: bigint;
+  /** What was written to a file, in order. */
+  readonly writes: Uint8Array[];
+  /** The directory that this one is in; the root of a file system that is not mounted is in itself. */
+  parent: ModelFile;
+  /** Of the root of a mounted file system: what it lies on. */
+  covers: ModelFile | undefined;
+  /** The roots of the file systems that are mounted here, the visible one last. */
+  readonly mounts: ModelFile[];
+}
+
+/** A result that is an errno; the model's calls throw it and the kernel returns the number. */
+export class ModelErrno extends Error {
+  readonly errno: Errno;
+
+  constructor(errno: Errno) {
+    super(errno);
+    this.errno = errno;
+  }
+}
+
+/** What a tree is described by: a directory as an object, a symlink as `-> target`, a file as any other text. */
+export interface TreeDescription {
+  readonly [name: string]: TreeDescription | string;
+}
+
+/** A file with nothing in it. Without a parent it is the root of a file system. */
+export function makeFile(
+  mode: number,
+  options: { parent?: ModelFile; target?: string; device?: bigint } = {},
+): ModelFile {
+  const { parent, target = '', device = 0n } = options;
+  const file: Omit<ModelFile, 'parent'> & { parent?: ModelFile } = {
+    ...{ mode, uid: 0, gid: 0, target, device, covers: undefined },
+    ...{ entries: new Map<string, ModelFile>(), writes: [], mounts: [] },
+  };
+  return Object.assign(file, { parent: parent ?? (file as ModelFile) });
+}
+
+/** The root of a tree. */
+export function makeTree(description: TreeDescription): ModelFile {
+  const root = makeFile(S_IFDIR | 0o755);
+  fillTree(root, description);
+  return root;
+}
+
+function fillTree(directory: ModelFile, description: TreeDescription): void {
+  for (const [name, value] of Object.entries(description)) {
+    if (typeof value === 'object') {
+      const child = makeFile(S_IFDIR | 0o755, { parent: directory });
+      fillTree(child, value);
+      directory.entries.set(name, child);
+    } else if (value.startsWith('-> ')) {
+      directory.entries.set(name, makeFile(S_IFLNK | 0o777, { parent: directory, target: value.slice(3) }));
+    } else {
+      directory.entries.set(name, makeFile(0o100644, { parent: directory }));
+    }
+  }
+}
+
+export function isType(file: ModelFile, type: number): boolean {
+  return (file.mode & S_IFMT) === type;
+}
+
+export interface WalkOptions {
+  readonly root: ModelFile;
+  /** RESOLVE_ flags of openat2(2). */
+  readonly resolve?: number;
+  /** The last component is taken as it is when it is a symlink. */
+  readonly noFollow?: boolean;
+}
+
+export interface WalkResult {
+  readonly directory: ModelFile;
+  /** The last component; `.` for the directory itself. */
+  readonly name: string;
+  /** What is there, undefined when nothing is. */
+  readonly file: ModelFile | undefined;
+}
+
+/** As many symlinks as the kernel follows (MAXSYMLINKS). */
+const MAX_SYMLINKS = 40;
+
+/** Looks a path up from a directory. Throws ENOENT, ENOTDIR, ELOOP and EXDEV as openat2(2) does. */
+export function walk(from: ModelFile, path: string, { root, resolve = 0, noFollow = false }: WalkOptions): WalkResult {
+  if (path === '') throw new ModelErrno('ENOENT');
+  const isBeneath = (resolve & RESOLVE_BENEATH) !== 0;
+  const top = isBeneath || (resolve & RESOLVE_IN_ROOT) !== 0 ? from : visible(root);
+  const pending = splitPath(path);
+  /** The directories from the start down to the current one, so that `..` leaves a bind mount where it was entered. */
+  let directories = [path.startsWith('/') ? top : from];
+  if (isBeneath && path.startsWith('/')) throw new ModelErrno('EXDEV');
+  let links = 0;
+  for (;;) {
+    const directory = directories.at(-1) ?? top;
+    const name = pending.shift();
+    if (name === undefined) return { directory, name: '.', file: directory };
+    if (!isType(directory, S_IFDIR)) throw new ModelErrno('ENOTDIR');
+    if (name === '..') {
+      if (isBeneath && directory === top) throw new ModelErrno('EXDEV');
+      if (directory !== top) directories = directories.length > 1 ? directories.slice(0, -1) : [directory.parent];
+      continue;
+    }
+    const file = name === '.' ? directory : visible(directory.entries.get(name));
+    const isLast = pending.length === 0;
+    if (file === undefined) {
+      if (isLast) return { directory, name, file };
+      throw new ModelErrno('ENOENT');
+    }
+    if (!isType(file, S_IFLNK) || (isLast && noFollow)) {
+      if (isLast) return { directory, name, file };
+      directories.push(file);
+      continue;
+    }
+    if ((resolve & RESOLVE_NO_SYMLINKS) !== 0 || ++links > MAX_SYMLINKS) throw new ModelErrno('ELOOP');
+    if (isBeneath && file.target.startsWith('/')) throw new ModelErrno('EXDEV');
+    pending.unshift(...splitPath(file.target));
+    if (file.target.startsWith('/')) directories = [top];
+  }
+}
+
+function splitPath(path: string): string[] {
+  return path.split('/').filter((part) => part !== '');
+}
+
+/** The root of the topmost file system that is mounted on a file, or the file itself. */
+export function visible<File extends ModelFile | undefined>(file: File): File | ModelFile {
+  const top = file?.mounts.at(-1);
+  return top === undefined ? file : visible(top);
+}
+
+/** The path of a file below the topmost directory; the root of a mount has the path of its mount point. */
+export function pathOf(file: ModelFile): string {
+  if (file.covers !== undefined) return pathOf(file.covers);
+  if (file.parent === file) return '/';
+  const name = [...file.parent.entries].find(([, child]) => child === file)?.[0] ?? '(deleted)';
+  const above = pathOf(file.parent);
+  return above === '/' ? `/${name}` : `${above}/${name}`;
+}
+
+/** Mounts a file system, or a bind of another file, on a file. */
+export function attach(root: ModelFile, on: ModelFile): void {
+  root.covers = on;
+  root.parent = on.parent;
+  on.mounts.push(root);
+}
+
+/** Another root with the same content, as a bind mount makes it. */
+export function bind(file: ModelFile): ModelFile {
+  return { ...file, mounts: [], covers: undefined };
+}

@@ -1,0 +1,123 @@
+import type { Errno } from '../util/errno.ts';
+import type { CallName } from './calls.ts';
+import { LAYOUT, REPORT_SIZE } from './layout.ts';
+
+/**
+ * The vocabulary in which a container's set-up is written.
+ *
+ * A program is a flat list of steps. A step is one system call (or one check) with a label for people. Its operands are
+ * numbers, text, bytes, or *places*: words and buffers in the memory of the init process, known by name here and by
+ * address to the encoder. A descriptor that step 3 opens is a word that step 7 passes on.
+ */
+
+/** A named stretch of init's persistent memory: a word (8 bytes) or a buffer. */
+export interface Region {
+  readonly kind: 'region';
+  readonly name: string;
+  /** Offset in the memory area, bytes, a multiple of 8. */
+  readonly offset: number;
+  /** Size in bytes, a multiple of 8. */
+  readonly size: number;
+}
+
+/** A structure that travels with the packet. The same object used by two steps of a program is one structure. */
+export interface Block {
+  readonly kind: 'block';
+  readonly bytes: Uint8Array;
+  /** Pointers inside the structure: at `at`, 8 bytes are replaced by the address of `to`. */
+  readonly links: readonly Link[];
+  /** How the printer shows it, such as `{flags=O_PATH}`. */
+  readonly text: string;
+}
+
+export interface Link {
+  readonly at: number;
+  readonly to: Region | Block;
+}
+
+/** Eight bytes at an offset of a region or block. */
+export interface Place {
+  readonly kind: 'place';
+  readonly of: Region | Block;
+  readonly offset: number;
+}
+
+/** The address of a region or block, as an operand. */
+export interface Address {
+  readonly kind: 'address';
+  readonly of: Region | Block;
+  readonly offset: number;
+}
+
+/**
+ * What a step passes to a call: an immediate number; a string (passed as a pointer to its UTF-8 bytes and a NUL);
+ * a block (passed as its address); a region or place (passed as the 8-byte *value* stored there); an address.
+ */
+export type Operand = number | bigint | string | Block | Region | Place | Address;
+
+interface StepBase {
+  /** What is being done, on what, in the words of the failure message: `mount "proc" on "/proc"`. */
+  readonly label: string;
+  /** JSON pointer into config.json of the property that asked for it. */
+  readonly pointer?: string;
+  /** Replaces the generated failure message; `{errno}` stands for the errno's name. */
+  readonly failure?: string;
+}
+
+/** One system call. */
+export interface CallStep extends StepBase {
+  readonly kind: 'call';
+  readonly call: CallName;
+  readonly operands: readonly Operand[];
+  /** Errnos after which the program goes on, at most four, or every one. */
+  readonly accept?: readonly Errno[] | 'any';
+  /** Where the result goes (negative errno included). */
+  readonly result?: Region | Place;
+}
+
+/** Holds when `(value & mask) == wanted`, or with `invert` when they differ. */
+export interface Condition {
+  readonly value: Region | Place;
+  readonly mask: bigint;
+  readonly wanted: bigint | Region | Place;
+  readonly invert: boolean;
+  /** For the printer: `rootfs < 0`. */
+  readonly text: string;
+}
+
+/** Skips the next `skip` steps, or fails with `fail`, when its condition holds. */
+export interface CheckStep extends StepBase {
+  readonly kind: 'check';
+  readonly condition: Condition;
+  readonly then: { readonly skip: number } | { readonly fail: Errno };
+}
+
+export type Step = CallStep | CheckStep;
+
+/** A list of steps that init executes in one go and answers once. */
+export interface Program {
+  /** What this program as a whole does, for `explain`. */
+  readonly name: string;
+  readonly steps: readonly Step[];
+  /** False for a program behind which the sync pipe is no longer answered. */
+  readonly replies: boolean;
+}
+
+/** Hands out stretches of init's persistent memory. One allocator serves all programs of one conversation. */
+export class Memory {
+  #next = REPORT_SIZE;
+
+  /** A word of 8 bytes. */
+  word(name: string): Region {
+    return this.buffer(name, 8);
+  }
+
+  /** A buffer of `size` bytes, rounded up to 8. */
+  buffer(name: string, size: number): Region {
+    const offset = this.#next;
+    const rounded = Math.ceil(size / 8) * 8;
+    this.#next += rounded;
+    if (this.#next > LAYOUT.memory.size) throw new RangeError(`bug: no room for ${JSON.stringify(name)} in init's memory`);
+    return { kind: 'region', name, offset, size: rounded };
+  }
+}

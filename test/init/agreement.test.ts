@@ -1,0 +1,69 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { call, words } from '../../src/program/build.ts';
+import { encode } from '../../src/program/encode.ts';
+import { ModelKernel } from '../../src/program/model/kernel.ts';
+import { ModelInit } from '../../src/program/simulate.ts';
+import type { Program, Step } from '../../src/program/step.ts';
+import { harmlessSteps } from '../program/arbitraries.ts';
+import { platformOf, RealInit, SYNC_FD, wordsOf } from './real-init.ts';
+
+const END = 0xfeed_beefn;
+const REPORT_SIZE = 24;
+
+/** Two programs in one conversation, so that memory, descriptors and a failure of the first are seen by the second. */
+const conversations = fc
+  .array(harmlessSteps(SYNC_FD), { minLength: 1, maxLength: 2 })
+  .map((all) => all.map(endWithReply));
+
+function endWithReply(steps: readonly Step[]): Program {
+  const end = call('write', [SYNC_FD, words([END, END, END, END], 'end'), 32], { label: 'end' });
+  return { name: 'test', steps: [...steps, end], replies: true };
+}
+
+/** The final reply, or a failure report; the other replies of these programs have 8 or 16 bytes. */
+function isLast(reply: Uint8Array): boolean {
+  return reply.length === 32 || reply.length === REPORT_SIZE;
+}
+
+for (const { arch, runs } of [
+  { arch: 'x86-64', runs: 150 },
+  { arch: 'arm64', runs: 15 },
+] as const) {
+  const { skip, options } = platformOf(arch);
+  t.test(`the simulation and the init process on ${arch} agree`, { skip }, async (t) => {
+    const directory = t.testdir();
+    await fc.assert(
+      fc.asyncProperty(conversations, async (programs) => {
+        const init = new RealInit({ ...options, cwd: '/dev', directory });
+        const kernel = new ModelKernel({
+          arch,
+          syncFd: SYNC_FD,
+          tree: { dev: { null: '' } },
+          cwd: '/dev',
+          pid: init.pid,
+          umask: process.umask(),
+        });
+        const model = new ModelInit(kernel, { arch, syncFd: SYNC_FD });
+        try {
+          for (const program of programs) {
+            const packets = encode(program, { arch, syncFd: SYNC_FD });
+            const { replies } = model.run(packets);
+            const real = init.runPackets(packets, isLast);
+            if (replies.length !== real.length) return false;
+            if (!replies.every((reply, index) => isSame(reply, real[index] ?? new Uint8Array()))) return false;
+          }
+          return true;
+        } finally {
+          await init.close();
+        }
+      }),
+      { numRuns: runs },
+    );
+    t.pass(`${runs} conversations`);
+  });
+}
+
+function isSame(first: Uint8Array, second: Uint8Array): boolean {
+  return first.length === second.length && wordsOf(first).join() === wordsOf(second).join();
+}

@@ -1,0 +1,102 @@
+import fc from 'fast-check';
+import t from 'tap';
+import {
+  addressOf,
+  at,
+  block,
+  call,
+  describePlace,
+  equals,
+  failWhen,
+  isNegative,
+  isZero,
+  not,
+  stringArray,
+  textBlock,
+  unless,
+  utf8,
+  when,
+  words,
+} from '../../src/program/build.ts';
+import { Memory } from '../../src/program/step.ts';
+
+const memory = new Memory();
+const fd = memory.word('fd');
+const buffer = memory.buffer('buffer', 64);
+const close = call('close', [fd], { label: 'close' });
+
+t.test('unless() puts a check in front that skips the steps', async (t) => {
+  t.same(unless(isZero(fd), [close, close]), [
+    {
+      kind: 'check',
+      label: 'skip 2 when fd == 0',
+      condition: { value: fd, mask: (1n << 64n) - 1n, wanted: 0n, invert: false, text: 'fd == 0' },
+      then: { skip: 2 },
+    },
+    close,
+    close,
+  ]);
+  t.same(unless(isZero(fd), []), []);
+});
+
+t.test('when() skips the steps when the condition does not hold', async (t) => {
+  const [check] = when(isNegative(fd), [close], 'label');
+  const sign = 1n << 63n;
+  t.same(check, {
+    kind: 'check',
+    label: 'label',
+    condition: { value: fd, mask: sign, wanted: sign, invert: true, text: 'not (fd < 0)' },
+    then: { skip: 1 },
+  });
+});
+
+t.test('failWhen() fails with an errno', async (t) => {
+  const step = failWhen(not(not(isZero(fd))), 'ELOOP', { label: 'look', pointer: '/root' });
+  t.same(step.then, { fail: 'ELOOP' });
+  t.same([step.label, step.pointer, step.condition.invert], ['look', '/root', false]);
+});
+
+t.test('equals() describes what it compares', async (t) => {
+  t.equal(equals(fd, 3n).text, 'fd == 3');
+  t.equal(equals(at(buffer, 8), fd, { mask: 7n }).text, 'buffer+8 == fd');
+  t.equal(equals(fd, 3n, { text: 'is a directory' }).text, 'is a directory');
+});
+
+t.test('words() makes numbers and links of 8 bytes each', async (t) => {
+  const inner = textBlock('a');
+  const outer = words([1, -1n, inner, buffer], '{}');
+  t.same(
+    [...outer.bytes],
+    [1, ...Array<number>(7).fill(0), ...Array<number>(8).fill(255), ...Array<number>(16).fill(0)],
+  );
+  t.same(outer.links, [
+    { at: 16, to: inner },
+    { at: 24, to: buffer },
+  ]);
+});
+
+t.test('stringArray() ends with NULL', async (t) => {
+  const array = stringArray(['a', 'ü']);
+  t.equal(array.bytes.length, 24);
+  t.equal(array.text, '["a","ü"]');
+  t.same(
+    array.links.map(({ at, to }) => [at, to.kind === 'block' ? [...to.bytes] : []]),
+    [
+      [0, [0x61, 0]],
+      [8, [0xc3, 0xbc, 0]],
+    ],
+  );
+});
+
+t.test('describePlace() names the word', async (t) => {
+  t.equal(describePlace(fd), 'fd');
+  t.equal(describePlace(at(buffer, 0)), 'buffer');
+  t.equal(describePlace(at(block(new Uint8Array(16), '{x}'), 8)), '{x}+8');
+  t.same(addressOf(fd), { kind: 'address', of: fd, offset: 0 });
+});
+
+t.test('utf8() gives the bytes that TextEncoder gives', async (t) => {
+  const encoder = new TextEncoder();
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => Buffer.from(utf8(text)).equals(encoder.encode(text))));
+  t.same([...utf8('\ud800')], [0xef, 0xbf, 0xbd], 'a lone surrogate becomes U+FFFD');
+});

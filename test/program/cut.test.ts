@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { at, call, isZero, unless, words } from '../../src/program/build.ts';
+import { cutProgram } from '../../src/program/cut.ts';
+import { encode } from '../../src/program/encode.ts';
+import { LAYOUT } from '../../src/program/layout.ts';
+import { Memory, type Step } from '../../src/program/step.ts';
+
+const label = { label: 'test' };
+
+function fill(count: number): Step[] {
+  return Array.from({ length: count }, () => call('getpid', [], label));
+}
+
+t.test('cutProgram() makes one packet of what fits', async (t) => {
+  t.same(cutProgram([]), { ranges: [{ from: 0, to: 0 }], bulk: [] });
+  // 16 + 64 * 959 = 61392; one more step needs 61456.
+  t.same(cutProgram(fill(959)).ranges, [{ from: 0, to: 959 }]);
+  t.same(cutProgram(fill(960)).ranges, [
+    { from: 0, to: 958 },
+    { from: 958, to: 960 },
+  ]);
+});
+
+t.test('cutProgram() never cuts inside the span of a check', async (t) => {
+  const word = new Memory().word('word');
+  const steps = [...fill(950), ...unless(isZero(word), fill(20)), ...fill(5)];
+  t.same(cutProgram(steps).ranges, [
+    { from: 0, to: 950 },
+    { from: 950, to: 976 },
+  ]);
+});
+
+t.test('cutProgram() keeps the steps together that share what one of them writes', async (t) => {
+  const answer = words([16, 0], 'answer');
+  const steps = [
+    ...fill(900),
+    call('getpid', [], { ...label, result: at(answer, 8) }),
+    ...fill(100),
+    call('write', [3, words([answer], 'iovec'), 16], label),
+  ];
+  t.same(cutProgram(steps).ranges, [
+    { from: 0, to: 900 },
+    { from: 900, to: 1002 },
+  ]);
+});
+
+t.test('cutProgram() cuts between steps that only read a structure', async (t) => {
+  const how = words([0, 0, 0], 'how');
+  const steps = Array.from({ length: 1000 }, () => call('openat2', [3, 'a', how, 24], label));
+  t.equal(cutProgram(steps).ranges.length, 2);
+});
+
+t.test('cutProgram() throws for steps that hold together and do not fit', async (t) => {
+  const word = new Memory().word('word');
+  t.throws(() => cutProgram(unless(isZero(word), fill(1000), 'too much')), {
+    message: 'bug: the 1001 steps from "too much" do not fit into a packet',
+  });
+});
+
+t.test('cutProgram() gives ranges whose packets fit, in order and without gaps', async (t) => {
+  const step = fc.oneof(
+    fc.nat(3000).map((length) => call('chdir', ['x'.repeat(length)], label)),
+    fc.constant(call('getpid', [], label)),
+  );
+  const word = new Memory().word('word');
+  const part = fc
+    .tuple(fc.boolean(), fc.array(step, { maxLength: 30 }))
+    .map(([isSpan, steps]) => (isSpan ? unless(isZero(word), steps) : steps));
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 60 }), (parts) => {
+      const steps = parts.flat();
+      const packets = encode({ name: 'test', steps, replies: true }, { arch: 'x86-64', syncFd: 3 });
+      const indexes = packets.flatMap((packet) => packet.steps.filter((index) => index >= 0));
+      return (
+        indexes.length === steps.length &&
+        indexes.every((index, position) => index === position) &&
+        packets.every(({ bytes }) => bytes.length <= LAYOUT.message.size)
+      );
+    }),
+    { numRuns: 100 },
+  );
+  t.pass('100 programs');
+});
