@@ -1,0 +1,242 @@
+import { constants, openSync, closeSync } from 'node:fs';
+import { TsrunError } from '../errors.ts';
+import type { CgroupPlan } from '../plan/cgroup/plan.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { O_PATH } from '../util/constants.ts';
+import { applyWrites } from './apply.ts';
+import { cgroupError, errnoOf, tryReadControlFile, writeControlFile } from './control-file.ts';
+import { applyDeviceProgram } from './device-program.ts';
+import { ensureDirectory, realProbe, removeEmpty, removeTree, verifyMount, type FileSystemProbe } from './directory.ts';
+import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from './freezer.ts';
+import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
+import { listProcesses } from './processes.ts';
+import { waitUntil } from './wait.ts';
+
+const SIGKILL = 9;
+/** How long a removal waits for processes that are on their way out. */
+const REMOVE_TIMEOUT_MS = 1000;
+/** After SIGKILL the kernel may take its time, as with a process that waits for a disk. */
+const KILL_TIMEOUT_MS = 10_000;
+
+/** Makes cgroups by itself, in every mounted hierarchy. `probe` is for tests on plain folders. */
+export function cgroupfsDriver(probe: FileSystemProbe = realProbe): CgroupDriver {
+  return {
+    create: (plan) => createCgroups(plan, probe),
+    open: (reference) => {
+      verifyReference(reference);
+      return new CgroupfsManager(reference, probe);
+    },
+  };
+}
+
+function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): CgroupManager {
+  const directories: CgroupReferenceDirectory[] = [];
+  try {
+    for (const { kind, controllers, mountPoint, path } of plan.directories) {
+      // Above the rest: a v2 controller file appears in the new directory only after every ancestor passes it on, which
+      // `prepare` sees to, also when the directory is already there.
+      const ensured = ensureDirectory({ kind, mountPoint, path }, probe);
+      const directory = { kind, controllers, mountPoint, ...ensured };
+      directories.push(directory);
+      if (!ensured.made.includes(ensured.hostPath)) refuseInUse(directory);
+    }
+    applyWrites(plan.prepare, directories);
+  } catch (error) {
+    for (const { made } of directories) removeEmpty(made);
+    throw error;
+  }
+  return new CgroupfsManager({ manager: 'cgroupfs', version: plan.version, directories }, probe);
+}
+
+/** A cgroup that was there before is taken only when it is idle: two containers in one would kill and freeze each other. */
+function refuseInUse(directory: CgroupReferenceDirectory): void {
+  const where = JSON.stringify(directory.hostPath);
+  const { pids, outside } = listProcesses(directory.hostPath);
+  const count = pids.length + outside;
+  if (count > 0) {
+    throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup is not empty: ${count} process(es) found`);
+  }
+  if (isDirectoryFrozen(directory)) throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup unexpectedly frozen`);
+}
+
+/** A state file may be damaged or forged: nothing outside the hierarchies it names is ever removed because of it. */
+function verifyReference({ directories }: CgroupReference): void {
+  for (const { mountPoint, hostPath, made } of directories) {
+    const inside = (path: string): boolean => path.startsWith(`${mountPoint}/`) && !path.split('/').includes('..');
+    const bad = [hostPath, ...made].find((path) => !inside(path));
+    if (bad === undefined) continue;
+    throw new TsrunError('state', `use cgroup ${JSON.stringify(bad)}: expected a path below ${JSON.stringify(mountPoint)}`);
+  }
+}
+
+class CgroupfsManager implements CgroupManager {
+  readonly reference: CgroupReference;
+  readonly #probe: FileSystemProbe;
+
+  constructor(reference: CgroupReference, probe: FileSystemProbe) {
+    this.reference = reference;
+    this.#probe = probe;
+  }
+
+  openDirectory(): number | undefined {
+    const unified = this.#unified();
+    if (unified === undefined) return undefined;
+    try {
+      return openSync(unified.hostPath, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    } catch (error) {
+      throw cgroupError(`open cgroup ${JSON.stringify(unified.hostPath)}`, error);
+    }
+  }
+
+  join(pid: number, options: { unified?: boolean } = {}): void {
+    for (const { kind, hostPath } of this.reference.directories) {
+      if (kind === 'v2' && options.unified === false) continue;
+      try {
+        writeControlFile(`${hostPath}/cgroup.procs`, String(pid));
+      } catch (error) {
+        throw cgroupError(`move process ${pid} into cgroup ${JSON.stringify(hostPath)}`, error);
+      }
+    }
+  }
+
+  applyLimits(plan: CgroupPlan): void {
+    applyWrites(plan.limits, this.reference.directories);
+  }
+
+  applyDevices({ devices }: CgroupPlan): void {
+    if (devices === undefined) return;
+    try {
+      if (devices.kind === 'v1') applyWrites(devices.writes, this.reference.directories);
+      else this.#applyProgram(devices.program);
+    } catch (error) {
+      // Without privileges over the kernel's devices nobody in the container can make or open more than the outside allows.
+      if (!devices.optional || !hasErrno(error, 'EPERM', 'EACCES', 'ENOENT')) throw error;
+    }
+  }
+
+  processes(): number[] {
+    const directory = this.#forProcesses();
+    return directory === undefined ? [] : listProcesses(directory.hostPath).pids;
+  }
+
+  isFrozen(): boolean {
+    return this.reference.directories.some(isDirectoryFrozen);
+  }
+
+  async freeze(): Promise<void> {
+    const freezer = findFreezer(this.reference.directories);
+    if (freezer === undefined) throw new TsrunError('unsupported', 'freeze the container: no freezer is mounted');
+    await freezeDirectory(freezer);
+  }
+
+  async thaw(): Promise<void> {
+    // Whoever froze it may have used the other of the two on a hybrid machine.
+    for (const directory of this.reference.directories) {
+      if (isDirectoryFrozen(directory)) thawDirectory(directory);
+    }
+    await waitUntil(() => !this.isFrozen(), { ...this.#events(), timeoutMs: REMOVE_TIMEOUT_MS });
+  }
+
+  async killAll(signal: number): Promise<void> {
+    if (signal === SIGKILL && this.#killByCgroup()) {
+      // cgroup.kill reaches every process of the cgroup2 directory, but one that a v1 freezer holds cannot die.
+      await this.thaw();
+      return;
+    }
+    const wasFrozen = this.isFrozen();
+    // Nobody can fork away from a frozen list of processes, and no pid in it can become somebody else's.
+    if (!wasFrozen && signal === SIGKILL && findFreezer(this.reference.directories) !== undefined) await this.freeze();
+    try {
+      for (const pid of this.processes()) sendSignal(pid, signal);
+    } finally {
+      if (!wasFrozen || signal === SIGKILL) await this.thaw();
+    }
+  }
+
+  async remove(options: { kill?: boolean } = {}): Promise<void> {
+    const own = this.reference.directories.filter(({ hostPath, made }) => made.includes(hostPath));
+    if (options.kill === true && this.processes().length > 0) {
+      await this.killAll(SIGKILL);
+      await waitUntil(() => this.processes().length === 0, { ...this.#events(), timeoutMs: KILL_TIMEOUT_MS });
+    }
+    // One hierarchy that resists must not keep the others from being cleaned up.
+    const failures: unknown[] = [];
+    for (const directory of own) {
+      try {
+        if (this.#isThere(directory)) await this.#removeDirectory(directory);
+        removeEmpty(directory.made.filter((path) => path !== directory.hostPath));
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #removeDirectory(directory: CgroupReferenceDirectory): Promise<void> {
+    const { hostPath } = directory;
+    try {
+      const file = directory.kind === 'v2' ? { file: `${hostPath}/cgroup.events` } : {};
+      if (await waitUntil(() => removeTree(hostPath), { ...file, timeoutMs: REMOVE_TIMEOUT_MS })) return;
+    } catch (error) {
+      throw cgroupError(`remove cgroup ${JSON.stringify(hostPath)}`, error);
+    }
+    const { pids, outside } = listProcesses(hostPath);
+    const message = `remove cgroup ${JSON.stringify(hostPath)}: ${pids.length + outside} process(es) left: EBUSY`;
+    throw new TsrunError('cgroup', message, { errno: 'EBUSY' });
+  }
+
+  /** False when the cgroup is gone; verifies that what is there is a cgroup, since it is about to be removed. */
+  #isThere(directory: CgroupReferenceDirectory): boolean {
+    if (tryReadControlFile(`${directory.hostPath}/cgroup.procs`) === undefined) return false;
+    verifyMount(directory, this.#probe);
+    return true;
+  }
+
+  #applyProgram(program: Uint8Array): void {
+    const fd = this.openDirectory();
+    if (fd === undefined) throw new Error('bug: a device program without a cgroup2 directory');
+    closeAfter(fd, () => { applyDeviceProgram(fd, program); });
+  }
+
+  /** cgroup.kill, since 5.14. */
+  #killByCgroup(): boolean {
+    const unified = this.#unified();
+    if (unified === undefined) return false;
+    try {
+      writeControlFile(`${unified.hostPath}/cgroup.kill`, '1');
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw cgroupError(`kill the processes of cgroup ${JSON.stringify(unified.hostPath)}`, error);
+    }
+  }
+
+  #unified(): CgroupReferenceDirectory | undefined {
+    return this.reference.directories.find(({ kind }) => kind === 'v2');
+  }
+
+  #forProcesses(): CgroupReferenceDirectory | undefined {
+    return this.#unified() ?? findFreezer(this.reference.directories) ?? this.reference.directories[0];
+  }
+
+  #events(): { file?: string } {
+    const unified = this.#unified();
+    return unified === undefined ? {} : { file: `${unified.hostPath}/cgroup.events` };
+  }
+}
+
+function sendSignal(pid: number, signal: number): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw cgroupError(`send signal ${signal} to process ${pid}`, error);
+  }
+}
+
+function closeAfter(fd: number, action: () => void): void {
+  try {
+    action();
+  } finally {
+    closeSync(fd);
+  }
+}

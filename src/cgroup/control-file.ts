@@ -1,0 +1,62 @@
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { TsrunError } from '../errors.ts';
+
+/** Largest control file that is read; cgroup.procs of a busy cgroup is the longest. */
+const READ_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * Writes a value into a control file with one write(2), since the kernel parses each write by itself.
+ *
+ * Errors: those of node:fs, unchanged; `label` and the path are for the caller to add. The file is never created.
+ */
+export function writeControlFile(path: string, value: string): void {
+  // NOFOLLOW: a cgroup file system has no symlinks, so that one means we are elsewhere.
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+  try {
+    writeSync(fd, value);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The text of a control file without the final line feed. Errors: those of node:fs. */
+export function readControlFile(path: string): string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const chunks: Buffer[] = [];
+    for (let total = 0; total < READ_BYTES_MAX; ) {
+      const chunk = Buffer.alloc(4096);
+      const count = readSync(fd, chunk);
+      if (count === 0) break;
+      chunks.push(chunk.subarray(0, count));
+      total += count;
+    }
+    return Buffer.concat(chunks).toString('utf8').replace(/\n$/, '');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As readControlFile, but undefined where there is no such file or cgroup (any more). */
+export function tryReadControlFile(path: string): string | undefined {
+  try {
+    return readControlFile(path);
+  } catch (error) {
+    if (['ENOENT', 'ENODEV'].includes(errnoOf(error))) return undefined;
+    throw error;
+  }
+}
+
+/** The errno's name of an error of node:fs; the empty string for any other. */
+export function errnoOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
+/** A failure of code `cgroup`: the errno's name closes the message. */
+export function cgroupError(message: string, cause: unknown, pointer?: string): TsrunError {
+  const errno = errnoOf(cause);
+  const text = errno === '' ? String(cause) : errno;
+  const issues = pointer === undefined ? [] : [{ pointer, message: text }];
+  return new TsrunError('cgroup', `${message}: ${text}`, { cause, issues, ...(errno === '' ? {} : { errno }) });
+}

@@ -1,0 +1,152 @@
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, statfsSync } from 'node:fs';
+import { TsrunError } from '../errors.ts';
+import { cgroupError, errnoOf } from './control-file.ts';
+
+/** f_type of statfs(2). Source: include/uapi/linux/magic.h. */
+const CGROUP_SUPER_MAGIC = 0x27e0eb;
+const CGROUP2_SUPER_MAGIC = 0x63677270;
+
+/** How often a tree is walked again when somebody removes a cgroup above ours at the same moment. */
+const WALKS_MAX = 3;
+/** Depth of cgroups made inside a container that is followed; the kernel's own limit is what the container may set. */
+const DEPTH_MAX = 64;
+
+/** What the checks look at; tests on plain folders replace it. */
+export interface FileSystemProbe {
+  /** f_type of the file system at a path. */
+  readonly type: (path: string) => number;
+}
+
+export const realProbe: FileSystemProbe = { type: (path) => statfsSync(path).type };
+
+/** A cgroup of the container in one hierarchy, with what tsrun made on the way to it. */
+export interface EnsuredDirectory {
+  readonly hostPath: string;
+  /** Absolute paths of directories that did not exist before, deepest first. */
+  readonly made: readonly string[];
+}
+
+/**
+ * Makes a cgroup and the ones above it, or finds them.
+ *
+ * Nothing is made unless the mount point is a cgroup file system, and every directory on the way must lie on that same one: a plain
+ * directory that merely looks like a controller, and a mount inside the hierarchy, are refused.
+ *
+ * Errors: `cgroup`; what was made before the error is removed again.
+ */
+export function ensureDirectory(
+  directory: { kind: 'v1' | 'v2'; mountPoint: string; path: string },
+  probe: FileSystemProbe = realProbe,
+): EnsuredDirectory {
+  const { mountPoint, path } = directory;
+  verifyMount(directory, probe);
+  const device = lstatSync(mountPoint).dev;
+  const names = path.split('/').filter((name) => name !== '');
+  const made: string[] = [];
+  for (let walk = 1; ; walk++) {
+    try {
+      let hostPath = mountPoint;
+      for (const name of names) {
+        if (name === '..' || name === '.') throw new Error(`bug: ${JSON.stringify(name)} in a planned cgroup path`);
+        hostPath = `${hostPath}/${name}`;
+        if (makeOrFind(hostPath, device)) made.unshift(hostPath);
+      }
+      return { hostPath, made };
+    } catch (error) {
+      // Whoever made an empty cgroup above ours may have removed it between two of our steps.
+      if (errnoOf(error) === 'ENOENT' && walk < WALKS_MAX) continue;
+      removeEmpty(made);
+      if (error instanceof TsrunError) throw error;
+      throw cgroupError(`make cgroup ${JSON.stringify(`${mountPoint}${path}`)}`, error);
+    }
+  }
+}
+
+/** Errors: `cgroup` when the path is not the root of a cgroup file system of this kind. */
+export function verifyMount({ kind, mountPoint }: { kind: 'v1' | 'v2'; mountPoint: string }, probe: FileSystemProbe): void {
+  const wanted = kind === 'v1' ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC;
+  let found: number;
+  try {
+    found = probe.type(mountPoint);
+  } catch (error) {
+    throw cgroupError(`look at cgroup mount ${JSON.stringify(mountPoint)}`, error);
+  }
+  if (found === wanted) return;
+  const name = kind === 'v1' ? 'cgroup' : 'cgroup2';
+  throw new TsrunError(
+    'cgroup',
+    `use ${JSON.stringify(mountPoint)} as a cgroup hierarchy: expected file system ${name} (0x${wanted.toString(16)}), found type 0x${found.toString(16)}`,
+  );
+}
+
+/** Answers true when the directory was made. */
+function makeOrFind(hostPath: string, device: number): boolean {
+  let made = true;
+  try {
+    mkdirSync(hostPath, 0o755);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    made = false;
+  }
+  const found = lstatSync(hostPath);
+  if (found.isDirectory() && found.dev === device) return made;
+  const what = found.isDirectory() ? 'another file system' : 'no directory';
+  throw new TsrunError('cgroup', `use cgroup ${JSON.stringify(hostPath)}: expected a cgroup of the same hierarchy, found ${what}`);
+}
+
+/** Removes directories, deepest first, as long as nobody else uses them. */
+export function removeEmpty(paths: readonly string[]): void {
+  for (const path of paths) {
+    try {
+      rmdirSync(path);
+    } catch (error) {
+      // In use by others: it is no longer ours to remove.
+      if (errnoOf(error) !== 'ENOENT') return;
+    }
+  }
+}
+
+/**
+ * Removes a cgroup with all cgroups inside it, once.
+ *
+ * Shape: true when it is gone (also when it was not there), false when something in it is still in use (EBUSY).
+ * Errors: those of node:fs.
+ */
+export function removeTree(hostPath: string, depth = 0): boolean {
+  try {
+    rmdirSync(hostPath);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return true;
+    if (errno !== 'EBUSY' && errno !== 'ENOTEMPTY') throw error;
+  }
+  if (depth >= DEPTH_MAX) return false;
+  for (const child of listChildren(hostPath)) removeTree(child, depth + 1);
+  try {
+    rmdirSync(hostPath);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return true;
+    if (errno === 'EBUSY' || errno === 'ENOTEMPTY') return false;
+    throw error;
+  }
+}
+
+/** Absolute paths of the cgroups directly below one; none when it is gone. */
+export function listChildren(hostPath: string): string[] {
+  try {
+    const entries = readdirSync(hostPath, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => `${hostPath}/${entry.name}`);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** A cgroup and all below it, absolute paths, outermost first. */
+export function listTree(hostPath: string, depth = 0): string[] {
+  if (depth > DEPTH_MAX) return [];
+  return [hostPath, ...listChildren(hostPath).flatMap((child) => listTree(child, depth + 1))];
+}

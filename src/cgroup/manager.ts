@@ -1,0 +1,66 @@
+import type { CgroupManagerName, CgroupPlan } from '../plan/cgroup/plan.ts';
+
+/** What is kept in the state of a container, so that its cgroups can be found without a plan. Plain JSON. */
+export interface CgroupReference {
+  readonly manager: CgroupManagerName;
+  readonly version: CgroupPlan['version'];
+  readonly directories: readonly CgroupReferenceDirectory[];
+}
+
+export interface CgroupReferenceDirectory {
+  readonly kind: 'v1' | 'v2';
+  /** Controllers of a v1 hierarchy; for v2 those of its root. */
+  readonly controllers: readonly string[];
+  readonly mountPoint: string;
+  readonly hostPath: string;
+  /** Directories that tsrun made, deepest first; the container's own is missing when it was there before. Only these are removed. */
+  readonly made: readonly string[];
+}
+
+/** How a driver makes and finds the cgroups of containers. */
+export interface CgroupDriver {
+  /**
+   * Makes the cgroups of a plan and does its `prepare` writes.
+   *
+   * Errors: `cgroup`, also when a cgroup that was there before has processes or is frozen. Nothing is left behind then.
+   */
+  readonly create: (plan: CgroupPlan) => CgroupManager;
+  /** The cgroups of a container that exists. Touches nothing. */
+  readonly open: (reference: CgroupReference) => CgroupManager;
+}
+
+/** The cgroups of one container. Every method throws `cgroup` when the kernel refuses. */
+export interface CgroupManager {
+  readonly reference: CgroupReference;
+  /**
+   * Handle of the cgroup2 directory for CLONE_INTO_CGROUP (O_PATH, close-on-exec), owned by the caller; undefined where there is
+   * none. A process that starts there has still to `join` the v1 hierarchies.
+   */
+  openDirectory(): number | undefined;
+  /**
+   * Moves a process, with all its threads, into the container's cgroups.
+   *
+   * `unified: false` leaves out the cgroup2 directory, for a process that was cloned into it. Errors: `cgroup` with errno `ESRCH` when
+   * the process is gone.
+   */
+  join(pid: number, options?: { unified?: boolean }): void;
+  applyLimits(plan: CgroupPlan): void;
+  /** Puts the device rules in force, on v2 in the place of those from before. */
+  applyDevices(plan: CgroupPlan): void;
+  /** Process ids as seen from here, also those in cgroups made inside the container, ascending. Empty when the cgroup is gone. */
+  processes(): number[];
+  isFrozen(): boolean;
+  /** Stops all processes and waits until they stand still, at most ten seconds; thaws again when they do not. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /**
+   * Sends a signal to every process. SIGKILL leaves nobody out, forks in progress included, and thaws a frozen cgroup, because
+   * on v1 a frozen process does not die. Any other signal reaches a frozen process when it is thawed.
+   */
+  killAll(signal: number): Promise<void>;
+  /**
+   * Removes the cgroups that tsrun made, with those made inside them. Processes that are left are killed only when `kill` is set;
+   * otherwise they make it fail after a moment, with errno `EBUSY`.
+   */
+  remove(options?: { kill?: boolean }): Promise<void>;
+}

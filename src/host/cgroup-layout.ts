@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs';
+import { TsrunError } from '../errors.ts';
+import type { CgroupHierarchy, CgroupLayout, UnifiedHierarchy } from '../plan/cgroup/layout.ts';
+
+/**
+ * How cgroups are mounted for this process, from /proc/self/mountinfo and /proc/self/cgroup.
+ *
+ * `procPath` is where procfs is mounted, "/proc" if absent. Errors: `host` when procfs cannot be read.
+ */
+export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLayout {
+  const proc = options.procPath ?? '/proc';
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      throw new TsrunError('host', `read the cgroup layout from ${JSON.stringify(path)}: ${String(error)}`, { cause: error });
+    }
+  };
+  return parseCgroupLayout(read(`${proc}/self/mountinfo`), read(`${proc}/self/cgroup`), readControllers);
+}
+
+/**
+ * The layout from the text of both files; `readControllers` answers the controllers of a cgroup2 root by its mount point.
+ *
+ * Hierarchies without a mount are left out. Source: man 5 proc (mountinfo), man 7 cgroups (/proc/pid/cgroup).
+ */
+export function parseCgroupLayout(
+  mountinfo: string,
+  procSelfCgroup: string,
+  readControllers: (mountPoint: string) => readonly string[],
+): CgroupLayout {
+  const mounts = parseCgroupMounts(mountinfo);
+  const hierarchies: CgroupHierarchy[] = [];
+  let unified: UnifiedHierarchy | undefined;
+  for (const { controllers, path } of parseMembership(procSelfCgroup)) {
+    const mount = chooseMount(mounts.filter((candidate) => carries(candidate, controllers)), path);
+    if (mount === undefined) continue;
+    const { mountPoint } = mount;
+    const ownPath = pathBelow(mount.root, path) ?? '/';
+    if (controllers.length > 0) hierarchies.push({ controllers, mountPoint, ownPath });
+    else unified = { mountPoint, ownPath, controllers: readControllers(mountPoint) };
+  }
+  const mode = unified === undefined ? (hierarchies.length === 0 ? 'none' : 'v1') : hierarchies.length === 0 ? 'v2' : 'hybrid';
+  return { mode, hierarchies, ...(unified === undefined ? {} : { unified }) };
+}
+
+/** A line of mountinfo that shows a cgroup file system. */
+interface CgroupMount {
+  readonly type: 'cgroup' | 'cgroup2';
+  /** The cgroup that appears at the mount point, as /proc/self/cgroup names it. */
+  readonly root: string;
+  readonly mountPoint: string;
+  readonly superOptions: readonly string[];
+}
+
+function parseCgroupMounts(mountinfo: string): CgroupMount[] {
+  const mounts: CgroupMount[] = [];
+  for (const line of mountinfo.split('\n')) {
+    // id parent major:minor root mountPoint options [optional fields] - type source superOptions
+    const fields = line.split(' ');
+    const separator = fields.indexOf('-', 6);
+    const [type, , superOptions] = separator < 0 ? [] : fields.slice(separator + 1);
+    const [root, mountPoint] = fields.slice(3, 5);
+    if ((type !== 'cgroup' && type !== 'cgroup2') || root === undefined || mountPoint === undefined) continue;
+    mounts.push({
+      type,
+      root: unescapeOctal(root),
+      mountPoint: unescapeOctal(mountPoint),
+      superOptions: unescapeOctal(superOptions ?? '').split(','),
+    });
+  }
+  return mounts;
+}
+
+/** The kernel writes space, tab, line feed and backslash of a path as `\040` and so on. */
+function unescapeOctal(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
+
+/** Lines of /proc/self/cgroup: `4:memory:/path`, `1:name=systemd:/path`, and for cgroup2 `0::/path` (no controllers). */
+function parseMembership(text: string): { controllers: string[]; path: string }[] {
+  const entries: { controllers: string[]; path: string }[] = [];
+  for (const line of text.split('\n')) {
+    const match = /^\d+:([^:]*):(.*)$/.exec(line);
+    if (match === null) continue;
+    const controllers = (match[1] ?? '').split(',').filter((name) => name !== '');
+    entries.push({ controllers, path: match[2] ?? '/' });
+  }
+  return entries;
+}
+
+function carries(mount: CgroupMount, controllers: readonly string[]): boolean {
+  if (controllers.length === 0) return mount.type === 'cgroup2';
+  return mount.type === 'cgroup' && controllers.every((name) => mount.superOptions.includes(name));
+}
+
+/**
+ * The mount to work with when a hierarchy has several: one that shows our own cgroup, the one below /sys/fs/cgroup among those.
+ * Of two on the same place the later hides the earlier.
+ */
+function chooseMount(mounts: readonly CgroupMount[], ownPath: string): CgroupMount | undefined {
+  const visible = mounts.filter((mount, index) => !mounts.slice(index + 1).some((later) => later.mountPoint === mount.mountPoint));
+  const score = (mount: CgroupMount): number => {
+    const usual = mount.mountPoint === '/sys/fs/cgroup' || mount.mountPoint.startsWith('/sys/fs/cgroup/');
+    return (pathBelow(mount.root, ownPath) === undefined ? 0 : 2) + (usual ? 1 : 0);
+  };
+  return visible.reduce<CgroupMount | undefined>((best, mount) => {
+    return best === undefined || score(mount) > score(best) ? mount : best;
+  }, undefined);
+}
+
+/**
+ * `path` as seen below a mount that shows `root`: `/docker/abc` and `/docker/abc/x` give `/x`.
+ *
+ * Undefined when it is not below: a bind mount of another cgroup, or a process outside its cgroup namespace (`/../other`). The
+ * layout then names the mount's root, the only cgroup that is certain to be there.
+ */
+function pathBelow(root: string, path: string): string | undefined {
+  if (path.split('/').includes('..')) return undefined;
+  if (root === '/') return path;
+  if (path === root) return '/';
+  return path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;
+}
+
+function readControllers(mountPoint: string): string[] {
+  try {
+    const text = readFileSync(`${mountPoint}/cgroup.controllers`, 'utf8').trim();
+    return text === '' ? [] : text.split(' ');
+  } catch {
+    // Covered by another mount or not readable: no controller can be used there.
+    return [];
+  }
+}

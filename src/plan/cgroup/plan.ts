@@ -1,0 +1,89 @@
+import { TsrunError } from '../../errors.ts';
+import type { Resources } from '../../spec/generated/config.ts';
+import { planControllers } from './controllers.ts';
+import { planDeviceFilter, type DeviceFilter } from './device-filter.ts';
+import { collectDeviceRules } from './device-rules.ts';
+import type { CgroupLayout } from './layout.ts';
+import { planCgroupDirectories, type CgroupDirectory } from './path.ts';
+import { Problems } from './problems.ts';
+import { planDevicesV1 } from './v1/devices.ts';
+import type { CgroupWrite } from './writes.ts';
+
+export type { CgroupDirectory } from './path.ts';
+export type { CgroupWrite, ControllerEnable, InheritWrite, UsageCheck, ValueWrite } from './writes.ts';
+
+/** Device rules as v1 writes, or as an eBPF program for a v2 directory. */
+export type DevicePlan =
+  | { readonly kind: 'v1'; readonly writes: readonly CgroupWrite[]; readonly optional: boolean }
+  | ({ readonly kind: 'v2'; readonly directory: number; readonly optional: boolean } & DeviceFilter);
+
+/**
+ * Everything that is done to cgroups for a container, in the order of its fields:
+ *
+ *     directories   made or found, checked to be empty and not frozen
+ *     prepare       before anyone joins: what joining needs, and what must be there before the first process
+ *     (join)
+ *     limits        in this order
+ *     devices       last, once set-up needs no device any more
+ */
+export interface CgroupPlan {
+  readonly manager: CgroupManagerName;
+  /** `none`: no cgroup is touched. */
+  readonly version: CgroupLayout['mode'];
+  readonly directories: readonly CgroupDirectory[];
+  readonly prepare: readonly CgroupWrite[];
+  readonly limits: readonly CgroupWrite[];
+  readonly devices?: DevicePlan;
+}
+
+/** Who makes the cgroups: tsrun by itself, or nobody (`--cgroup-manager=disabled` as in crun). */
+export type CgroupManagerName = 'cgroupfs' | 'disabled';
+
+export interface CgroupPlanInput {
+  readonly config: { readonly linux?: { readonly cgroupsPath?: string; readonly resources?: Resources } };
+  readonly layout: CgroupLayout;
+  readonly id: string;
+  readonly manager: CgroupManagerName;
+  /** Device rules that the kernel forbids to set are then passed over: a user namespace cannot make devices anyway. Default: false. */
+  readonly rootless?: boolean;
+}
+
+/**
+ * Plans the container's cgroups (config-linux.md, "Control groups").
+ *
+ * Errors: `config` for values that contradict themselves or the specification, `unsupported` for limits that this machine's
+ * hierarchies cannot apply; `issues` holds all of them.
+ */
+export function planCgroup(input: CgroupPlanInput): CgroupPlan {
+  const { layout, manager } = input;
+  if (manager === 'disabled') return { manager, version: 'none', directories: [], prepare: [], limits: [] };
+  const directories = planCgroupDirectories({ layout, cgroupsPath: input.config.linux?.cgroupsPath, id: input.id });
+  if (directories.length === 0) {
+    throw new TsrunError('unsupported', 'plan the cgroup: no cgroup hierarchy is mounted, expected one below "/sys/fs/cgroup"');
+  }
+  const resources = input.config.linux?.resources ?? {};
+  const problems = new Problems();
+  const { prepare, limits } = planControllers({ resources, layout, directories, problems });
+  const devices = planDevices({ resources, directories, problems, rootless: input.rootless ?? false });
+  problems.throwIfAny();
+  return { manager, version: layout.mode, directories, prepare, limits, devices };
+}
+
+/** A v1 devices hierarchy wins, also on a hybrid machine; everywhere else the cgroup2 directory takes the eBPF program. */
+function planDevices(input: {
+  resources: Resources;
+  directories: readonly CgroupDirectory[];
+  problems: Problems;
+  rootless: boolean;
+}): DevicePlan {
+  const { directories, problems, rootless: optional } = input;
+  const rules = collectDeviceRules(input.resources.devices ?? [], problems);
+  const v1 = directories.findIndex(({ kind, controllers }) => kind === 'v1' && controllers.includes('devices'));
+  if (v1 >= 0) return { kind: 'v1', writes: planDevicesV1(rules, { directory: v1 }, problems), optional };
+  const v2 = directories.findIndex(({ kind }) => kind === 'v2');
+  if (v2 < 0 && !optional) {
+    problems.unsupported('/linux/resources/devices', 'needs the cgroup controller "devices", which this machine does not have');
+  }
+  if (v2 < 0) return { kind: 'v1', writes: [], optional };
+  return { kind: 'v2', directory: v2, optional, ...planDeviceFilter(rules) };
+}

@@ -1,0 +1,55 @@
+import type { CgroupPlan } from './plan.ts';
+import type { CgroupDirectory } from './path.ts';
+import type { CgroupWrite } from './writes.ts';
+
+/** The plan as text for `tsrun explain`, one line a write. */
+export function printCgroupPlan(plan: CgroupPlan): string {
+  if (plan.version === 'none') return 'cgroup: none\n';
+  const show = (write: CgroupWrite): string => `  ${printCgroupWrite(write, plan.directories)}`;
+  const lines = [`cgroup ${plan.version}`];
+  lines.push(...plan.directories.map((directory) => `  make ${JSON.stringify(directoryPath(directory))}`));
+  if (plan.prepare.length > 0) lines.push('before joining', ...plan.prepare.map(show));
+  lines.push('join', ...plan.directories.map((directory) => `  ${JSON.stringify(`${directoryPath(directory)}/cgroup.procs`)}`));
+  if (plan.limits.length > 0) lines.push('limits', ...plan.limits.map(show));
+  if (plan.devices?.kind === 'v1') lines.push('devices', ...plan.devices.writes.map(show));
+  if (plan.devices?.kind === 'v2') {
+    const directory = plan.directories[plan.devices.directory];
+    lines.push(`devices: eBPF program on ${JSON.stringify(directory === undefined ? '' : directoryPath(directory))}`);
+    lines.push(...plan.devices.listing.map((line) => `  ${line}`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The plan as plain JSON: the eBPF program is given by its listing. */
+export function cgroupPlanToJson(plan: CgroupPlan): object {
+  if (plan.devices?.kind !== 'v2') return plan;
+  const { kind, directory, optional, listing } = plan.devices;
+  return { ...plan, devices: { kind, directory, optional, listing } };
+}
+
+/** Absolute path of a cgroup: the container's own in this hierarchy, or one above it. */
+export function directoryPath(directory: CgroupDirectory, ancestor = directory.path): string {
+  return ancestor === '/' ? directory.mountPoint : `${directory.mountPoint}${ancestor}`;
+}
+
+/** One write as one line: `write "64" to "/sys/fs/cgroup/pids/x/pids.max"`. */
+export function printCgroupWrite(write: CgroupWrite, directories: readonly CgroupDirectory[]): string {
+  const directory = directories[write.directory];
+  const path = (file: string): string => {
+    return JSON.stringify(`${directory === undefined ? '' : directoryPath(directory, write.ancestor)}/${file}`);
+  };
+  const origin = write.pointer === undefined ? '' : `  (${write.pointer})`;
+  switch (write.kind) {
+    case 'value': {
+      const or = write.orElse === undefined ? '' : ` or ${JSON.stringify(write.orElse.value)} to ${path(write.orElse.file)}`;
+      const accept = write.accept === undefined ? '' : ` unless ${write.accept.join(', ')}`;
+      return `write ${JSON.stringify(write.value)} to ${path(write.file)}${or}${accept}${origin}`;
+    }
+    case 'inherit':
+      return `inherit ${path(write.file)}`;
+    case 'check':
+      return `refuse unless ${path(write.file)} is below ${write.limit}${origin}`;
+    case 'enable':
+      return `enable ${write.controllers.join(' ')} in ${path('cgroup.subtree_control')}`;
+  }
+}

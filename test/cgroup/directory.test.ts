@@ -1,0 +1,40 @@
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import t from 'tap';
+import { ensureDirectory, listTree, removeEmpty, removeTree } from '../../src/cgroup/directory.ts';
+import { probeOf } from './folders.ts';
+
+t.test('ensureDirectory() makes what is missing and says what that was, deepest first', async (t) => {
+  const mountPoint = t.testdir({ a: {} });
+  const first = ensureDirectory({ kind: 'v1', mountPoint, path: '/a/b/c' }, probeOf('v1'));
+  t.strictSame(first, { hostPath: `${mountPoint}/a/b/c`, made: [`${mountPoint}/a/b/c`, `${mountPoint}/a/b`] });
+  t.strictSame(ensureDirectory({ kind: 'v1', mountPoint, path: '/a/b/c' }, probeOf('v1')).made, []);
+});
+
+t.test('ensureDirectory() makes nothing on a plain file system that looks like a controller', async (t) => {
+  const mountPoint = t.testdir({ 'cgroup.procs': '', 'tasks': '' });
+  for (const kind of ['v1', 'v2'] as const) {
+    t.throws(() => ensureDirectory({ kind, mountPoint, path: '/c1' }), { code: 'cgroup', message: /expected file system cgroup2? \(0x/ });
+  }
+  t.throws(() => ensureDirectory({ kind: 'v2', mountPoint, path: '/c1' }, probeOf('v1')), { code: 'cgroup' }, 'the other kind of cgroup');
+  t.throws(() => ensureDirectory({ kind: 'v2', mountPoint: `${mountPoint}/none`, path: '/c1' }), { code: 'cgroup', errno: 'ENOENT' });
+  t.notOk(existsSync(`${mountPoint}/c1`));
+});
+
+t.test('ensureDirectory() refuses symlinks, files and other file systems on the way, and cleans up', async (t) => {
+  const mountPoint = t.testdir({ file: '' });
+  mkdirSync(`${mountPoint}/real`);
+  symlinkSync('real', `${mountPoint}/link`);
+  for (const path of ['/link', '/link/x', '/file', '/new/../x']) {
+    t.throws(() => ensureDirectory({ kind: 'v1', mountPoint, path }, probeOf('v1')), path);
+  }
+  t.strictSame(listTree(mountPoint), [mountPoint, `${mountPoint}/real`], 'nothing is left, nothing went through the link');
+  t.throws(() => ensureDirectory({ kind: 'v1', mountPoint: '/', path: '/proc/x' }, probeOf('v1')), { message: /another file system/ });
+});
+
+t.test('removeTree() removes the cgroups inside, and removeEmpty() stops at what others use', async (t) => {
+  const root = t.testdir({ c1: { a: { b: {} } }, p: { q: {}, other: {} } });
+  t.ok(removeTree(`${root}/c1`));
+  t.ok(removeTree(`${root}/c1`), 'gone already');
+  removeEmpty([`${root}/p/q`, `${root}/p`]);
+  t.strictSame(listTree(root), [root, `${root}/p`, `${root}/p/other`]);
+});

@@ -1,0 +1,224 @@
+import { closeSync, existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import type { CgroupManager } from '../../src/cgroup/manager.ts';
+import { openCgroup, selectCgroupManager } from '../../src/cgroup/select.ts';
+import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
+import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
+import { planCgroup, type CgroupPlan } from '../../src/plan/cgroup/plan.ts';
+import type { Resources } from '../../src/spec/generated/config.ts';
+import { allGroups, cleanUp, membershipOf, partOf, PREFIX, TestProcess, whyNotLive } from './live.ts';
+
+const skip = whyNotLive();
+/** A test that needs the real thing; elsewhere it is skipped with the reason. */
+const live = (name: string, body: (t: Test) => Promise<unknown>): void => {
+  void t.test(name, { skip: skip ?? false }, body);
+};
+
+const layout = readCgroupLayout();
+const processes: TestProcess[] = [];
+t.afterEach(() => cleanUp(processes.splice(0)));
+
+let counter = 0;
+const nextPath = (): string => `/${PREFIX}-${++counter}`;
+const start = (): TestProcess => {
+  const process = new TestProcess();
+  processes.push(process);
+  return process;
+};
+function plan(options: { path?: string; resources?: Resources; layout?: CgroupLayout }): CgroupPlan {
+  const linux = { cgroupsPath: options.path ?? nextPath(), resources: options.resources ?? {} };
+  return planCgroup({ config: { linux }, layout: options.layout ?? layout, id: PREFIX, manager: 'cgroupfs' });
+}
+const create = (planned: CgroupPlan): CgroupManager => selectCgroupManager('cgroupfs').create(planned);
+const hostPath = (manager: CgroupManager, controller: string): string => {
+  return manager.reference.directories.find(({ controllers }) => controllers.includes(controller))?.hostPath ?? '';
+};
+const read = (path: string): string => readFileSync(path, 'utf8').trim();
+
+live('CgroupManager creates, joins, limits and removes', async (t) => {
+  const resources = { memory: { limit: 64 << 20, reservation: 32 << 20 }, cpu: { shares: 512, quota: 50_000, period: 100_000, cpus: '0' }, pids: { limit: 7 } };
+  const planned = plan({ path: `${nextPath()}/inner`, resources });
+  const manager = create(planned);
+  const child = start();
+  manager.join(child.pid);
+  manager.applyLimits(planned);
+  for (const [controllers, path] of membershipOf(child.pid)) {
+    const known = layout.hierarchies.some((one) => one.controllers.join() === controllers) || controllers === '';
+    if (known) t.equal(path, planned.directories[0]?.path, `in ${controllers}`);
+  }
+  t.equal(read(`${hostPath(manager, 'memory')}/memory.limit_in_bytes`), String(64 << 20));
+  t.equal(read(`${hostPath(manager, 'memory')}/memory.soft_limit_in_bytes`), String(32 << 20));
+  t.equal(read(`${hostPath(manager, 'cpu')}/cpu.shares`), '512');
+  t.equal(read(`${hostPath(manager, 'cpu')}/cpu.cfs_quota_us`), '50000');
+  t.equal(read(`${hostPath(manager, 'cpuset')}/cpuset.cpus`), '0');
+  t.equal(read(`${hostPath(manager, 'pids')}/pids.max`), '7');
+  const again = openCgroup(JSON.parse(JSON.stringify(manager.reference)) as CgroupManager['reference']);
+  t.strictSame(again.processes(), [child.pid]);
+  await again.remove({ kill: true });
+  t.equal(await child.ended(), 'SIGKILL');
+  t.strictSame(allGroups(), [], 'the cgroup above it is gone too');
+});
+
+live('CgroupManager names the setting that the kernel refuses, and leaves nothing when that is at create', async (t) => {
+  const planned = plan({ resources: { cpu: { cpus: '4000' } } });
+  t.throws(() => create(planned), { code: 'cgroup', issues: [{ pointer: '/linux/resources/cpu/cpus' }], message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": E/ });
+  t.strictSame(allGroups(), []);
+  const late = plan({ resources: { cpu: { quota: 1 } } });
+  const manager = create(late);
+  t.throws(() => manager.applyLimits(late), { code: 'cgroup', errno: 'EINVAL', issues: [{ pointer: '/linux/resources/cpu/quota' }] });
+});
+
+live('CgroupManager lets a limit rise above the old memory and swap', async (t) => {
+  const path = nextPath();
+  const small = plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } });
+  const manager = create(small);
+  if (!existsSync(`${hostPath(manager, 'memory')}/memory.memsw.limit_in_bytes`)) return t.plan(0, 'no swap accounting');
+  manager.applyLimits(small);
+  manager.applyLimits(plan({ path, resources: { memory: { limit: 64 << 20, swap: 64 << 20 } } }));
+  t.equal(read(`${hostPath(manager, 'memory')}/memory.memsw.limit_in_bytes`), String(64 << 20));
+  manager.applyLimits(plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } }));
+  t.equal(read(`${hostPath(manager, 'memory')}/memory.limit_in_bytes`), String(32 << 20));
+});
+
+live('CgroupDriver refuses a cgroup with processes, also further down', async (t) => {
+  const path = nextPath();
+  const child = start();
+  create(plan({ path: `${path}/deep` })).join(child.pid);
+  const planned = plan({ path });
+  t.throws(() => create(planned), { code: 'cgroup', message: /container's cgroup is not empty: 1 process\(es\) found$/ });
+  t.equal(membershipOf(child.pid).get('pids'), `${path}/deep`, 'nobody was moved');
+});
+
+live('CgroupDriver refuses a frozen cgroup, v1 and v2', async (t) => {
+  const parts = [partOf(layout, ['freezer'], { unified: false })];
+  if (layout.unified !== undefined) parts.push(partOf(layout, [], { unified: true }));
+  for (const part of parts) {
+    const resources = { devices: [] };
+    const path = nextPath();
+    const planned = planCgroup({ config: { linux: { cgroupsPath: path, resources } }, layout: part, id: PREFIX, manager: 'cgroupfs', rootless: true });
+    await create(planned).freeze();
+    t.throws(() => create(planned), { code: 'cgroup', message: /container's cgroup unexpectedly frozen$/ }, part.mode);
+  }
+});
+
+live('CgroupManager freezes and thaws', async (t) => {
+  const manager = create(plan({}));
+  const child = start();
+  manager.join(child.pid);
+  t.notOk(manager.isFrozen());
+  await manager.freeze();
+  t.ok(manager.isFrozen());
+  const answer = child.run('true');
+  const still = await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 50, 'still'))]);
+  t.equal(still, 'still');
+  await manager.thaw();
+  t.notOk(manager.isFrozen());
+  t.equal(await answer, 0);
+});
+
+live('CgroupManager.killAll() ends frozen processes, also with the v1 freezer alone', async (t) => {
+  const parts = { whole: layout, v1: partOf(layout, ['freezer', 'devices'], { unified: false }) };
+  for (const [name, part] of Object.entries(parts)) {
+    const manager = create(plan({ layout: part }));
+    const [one, two] = [start(), start()];
+    for (const { pid } of [one, two]) manager.join(pid);
+    await manager.freeze();
+    await manager.killAll(9);
+    t.strictSame([await one.ended(), await two.ended()], ['SIGKILL', 'SIGKILL'], name);
+    t.notOk(manager.isFrozen());
+  }
+});
+
+live('CgroupManager.killAll() sends other signals', async (t) => {
+  const manager = create(plan({}));
+  const child = start();
+  manager.join(child.pid);
+  await manager.killAll(15);
+  t.equal(await child.ended(), 'SIGTERM');
+  await manager.killAll(9);
+  t.strictSame(manager.processes(), [], 'an empty cgroup has nobody to kill');
+});
+
+live('CgroupManager.remove() removes cgroups made inside, and does not kill unless told to', async (t) => {
+  const manager = create(plan({}));
+  const inside = `${hostPath(manager, 'pids')}/a/b`;
+  mkdirSync(inside, { recursive: true });
+  const child = start();
+  writeFileSync(`${inside}/cgroup.procs`, String(child.pid));
+  await t.rejects(manager.remove(), { code: 'cgroup', errno: 'EBUSY', message: /1 process\(es\) left/ });
+  t.equal(await child.run('true'), 0, 'it lives');
+  child.child.kill('SIGKILL');
+  await child.ended();
+  await manager.remove();
+  await manager.remove();
+  t.strictSame(allGroups(), []);
+});
+
+live('CgroupManager.remove() leaves a cgroup that was there before', async (t) => {
+  const path = nextPath();
+  const pids = layout.hierarchies.find(({ controllers }) => controllers.includes('pids'))?.mountPoint ?? '';
+  mkdirSync(`${pids}${path}`);
+  const manager = create(plan({ path }));
+  await manager.remove();
+  t.strictSame(allGroups(), [`${pids}${path}`]);
+});
+
+live('openCgroup() refuses a reference that leads out of its hierarchy', async (t) => {
+  const manager = create(plan({ layout: partOf(layout, ['pids', 'devices'], { unified: false }) }));
+  const [first] = manager.reference.directories;
+  if (first === undefined) throw new Error('no directory');
+  for (const made of ['/tmp/x', `${first.mountPoint}/../x`]) {
+    t.throws(() => openCgroup({ ...manager.reference, directories: [{ ...first, made: [made] }] }), { code: 'state' });
+  }
+});
+
+live('CgroupDriver makes nothing where a plain directory looks like a controller', async (t) => {
+  const fake = { controllers: ['memory'], mountPoint: t.testdir({ 'cgroup.procs': '', 'tasks': '' }), ownPath: '/' };
+  const real = partOf(layout, ['pids', 'devices'], { unified: false });
+  const planned = plan({ layout: { ...real, hierarchies: [...real.hierarchies, fake] } });
+  t.throws(() => create(planned), { code: 'cgroup', message: /expected file system cgroup/ });
+  t.strictSame(allGroups(), [], 'what was made in the real hierarchies is removed');
+  t.notOk(existsSync(`${fake.mountPoint}/${PREFIX}-${counter}`));
+});
+
+live('CgroupManager.openDirectory() is a handle of the cgroup2 directory', async (t) => {
+  const manager = create(plan({}));
+  const fd = manager.openDirectory();
+  if (layout.unified === undefined) return t.equal(fd, undefined);
+  t.ok(fstatSync(fd ?? -1).isDirectory());
+  t.match(read(`/proc/self/fdinfo/${fd}`), /flags:\s+012[0-7]*\d/, 'O_PATH and O_CLOEXEC');
+  closeSync(fd ?? -1);
+  const without = create(plan({ layout: partOf(layout, ['devices'], { unified: false }) }));
+  t.equal(without.openDirectory(), undefined);
+});
+
+/** Opens a device that no default rule allows, for reading: 0 or the shell's 1 or 2. */
+const FORBIDDEN = ': < /dev/kmsg';
+const denyAll: Resources = { devices: [{ allow: false, access: 'rwm' }] };
+const allowKmsg: Resources = { devices: [...(denyAll.devices ?? []), { allow: true, type: 'c', major: 1, minor: 11, access: 'r' }] };
+
+async function tryDevices(t: Test, part: CgroupLayout): Promise<void> {
+  const path = nextPath();
+  const planned = plan({ path, layout: part, resources: denyAll });
+  const manager = create(planned);
+  const child = start();
+  manager.join(child.pid);
+  const open = (): Promise<number> => child.run(`(${FORBIDDEN}) 2>/dev/null`);
+  t.equal(await open(), 0, 'allowed before');
+  manager.applyDevices(planned);
+  t.not(await open(), 0, 'denied');
+  t.equal(await child.run('(: < /dev/null) && (: > /dev/zero) && (: < /dev/urandom)'), 0, 'the defaults are allowed');
+  manager.applyDevices(plan({ path, layout: part, resources: allowKmsg }));
+  t.equal(await open(), 0, 'allowed by a rule');
+  t.not(await child.run('(: > /dev/kmsg) 2>/dev/null'), 0, 'but not to write');
+  manager.applyDevices(planned);
+  t.not(await open(), 0, 'denied again');
+  await manager.remove({ kill: true });
+}
+
+live('CgroupManager.applyDevices() denies and allows on v1', (t) => tryDevices(t, partOf(layout, ['devices'], { unified: false })));
+
+live('CgroupManager.applyDevices() denies and allows by eBPF on cgroup2', async (t) => {
+  if (layout.unified === undefined) return t.plan(0, 'no cgroup2 mount');
+  await tryDevices(t, partOf(layout, [], { unified: true }));
+});
