@@ -1,0 +1,190 @@
+import { describeIssues, TsrunError } from '../errors.ts';
+import { call } from '../program/build.ts';
+import { Memory, type Program, type Region, type Step } from '../program/step.ts';
+import type { Process } from '../spec/generated/config.ts';
+import { MOUNT_ATTR_RDONLY } from '../util/constants.ts';
+import { planResetAffinity } from './affinity.ts';
+import { missingSources, planHostTrees } from './bind-mounts.ts';
+import type { CgroupPlan } from './cgroup/plan.ts';
+import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
+import { planMakeCwd } from './cwd.ts';
+import { planDevices } from './devices.ts';
+import { allocateFound, candidates, planFindExecutable } from './executable.ts';
+import { planBecomeUser } from './finish-process.ts';
+import { planIdMaps, type IdMapPlan } from './id-maps.ts';
+import { planIdmapNamespaces, type IdmapNamespace } from './idmaps.ts';
+import { planIoPriority } from './io-priority.ts';
+import { planNewKeyring } from './keyring.ts';
+import { planLoopback } from './loopback.ts';
+import { planApparmor, planSelinux } from './lsm.ts';
+import { planMaskedPaths, planReadonlyPaths } from './masked-paths.ts';
+import { planMemoryPolicy } from './memory-policy.ts';
+import { changeAttributes } from './mount-attributes.ts';
+import { planMounts, type MountsPlan } from './mounts.ts';
+import {
+  planCgroupNamespace,
+  planClone,
+  planJoinNamespaces,
+  planNewUserNamespace,
+  planTimeNamespace,
+  planUserNamespaceRoot,
+} from './namespaces.ts';
+import { planNoNewPrivileges, planUmask } from './credentials.ts';
+import { planOomScore } from './oom-score.ts';
+import { planPasswd } from './passwd.ts';
+import { planPersonality } from './personality.ts';
+import { PhaseList, type Phase } from './phases.ts';
+import { needsProcHandle, planProcHandle } from './proc-handle.ts';
+import { closeSent, reply, TAG } from './reply.ts';
+import { planRlimits, type RlimitSetting } from './rlimits.ts';
+import { planEnterRoot, planRootMount } from './rootfs.ts';
+import { planPark } from './run-program.ts';
+import { planScheduler } from './scheduler.ts';
+import { lastCreateDescriptor, planStartInit } from './start-init.ts';
+import { planSysctl } from './sysctl.ts';
+import { planTerminal } from './terminal.ts';
+import { planUts } from './uts.ts';
+
+/** Everything that is going to happen to create a container, decided before the first of it happens. */
+export interface CreatePlan {
+  readonly cgroup: CgroupPlan;
+  readonly idmapNamespaces: readonly IdmapNamespace[];
+  readonly idMaps: IdMapPlan | undefined;
+  readonly phases: readonly Phase[];
+  /** Set by the parent with prlimit(2) as soon as the process exists. */
+  readonly rlimits: readonly RlimitSetting[];
+  /** Where the program was looked for; the `ready` reply tells which of them it is. Empty without a process. */
+  readonly candidates: readonly string[];
+  /** The last program: init waits for start. */
+  readonly park: Program;
+  readonly warnings: readonly string[];
+}
+
+export type CreateInput = Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'>;
+
+/**
+ * Plans the creation of a container.
+ *
+ * Read from top to bottom it is what happens, in the order that runc's init established and that callers rely on.
+ * Errors: `bundle` when sources of bind mounts are missing (all of them named), `unsupported` for what this host cannot do.
+ */
+export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
+  const memory = new Memory();
+  const context: PlanContext = {
+    ...input,
+    memory,
+    words: allocateSharedWords(memory),
+    descriptors: descriptorNumbers(input.options.preserveFds),
+    warnings: [],
+  };
+  refuseMissingSources(context);
+  const process = context.config.process;
+  const phases = new PhaseList();
+  const trees = planHostTrees(context);
+  addNamespaces(context, phases, trees.steps);
+  addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
+  addIdentity(context, phases, process);
+  const found = process === undefined ? [] : [allocateFound(memory, process)];
+  phases.add(
+    process === undefined ? [] : planBecomeUser(context, process),
+    process === undefined ? [] : found.flatMap((region) => planFindExecutable(context, process, region)),
+    [reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)],
+  );
+  phases.exchange('ready', 'become the container');
+  return {
+    cgroup,
+    idmapNamespaces: planIdmapNamespaces(context.config),
+    idMaps: planIdMaps(context.config, context.host.identity),
+    phases: phases.finish(),
+    rlimits: process === undefined ? [] : planRlimits(process),
+    candidates: process === undefined ? [] : candidates(process),
+    park: planPark(context.descriptors, memory.word('connection')),
+    warnings: context.warnings,
+  };
+}
+
+function refuseMissingSources({ config, bundle }: PlanContext): void {
+  const issues = missingSources(config.mounts ?? [], bundle);
+  if (issues.length > 0) throw new TsrunError('bundle', describeIssues('invalid bundle', issues), { issues });
+}
+
+/** Phases `id-maps` and `pid`: from the process that tsrun started to the container's own. */
+function addNamespaces(context: PlanContext, phases: PhaseList, openTrees: readonly Step[]): void {
+  phases.add(
+    planStartInit(context, { lastDescriptor: lastCreateDescriptor(context) }),
+    planOomScore(context, context.config.process),
+    openTrees,
+    planJoinNamespaces(context),
+  );
+  if (hasNewNamespace(context.config, 'user')) {
+    phases.add(planNewUserNamespace(context)).exchange('id-maps', 'enter a user namespace');
+  }
+  phases.add(planUserNamespaceRoot(context), planTimeNamespace(context), planClone(context)).exchange('pid', 'create the process');
+}
+
+/** Phases `copy-up` and `rootfs`: the file system, as seen before it is entered. */
+function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan): void {
+  const { config } = context;
+  phases.add(
+    [call('setsid', [], { label: 'start a session' })],
+    context.options.noNewKeyring ? [] : planNewKeyring(context),
+    planResetAffinity(),
+    hasNewNamespace(config, 'network') ? planLoopback(context) : [],
+    planCgroupNamespace(context),
+    needsProcHandle(config) ? planProcHandle(context) : [],
+    planRootMount(context),
+  );
+  for (const { steps, exchange } of mounts.stages) {
+    phases.add(steps);
+    if (exchange === 'copy-up') phases.exchange('copy-up', 'prepare the rootfs');
+  }
+  if (findNamespace(config, 'mount') !== undefined) phases.add(planDevices(context));
+  if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
+  if (hasRuntimeHooks(context)) {
+    phases.add([reply(context.descriptors.sync, TAG.rootfs, 'wait for the hooks')]).exchange('rootfs', 'prepare the rootfs');
+  }
+  phases.add(planEnterRoot(context));
+  if (config.process?.terminal === true) {
+    phases.add(planTerminal(context, config.process, { console: true })).exchange('console', 'open the console');
+    phases.add(closeSent(context.descriptors));
+  }
+  phases.add(mounts.last, planReadonlyRoot(context));
+}
+
+function hasRuntimeHooks({ config: { hooks } }: PlanContext): boolean {
+  const lists = [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer];
+  return lists.some((list) => list !== undefined && list.length > 0);
+}
+
+function planReadonlyRoot(context: PlanContext): Step[] {
+  if (context.config.root?.readonly !== true) return [];
+  const attributes = { set: MOUNT_ATTR_RDONLY, clear: 0 };
+  const root: Region = context.words.root;
+  return changeAttributes(context, root, attributes, { label: 'make the root read-only', pointer: '/root/readonly' });
+}
+
+/** What the container is called, sees and may do; phase `passwd` when the home directory is not given. */
+function addIdentity(context: PlanContext, phases: PhaseList, process: Process | undefined): void {
+  phases.add(
+    planUts(context),
+    process === undefined ? [] : planApparmor(context, process),
+    planSysctl(context),
+    planReadonlyPaths(context),
+    planMaskedPaths(context),
+  );
+  if (process === undefined) return;
+  const passwd = planPasswd(context, process);
+  if (passwd.length > 0) {
+    phases.add(passwd).exchange('passwd', 'look up the home directory');
+    phases.add(closeSent(context.descriptors));
+  }
+  phases.add(
+    planUmask(process),
+    planNoNewPrivileges(process),
+    planScheduler(context, process),
+    planIoPriority(process),
+    planPersonality(context),
+    planMemoryPolicy(context),
+    planSelinux(context, process),
+  );
+}

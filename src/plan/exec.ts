@@ -1,0 +1,143 @@
+import { call } from '../program/build.ts';
+import { Memory } from '../program/step.ts';
+import type { Step } from '../program/step.ts';
+import type { Process } from '../spec/generated/config.ts';
+import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../util/constants.ts';
+import { planExecAffinity, planResetAffinity } from './affinity.ts';
+import { allocateSharedWords, type DescriptorNumbers, type PlanContext } from './context.ts';
+import { planNoNewPrivileges, planUmask } from './credentials.ts';
+import { allocateFound, candidates, planFindExecutable } from './executable.ts';
+import { planBecomeUser } from './finish-process.ts';
+import { planIoPriority } from './io-priority.ts';
+import { planJoinKeyring } from './keyring.ts';
+import { planApparmor, planSelinux } from './lsm.ts';
+import { cloneSteps, NAMESPACE_FLAGS } from './namespaces.ts';
+import { planOomScore } from './oom-score.ts';
+import { planMemoryPolicy } from './memory-policy.ts';
+import { planPasswd } from './passwd.ts';
+import { planPersonality } from './personality.ts';
+import { PhaseList, type Phase } from './phases.ts';
+import { planProcHandle } from './proc-handle.ts';
+import { closeSent, reply, TAG } from './reply.ts';
+import { planRlimits, type RlimitSetting } from './rlimits.ts';
+import { planScheduler } from './scheduler.ts';
+import { planStartInit } from './start-init.ts';
+import { planTerminal } from './terminal.ts';
+
+/** A further process in a container that exists. */
+export interface ExecPlan {
+  readonly descriptors: ExecDescriptors;
+  readonly phases: readonly Phase[];
+  readonly rlimits: readonly RlimitSetting[];
+  /** Where the program was looked for; the `ready` reply tells which of them it is. */
+  readonly candidates: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface ExecDescriptors extends DescriptorNumbers {
+  /** A pidfd of the container's init: through it its namespaces are joined in one call. */
+  readonly pidfd: number;
+  /** The root directory of the container's init, where that is not the root of its mount namespace. */
+  readonly root: number;
+}
+
+export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'> {
+  readonly process: Process;
+  /** Namespace types in which the container's init differs from tsrun. */
+  readonly differing: readonly (keyof typeof NAMESPACE_FLAGS)[];
+  /** Enter the root directory of init by itself: its root is not that of the mount namespace. */
+  readonly changeRoot: boolean;
+}
+
+/** The numbers behind the program's own descriptors. */
+export function execDescriptors(preserveFds: number): ExecDescriptors {
+  const first = 3 + preserveFds;
+  return { sync: first, listener: -1, pidfd: first + 1, root: first + 2, scratch: [first + 3, first + 4], idmaps: first + 5 };
+}
+
+/** Plans a process that joins a container. Read from top to bottom it is what happens. Errors: `unsupported`. */
+export function planExec(input: ExecInput): ExecPlan {
+  const memory = new Memory();
+  const descriptors = execDescriptors(input.options.preserveFds);
+  const context: PlanContext = { ...input, memory, descriptors, words: allocateSharedWords(memory), warnings: [] };
+  const { process } = input;
+  const found = allocateFound(memory, process);
+  const phases = new PhaseList();
+  phases
+    .add(
+      planStartInit(context, { lastDescriptor: descriptors.idmaps - 1 }),
+      planOomScore(context, process),
+      planExecAffinity(process, 'initial'),
+      planJoin(input, descriptors),
+      cloneSteps({ flags: CLONE_PARENT_FLAG, pid: memory.word('pid'), sync: descriptors.sync, names: [] }),
+    )
+    .exchange('pid', 'join the container');
+  phases.add([call('setsid', [], { label: 'start a session' })], planJoinKeyring(context), affinity(process), openRoot(context));
+  if (hasLabels(process)) phases.add(planProcHandle(context));
+  if (process.terminal === true) {
+    phases.add(planTerminal(context, process, { console: false })).exchange('console', 'open the console');
+    phases.add(closeSent(descriptors));
+  }
+  const passwd = planPasswd(context, process);
+  if (passwd.length > 0) {
+    phases.add(passwd).exchange('passwd', 'look up the home directory');
+    phases.add(closeSent(descriptors));
+  }
+  phases
+    .add(
+      planUmask(process),
+      planNoNewPrivileges(process),
+      planScheduler(context, process),
+      planIoPriority(process),
+      planPersonality(context),
+      planMemoryPolicy(context),
+      planSelinux(context, process),
+      planApparmor(context, process),
+      planBecomeUser(context, process),
+      planFindExecutable(context, process, found),
+      [reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found])],
+    )
+    .exchange('ready', 'become the process');
+  return { descriptors, phases: phases.finish(), rlimits: planRlimits(process), candidates: candidates(process), warnings: context.warnings };
+}
+
+/** CLONE_PARENT alone: the process is born into the pid namespace that was joined. */
+const CLONE_PARENT_FLAG = 0x8000n;
+
+function affinity(process: Process): Step[] {
+  return process.execCPUAffinity?.final === undefined ? planResetAffinity() : planExecAffinity(process, 'final');
+}
+
+function hasLabels({ apparmorProfile = '', selinuxLabel = '' }: Process): boolean {
+  return apparmorProfile !== '' || selinuxLabel !== '';
+}
+
+function planJoin({ differing, changeRoot }: ExecInput, { pidfd, root }: ExecDescriptors): Step[] {
+  const flags = differing.reduce((all, type) => all | NAMESPACE_FLAGS[type], 0);
+  const join = call('setns', [pidfd, flags], { label: `join the ${differing.join(', ')} namespaces of the container` });
+  return [
+    ...(flags === 0 ? [] : [join]),
+    ...(changeRoot
+      ? [
+          call('fchdir', [root], { label: 'enter the root directory of the container' }),
+          call('chroot', ['.'], { label: 'make it the root' }),
+        ]
+      : []),
+    ...((flags & CLONE_NEWUSER) === 0
+      ? []
+      : [
+          call('setresgid', [0, 0, 0], { label: 'become group 0 of the user namespace' }),
+          call('setresuid', [0, 0, 0], { label: 'become user 0 of the user namespace' }),
+        ]),
+  ];
+}
+
+/** Lookups inside the container start at its root. */
+function openRoot(context: PlanContext): Step[] {
+  return [
+    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
+      label: 'open the root of the container',
+      result: context.words.root,
+    }),
+  ];
+}

@@ -1,0 +1,61 @@
+import type { Arch } from '../program/calls.ts';
+import type { CgroupLayout } from './cgroup/layout.ts';
+
+/**
+ * What a planner needs to know about the machine, read once by `host/` and handed over as a value, so that the same plan can be
+ * made in a test for a machine that is not there. Everything in it is plain JSON, but for big integers as decimal strings.
+ */
+export interface HostFacts {
+  readonly arch: Arch;
+  readonly kernel: KernelFacts;
+  readonly identity: IdentityFacts;
+  readonly cgroup: CgroupLayout;
+  readonly lsm: LsmFacts;
+  /** Namespace type -> inode number of `/proc/self/ns/<type>`, as a decimal string. */
+  readonly namespaces: Readonly<Record<string, string>>;
+}
+
+export interface KernelFacts {
+  /** `[major, minor]` of uname -r. */
+  readonly version: readonly [number, number];
+  /** mount_setattr(2), since 5.12. */
+  readonly mountSetattr: boolean;
+  /** Highest capability number, from /proc/sys/kernel/cap_last_cap. */
+  readonly lastCapability: number;
+}
+
+export interface IdentityFacts {
+  readonly euid: number;
+  readonly egid: number;
+  /** Effective capabilities as a mask in hexadecimal, as in /proc/self/status. */
+  readonly effectiveCapabilities: string;
+  /** True when tsrun itself runs in a user namespace that does not map every id. */
+  readonly inUserNamespace: boolean;
+}
+
+export interface LsmFacts {
+  readonly apparmor: boolean;
+  readonly selinux: boolean;
+}
+
+/** What the host's file system says about the places that a bundle names. */
+export interface BundleFacts {
+  /** Absolute path of the bundle, symlinks resolved. */
+  readonly bundle: string;
+  /** Absolute path of the rootfs. */
+  readonly rootfs: string;
+  /** Mount point of the mount that the rootfs lies on; the rootfs itself when it is one. */
+  readonly rootfsMountPoint: string;
+  /** Absolute path of a bind source -> what lies there. */
+  readonly sources: Readonly<Record<string, SourceKind>>;
+  /** Path of a namespace to join -> its type and inode. */
+  readonly namespaces: Readonly<Record<string, NamespaceFact>>;
+}
+
+export type SourceKind = 'directory' | 'file' | 'missing';
+
+export interface NamespaceFact {
+  /** As NS_GET_NSTYPE tells: `pid`, `network`, ... ; undefined when the file is no namespace. */
+  readonly type: string | undefined;
+  readonly inode: string;
+}

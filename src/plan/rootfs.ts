@@ -1,0 +1,135 @@
+import { call } from '../program/build.ts';
+import type { Region, Step } from '../program/step.ts';
+import type { RootfsPropagation } from '../spec/generated/config.ts';
+import {
+  AT_FDCWD,
+  AT_RECURSIVE,
+  MNT_DETACH,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_MOVE,
+  MS_PRIVATE,
+  MS_REC,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from '../util/constants.ts';
+import { hasNewNamespace, type PlanContext } from './context.ts';
+
+const POINTER = '/linux/rootfsPropagation';
+
+const PROPAGATION_FLAGS: Readonly<Record<Exclude<RootfsPropagation, ''>, number>> = {
+  private: MS_PRIVATE,
+  rprivate: MS_PRIVATE | MS_REC,
+  slave: MS_SLAVE,
+  rslave: MS_SLAVE | MS_REC,
+  shared: MS_SHARED,
+  rshared: MS_SHARED | MS_REC,
+  unbindable: MS_UNBINDABLE,
+  runbindable: MS_UNBINDABLE | MS_REC,
+};
+
+function propagation(context: PlanContext): Exclude<RootfsPropagation, ''> {
+  const wanted = context.config.linux?.rootfsPropagation;
+  return wanted === undefined || wanted === '' ? 'rslave' : wanted;
+}
+
+/**
+ * Cuts the mounts of the new mount namespace off from the host's and makes the rootfs a mount of its own, whose handle
+ * is `words.root` from here on.
+ *
+ * config-linux.md, "Rootfs Mount Propagation".
+ */
+export function planRootMount(context: PlanContext): Step[] {
+  const { root } = context.words;
+  const rootfs = context.bundle.rootfs;
+  const shown = JSON.stringify(rootfs);
+  if (!hasNewNamespace(context.config, 'mount')) return [openRootfs(context)];
+  const kind = propagation(context);
+  // An unbindable root cannot be bind-mounted from, so that comes after pivot_root; until then the mounts are cut off.
+  const first = kind.endsWith('unbindable') ? MS_SLAVE | MS_REC : PROPAGATION_FLAGS[kind];
+  return [
+    call('umask', [0], { label: 'create files with the modes as written' }),
+    call('mount', [0, '/', 0, first, 0], { label: `make the mounts of the host ${kind}`, pointer: POINTER }),
+    // pivot_root(2) refuses a new root below a shared mount.
+    call('mount', [0, context.bundle.rootfsMountPoint, 0, MS_PRIVATE, 0], {
+      label: `make the mount below the rootfs, ${JSON.stringify(context.bundle.rootfsMountPoint)}, private`,
+    }),
+    call('open_tree', [AT_FDCWD, rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE], {
+      label: `open rootfs ${shown}`,
+      pointer: '/root/path',
+      result: root,
+    }),
+    call('move_mount', [root, '', AT_FDCWD, rootfs, MOVE_MOUNT_F_EMPTY_PATH], {
+      label: `make rootfs ${shown} a mount`,
+      pointer: '/root/path',
+    }),
+  ];
+}
+
+function openRootfs(context: PlanContext): Step {
+  return call('openat', [AT_FDCWD, context.bundle.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
+    label: `open rootfs ${JSON.stringify(context.bundle.rootfs)}`,
+    pointer: '/root/path',
+    result: context.words.root,
+  });
+}
+
+/**
+ * Makes the rootfs the root of the file system.
+ *
+ * In a new mount namespace by pivot_root(2), or MS_MOVE and chroot(2) with `--no-pivot`. In a joined or the host's own mount
+ * namespace by chroot(2) alone: there the root of other processes must stay what it is.
+ */
+export function planEnterRoot(context: PlanContext): Step[] {
+  const { root } = context.words;
+  const enter = call('fchdir', [root], { label: 'enter the rootfs' });
+  if (!hasNewNamespace(context.config, 'mount')) return [enter, ...planChroot()];
+  if (context.options.noPivot) return [enter, ...planMoveRoot(), ...planFinalPropagation(context)];
+  return [...planPivotRoot(context, enter), ...planFinalPropagation(context)];
+}
+
+/** man 2 pivot_root, "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off. */
+function planPivotRoot(context: PlanContext, enter: Step): Step[] {
+  const oldRoot: Region = context.memory.word('old-root');
+  return [
+    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { label: 'open the old root', result: oldRoot }),
+    enter,
+    call('pivot_root', ['.', '.'], { label: 'make the rootfs the root', pointer: '/root/path' }),
+    call('fchdir', [oldRoot], { label: 'enter the old root' }),
+    // Unmounting must not propagate to the host, whatever rootfsPropagation says.
+    call('mount', [0, '.', 0, MS_SLAVE | MS_REC, 0], { label: 'cut the old root off' }),
+    call('umount2', ['.', MNT_DETACH], { label: 'unmount the old root' }),
+    call('close', [oldRoot], { label: 'close the old root' }),
+    call('chdir', ['/'], { label: 'enter the root' }),
+  ];
+}
+
+function planMoveRoot(): Step[] {
+  return [
+    // Without pivot_root the host's mounts stay reachable for one who can unmount; its full views of /proc and /sys would let
+    // a container without capabilities of its own mount them anew, so they are taken away.
+    call('umount2', ['/proc', MNT_DETACH], { label: 'unmount the /proc of the host', accept: ['EINVAL', 'EPERM'] }),
+    call('umount2', ['/sys', MNT_DETACH], { label: 'unmount the /sys of the host', accept: ['EINVAL', 'EPERM'] }),
+    call('mount', ['.', '/', 0, MS_MOVE, 0], { label: 'move the rootfs onto /', pointer: '/root/path' }),
+    ...planChroot(),
+  ];
+}
+
+function planChroot(): Step[] {
+  return [
+    call('chroot', ['.'], { label: 'make the rootfs the root', pointer: '/root/path' }),
+    call('chdir', ['/'], { label: 'enter the root' }),
+  ];
+}
+
+/** Shared and unbindable roots are made so at the end: earlier they would be in the way of pivot_root and of bind mounts. */
+function planFinalPropagation(context: PlanContext): Step[] {
+  const kind = propagation(context);
+  if (!/shared|unbindable/.test(kind)) return [];
+  return [call('mount', [0, '/', 0, PROPAGATION_FLAGS[kind], 0], { label: `make the root ${kind}`, pointer: POINTER })];
+}

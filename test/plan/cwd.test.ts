@@ -1,0 +1,65 @@
+import t from 'tap';
+import { planEnterCwd, planMakeCwd, planRetryCwd, planVerifyCwd } from '../../src/plan/cwd.ts';
+import { listFailures, makeContext, makeProcess, printSteps } from './fixtures.ts';
+
+const process = makeProcess({ cwd: '/srv/"x"' });
+
+t.test('planMakeCwd() makes the directory by handles', (t) => {
+  t.equal(
+    printSteps(planMakeCwd(makeContext(), makeProcess({ cwd: '/../srv/' }))),
+    `
+   0  openat2(root, "srv", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/../srv/"  (/process/cwd)
+   1  if not (target < 0) skip 2  # make "/../srv/" unless it is there
+   2    mkdirat(root, "srv", 0755), accepts EEXIST  # create directory "/srv"  (/process/cwd)
+   3    openat2(root, "srv", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/srv"  (/process/cwd)
+   4  close(target), accepts any errno  # close target
+`,
+  );
+  t.end();
+});
+
+t.test('planMakeCwd() makes nothing for the root', (t) => {
+  t.same(planMakeCwd(makeContext(), makeProcess({ cwd: '/..//.' })), []);
+  t.end();
+});
+
+t.test('planEnterCwd() goes on when only the user may enter, planRetryCwd() tries it as the user', (t) => {
+  const entered = makeContext().memory.word('entered');
+  const steps = [...planEnterCwd(process, entered), ...planRetryCwd(process, entered)];
+  t.equal(
+    printSteps(steps),
+    `
+   0  chdir("/srv/\\"x\\"") = entered, accepts EPERM EACCES  # exec: enter working directory "/srv/\\"x\\""  (/process/cwd)
+   1  if not (entered < 0) skip 2  # retry as the user when root could not enter
+   2    chdir("/srv/\\"x\\"") = entered, accepts EACCES  # exec: enter working directory "/srv/\\"x\\""  (/process/cwd)
+   3    if entered == -EACCES fail EACCES  # exec: enter working directory "/srv/\\"x\\""  (/process/cwd)
+`,
+  );
+  t.same(listFailures(steps), [
+    'chdir to cwd ("/srv/\\"x\\"") set in config.json failed: {errno}',
+    'chdir to cwd ("/srv/\\"x\\"") set in config.json failed: {errno}',
+    'chdir to cwd ("/srv/\\"x\\"") set in config.json failed: permission denied',
+  ]);
+  t.end();
+});
+
+t.test('CVE-2024-21626: planVerifyCwd() fails unless the directory is below the root', (t) => {
+  const steps = planVerifyCwd(process);
+  t.equal(
+    printSteps(steps),
+    `
+   0  getcwd(&<current working directory>, 4096)  # exec: verify working directory "/srv/\\"x\\""  (/process/cwd)
+   1  if not (it starts with "/") fail ENOENT  # exec: verify working directory "/srv/\\"x\\""  (/process/cwd)
+`,
+  );
+  const text =
+    'current working directory "/srv/\\"x\\"" is outside of container mount namespace root -- possible container breakout detected';
+  t.same(listFailures(steps), [text, text]);
+  // The kernel writes into the block that the check reads.
+  const [getcwd, check] = steps;
+  t.ok(getcwd?.kind === 'call' && check?.kind === 'check');
+  if (getcwd?.kind !== 'call' || check?.kind !== 'check') return t.end();
+  t.match(getcwd.operands[0], { kind: 'address', offset: 0, of: { bytes: { length: 4096 } } });
+  t.match(check.condition, { value: { offset: 0 }, mask: 0xffn, wanted: 0x2fn, invert: true });
+  t.end();
+});
