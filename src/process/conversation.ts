@@ -1,0 +1,160 @@
+import { TsrunError } from '../errors.ts';
+import type { Arch } from '../program/calls.ts';
+import { encode, stepOfFailure, type Packet } from '../program/encode.ts';
+import { LAYOUT, TAG_FAILURE, TAG_MORE } from '../program/layout.ts';
+import type { Program } from '../program/step.ts';
+import { verify } from '../program/verify.ts';
+import { hasErrno } from '../sys/errno.ts';
+import type { OwnedFd } from '../sys/fd.ts';
+import { pollReadable, waitReadable } from '../sys/io.ts';
+import { receiveMessage, sendMessage } from '../sys/socket.ts';
+import { stepFailure } from './failure.ts';
+
+/**
+ * The talk with one init process. How the socket was obtained (a pair made at spawn, a connection to a waiting init) is
+ * not its concern.
+ *
+ *     this side                      init
+ *     program  --- packet ----->     runs it
+ *              <-- "more" ------     (only before a further packet of the same program)
+ *              --- packet ----->
+ *              <-- reply -------     tag and words that the program sends, or the failure report
+ *     close    --- end of file ->    exit_group
+ */
+export class Conversation implements Disposable {
+  readonly #socket: OwnedFd;
+  readonly #arch: Arch;
+  readonly #syncFd: number;
+
+  /** `syncFd` is the number that the pipe has inside init. */
+  constructor(socket: OwnedFd, options: { readonly arch: Arch; readonly syncFd: number }) {
+    this.#socket = socket;
+    this.#arch = options.arch;
+    this.#syncFd = options.syncFd;
+  }
+
+  /**
+   * Has a program executed and answers with its reply.
+   *
+   * Errors: the failed step as `step` or `program`; `init` when init is gone (`errno` EPIPE).
+   */
+  async run(program: Program): Promise<Reply> {
+    const packets = this.#encode(program);
+    let last: Packet | undefined;
+    for (const packet of packets) {
+      if (last !== undefined) await this.#expectMore(program, last);
+      this.#send(program, packet.bytes);
+      // A payload executes nothing: failures and "more" still belong to the packet that asked for it.
+      if (!packet.payload) last = packet;
+    }
+    if (last === undefined) throw new Error('bug: a program without packets');
+    return await this.#receive(program, last);
+  }
+
+  /**
+   * Sends a program behind which init leaves this conversation. Nothing is waited for.
+   *
+   * Errors: `init` when init is gone.
+   */
+  dispatch(program: Program): void {
+    const packets = this.#encode(program);
+    if (packets.length !== 1) throw new Error(`bug: ${program.name} takes ${packets.length} packets without answering`);
+    for (const packet of packets) this.#send(program, packet.bytes);
+  }
+
+  /**
+   * Has a program executed that ends in execve(2): silence (end of file through close-on-exec) is success.
+   *
+   * Errors: the failed step.
+   */
+  async runToEnd(program: Program): Promise<void> {
+    const packets = this.#encode(program);
+    let last: Packet | undefined;
+    for (const packet of packets) {
+      if (last !== undefined) await this.#expectMore(program, last);
+      this.#send(program, packet.bytes);
+      if (!packet.payload) last = packet;
+    }
+    await this.#waitForAnswer();
+    const { bytes } = receiveMessage(this.#socket.number, LAYOUT.message.size);
+    if (bytes.length > 0 && last !== undefined) this.#throwFailure(program, last, bytes);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #encode(program: Program): Packet[] {
+    const flaws = verify(program);
+    if (flaws.length > 0) throw new Error(`bug: program ${JSON.stringify(program.name)}: ${flaws.join('; ')}`);
+    return encode(program, { arch: this.#arch, syncFd: this.#syncFd });
+  }
+
+  #send(program: Program, bytes: Uint8Array): void {
+    try {
+      sendMessage(this.#socket.number, bytes);
+    } catch (error) {
+      if (hasErrno(error, 'EPIPE', 'ECONNRESET')) throw initGone(program, error);
+      throw error;
+    }
+  }
+
+  async #expectMore(program: Program, packet: Packet): Promise<void> {
+    const reply = await this.#receive(program, packet);
+    if (reply.tag !== TAG_MORE) throw new TsrunError('init', `${program.name}: init answered ${reply.tag}, wanted "more"`);
+  }
+
+  async #receive(program: Program, packet: Packet): Promise<Reply> {
+    await this.#waitForAnswer();
+    let message;
+    try {
+      message = receiveMessage(this.#socket.number, LAYOUT.message.size);
+    } catch (error) {
+      if (hasErrno(error, 'ECONNRESET')) throw initGone(program, error);
+      throw error;
+    }
+    if (message.bytes.length === 0) throw initGone(program);
+    const tag = message.bytes.length >= 8 ? message.bytes.readBigUInt64LE(0) : TAG_FAILURE;
+    if (tag === TAG_FAILURE) {
+      for (const descriptor of message.descriptors) descriptor.close();
+      this.#throwFailure(program, packet, message.bytes);
+    }
+    return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors };
+  }
+
+  #throwFailure(program: Program, packet: Packet, bytes: Buffer): never {
+    if (bytes.length !== 24 || bytes.readBigUInt64LE(0) !== TAG_FAILURE) {
+      throw new TsrunError('init', `${program.name}: init sent ${bytes.length} bytes that are no failure report`);
+    }
+    const address = Number(bytes.readBigUInt64LE(8));
+    const result = Number(bytes.readBigInt64LE(16));
+    throw stepFailure(program, stepOfFailure(packet, address), result);
+  }
+
+  /**
+   * Most answers come within microseconds: this thread looks for a moment before it hands the waiting to the pool, whose
+   * wake-up alone costs more than the usual answer takes.
+   */
+  async #waitForAnswer(): Promise<void> {
+    const PATIENCE_MS = 2;
+    if (pollReadable(this.#socket.number, PATIENCE_MS)) return;
+    await waitReadable(this.#socket.number);
+  }
+}
+
+/** What a program answers. */
+export interface Reply {
+  readonly tag: bigint;
+  /** The bytes behind the tag. */
+  readonly body: Buffer;
+  /** Descriptors that came along, owned by the caller. */
+  readonly descriptors: readonly OwnedFd[];
+}
+
+function initGone(program: Program, cause?: unknown): TsrunError {
+  return new TsrunError('init', `${program.name}: the init process is gone`, { errno: 'EPIPE', cause });
+}

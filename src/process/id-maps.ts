@@ -1,0 +1,43 @@
+import { TsrunError } from '../errors.ts';
+import { writeKernelFile } from '../sys/file.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { runTool } from './run-tool.ts';
+import type { IdMapPlan, IdRange } from '../plan/id-maps.ts';
+
+/**
+ * Writes the id maps of a process that has just entered a new user namespace and waits.
+ *
+ * Privileged: the map files directly. Unprivileged: one own id directly with setgroups denied, everything else through the
+ * set-uid tools newuidmap and newgidmap. The plan says which.
+ * Errors: `host` with the map in the message. Source: man 7 user_namespaces, man 1 newuidmap.
+ */
+export function writeIdMaps(pid: number, plan: IdMapPlan): void {
+  if (plan.denySetgroups) writeSetgroups(pid);
+  writeMap(pid, 'gid', plan.gid, plan.gidTool);
+  writeMap(pid, 'uid', plan.uid, plan.uidTool);
+}
+
+function writeMap(pid: number, kind: 'uid' | 'gid', ranges: readonly IdRange[], tool: boolean): void {
+  const shown = ranges.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}`);
+  if (tool) {
+    const name = `new${kind}map`;
+    const numbers = ranges.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size]);
+    const { code, stderr } = runTool(name, [String(pid), ...numbers.map(String)]);
+    if (code === 0) return;
+    throw new TsrunError('host', `map ${kind}s ${JSON.stringify(shown)} with ${name}: exit code ${code}: ${stderr.trim()}`);
+  }
+  try {
+    writeKernelFile(`/proc/${pid}/${kind}_map`, `${shown.join('\n')}\n`);
+  } catch (cause) {
+    throw new TsrunError('host', `map ${kind}s ${JSON.stringify(shown)}: ${cause instanceof Error ? cause.message : ''}`, { cause });
+  }
+}
+
+function writeSetgroups(pid: number): void {
+  try {
+    writeKernelFile(`/proc/${pid}/setgroups`, 'deny');
+  } catch (error) {
+    // Kernels before 3.19 have no such file and no such rule.
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  }
+}

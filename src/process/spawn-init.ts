@@ -1,0 +1,60 @@
+import { emitInit } from '../init/image.ts';
+import type { Arch } from '../program/calls.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
+import { createSealedExecutable } from '../sys/memfd.ts';
+import { createUnlinkedExecutable } from '../sys/file.ts';
+import { socketPair } from '../sys/socket.ts';
+import { spawn } from '../sys/spawn.ts';
+
+export interface SpawnInitOptions {
+  readonly arch: Arch;
+  /** Number of the sync pipe inside init. */
+  readonly syncFd: number;
+  /** Number in init -> descriptor here, beside the sync pipe: at least 0, 1 and 2. */
+  readonly descriptors: ReadonlyMap<number, number>;
+  /** A directory only root can write, for systems where memfds cannot be executed. */
+  readonly fallbackDirectory: string;
+}
+
+export interface SpawnedInit {
+  /** Host pid of the process, a child of this one. */
+  readonly pid: number;
+  /** This side of the sync pipe. */
+  readonly socket: OwnedFd;
+}
+
+/**
+ * Starts an init process that waits for its first packet.
+ *
+ * Its executable is a sealed memfd of 1 KB: through `/proc/<pid>/exe` a container reaches nothing of the host
+ * (CVE-2019-5736). The caller reaps the process. Errors: `host`.
+ */
+export function spawnInit(options: SpawnInitOptions): SpawnedInit {
+  const [ours, theirs] = socketPair('seqpacket');
+  try {
+    using image = openImage(options);
+    // The file actions run before the image is opened by its number, so the number must be none of theirs.
+    const highest = Math.max(options.syncFd, ...options.descriptors.keys());
+    using executable = duplicateAbove(image.number, highest + 1);
+    const descriptors = new Map(options.descriptors).set(options.syncFd, theirs.number);
+    const pid = spawn({ path: `/proc/self/fd/${executable.number}`, name: 'tsrun-init', descriptors });
+    return { pid, socket: ours };
+  } catch (error) {
+    ours.close();
+    throw error;
+  } finally {
+    theirs.close();
+  }
+}
+
+function openImage({ arch, syncFd, fallbackDirectory }: SpawnInitOptions): OwnedFd {
+  const image = emitInit({ arch, syncFd });
+  try {
+    return createSealedExecutable('tsrun-init', image);
+  } catch (error) {
+    // vm.memfd_noexec=2 forbids executable memfds.
+    if (!hasErrno(error, 'EACCES')) throw error;
+    return createUnlinkedExecutable(fallbackDirectory, image);
+  }
+}

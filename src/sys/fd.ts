@@ -1,0 +1,56 @@
+import { bindLibc } from './library.ts';
+import { checked } from './errno.ts';
+
+const closeCall = bindLibc('int close(int fd)');
+const fcntl = bindLibc('int fcntl(int fd, int cmd, long arg)');
+
+const F_DUPFD_CLOEXEC = 1030;
+
+/** A descriptor with one owner: closed once, at the end of the `using` scope or by hand. */
+export class OwnedFd implements Disposable {
+  #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** The number. Using a closed one is a bug. */
+  get number(): number {
+    if (this.#fd < 0) throw new Error('bug: a closed descriptor is used');
+    return this.#fd;
+  }
+
+  get isOpen(): boolean {
+    return this.#fd >= 0;
+  }
+
+  /** Gives the number away; the owner no longer closes it. */
+  release(): number {
+    const fd = this.number;
+    this.#fd = -1;
+    return fd;
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    // close(2) releases the number whatever it answers; EINTR and EIO leave nothing to do.
+    closeCall(fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Duplicates a descriptor to the lowest free number from `minimum` upwards, close-on-exec. Errors: `host`. */
+export function duplicateAbove(fd: number, minimum: number): OwnedFd {
+  return new OwnedFd(checked(fcntl(fd, F_DUPFD_CLOEXEC, minimum), `duplicate descriptor ${fd}`));
+}
+
+/** True when the number is an open descriptor of this process. */
+export function isOpenFd(fd: number): boolean {
+  const F_GETFD = 1;
+  return fcntl(fd, F_GETFD, 0) >= 0;
+}

@@ -1,0 +1,58 @@
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from '../util/constants.ts';
+import { TsrunError } from '../errors.ts';
+import { checked } from './errno.ts';
+import { OwnedFd } from './fd.ts';
+import { writeFully } from './io.ts';
+import { bindLibc } from './library.ts';
+
+const openCall = bindLibc('int open(const char *path, int flags, unsigned int mode)');
+const unlinkCall = bindLibc('int unlink(const char *path)');
+const flockCall = bindLibc('int flock(int fd, int operation)');
+
+export const LOCK_SH = 1;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
+/** Opens a file of the host, close-on-exec. Errors: `host`, the path in the message. Source: man 2 open. */
+export function openFile(hostPath: string, flags: number, mode = 0): OwnedFd {
+  return new OwnedFd(checked(openCall(hostPath, flags | O_CLOEXEC, mode), `open ${JSON.stringify(hostPath)}`));
+}
+
+/** Writes a kernel file with a single write(2), as the id maps and most files of /proc and cgroups demand. Errors: `host`. */
+export function writeKernelFile(hostPath: string, content: string): void {
+  using file = openFile(hostPath, O_WRONLY);
+  writeFully(file.number, Buffer.from(content));
+}
+
+/** Takes an advisory lock on an open file, waiting on a thread of the pool while another has it. Errors: `host`. */
+export function lockFileAsync(fd: number, operation: number): Promise<void> {
+  if (flockCall(fd, operation | LOCK_NB) === 0) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    flockCall.async(fd, operation, (error: Error | null, result: number) => {
+      if (error !== null) reject(error);
+      else if (result < 0) reject(new TsrunError('host', `lock descriptor ${fd}: it failed`));
+      else resolve();
+    });
+  });
+}
+
+/**
+ * An executable file without a name, opened read-only: what stands in where memfds may not be executed.
+ *
+ * Errors: `host`. Effects: a file exists in `directory` for a moment.
+ */
+export function createUnlinkedExecutable(directory: string, bytes: Uint8Array): OwnedFd {
+  const path = `${directory}/.init-${process.pid}-${process.hrtime.bigint()}`;
+  try {
+    using writable = openFile(path, O_WRONLY | O_CREAT | O_EXCL, 0o500);
+    writeFully(writable.number, bytes);
+  } catch (error) {
+    unlinkCall(path);
+    throw error;
+  }
+  try {
+    return openFile(path, O_RDONLY);
+  } finally {
+    unlinkCall(path);
+  }
+}

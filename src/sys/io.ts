@@ -1,0 +1,46 @@
+import { checked } from './errno.ts';
+import { bindLibc } from './library.ts';
+
+const write = bindLibc('long write(int fd, const void *bytes, size_t count)');
+const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
+
+export const POLLIN = 1;
+export const POLLHUP = 16;
+
+/** Writes all bytes. Errors: `host`. */
+export function writeFully(fd: number, bytes: Uint8Array): void {
+  let rest = bytes;
+  while (rest.length > 0) {
+    const written = checked(write(fd, rest, rest.length), `write ${rest.length} bytes to descriptor ${fd}`);
+    rest = rest.subarray(written);
+  }
+}
+
+/** Whether the descriptor can be read (or has reached its end) within `timeoutMs`; blocks this thread so long. */
+export function pollReadable(fd: number, timeoutMs: number): boolean {
+  return pollCall(pollEntry(fd), 1, timeoutMs) > 0;
+}
+
+/**
+ * Waits on a thread of the pool until the descriptor can be read or has reached its end; the event loop goes on.
+ * Answers false when `timeoutMs` passed (-1 waits for ever).
+ */
+export function waitReadable(fd: number, timeoutMs = -1): Promise<boolean> {
+  const entry = pollEntry(fd);
+  return new Promise((resolve, reject) => {
+    pollCall.async(entry, 1, timeoutMs, (error: Error | null, result: number) => {
+      if (error !== null) reject(error);
+      // EINTR (-1) tells nothing: look again. The entry stays referenced until here.
+      else if (result < 0) waitReadable(fd, timeoutMs).then(resolve, reject);
+      else resolve(result > 0);
+    });
+  });
+}
+
+/** struct pollfd: int fd, short events, short revents. */
+function pollEntry(fd: number): Buffer {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  entry.writeInt16LE(POLLIN, 4);
+  return entry;
+}

@@ -1,0 +1,60 @@
+import { createRequire } from 'node:module';
+import type koffiType from 'koffi';
+import { TsrunError } from '../errors.ts';
+
+type Koffi = typeof koffiType;
+/** A C function: called directly it blocks this thread; `async` runs it on a thread of the pool, the callback comes last. */
+export interface CFunction {
+  (...args: unknown[]): number;
+  async(...args: unknown[]): void;
+}
+
+let koffi: Koffi | undefined;
+let libc: { readonly load: (prototype: string) => CFunction } | undefined;
+
+/**
+ * koffi, loaded once. Its compiled module is opened directly: the JavaScript in front of it costs more than three times as
+ * much start-up and adds nothing that tsrun uses.
+ */
+export function loadKoffi(): Koffi {
+  if (koffi !== undefined) return koffi;
+  const require = createRequire(import.meta.url);
+  try {
+    koffi = require(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`) as Koffi;
+  } catch {
+    koffi = require('koffi') as Koffi;
+  }
+  return koffi;
+}
+
+/**
+ * Binds a function of the C library by its prototype, such as `int dup3(int, int, int)`. The binding is made at the first call.
+ *
+ * Errors: `host` when the C library or the function is not there.
+ */
+export function bindLibc(prototype: string): CFunction {
+  let bound: CFunction | undefined;
+  const get = (): CFunction => (bound ??= loadLibc().load(prototype));
+  const lazy = (...args: unknown[]): number => get()(...args);
+  return Object.assign(lazy, { async: (...args: unknown[]): void => { get().async(...args); } });
+}
+
+function loadLibc(): { readonly load: (prototype: string) => CFunction } {
+  if (libc !== undefined) return libc;
+  const library = openLibrary(['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1']);
+  libc = { load: (prototype) => library.func(prototype) };
+  return libc;
+}
+
+/** Opens the first shared library of the list that is installed. Errors: `host`. */
+export function openLibrary(names: readonly string[]): ReturnType<Koffi['load']> {
+  const problems: string[] = [];
+  for (const name of names) {
+    try {
+      return loadKoffi().load(name);
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  throw new TsrunError('host', `load a shared library of ${JSON.stringify(names)}: ${problems.join('; ')}`);
+}

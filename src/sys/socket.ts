@@ -1,0 +1,152 @@
+import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
+import { TsrunError } from '../errors.ts';
+import { checked } from './errno.ts';
+import { OwnedFd } from './fd.ts';
+import { bindLibc, loadKoffi } from './library.ts';
+
+const socketCall = bindLibc('int socket(int domain, int type, int protocol)');
+const socketpairCall = bindLibc('int socketpair(int domain, int type, int protocol, void *pair)');
+const bindCall = bindLibc('int bind(int fd, const void *address, unsigned int length)');
+const listenCall = bindLibc('int listen(int fd, int backlog)');
+const connectCall = bindLibc('int connect(int fd, const void *address, unsigned int length)');
+const sendmsgCall = bindLibc('long sendmsg(int fd, const void *message, int flags)');
+const recvmsgCall = bindLibc('long recvmsg(int fd, void *message, int flags)');
+
+/** sizeof(sun_path): longer paths cannot be named. Source: man 7 unix. */
+const SUN_PATH_SIZE = 108;
+const MSG_TRUNC = 0x20;
+const MSG_CTRUNC = 0x08;
+/** SCM_MAX_FD descriptors at most in one message (include/net/scm.h). */
+const MAX_FDS = 253;
+
+export type SocketType = 'seqpacket' | 'stream';
+
+function typeFlags(type: SocketType): number {
+  return (type === 'seqpacket' ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC;
+}
+
+/** A connected pair of unix sockets, both close-on-exec. Errors: `host`. */
+export function socketPair(type: SocketType): [OwnedFd, OwnedFd] {
+  const pair = Buffer.alloc(8);
+  checked(socketpairCall(AF_UNIX, typeFlags(type), 0, pair), 'create a socket pair');
+  return [new OwnedFd(pair.readInt32LE(0)), new OwnedFd(pair.readInt32LE(4))];
+}
+
+/** A unix socket that listens at `path`, close-on-exec. Errors: `host`. */
+export function listenUnix(path: string, type: SocketType): OwnedFd {
+  const socket = new OwnedFd(checked(socketCall(AF_UNIX, typeFlags(type), 0), 'create a socket'));
+  try {
+    const address = unixAddress(path);
+    checked(bindCall(socket.number, address, address.length), `bind socket ${JSON.stringify(path)}`);
+    checked(listenCall(socket.number, 1), `listen on socket ${JSON.stringify(path)}`);
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+/** A unix socket connected to `path`, close-on-exec. Errors: `host`. */
+export function connectUnix(path: string, type: SocketType): OwnedFd {
+  const socket = new OwnedFd(checked(socketCall(AF_UNIX, typeFlags(type), 0), 'create a socket'));
+  try {
+    const address = unixAddress(path);
+    checked(connectCall(socket.number, address, address.length), `connect to socket ${JSON.stringify(path)}`);
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+function unixAddress(path: string): Buffer {
+  const name = Buffer.from(path);
+  if (name.length >= SUN_PATH_SIZE) {
+    throw new TsrunError('host', `socket path ${JSON.stringify(path)} has ${name.length} bytes, wanted less than ${SUN_PATH_SIZE}`);
+  }
+  const address = Buffer.alloc(2 + name.length + 1);
+  address.writeUInt16LE(AF_UNIX, 0);
+  name.copy(address, 2);
+  return address;
+}
+
+/** Sends one message, with descriptors where given. Errors: `host` (EPIPE when the other side is gone). */
+export function sendMessage(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): void {
+  const control = Buffer.alloc(descriptors.length === 0 ? 0 : align8(16 + descriptors.length * 4));
+  if (descriptors.length > 0) {
+    control.writeBigUInt64LE(BigInt(16 + descriptors.length * 4), 0);
+    control.writeInt32LE(SOL_SOCKET, 8);
+    control.writeInt32LE(SCM_RIGHTS, 12);
+    descriptors.forEach((descriptor, index) => control.writeInt32LE(descriptor, 16 + index * 4));
+  }
+  const message = new MessageHeader(bytes, control);
+  const sent = checked(sendmsgCall(fd, message.bytes, MSG_NOSIGNAL), `send ${bytes.length} bytes`);
+  if (sent !== bytes.length) throw new TsrunError('host', `send ${bytes.length} bytes: only ${sent} were taken`);
+}
+
+export interface ReceivedMessage {
+  /** The bytes; none at the end of the stream. */
+  readonly bytes: Buffer;
+  /** Descriptors that came along, close-on-exec, owned by the caller. */
+  readonly descriptors: readonly OwnedFd[];
+}
+
+/** Receives one message of at most `limit` bytes; a longer one is an error. Blocks. Errors: `host`. */
+export function receiveMessage(fd: number, limit: number): ReceivedMessage {
+  const buffer = Buffer.allocUnsafe(limit);
+  const control = Buffer.alloc(align8(16 + MAX_FDS * 4));
+  const message = new MessageHeader(buffer, control);
+  const received = checked(recvmsgCall(fd, message.bytes, MSG_CMSG_CLOEXEC), 'receive a message');
+  const descriptors = readDescriptors(control.subarray(0, message.controlLength));
+  if ((message.flags & (MSG_TRUNC | MSG_CTRUNC)) !== 0) {
+    for (const descriptor of descriptors) descriptor.close();
+    throw new TsrunError('host', `receive a message: longer than ${limit} bytes`);
+  }
+  return { bytes: buffer.subarray(0, received), descriptors };
+}
+
+function readDescriptors(control: Buffer): OwnedFd[] {
+  const descriptors: OwnedFd[] = [];
+  let offset = 0;
+  while (offset + 16 <= control.length) {
+    const length = Number(control.readBigUInt64LE(offset));
+    if (length < 16 || offset + length > control.length) break;
+    const isRights = control.readInt32LE(offset + 8) === SOL_SOCKET && control.readInt32LE(offset + 12) === SCM_RIGHTS;
+    for (let at = offset + 16; isRights && at + 4 <= offset + length; at += 4) {
+      descriptors.push(new OwnedFd(control.readInt32LE(at)));
+    }
+    offset += align8(length);
+  }
+  return descriptors;
+}
+
+function align8(size: number): number {
+  return Math.ceil(size / 8) * 8;
+}
+
+/** struct msghdr with one iovec. Keeps what it points to alive. Source: man 2 sendmsg. */
+class MessageHeader {
+  readonly bytes = Buffer.alloc(56);
+  readonly kept: readonly Uint8Array[];
+
+  constructor(data: Uint8Array, control: Buffer) {
+    const koffi = loadKoffi();
+    const iovec = Buffer.alloc(16);
+    if (data.length > 0) iovec.writeBigUInt64LE(koffi.address(data), 0);
+    iovec.writeBigUInt64LE(BigInt(data.length), 8);
+    this.bytes.writeBigUInt64LE(koffi.address(iovec), 16);
+    this.bytes.writeBigUInt64LE(1n, 24);
+    if (control.length > 0) this.bytes.writeBigUInt64LE(koffi.address(control), 32);
+    this.bytes.writeBigUInt64LE(BigInt(control.length), 40);
+    this.kept = [data, control, iovec];
+  }
+
+  get controlLength(): number {
+    return Number(this.bytes.readBigUInt64LE(40));
+  }
+
+  get flags(): number {
+    return this.bytes.readInt32LE(48);
+  }
+}
