@@ -1,0 +1,221 @@
+import { selectCgroupManager } from '../cgroup/select.ts';
+import type { CgroupManager } from '../cgroup/manager.ts';
+import { TsrunError } from '../errors.ts';
+import { readHostFacts } from '../host/facts.ts';
+import { planCgroup } from '../plan/cgroup/plan.ts';
+import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbers } from '../plan/context.ts';
+import { planCreate, type CreatePlan } from '../plan/create.ts';
+import type { HostFacts } from '../plan/facts.ts';
+import { Conversation } from '../process/conversation.ts';
+import { spawnInit } from '../process/spawn-init.ts';
+import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
+import { isOpenFd, OwnedFd } from '../sys/fd.ts';
+import { openFile } from '../sys/file.ts';
+import { listenUnix } from '../sys/socket.ts';
+import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
+import { readBundle, type Bundle } from './bundle.ts';
+import { Cleanup } from './cleanup.ts';
+import { runPhases, type PhaseHandlers, type PhaseResults } from './conversation-phases.ts';
+import { endProcess } from './end-process.ts';
+import { runHooks } from './hooks.ts';
+import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
+import type { CreateOptions, Runtime } from './runtime.ts';
+import type { Process } from '../spec/generated/config.ts';
+import { specVersionMax } from '../spec/versions.ts';
+import { applyRlimits } from './rlimits.ts';
+import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
+
+/** A container whose init is ready and waits for its last program. */
+export interface BuiltContainer {
+  readonly directory: StateDirectory;
+  readonly record: ContainerRecord;
+  readonly bundle: Bundle;
+  readonly plan: CreatePlan;
+  readonly cgroup: CgroupManager;
+  readonly conversation: Conversation;
+  readonly descriptors: DescriptorNumbers;
+  readonly results: PhaseResults;
+  /** Undoes everything in reverse order; for the caller whose own part fails. */
+  readonly cleanup: Cleanup;
+}
+
+export interface BuildOptions extends CreateOptions {
+  /** Give init a socket on which it can wait for `start`. */
+  readonly listens: boolean;
+  /** Refuses a process that the caller cannot serve, before anything is made. */
+  readonly checkProcess: (process: Process | undefined) => void;
+  readonly onConsole: PhaseHandlers['onConsole'];
+}
+
+/**
+ * Everything that `create` and `run` have in common: from a bundle to an init that is ready.
+ *
+ * A failure at any point leaves nothing behind: no process, cgroup, mount or state directory. If tsrun itself is killed, init
+ * reads the end of the sync pipe and exits; `delete` finds the rest through the state directory.
+ */
+export async function buildContainer(runtime: Runtime, options: BuildOptions): Promise<BuiltContainer> {
+  const directory = new StateDirectory(runtime.root, options.id);
+  const bundle = readBundle(options.bundle, options.configFile, runtime.log);
+  requireOpenDescriptors(options.preserveFds);
+  options.checkProcess(bundle.config.process);
+  const host = readHostFacts();
+  const plan = planContainer(runtime, options, bundle, host);
+  for (const warning of plan.warnings) runtime.log.warning(warning);
+  const cleanup = new Cleanup(runtime.log);
+  directory.make();
+  cleanup.add('remove the state directory', () => {
+    directory.remove();
+  });
+  try {
+    return await build({ runtime, options, bundle, host, plan, directory, cleanup });
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+}
+
+/** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
+export function planContainer(
+  runtime: Pick<Runtime, 'cgroupManager'>,
+  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'>,
+  bundle: Bundle,
+  host: HostFacts,
+): CreatePlan {
+  const { id, noPivot, noNewKeyring, preserveFds } = options;
+  refuseUnsupported(bundle.config);
+  const rootless = host.identity.euid !== 0;
+  const cgroup = planCgroup({ config: bundle.config, layout: host.cgroup, id, manager: runtime.cgroupManager, rootless });
+  return planCreate({ id, config: bundle.config, host, bundle: bundle.facts, options: { noPivot, noNewKeyring, preserveFds } }, cgroup);
+}
+
+/** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
+function refuseUnsupported({ linux, hooks }: Bundle['config']): void {
+  const found = [
+    [linux?.seccomp !== undefined, '/linux/seccomp'],
+    [linux?.intelRdt !== undefined, '/linux/intelRdt'],
+    [Object.keys(linux?.netDevices ?? {}).length > 0, '/linux/netDevices'],
+    [(hooks?.createContainer?.length ?? 0) > 0, '/hooks/createContainer'],
+    [(hooks?.startContainer?.length ?? 0) > 0, '/hooks/startContainer'],
+  ] as const;
+  const pointers = found.filter(([present]) => present).map(([, pointer]) => pointer);
+  if (pointers.length === 0) return;
+  throw new TsrunError('unsupported', `this version of tsrun cannot apply ${pointers.join(', ')} of config.json`);
+}
+
+interface Building {
+  readonly runtime: Runtime;
+  readonly options: BuildOptions;
+  readonly bundle: Bundle;
+  readonly host: HostFacts;
+  readonly plan: CreatePlan;
+  readonly directory: StateDirectory;
+  readonly cleanup: Cleanup;
+}
+
+async function build(building: Building): Promise<BuiltContainer> {
+  const { runtime, options, bundle, host, plan, directory, cleanup } = building;
+  directory.writeConfig(bundle.text);
+  const driver = selectCgroupManager(runtime.cgroupManager);
+  const cgroup = driver.create(plan.cgroup);
+  cleanup.add('remove the cgroup', () => cgroup.remove());
+  const record = firstRecord(building, cgroup);
+  directory.writeRecord(record);
+  cgroup.applyLimits(plan.cgroup);
+  const descriptors = descriptorNumbers(options.preserveFds);
+  const inherited = new Map<number, number>(options.stdio.entries());
+  for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
+  const lent: OwnedFd[] = [];
+  cleanup.add('close lent descriptors', () => {
+    for (const fd of lent) fd.close();
+  });
+  const idmaps = await openIdmapNamespaces(plan.idmapNamespaces, { arch: host.arch, fallbackDirectory: directory.path });
+  lent.push(...idmaps);
+  idmaps.forEach((fd, index) => {
+    inherited.set(descriptors.idmaps + index, fd.number);
+  });
+  if (options.listens) {
+    const listener = listenForStart(directory);
+    lent.push(listener);
+    inherited.set(descriptors.listener, listener.number);
+  }
+  const spawned = spawnInit({ arch: host.arch, syncFd: descriptors.sync, descriptors: inherited, fallbackDirectory: directory.path });
+  for (const fd of lent) fd.close();
+  const conversation = new Conversation(spawned.socket, { arch: host.arch, syncFd: descriptors.sync });
+  const processes = new Set([spawned.pid]);
+  cleanup.add('end the init process', async () => {
+    conversation.close();
+    for (const pid of processes) await endProcess(pid);
+  });
+  cgroup.join(spawned.pid);
+  let init: ProcessIdentity | undefined;
+  const results = await runPhases(conversation, plan.phases, {
+    spawnedPid: spawned.pid,
+    idMaps: plan.idMaps,
+    uid: bundle.config.process?.user?.uid ?? 0,
+    candidates: plan.candidates,
+    onPid: (pid) => {
+      processes.add(pid);
+      init = identifyProcess(pid);
+      applyRlimits(pid, plan.rlimits);
+      directory.writeRecord({ ...record, ...(init === undefined ? {} : { init }) });
+    },
+    onConsole: options.onConsole,
+    onRootfs: () => runRuntimeHooks(building, processes),
+  });
+  processes.delete(spawned.pid);
+  cgroup.applyDevices(plan.cgroup);
+  const finished: ContainerRecord = {
+    ...record,
+    ...(init === undefined ? {} : { init }),
+    executable: results.executable,
+    home: results.home,
+  };
+  return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup };
+}
+
+function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupManager): ContainerRecord {
+  const { config, facts } = bundle;
+  const creator = identifyProcess(process.pid);
+  if (creator === undefined) throw new TsrunError('host', 'read "/proc/self/stat": this process is not there');
+  return {
+    version: 1,
+    id: directory.id,
+    bundle: facts.bundle,
+    rootfs: facts.rootfs,
+    created: new Date().toISOString(),
+    ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
+    creator,
+    isComplete: false,
+    cgroup: cgroup.reference,
+    preserveFds: options.preserveFds,
+    isChrooted: options.noPivot || !hasNewNamespace(config, 'mount'),
+    hasPidNamespace: findNamespace(config, 'pid') !== undefined && hasNewNamespace(config, 'pid'),
+  };
+}
+
+/** The path of a socket is short (108 bytes): it is named through a descriptor of its directory. */
+function listenForStart(directory: StateDirectory): OwnedFd {
+  using handle = openFile(directory.path, O_PATH | O_DIRECTORY);
+  return listenUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
+}
+
+function requireOpenDescriptors(preserveFds: number): void {
+  for (let number = 3; number < 3 + preserveFds; number++) {
+    if (!isOpenFd(number)) throw new TsrunError('usage', `unable to stat preserved-fd ${number}: it is not open`);
+  }
+}
+
+async function runRuntimeHooks({ bundle, directory, runtime }: Building, processes: ReadonlySet<number>): Promise<void> {
+  const pid = [...processes].at(-1) ?? 0;
+  const { config, facts } = bundle;
+  const state = {
+    ociVersion: specVersionMax,
+    id: directory.id,
+    pid,
+    status: 'creating' as const,
+    bundle: facts.bundle,
+    ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
+  };
+  await runHooks('prestart', config.hooks?.prestart, state, runtime.log);
+  await runHooks('createRuntime', config.hooks?.createRuntime, state, runtime.log);
+}

@@ -1,0 +1,62 @@
+import { readFileSync, realpathSync } from 'node:fs';
+import path from 'node:path';
+import { TsrunError } from '../errors.ts';
+import { readBundleFacts } from '../host/bundle-facts.ts';
+import type { BundleFacts } from '../plan/facts.ts';
+import type { Config } from '../spec/generated/config.ts';
+import { loadConfig } from '../spec/validate.ts';
+import type { Log } from '../log.ts';
+
+export interface Bundle {
+  readonly config: Config;
+  /** config.json as it was read. */
+  readonly text: string;
+  readonly facts: BundleFacts;
+}
+
+/** A configuration has some ten kilobytes; what is much larger is a mistake or an attack. */
+const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Reads and validates a bundle, and looks at the places it names.
+ *
+ * Errors: `bundle` when it or its rootfs cannot be read, `config` with every problem of config.json.
+ */
+export function readBundle(hostPath: string, configFile: string | undefined, log: Log): Bundle {
+  const directory = resolveDirectory(hostPath);
+  const name = configFile ?? 'config.json';
+  const text = readConfigText(path.resolve(directory, name), name);
+  const { config, warnings } = loadConfig(text);
+  for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
+  return { config, text, facts: readBundleFacts(config, directory) };
+}
+
+function resolveDirectory(hostPath: string): string {
+  try {
+    return realpathSync(hostPath);
+  } catch (error) {
+    throw bundleError(`open bundle ${JSON.stringify(hostPath)}`, error);
+  }
+}
+
+function readConfigText(file: string, name: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new TsrunError('bundle', `JSON specification file ${name} not found: ${JSON.stringify(file)}`, { errno: 'ENOENT', cause: error });
+    }
+    throw bundleError(`read ${JSON.stringify(file)}`, error);
+  }
+  if (bytes.length > CONFIG_LIMIT_BYTES) {
+    throw new TsrunError('bundle', `read ${JSON.stringify(file)}: it has ${bytes.length} bytes, wanted at most ${CONFIG_LIMIT_BYTES}`);
+  }
+  return bytes.toString('utf8');
+}
+
+function bundleError(what: string, cause: unknown): TsrunError {
+  const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+  const text = errno === 'ENOENT' ? 'no such file or directory' : errno;
+  return new TsrunError('bundle', `${what}: ${text}`, { errno, cause });
+}

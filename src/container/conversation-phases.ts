@@ -1,0 +1,107 @@
+import { fstatSync, readSync } from 'node:fs';
+import { TsrunError } from '../errors.ts';
+import { findHome } from '../plan/environment.ts';
+import type { IdMapPlan } from '../plan/id-maps.ts';
+import type { Exchange, Phase } from '../plan/phases.ts';
+import type { Conversation, Reply } from '../process/conversation.ts';
+import { writeIdMaps } from '../process/id-maps.ts';
+import type { OwnedFd } from '../sys/fd.ts';
+import { waitChild } from '../sys/wait.ts';
+import { copyUp } from './copy-up.ts';
+
+export interface PhaseHandlers {
+  /** The process that was spawned, which clones the one that stays. */
+  readonly spawnedPid: number;
+  readonly idMaps: IdMapPlan | undefined;
+  readonly uid: number;
+  /** Where the program was looked for. */
+  readonly candidates: readonly string[];
+  /** Called once, as soon as the process exists. */
+  readonly onPid: (pid: number) => void;
+  /** Called with the master of the console, which is closed afterwards: who keeps it duplicates it. */
+  readonly onConsole: (master: OwnedFd) => void;
+  /** Called when the rootfs is prepared and not yet entered. */
+  readonly onRootfs: () => Promise<void>;
+}
+
+/** What the conversation brought to light. */
+export interface PhaseResults {
+  readonly pid: number;
+  /** Path of the program inside the container; the empty string without a process. */
+  readonly executable: string;
+  readonly home: string;
+}
+
+/** /etc/passwd comes from the image: more than this of it is not read. */
+const PASSWD_LIMIT_BYTES = 1024 * 1024;
+
+/** Has the phases of a plan executed, one program after the other, and does the parent's part between them. */
+export async function runPhases(
+  conversation: Conversation,
+  phases: readonly Phase[],
+  handlers: PhaseHandlers,
+): Promise<PhaseResults> {
+  const results = { pid: 0, executable: '', home: '/' };
+  for (const { program, exchange } of phases) {
+    const reply = await conversation.run(program);
+    try {
+      Object.assign(results, await answer(exchange, reply, handlers));
+    } finally {
+      for (const descriptor of reply.descriptors) descriptor.close();
+    }
+  }
+  return results;
+}
+
+async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers): Promise<Partial<PhaseResults>> {
+  switch (exchange) {
+    case 'id-maps':
+      if (handlers.idMaps === undefined) throw new Error('bug: init waits for id maps that were not planned');
+      writeIdMaps(handlers.spawnedPid, handlers.idMaps);
+      return {};
+    case 'pid': {
+      const pid = Number(reply.body.readBigUInt64LE(0));
+      handlers.onPid(pid);
+      // It has sent its last word and exits.
+      waitChild(handlers.spawnedPid);
+      return { pid };
+    }
+    case 'copy-up': {
+      const [upper, lower] = reply.descriptors;
+      if (upper === undefined || lower === undefined) throw new TsrunError('init', 'copy up: init sent no directories');
+      await copyUp(lower.number, upper.number);
+      return {};
+    }
+    case 'rootfs':
+      await handlers.onRootfs();
+      return {};
+    case 'console': {
+      const [master] = reply.descriptors;
+      if (master === undefined) throw new TsrunError('init', 'open the console: init sent no terminal');
+      handlers.onConsole(master);
+      return {};
+    }
+    case 'passwd':
+      return { home: readHome(reply.descriptors[0], handlers.uid) };
+    case 'ready':
+      return { executable: readExecutable(reply.body, handlers.candidates) };
+  }
+}
+
+function readHome(passwd: OwnedFd | undefined, uid: number): string {
+  if (passwd === undefined || !fstatSync(passwd.number).isFile()) return '/';
+  const buffer = Buffer.alloc(PASSWD_LIMIT_BYTES);
+  let length = 0;
+  for (;;) {
+    const count = readSync(passwd.number, buffer, length, buffer.length - length, null);
+    length += count;
+    if (count === 0 || length === buffer.length) break;
+  }
+  return findHome(buffer.toString('utf8', 0, length), uid);
+}
+
+/** Word 0 says that a program was found, word 1 + i that it is candidate i. */
+function readExecutable(body: Buffer, candidates: readonly string[]): string {
+  const index = candidates.findIndex((_, i) => body.length >= 16 + i * 8 && body.readBigUInt64LE(8 + i * 8) !== 0n);
+  return candidates[index] ?? '';
+}

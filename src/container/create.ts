@@ -1,0 +1,53 @@
+import { rmSync } from 'node:fs';
+import { buildContainer, type BuiltContainer } from './build-container.ts';
+import { requireConsole, sendConsole } from './console.ts';
+import { writePidFile } from './pid-file.ts';
+import type { CreateOptions, Runtime } from './runtime.ts';
+
+/**
+ * Creates a container: everything of runtime.md, "Create", and nothing of the program itself.
+ *
+ * When it returns, init waits for `start` and is a child of the caller's process or its subreaper; no process of tsrun stays.
+ * Errors: `id`, `exists`, `bundle`, `config`, `unsupported`, `step`, `program`, `cgroup`, `hook`, `state`, `host`. Needs root,
+ * or a config with a user namespace.
+ */
+export async function createContainer(runtime: Runtime, options: CreateOptions): Promise<void> {
+  const { consoleSocket } = options;
+  const built = await buildContainer(runtime, {
+    ...options,
+    listens: true,
+    checkProcess: (process) => {
+      requireConsole({ terminal: process?.terminal === true, detached: true, consoleSocket });
+    },
+    onConsole: (master) => {
+      if (consoleSocket !== undefined) sendConsole(master, consoleSocket);
+    },
+  });
+  try {
+    park(built, options.pidFile);
+  } catch (error) {
+    await built.cleanup.run();
+    throw error;
+  }
+}
+
+/**
+ * Leaves init to itself. The point of no return is the last message: before it the death of tsrun is the death of init, after it
+ * the container is created.
+ */
+export function park(built: BuiltContainer, pidFile: string | undefined): void {
+  const { conversation, directory, record, plan } = built;
+  announce(built, pidFile);
+  directory.writeRecord({ ...record, isComplete: true });
+  conversation.dispatch(plan.park);
+  conversation.close();
+}
+
+/** Writes the pid file; a failure after it takes it away again. */
+export function announce({ results, cleanup }: BuiltContainer, pidFile: string | undefined): void {
+  if (pidFile === undefined) return;
+  writePidFile(pidFile, results.pid);
+  cleanup.add('remove the pid file', () => {
+    rmSync(pidFile, { force: true });
+  });
+}

@@ -1,0 +1,90 @@
+import { openCgroup } from '../cgroup/select.ts';
+import { TsrunError } from '../errors.ts';
+import type { Config } from '../spec/generated/config.ts';
+import { specVersionMax } from '../spec/versions.ts';
+import { killAndWait } from './end-process.ts';
+import { runHooks } from './hooks.ts';
+import type { DeleteOptions, Runtime } from './runtime.ts';
+import { StateDirectory, type ContainerRecord } from './state-store.ts';
+import { currentStatus } from './status.ts';
+
+const SIGKILL = 9;
+
+/**
+ * Removes what create made (runtime.md, "Delete"): processes, cgroup, state directory; then the poststop hooks run.
+ *
+ * A created container is ended first, as every caller expects of its runtime. `force` also ends a running one, removes a state
+ * directory that a killed tsrun left half-made, and finds nothing wrong with a container that does not exist.
+ * Errors: `not-found`, `status`, `cgroup`, `state`. A poststop hook that fails is a warning.
+ */
+export async function deleteContainer(runtime: Runtime, { id, force }: DeleteOptions): Promise<void> {
+  const directory = new StateDirectory(runtime.root, id);
+  const record = readRecord(directory, force);
+  if (record === undefined) {
+    if (force) directory.remove();
+    return;
+  }
+  const status = currentStatus(directory, record);
+  if (!force && status !== 'stopped' && status !== 'created') {
+    throw new TsrunError('status', `cannot delete container ${id} that is not stopped: ${status}`);
+  }
+  // A creator at work is ended first: it holds the lock, and its init dies with it.
+  if (status === 'creating') await killAndWait(record.creator);
+  using _lock = await directory.lock();
+  const current = directory.readRecord();
+  await endProcesses(current, force || status === 'created');
+  const config = readConfig(directory);
+  await openCgroup(current.cgroup).remove({ kill: force || status === 'created' });
+  directory.remove();
+  await runPoststop(runtime, directory, current, config);
+}
+
+function readRecord(directory: StateDirectory, force: boolean): ContainerRecord | undefined {
+  try {
+    return directory.readRecord();
+  } catch (error) {
+    if (!(error instanceof TsrunError) || !force) throw error;
+    if (error.code === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+async function endProcesses(record: ContainerRecord, kill: boolean): Promise<void> {
+  const cgroup = openCgroup(record.cgroup);
+  if (kill) await cgroup.killAll(SIGKILL);
+  if (record.init !== undefined) await killAndWait(record.init);
+}
+
+/** A container whose creation was cut short may have no config yet; then there are no hooks to run. */
+function readConfig(directory: StateDirectory): Config | undefined {
+  try {
+    return directory.readConfig();
+  } catch (error) {
+    if (error instanceof TsrunError) return undefined;
+    throw error;
+  }
+}
+
+async function runPoststop(
+  runtime: Runtime,
+  directory: StateDirectory,
+  record: ContainerRecord,
+  config: Config | undefined,
+): Promise<void> {
+  const hooks = config?.hooks?.poststop ?? [];
+  const state = {
+    ociVersion: specVersionMax,
+    id: directory.id,
+    pid: 0,
+    status: 'stopped' as const,
+    bundle: record.bundle,
+    ...(record.annotations === undefined ? {} : { annotations: { ...record.annotations } }),
+  };
+  for (const hook of hooks) {
+    try {
+      await runHooks('poststop', [hook], state, runtime.log);
+    } catch (error) {
+      runtime.log.warning(error instanceof Error ? error.message : String(error));
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import { TsrunError } from '../errors.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { waitReadable } from '../sys/io.ts';
+import { pidfdOpen, pidfdSendSignal } from '../sys/pidfd.ts';
+import { reapChild } from '../sys/wait.ts';
+import { openProcess, type ProcessIdentity } from './process-identity.ts';
+
+const SIGKILL = 9;
+/** How long a killed process may take: it can be stuck in the kernel, on a dead network file system for example. */
+const KILL_TIMEOUT_MS = 10_000;
+
+/** Kills a child of this process, waits for its end and reaps it. One that was reaped already is fine. */
+export async function endProcess(pid: number): Promise<void> {
+  try {
+    using pidfd = pidfdOpen(pid);
+    if (reapChild(pid) !== undefined) return;
+    pidfdSendSignal(pidfd.number, SIGKILL);
+    if (!(await waitReadable(pidfd.number, KILL_TIMEOUT_MS))) throw new TsrunError('init', `process ${pid} does not die`);
+    reapChild(pid);
+  } catch (error) {
+    if (!hasErrno(error, 'ESRCH', 'ECHILD')) throw error;
+  }
+}
+
+/** Kills a process that is nobody's child here, and waits for its end. Errors: `status` when it does not die in time. */
+export async function killAndWait(identity: ProcessIdentity): Promise<void> {
+  using pidfd = openProcess(identity);
+  if (pidfd === undefined) return;
+  try {
+    pidfdSendSignal(pidfd.number, SIGKILL);
+  } catch (error) {
+    if (hasErrno(error, 'ESRCH')) return;
+    throw error;
+  }
+  if (!(await waitReadable(pidfd.number, KILL_TIMEOUT_MS))) throw new TsrunError('status', 'container init still running');
+}

@@ -1,0 +1,51 @@
+import type { Capabilities, Config, Process } from '../spec/generated/config.ts';
+import { loadProcess } from '../spec/validate.ts';
+import type { ProcessChange } from './runtime.ts';
+
+/**
+ * The process of an exec: a document of its own, or the container's process with what the command line changes.
+ *
+ * The container's process is the one that was saved when it was created. Errors: `config` for a document that is not valid.
+ */
+export function execProcess(config: Config, change: ProcessChange): Process {
+  if (change.kind === 'document') return loadProcess(change.text, change.path);
+  const base: Process = config.process ?? { cwd: '/' };
+  // Limits and scheduling of the container's program hold for every process of it; its terminal and home do not.
+  const { consoleSize: _consoleSize, ...kept } = base;
+  return {
+    ...kept,
+    args: [...change.args],
+    env: [...(base.env ?? []), ...change.env],
+    terminal: change.terminal,
+    cwd: change.cwd ?? base.cwd,
+    user: userOf(base, change),
+    ...(change.capabilities.length === 0 ? {} : { capabilities: addCapabilities(base.capabilities, change.capabilities) }),
+    ...(change.noNewPrivileges === undefined ? {} : { noNewPrivileges: change.noNewPrivileges }),
+    ...(change.apparmorProfile === undefined ? {} : { apparmorProfile: change.apparmorProfile }),
+    ...(change.selinuxLabel === undefined ? {} : { selinuxLabel: change.selinuxLabel }),
+  };
+}
+
+function userOf(base: Process, change: ProcessChange & { kind: 'options' }): NonNullable<Process['user']> {
+  const user = { ...base.user };
+  if (change.user !== undefined) {
+    user.uid = change.user.uid;
+    // As with runc a user alone keeps no group of the container's own process.
+    user.gid = change.user.gid ?? 0;
+  }
+  if (change.additionalGids.length > 0) user.additionalGids = [...(user.additionalGids ?? []), ...change.additionalGids];
+  return user;
+}
+
+/** Ambient and inheritable stay as they are, unless the container uses inheritable ones: then the ambient set grows too, as in runc. */
+function addCapabilities(base: Capabilities = {}, added: readonly string[]): Capabilities {
+  const join = (set: readonly string[] | undefined): string[] => [...new Set([...(set ?? []), ...added])];
+  const usesInheritable = (base.inheritable ?? []).length > 0;
+  return {
+    ...base,
+    bounding: join(base.bounding),
+    effective: join(base.effective),
+    permitted: join(base.permitted),
+    ...(usesInheritable ? { inheritable: join(base.inheritable), ambient: join(base.ambient) } : {}),
+  };
+}

@@ -1,0 +1,157 @@
+import { openCgroup } from '../cgroup/select.ts';
+import { TsrunError } from '../errors.ts';
+import { readHostFacts, readNamespaces } from '../host/facts.ts';
+import { planExec, type ExecPlan } from '../plan/exec.ts';
+import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
+import { planRunProgram } from '../plan/run-program.ts';
+import { Conversation } from '../process/conversation.ts';
+import { spawnInit } from '../process/spawn-init.ts';
+import type { Config } from '../spec/generated/config.ts';
+import type { OwnedFd } from '../sys/fd.ts';
+import { openFile } from '../sys/file.ts';
+import { pidfdOpen } from '../sys/pidfd.ts';
+import { exitCode } from '../sys/wait.ts';
+import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
+import { Cleanup } from './cleanup.ts';
+import { requireConsole, sendConsole } from './console.ts';
+import { runPhases } from './conversation-phases.ts';
+import { endProcess } from './end-process.ts';
+import { execProcess } from './exec-process.ts';
+import { Foreground } from './foreground.ts';
+import { writePidFile } from './pid-file.ts';
+import { openProcess, type ProcessIdentity } from './process-identity.ts';
+import { applyRlimits } from './rlimits.ts';
+import { waitForChild } from './run.ts';
+import type { ExecOptions, Runtime } from './runtime.ts';
+import { StateDirectory, type ContainerRecord } from './state-store.ts';
+import { currentStatus } from './status.ts';
+
+/**
+ * Runs a further process in a container.
+ *
+ * Returns its exit code, 128 + n after a signal; 0 at once with `detach`. Errors: `not-found`, `status`, `config` for the process,
+ * `program`, `step`, `cgroup`, `host`.
+ */
+export async function execInContainer(runtime: Runtime, options: ExecOptions): Promise<number> {
+  const directory = new StateDirectory(runtime.root, options.id);
+  const record = directory.readRecord();
+  const init = requireRunning(directory, record, options);
+  const config = directory.readConfig();
+  const process = execProcess(config, options.change);
+  const terminal = process.terminal === true;
+  const { consoleSocket, detach } = options;
+  requireConsole({ terminal, detached: detach, consoleSocket });
+  using foreground = new Foreground(options.stdio);
+  if (terminal && !detach) foreground.requireTerminal();
+  using initFd = openProcess(init);
+  if (initFd === undefined) throw new TsrunError('status', 'cannot exec in a stopped container');
+  const plan = planFor({ record, config: { ...config, process }, init, options });
+  for (const warning of plan.warnings) runtime.log.warning(warning);
+  const cleanup = new Cleanup(runtime.log);
+  try {
+    const joined = await join({ record, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 }, (master) => {
+      if (consoleSocket === undefined) foreground.takeConsole(master);
+      else sendConsole(master, consoleSocket);
+    });
+    using pidfd = pidfdOpen(joined.pid);
+    if (options.pidFile !== undefined) writePidFile(options.pidFile, joined.pid);
+    await joined.conversation.runToEnd(planRunProgram(plan.descriptors, { process, executable: joined.executable, home: joined.home }));
+    joined.conversation.close();
+    if (detach) return 0;
+    return exitCode(await foreground.supervise(pidfd, () => waitForChild(joined.pid, pidfd)));
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+}
+
+function requireRunning(directory: StateDirectory, record: ContainerRecord, options: ExecOptions): ProcessIdentity {
+  const status = currentStatus(directory, record);
+  if (status === 'stopped' || status === 'creating' || record.init === undefined) {
+    throw new TsrunError('status', 'cannot exec in a stopped container');
+  }
+  if (status === 'paused' && !options.ignorePaused) {
+    throw new TsrunError('status', 'cannot exec in a paused container (use --ignore-paused to override)');
+  }
+  return record.init;
+}
+
+interface ExecTarget {
+  readonly record: ContainerRecord;
+  readonly config: Config;
+  readonly init: ProcessIdentity;
+  readonly options: ExecOptions;
+}
+
+/** File name below /proc/PID/ns -> type in config.json. */
+const NAMESPACE_TYPES: Readonly<Record<string, keyof typeof NAMESPACE_FLAGS>> = {
+  user: 'user',
+  pid: 'pid',
+  mnt: 'mount',
+  net: 'network',
+  uts: 'uts',
+  ipc: 'ipc',
+  cgroup: 'cgroup',
+  time: 'time',
+};
+
+function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
+  const host = readHostFacts();
+  const theirs = readNamespaces(init.pid);
+  const differing = Object.entries(NAMESPACE_TYPES).flatMap(([file, type]) =>
+    theirs[file] !== undefined && theirs[file] !== host.namespaces[file] ? [type] : [],
+  );
+  return planExec({
+    id: record.id,
+    config,
+    host,
+    bundle: { bundle: record.bundle, rootfs: record.rootfs, rootfsMountPoint: '/', sources: {}, namespaces: {} },
+    options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds },
+    process: config.process ?? { cwd: '/' },
+    differing,
+    changeRoot: record.isChrooted,
+  });
+}
+
+interface Joining {
+  readonly record: ContainerRecord;
+  readonly init: ProcessIdentity;
+  readonly initFd: OwnedFd;
+  readonly plan: ExecPlan;
+  readonly options: ExecOptions;
+  readonly cleanup: Cleanup;
+  readonly uid: number;
+}
+
+async function join(joining: Joining, onConsole: (master: OwnedFd) => void) {
+  const { record, init, initFd, plan, options, cleanup } = joining;
+  const arch = readHostFacts().arch;
+  const { descriptors } = plan;
+  const inherited = new Map<number, number>(options.stdio.entries());
+  for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
+  inherited.set(descriptors.pidfd, initFd.number);
+  using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
+  inherited.set(descriptors.root, root.number);
+  const spawned = spawnInit({ arch, syncFd: descriptors.sync, descriptors: inherited, fallbackDirectory: '/run' });
+  const conversation = new Conversation(spawned.socket, { arch, syncFd: descriptors.sync });
+  const processes = new Set([spawned.pid]);
+  cleanup.add('end the process', async () => {
+    conversation.close();
+    for (const pid of processes) await endProcess(pid);
+  });
+  openCgroup(record.cgroup).join(spawned.pid);
+  const results = await runPhases(conversation, plan.phases, {
+    spawnedPid: spawned.pid,
+    idMaps: undefined,
+    uid: joining.uid,
+    candidates: plan.candidates,
+    onPid: (pid) => {
+      processes.add(pid);
+      applyRlimits(pid, plan.rlimits);
+    },
+    onConsole,
+    onRootfs: () => Promise.resolve(),
+  });
+  processes.delete(spawned.pid);
+  return { ...results, conversation };
+}

@@ -1,0 +1,68 @@
+import { readHostFacts } from '../host/facts.ts';
+import { printCgroupPlan } from '../plan/cgroup/print.ts';
+import type { CreatePlan } from '../plan/create.ts';
+import { descriptorNumbers } from '../plan/context.ts';
+import { planRunProgram } from '../plan/run-program.ts';
+import { printProgram, programToJson } from '../program/print.ts';
+import type { Program } from '../program/step.ts';
+import type { Process } from '../spec/generated/config.ts';
+import { planContainer } from './build-container.ts';
+import { readBundle } from './bundle.ts';
+import type { CreateOptions, Runtime } from './runtime.ts';
+
+export type ExplainOptions = Pick<CreateOptions, 'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserveFds'>;
+
+export interface Explanation {
+  /** The plan for a person. */
+  readonly text: string;
+  /** The same as plain JSON. */
+  readonly json: unknown;
+}
+
+/**
+ * What `run` would do with a bundle on this host, without doing any of it. Needs no root.
+ *
+ * What only the container can tell is filled in as it usually is: the program is found where the first candidate says, the home
+ * directory is `/`. Errors: those that planning has (`bundle`, `config`, `unsupported`).
+ */
+export function explainContainer(runtime: Runtime, options: ExplainOptions): Explanation {
+  const bundle = readBundle(options.bundle, options.configFile, runtime.log);
+  const plan = planContainer(runtime, options, bundle, readHostFacts());
+  const programs = [...plan.phases.map(({ program }) => program), ...lastProgram(plan, bundle.config.process, options)];
+  return { text: printPlan(plan, programs), json: planToJson(plan, programs) };
+}
+
+function lastProgram(plan: CreatePlan, process: Process | undefined, options: ExplainOptions): Program[] {
+  if (process === undefined) return [];
+  const program = { process, executable: plan.candidates[0] ?? '', home: '/' };
+  return [planRunProgram(descriptorNumbers(options.preserveFds), program)];
+}
+
+function printPlan(plan: CreatePlan, programs: readonly Program[]): string {
+  const parts = [`cgroup\n\n${indent(printCgroupPlan(plan.cgroup))}`];
+  if (plan.idMaps !== undefined) {
+    const lines = (['uid', 'gid'] as const).flatMap((kind) =>
+      (plan.idMaps?.[kind] ?? []).map(({ containerID, hostID, size }) => `${kind} ${containerID} ${hostID} ${size}`),
+    );
+    parts.push(`id maps, written by the parent\n\n${indent(lines.join('\n'))}`);
+  }
+  for (const program of programs) parts.push(printProgram(program).trimEnd());
+  const limits = plan.rlimits.map(({ label, pointer }) => `${label} (${pointer})`);
+  if (limits.length > 0) parts.push(`resource limits, set by the parent when the process exists\n\n${indent(limits.join('\n'))}`);
+  for (const warning of plan.warnings) parts.push(`warning: ${warning}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+function indent(text: string): string {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
+
+function planToJson(plan: CreatePlan, programs: readonly Program[]): unknown {
+  const { cgroup, idMaps, idmapNamespaces, warnings } = plan;
+  const rlimits = plan.rlimits.map((limit) => ({ ...limit, soft: String(limit.soft), hard: String(limit.hard) }));
+  return { cgroup, idMaps, idmapNamespaces, programs: programs.map(programToJson), rlimits, warnings };
+}

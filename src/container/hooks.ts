@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { TsrunError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Hook } from '../spec/generated/config.ts';
+import type { State } from '../spec/generated/state.ts';
+
+export type RuntimeHookKind = 'prestart' | 'createRuntime' | 'poststart' | 'poststop';
+
+/** What a hook printed is for the failure message: more of it than this helps nobody. */
+const OUTPUT_LIMIT_BYTES = 16 * 1024;
+
+/**
+ * Runs the hooks of one kind in the runtime's namespaces, in their order, each with the state on its standard input.
+ *
+ * config.md, "POSIX-platform Hooks". Errors: `hook` for the first that fails, with what it printed.
+ */
+export async function runHooks(
+  kind: RuntimeHookKind,
+  hooks: readonly Hook[] | undefined,
+  state: State,
+  log: Log,
+): Promise<void> {
+  const text = JSON.stringify(state);
+  for (const [index, hook] of (hooks ?? []).entries()) {
+    log.debug(`run ${kind} hook #${index}: ${JSON.stringify(hook.path)}`);
+    await runHook(hook, text, `error running ${kind} hook #${index}`);
+  }
+}
+
+function runHook(hook: Hook, state: string, title: string): Promise<void> {
+  const [argv0 = hook.path, ...args] = hook.args ?? [];
+  return new Promise((resolve, reject) => {
+    const child = spawn(hook.path, args, {
+      argv0,
+      // Without an environment of its own a hook gets the runtime's, as with runc.
+      ...(hook.env === undefined ? {} : { env: environment(hook.env) }),
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const output = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (part: string) => {
+        if (output[name].length < OUTPUT_LIMIT_BYTES) output[name] += part;
+      });
+    }
+    let timedOut = false;
+    const timeoutMs = (hook.timeout ?? 0) * 1000;
+    const timer = timeoutMs > 0 ? setTimeout(expire, timeoutMs) : undefined;
+    function expire(): void {
+      timedOut = true;
+      child.kill('SIGKILL');
+      // A grandchild may keep the pipes open for ever; its output no longer matters.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }
+    child.on('error', (cause) => {
+      clearTimeout(timer);
+      reject(new TsrunError('hook', `${title}: ${JSON.stringify(hook.path)}: ${cause.message}`, { cause }));
+    });
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      if (code === 0 && !timedOut) resolve();
+      else reject(new TsrunError('hook', `${title}: ${describeEnd({ code, signal, timedOut, hook })}, ${describeOutput(output)}`));
+    });
+    // A hook need not read its input.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(state);
+  });
+}
+
+function describeEnd(end: { code: number | null; signal: string | null; timedOut: boolean; hook: Hook }): string {
+  if (end.timedOut) return `timed out after ${end.hook.timeout ?? 0} s`;
+  return end.code === null ? `killed by ${end.signal ?? 'a signal'}` : `exit status ${end.code}`;
+}
+
+function describeOutput({ stdout, stderr }: { stdout: string; stderr: string }): string {
+  return `stdout: ${stdout.trimEnd()}, stderr: ${stderr.trimEnd()}`;
+}
+
+function environment(entries: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const split = entry.indexOf('=');
+      return [entry.slice(0, split), entry.slice(split + 1)];
+    }),
+  );
+}

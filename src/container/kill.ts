@@ -1,0 +1,49 @@
+import { openCgroup } from '../cgroup/select.ts';
+import { TsrunError } from '../errors.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { pidfdSendSignal } from '../sys/pidfd.ts';
+import { openProcess } from './process-identity.ts';
+import type { KillOptions, Runtime } from './runtime.ts';
+import { StateDirectory } from './state-store.ts';
+import { currentStatus } from './status.ts';
+
+const SIGKILL = 9;
+/** Signals whose default action ends a process: 1 to 15 but SIGTRAP and SIGBUS are not sent by people; SIGCHLD and SIGCONT do not end one. */
+const ENDING: ReadonlySet<number> = new Set([1, 2, 3, 6, 10, 12, 13, 14, 15]);
+
+/**
+ * Sends a signal to a container's init, or to every process of its cgroup (runtime.md, "Kill").
+ *
+ * Errors: `not-found`; `status` with `container not running` when there is nothing to signal.
+ */
+export async function killContainer(runtime: Runtime, { id, signal, all }: KillOptions): Promise<void> {
+  const directory = new StateDirectory(runtime.root, id);
+  const record = directory.readRecord();
+  const status = currentStatus(directory, record);
+  if (all) {
+    await openCgroup(record.cgroup).killAll(signal);
+    return;
+  }
+  if (status === 'stopped' || status === 'creating' || record.init === undefined) throw notRunning();
+  // Without a pid namespace of its own the death of init does not end the others.
+  if (signal === SIGKILL && !record.hasPidNamespace) {
+    await openCgroup(record.cgroup).killAll(SIGKILL);
+    return;
+  }
+  using pidfd = openProcess(record.init);
+  if (pidfd === undefined) throw notRunning();
+  // Init of a pid namespace that has installed no handlers is deaf to every signal but SIGKILL (man 7 pid_namespaces). The
+  // program that it is to become is not there yet, so a signal that would end the program ends the container.
+  const effective = status === 'created' && ENDING.has(signal) ? SIGKILL : signal;
+  try {
+    pidfdSendSignal(pidfd.number, effective);
+  } catch (error) {
+    if (hasErrno(error, 'ESRCH')) throw notRunning();
+    throw error;
+  }
+  if (effective === SIGKILL && status === 'paused') await openCgroup(record.cgroup).thaw();
+}
+
+function notRunning(): TsrunError {
+  return new TsrunError('status', 'container not running');
+}

@@ -1,0 +1,18 @@
+import { TsrunError } from '../errors.ts';
+import type { ContainerStatus, Runtime } from './runtime.ts';
+import { readStatus } from './state.ts';
+import { listIds } from './state-store.ts';
+
+/** All containers below the root directory, by id. One that is damaged is a warning and left out. */
+export function listContainers(runtime: Runtime): readonly ContainerStatus[] {
+  return listIds(runtime.root).flatMap((id) => {
+    try {
+      return [readStatus(runtime, id)];
+    } catch (error) {
+      if (!(error instanceof TsrunError)) throw error;
+      // Somebody deletes it at this moment, or its creation was cut short before it had a state.
+      if (error.code !== 'not-found') runtime.log.warning(`list container ${JSON.stringify(id)}: ${error.message}`);
+      return [];
+    }
+  });
+}

@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import type { CgroupReference } from '../cgroup/manager.ts';
+import { TsrunError } from '../errors.ts';
+import { loadConfig } from '../spec/validate.ts';
+import type { Config } from '../spec/generated/config.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { LOCK_EX, lockFileAsync, openFile } from '../sys/file.ts';
+import type { OwnedFd } from '../sys/fd.ts';
+import { O_CREAT, O_RDWR } from '../util/constants.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+
+/** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
+export interface ContainerRecord {
+  /** Of this document; a newer tsrun may read older ones. */
+  readonly version: 1;
+  readonly id: string;
+  readonly bundle: string;
+  readonly rootfs: string;
+  /** RFC 3339, UTC. */
+  readonly created: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** The tsrun that makes the container; while it lives and `isComplete` is false the status is `creating`. */
+  readonly creator: ProcessIdentity;
+  /** The container's first process, once there is one. */
+  readonly init?: ProcessIdentity;
+  /** The container was created successfully. */
+  readonly isComplete: boolean;
+  /** Path of the program inside the container. */
+  readonly executable?: string;
+  readonly home?: string;
+  readonly cgroup: CgroupReference;
+  readonly preserveFds: number;
+  /** The root directory of the container is not the root of its mount namespace. */
+  readonly isChrooted: boolean;
+  /** The container has a pid namespace of its own, so that the death of init ends all its processes. */
+  readonly hasPidNamespace: boolean;
+}
+
+const STATE_FILE = 'state.json';
+const CONFIG_FILE = 'config.json';
+const LOCK_FILE = 'lock';
+export const INIT_SOCKET = 'init.sock';
+/** A state file has a few kilobytes; larger ones are not ours. */
+const STATE_LIMIT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * One container's state directory. Everything in it is written under a temporary name and renamed, so that a reader never sees
+ * half a file; operations that change the container hold its lock.
+ */
+export class StateDirectory {
+  readonly path: string;
+  readonly id: string;
+
+  constructor(root: string, id: string) {
+    requireId(id);
+    this.id = id;
+    this.path = path.join(root, id);
+  }
+
+  /** Makes the directory. Errors: `exists` when the id is taken; `state`. */
+  make(): void {
+    const root = path.dirname(this.path);
+    try {
+      mkdirSync(root, { recursive: true, mode: 0o700 });
+      mkdirSync(this.path, { mode: 0o711 });
+      // The umask of the caller may have taken the search bit that a container's user needs to reach its notify socket.
+      chmodSync(this.path, 0o711);
+    } catch (error) {
+      if (hasErrno(error, 'EEXIST')) {
+        throw new TsrunError('exists', `container with given ID already exists: ${JSON.stringify(this.id)}`);
+      }
+      throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
+    }
+  }
+
+  /** Holds the container's lock until the descriptor is closed; waits for one who has it. Errors: `not-found`, `state`. */
+  async lock(): Promise<OwnedFd> {
+    let file: OwnedFd;
+    try {
+      file = openFile(path.join(this.path, LOCK_FILE), O_RDWR | O_CREAT, 0o600);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
+      throw error;
+    }
+    try {
+      await lockFileAsync(file.number, LOCK_EX);
+      return file;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  writeRecord(record: ContainerRecord): void {
+    this.#write(STATE_FILE, JSON.stringify(record));
+  }
+
+  /** Errors: `not-found` without a state file; `state` when it is damaged. */
+  readRecord(): ContainerRecord {
+    const text = this.#read(STATE_FILE);
+    if (text === undefined) throw doesNotExist(this.id);
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (cause) {
+      throw new TsrunError('state', `read ${JSON.stringify(path.join(this.path, STATE_FILE))}: it is no JSON`, { cause });
+    }
+    return requireRecord(value, this.id, path.join(this.path, STATE_FILE));
+  }
+
+  /** Keeps the configuration as it is now: nothing later reads the bundle again. */
+  writeConfig(text: string): void {
+    this.#write(CONFIG_FILE, text);
+  }
+
+  /** Errors: `not-found`, `state`, `config`. */
+  readConfig(): Config {
+    const text = this.#read(CONFIG_FILE);
+    if (text === undefined) throw doesNotExist(this.id);
+    return loadConfig(text).config;
+  }
+
+  /** Absolute path of a file in the directory. */
+  file(name: string): string {
+    return path.join(this.path, name);
+  }
+
+  /** Removes the directory and what is in it; one that is gone is fine. Errors: `state`. */
+  remove(): void {
+    try {
+      rmSync(this.path, { recursive: true, force: true });
+    } catch (error) {
+      throw stateError(`remove state directory ${JSON.stringify(this.path)}`, error);
+    }
+  }
+
+  #write(name: string, text: string): void {
+    const target = path.join(this.path, name);
+    const temporary = path.join(this.path, `.${name}.${randomBytes(6).toString('hex')}`);
+    try {
+      const fd = openSync(temporary, 'wx', 0o600);
+      try {
+        writeSync(fd, text);
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(temporary, target);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw stateError(`write ${JSON.stringify(target)}`, error);
+    }
+  }
+
+  #read(name: string): string | undefined {
+    const file = path.join(this.path, name);
+    try {
+      const bytes = readFileSync(file);
+      if (bytes.length > STATE_LIMIT_BYTES) throw new TsrunError('state', `read ${JSON.stringify(file)}: it has ${bytes.length} bytes`);
+      return bytes.toString('utf8');
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      if (error instanceof TsrunError) throw error;
+      throw stateError(`read ${JSON.stringify(file)}`, error);
+    }
+  }
+}
+
+/** The ids below a root directory that look like containers; none when the directory is missing. Errors: `state`. */
+export function listIds(root: string): string[] {
+  try {
+    return readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && isId(entry.name))
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw stateError(`list ${JSON.stringify(root)}`, error);
+  }
+}
+
+function isId(id: string): boolean {
+  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..';
+}
+
+/** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
+export function requireId(id: string): void {
+  if (id === '') throw new TsrunError('id', 'container id cannot be empty');
+  if (!isId(id) || id.length > 255) {
+    throw new TsrunError('id', `invalid container ID format: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
+  }
+}
+
+export function doesNotExist(id: string): TsrunError {
+  return new TsrunError('not-found', `container ${JSON.stringify(id)} does not exist`);
+}
+
+function stateError(what: string, cause: unknown): TsrunError {
+  const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+  return new TsrunError('state', `${what}: ${errno}`, { errno, cause });
+}
+
+/** The state directory may have been written by anyone who could write there: only the shape that tsrun writes is used. */
+function requireRecord(value: unknown, id: string, file: string): ContainerRecord {
+  const record = value as Partial<ContainerRecord> | null;
+  const isObject = typeof record === 'object' && record !== null && record.version === 1 && record.id === id;
+  const hasText = isObject && [record.bundle, record.rootfs, record.created].every((text) => typeof text === 'string');
+  const hasCgroup = isObject && Array.isArray(record.cgroup?.directories);
+  if (!hasText || !hasCgroup || !isIdentity(record.creator) || (record.init !== undefined && !isIdentity(record.init))) {
+    throw new TsrunError('state', `read ${JSON.stringify(file)}: it is no state of container ${JSON.stringify(id)}`);
+  }
+  return record as ContainerRecord;
+}
+
+function isIdentity(value: ProcessIdentity | undefined): boolean {
+  return Number.isSafeInteger(value?.pid) && (value?.pid ?? 0) > 0 && typeof value?.startTime === 'string';
+}

@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs';
+import { openCgroup } from '../cgroup/select.ts';
+import { isAlive } from './process-identity.ts';
+import type { ContainerStatus } from './runtime.ts';
+import { INIT_SOCKET, type ContainerRecord, type StateDirectory } from './state-store.ts';
+
+/**
+ * The statuses of a container (runtime.md, "State") and what leads from one to the next:
+ *
+ *     create                    start                  program ends
+ *       |                         |                         |
+ *     creating --> created ----> running -----------------> stopped --> delete
+ *        |            |           |    ^                      ^
+ *        |            |      pause|    |resume                |
+ *        |            |           v    |                      |
+ *        |            |          paused ----- kill -----------+
+ *        +------------+------------- failure, kill -----------+
+ *
+ * Nothing of it is written down: the status follows from what is there. The creator lives and has not finished: creating. Init
+ * lives and still listens: created. It lives, its cgroup is frozen: paused. It lives: running. Otherwise: stopped.
+ */
+export type Status = ContainerStatus['status'];
+
+/** The status as it is at this moment. */
+export function currentStatus(directory: StateDirectory, record: ContainerRecord): Status {
+  if (!record.isComplete && isAlive(record.creator)) return 'creating';
+  if (record.init === undefined || !isAlive(record.init)) return 'stopped';
+  // A creator that was killed took init with it, or is about to: there is nothing that could be started.
+  if (!record.isComplete) return 'stopped';
+  if (existsSync(directory.file(INIT_SOCKET))) return 'created';
+  return openCgroup(record.cgroup).isFrozen() ? 'paused' : 'running';
+}

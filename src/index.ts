@@ -1,0 +1,28 @@
+/**
+ * The library: the operations of the command as functions for any Node process. They print nothing, never exit, and take
+ * descriptors and paths only as arguments.
+ */
+export { createContainer } from './container/create.ts';
+export { startContainer } from './container/start.ts';
+export { runContainer } from './container/run.ts';
+export { execInContainer } from './container/exec.ts';
+export { killContainer } from './container/kill.ts';
+export { deleteContainer } from './container/delete.ts';
+export { readStatus } from './container/state.ts';
+export { listContainers } from './container/list.ts';
+export type {
+  ContainerStatus,
+  CreateOptions,
+  DeleteOptions,
+  ExecOptions,
+  KillOptions,
+  ProcessChange,
+  RunOptions,
+  Runtime,
+  Stdio,
+} from './container/runtime.ts';
+export { TsrunError, type ErrorCode, type Issue, type FailedStep } from './errors.ts';
+export type { Log } from './log.ts';
+export { loadConfig, validateConfig } from './spec/validate.ts';
+export { specTemplate } from './spec/template.ts';
+export type { Config, Process } from './spec/generated/config.ts';
