@@ -51,7 +51,8 @@ const numbers: ReadonlyMap<string, number> = new Map(Object.entries(SIGNALS));
  */
 export function parseSignal(text: string): number {
   const number = /^\d{1,2}$/.test(text) ? Number(text) : signalOfName(text.toUpperCase());
-  if (number === undefined || number > SIGRTMAX) throw new TsrunError('usage', `unknown signal ${JSON.stringify(text)}`);
+  if (number === undefined || number > SIGRTMAX)
+    throw new TsrunError('usage', `unknown signal ${JSON.stringify(text)}`);
   return number;
 }
 

@@ -1,0 +1,114 @@
+import { TsrunError } from '../errors.ts';
+import { nearestName } from './nearest.ts';
+import { findShort, type OptionSpec, type OptionTable } from './option-table.ts';
+
+export interface CanonicalArguments {
+  /** `--name=value`, in the order given; booleans have the value `true` or `false`. */
+  readonly options: readonly string[];
+  readonly positionals: readonly string[];
+}
+
+export interface ArgumentRules {
+  readonly table: OptionTable;
+  /** How messages name what the options belong to, such as ` of "exec"`. */
+  readonly owner: string;
+  /** How many positionals come before one that makes all that follows it literal. Default: none does. */
+  readonly literalAfter?: number;
+}
+
+/**
+ * Rewrites arguments into the one spelling that yargs reads without guessing.
+ *
+ * The callers of a runtime need more than yargs does by itself: containerd writes long options with a single dash, a
+ * value may begin with a dash, a container may be called `true` (which yargs would give to the boolean before it), and
+ * the options of the program that `exec` runs are not ours. Errors: `usage`; `unsupported` for an option known to be so.
+ */
+export function canonicalArguments(args: readonly string[], rules: ArgumentRules): CanonicalArguments {
+  const options: string[] = [];
+  const positionals: string[] = [];
+  const rest = [...args];
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    if (argument === '--') {
+      positionals.push(...rest.splice(0));
+    } else if (argument === '-' || !argument.startsWith('-')) {
+      positionals.push(argument);
+      if (positionals.length > (rules.literalAfter ?? Number.POSITIVE_INFINITY)) positionals.push(...rest.splice(0));
+    } else {
+      options.push(...canonicalOption(argument, rest, rules));
+    }
+  }
+  return { options, positionals };
+}
+
+// Takes the value of the option from `rest` if it is not part of the argument itself.
+function canonicalOption(argument: string, rest: string[], rules: ArgumentRules): string[] {
+  const { written, name, value } = splitArgument(argument);
+  const isShort = !written.startsWith('--');
+  const long = Object.hasOwn(rules.table, name) ? name : undefined;
+  const found = long ?? (isShort ? findShort(rules.table, name) : undefined);
+  if (found !== undefined) return [withValue(written, { name: found, value, rest, rules })];
+  if (isShort && name.length > 1) {
+    const group = canonicalGroup(name, { value, rest, rules });
+    if (group !== undefined) return group;
+  }
+  throw unknownOption(written, name, rules);
+}
+
+function splitArgument(argument: string): { written: string; name: string; value: string | undefined } {
+  const equals = argument.indexOf('=');
+  const written = equals < 0 ? argument : argument.slice(0, equals);
+  const value = equals < 0 ? undefined : argument.slice(equals + 1);
+  return { written, name: written.replace(/^--?/, ''), value };
+}
+
+interface ValueSource {
+  readonly value: string | undefined;
+  readonly rest: string[];
+  readonly rules: ArgumentRules;
+}
+
+// `-dt` is `-d -t`: only the last letter may take a value.
+function canonicalGroup(letters: string, source: ValueSource): string[] | undefined {
+  const names = [...letters].map((letter) => findShort(source.rules.table, letter));
+  const last = names.at(-1);
+  const others = names.slice(0, -1);
+  if (last === undefined || others.some((name) => name === undefined || typeOf(name, source.rules) !== 'boolean')) {
+    return undefined;
+  }
+  const lastOption = withValue(`-${letters.slice(-1)}`, { name: last, ...source });
+  return [...others.map((name) => `--${name}=true`), lastOption];
+}
+
+function withValue(written: string, { name, value, rest, rules }: ValueSource & { name: string }): string {
+  const spec = rules.table[name] as OptionSpec;
+  if (spec.unsupported === true) {
+    throw new TsrunError('unsupported', `option "--${name}"${rules.owner} is not supported yet`);
+  }
+  if (spec.type === 'boolean') return `--${name}=${readBoolean(written, value ?? 'true', rules)}`;
+  const text = value ?? rest.shift();
+  if (text === undefined)
+    throw new TsrunError('usage', `option ${JSON.stringify(written)}${rules.owner} needs a value`);
+  return `--${name}=${text}`;
+}
+
+// What Go's strconv.ParseBool takes, for runc's callers, and `yes` and `no`, for crun's.
+function readBoolean(written: string, text: string, rules: ArgumentRules): boolean {
+  const lower = text.toLowerCase();
+  if (['true', 't', '1', 'yes'].includes(lower)) return true;
+  if (['false', 'f', '0', 'no'].includes(lower)) return false;
+  const value = JSON.stringify(text);
+  throw new TsrunError(
+    'usage',
+    `invalid value ${value} for option ${JSON.stringify(written)}${rules.owner}: wanted true or false`,
+  );
+}
+
+function typeOf(name: string, rules: ArgumentRules): OptionSpec['type'] | undefined {
+  return rules.table[name]?.type;
+}
+
+function unknownOption(written: string, name: string, rules: ArgumentRules): TsrunError {
+  const nearest = nearestName(name, Object.keys(rules.table));
+  const advice = nearest === undefined ? '' : `; did you mean "--${nearest}"?`;
+  return new TsrunError('usage', `unknown option ${JSON.stringify(written)}${rules.owner}${advice}`);
+}

@@ -1,0 +1,26 @@
+import type { Command } from './command.ts';
+
+/** A command that is not loaded yet. */
+export interface CommandEntry {
+  /** The same line as the command's own, which the list of commands shows without loading it. */
+  readonly description: string;
+  load(): Promise<{ readonly command: Command }>;
+}
+
+/** Name -> command, in the order of the help text. */
+export const commandTable: Readonly<Record<string, CommandEntry>> = {
+  create: { description: 'create a container', load: () => import('./commands/create.ts') },
+  start: { description: 'run the program of a created container', load: () => import('./commands/start.ts') },
+  run: { description: 'create and start a container, and wait for it', load: () => import('./commands/run.ts') },
+  exec: { description: 'run another program in a container', load: () => import('./commands/exec.ts') },
+  kill: { description: 'send a signal to a container', load: () => import('./commands/kill.ts') },
+  delete: { description: 'remove a container and all it holds', load: () => import('./commands/delete.ts') },
+  state: { description: 'print the state of a container', load: () => import('./commands/state.ts') },
+  list: { description: 'list the containers below the root', load: () => import('./commands/list.ts') },
+  spec: { description: 'write a config.json to start from', load: () => import('./commands/spec.ts') },
+  features: { description: 'print what this tsrun supports', load: () => import('./commands/features.ts') },
+  explain: {
+    description: 'print what creating a container would do',
+    load: () => import('./commands/explain.ts'),
+  },
+};

@@ -1,0 +1,54 @@
+import type { Log } from '../log.ts';
+import type { Runtime } from '../container/runtime.ts';
+import type { Operations } from './operations.ts';
+import type { GlobalOptions } from './options.ts';
+import type { OptionTable, OptionValues } from './option-table.ts';
+import type { ReadArguments } from './read-arguments.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Version } from './version.ts';
+
+/** What a command is run with beside its own arguments. */
+export interface CommandContext {
+  readonly global: GlobalOptions;
+  readonly runtime: Runtime;
+  readonly log: Log;
+  readonly surroundings: Surroundings;
+  readonly operations: Operations;
+  readVersion(): Version;
+}
+
+/** How many positionals a command takes. */
+export interface PositionalCount {
+  readonly minimum: number;
+  readonly maximum: number;
+  /** The positional with this index, from 0, and all that follows are a program's and never options of ours. */
+  readonly literalFrom?: number;
+}
+
+/** One verb of the command line. */
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands: lower case, no full stop. */
+  readonly description: string;
+  /** The positionals in words, such as `ID [SIGNAL]`. */
+  readonly usage: string;
+  readonly positionals: PositionalCount;
+  readonly options: OptionTable;
+  /** Stands before the message of a failure. Callers and their users search logs for it. */
+  readonly failurePrefix?: string;
+  /** The exit code of a failure that is no `usage`. Default: 1. */
+  readonly failureExitCode?: number;
+  /** Shape: the exit code. */
+  run(args: ReadArguments<OptionTable>, context: CommandContext): Promise<number>;
+}
+
+/** A command as it is written: its arguments are typed by its own table of options. */
+export interface CommandDefinition<Table extends OptionTable> extends Omit<Command, 'options' | 'run'> {
+  readonly options: Table;
+  run(args: { values: OptionValues<Table>; positionals: readonly string[] }, context: CommandContext): Promise<number>;
+}
+
+/** A command for the command line to run. The reader of arguments, which goes by the same table, upholds the types. */
+export function defineCommand<const Table extends OptionTable>(definition: CommandDefinition<Table>): Command {
+  return definition;
+}

@@ -1,0 +1,14 @@
+import { defineCommand } from '../command.ts';
+
+/** `tsrun delete`: removes what is left of a container. */
+export const command = defineCommand({
+  name: 'delete',
+  description: 'remove a container and all it holds',
+  usage: 'ID',
+  positionals: { minimum: 1, maximum: 1 },
+  options: { force: { type: 'boolean', short: 'f', description: 'kill it first if it still runs' } },
+  async run({ values, positionals: [id = ''] }, { runtime, operations }) {
+    await operations.deleteContainer(runtime, { id, force: values.force === true });
+    return 0;
+  },
+});

@@ -1,0 +1,25 @@
+import { defineCommand } from '../command.ts';
+import { createOptions, readCreateOptions, requireCgroupManager } from '../create-options.ts';
+
+/** `tsrun run`: create and start; unless detached, the exit code is the program's. */
+export const command = defineCommand({
+  name: 'run',
+  description: 'create and start a container, and wait for it',
+  usage: 'ID',
+  positionals: { minimum: 1, maximum: 1 },
+  options: {
+    ...createOptions,
+    detach: { type: 'boolean', short: 'd', description: 'do not wait for the program' },
+    keep: { type: 'boolean', description: 'do not remove the container when the program has ended' },
+  },
+  failurePrefix: 'tsrun run failed: ',
+  async run({ values, positionals: [id = ''] }, { global, runtime, surroundings, operations }) {
+    const options = readCreateOptions(values, { id, surroundings });
+    requireCgroupManager(global);
+    return operations.runContainer(runtime, {
+      ...options,
+      detach: values.detach === true,
+      keep: values.keep === true,
+    });
+  },
+});

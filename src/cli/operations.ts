@@ -1,0 +1,71 @@
+import type {
+  ContainerStatus,
+  CreateOptions,
+  DeleteOptions,
+  ExecOptions,
+  KillOptions,
+  RunOptions,
+  Runtime,
+} from '../container/runtime.ts';
+
+/** What `explain` is asked for. */
+export type ExplainOptions = Pick<
+  CreateOptions,
+  'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserveFds'
+>;
+
+/** The operations that commands call. */
+export interface Operations {
+  createContainer(runtime: Runtime, options: CreateOptions): Promise<void>;
+  startContainer(runtime: Runtime, id: string): Promise<void>;
+  runContainer(runtime: Runtime, options: RunOptions): Promise<number>;
+  execInContainer(runtime: Runtime, options: ExecOptions): Promise<number>;
+  killContainer(runtime: Runtime, options: KillOptions): Promise<void>;
+  deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
+  readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
+  listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
+  explainContainer(
+    runtime: Runtime,
+    options: ExplainOptions,
+  ): Promise<{ readonly text: string; readonly json: unknown }>;
+}
+
+/** The operations of tsrun, each loaded when it is called: a command pays for no other command's code. */
+export const operations: Operations = {
+  async createContainer(runtime, options) {
+    const { createContainer } = await import('../container/create.ts');
+    await createContainer(runtime, options);
+  },
+  async startContainer(runtime, id) {
+    const { startContainer } = await import('../container/start.ts');
+    await startContainer(runtime, id);
+  },
+  async runContainer(runtime, options) {
+    const { runContainer } = await import('../container/run.ts');
+    return runContainer(runtime, options);
+  },
+  async execInContainer(runtime, options) {
+    const { execInContainer } = await import('../container/exec.ts');
+    return execInContainer(runtime, options);
+  },
+  async killContainer(runtime, options) {
+    const { killContainer } = await import('../container/kill.ts');
+    await killContainer(runtime, options);
+  },
+  async deleteContainer(runtime, options) {
+    const { deleteContainer } = await import('../container/delete.ts');
+    await deleteContainer(runtime, options);
+  },
+  async readStatus(runtime, id) {
+    const { readStatus } = await import('../container/state.ts');
+    return readStatus(runtime, id);
+  },
+  async listContainers(runtime) {
+    const { listContainers } = await import('../container/list.ts');
+    return listContainers(runtime);
+  },
+  async explainContainer(runtime, options) {
+    const { explainContainer } = await import('../container/explain.ts');
+    return explainContainer(runtime, options);
+  },
+};

@@ -1,0 +1,29 @@
+/** One option of a command, or of tsrun itself. */
+export interface OptionSpec {
+  /** `strings` collects the values of all occurrences; of the others the last occurrence counts. */
+  readonly type: 'boolean' | 'string' | 'strings';
+  readonly description: string;
+  /** The letter after a single dash. */
+  readonly short?: string;
+  /** What the help text calls the value. */
+  readonly placeholder?: string;
+  /** Known so that callers get a clear refusal in place of `unknown option`. */
+  readonly unsupported?: boolean;
+}
+
+/** Long name without dashes -> option. */
+export type OptionTable = Readonly<Record<string, OptionSpec>>;
+
+/** What is read for each option of a table; `undefined` stands for an option that was not given. */
+export type OptionValues<Table extends OptionTable> = {
+  readonly [Name in keyof Table]: Table[Name]['type'] extends 'boolean'
+    ? boolean | undefined
+    : Table[Name]['type'] extends 'strings'
+      ? readonly string[]
+      : string | undefined;
+};
+
+/** The name of the option with a short letter. */
+export function findShort(table: OptionTable, letter: string): string | undefined {
+  return Object.keys(table).find((name) => table[name]?.short === letter);
+}

@@ -1,0 +1,57 @@
+import type { ContainerStatus } from '../container/runtime.ts';
+
+/** What `state` prints. Shape: JSON with two spaces a level and no line feed at the end; `owner` is always empty. Source: runc state.go. */
+export function formatState(status: ContainerStatus): string {
+  return JSON.stringify(statusDocument({ ...status, owner: '' }), undefined, 2);
+}
+
+/** What `list --format json` prints: an array in one line, or `null` when there is nothing to list. Source: runc list.go. */
+export function formatListJson(containers: readonly ContainerStatus[]): string {
+  return `${containers.length === 0 ? 'null' : JSON.stringify(containers.map(statusDocument))}\n`;
+}
+
+/** What `list --quiet` prints: an id a line. */
+export function formatListIds(containers: readonly ContainerStatus[]): string {
+  return containers.map(({ id }) => `${id}\n`).join('');
+}
+
+/** What `list` prints: a table with a line for each container. */
+export function formatListTable(containers: readonly ContainerStatus[]): string {
+  const header = ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER'];
+  const rows = containers.map(({ id, pid, status, bundle, created, owner }) => {
+    return [id, String(pid), status, bundle, created, owner].map(escapeControls);
+  });
+  return formatTable([header, ...rows]);
+}
+
+// The members in runc's order, which people read; programs do not mind.
+function statusDocument(status: ContainerStatus): ContainerStatus {
+  const { ociVersion, id, pid, status: name, bundle, rootfs, created, annotations, owner } = status;
+  const hasAnnotations = annotations !== undefined && Object.keys(annotations).length > 0;
+  return { ociVersion, id, pid, status: name, bundle, rootfs, created, ...(hasAnnotations && { annotations }), owner };
+}
+
+// As Go's tabwriter does for runc.
+const narrowestColumn = 12;
+const columnPadding = 3;
+
+function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => {
+    const longest = Math.max(...rows.map((row) => [...(row[column] ?? '')].length));
+    return Math.max(narrowestColumn, longest + columnPadding);
+  });
+  const lines = rows.map((row) => row.map((cell, column) => padCell(cell, widths[column] ?? 0, row.length - column)));
+  return lines.map((cells) => `${cells.join('')}\n`).join('');
+}
+
+// padEnd() counts UTF-16 units, and a path may hold any character. The last cell of a line is not padded.
+function padCell(cell: string, width: number, cellsLeft: number): string {
+  return cellsLeft === 1 ? cell : cell + ' '.repeat(Math.max(0, width - [...cell].length));
+}
+
+// The path of a bundle is somebody else's text: it may neither break a line nor steer the terminal.
+function escapeControls(cell: string): string {
+  return cell.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {
+    return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+}

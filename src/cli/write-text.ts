@@ -1,0 +1,42 @@
+import { writeSync } from 'node:fs';
+import { TsrunError } from '../errors.ts';
+
+// A reader of a pipe that takes nothing for so long is taken for dead.
+const longestWaitMs = 30_000;
+const pauseMs = 2;
+
+/**
+ * Writes all of a text to a descriptor before it returns, so that nothing is lost when the process exits.
+ *
+ * A reader that has gone away ends the writing without an error: what it has read was enough for it. Errors: `host` for
+ * any other failure, and when a full non-blocking pipe is not read from for 30 seconds.
+ */
+export function writeText(fd: number, text: string, write: typeof writeSync = writeSync): void {
+  let rest = Buffer.from(text);
+  let waitedMs = 0;
+  while (rest.length > 0) {
+    const written = tryWrite(fd, rest, write);
+    if (written === 'closed') return;
+    rest = rest.subarray(written);
+    waitedMs = written === 0 ? waitedMs + pauseMs : 0;
+    if (waitedMs > longestWaitMs)
+      throw new TsrunError('host', `write to descriptor ${fd}: EAGAIN`, { errno: 'EAGAIN' });
+    if (written === 0) pause(pauseMs);
+  }
+}
+
+function tryWrite(fd: number, bytes: Buffer, write: typeof writeSync): number | 'closed' {
+  try {
+    return write(fd, bytes);
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    // The descriptor is shared with other processes, any of which may have made it non-blocking.
+    if (errno === 'EAGAIN') return 0;
+    if (errno === 'EPIPE') return 'closed';
+    throw new TsrunError('host', `write to descriptor ${fd}: ${errno}`, { cause: error, errno });
+  }
+}
+
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}

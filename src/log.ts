@@ -1,0 +1,97 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { TsrunError } from './errors.ts';
+
+export type LogLevel = 'debug' | 'warning' | 'error';
+export type LogFormat = 'text' | 'json';
+
+/** Where tsrun says what is no result. Only the command decides what becomes of it. */
+export interface Log {
+  debug(message: string): void;
+  warning(message: string): void;
+  error(message: string): void;
+}
+
+export interface LogOptions {
+  /** Absolute path that lines are appended to. Default: standard error. */
+  readonly file?: string;
+  readonly format: LogFormat;
+  /** The least important level that is still written. */
+  readonly level: LogLevel;
+  /** Writes text on standard error. It may not throw: there is nowhere left to say so. */
+  readonly writeStderr: (text: string) => void;
+  /** The time of a line. Default: now. */
+  readonly now?: () => Date;
+}
+
+/** A log that owns the descriptor of its file. */
+export interface LogSink extends Log, Disposable {
+  /** Whether the lines go to a file, out of the sight of the person at the terminal. */
+  readonly toFile: boolean;
+}
+
+const weight: Readonly<Record<LogLevel, number>> = { debug: 0, warning: 1, error: 2 };
+
+/**
+ * A log with one line for each message.
+ *
+ * A line that cannot be written into the file goes to standard error instead. Errors: `host` when the file cannot be
+ * opened. Effects: makes the file (0644 without the umask) if need be, even if nothing is ever logged, because
+ * containerd reads it after every failure and reports its absence in place of the failure.
+ */
+export function createLog(options: LogOptions): LogSink {
+  const fd = options.file === undefined ? undefined : openLogFile(options.file);
+  const now = options.now ?? (() => new Date());
+  const write = (level: LogLevel, message: string): void => {
+    if (weight[level] < weight[options.level]) return;
+    const line = formatLogLine(options.format, { level, message, time: now() });
+    if (fd === undefined || !appendLine(fd, line)) options.writeStderr(line);
+  };
+  return {
+    toFile: fd !== undefined,
+    debug: (message) => { write('debug', message); },
+    warning: (message) => { write('warning', message); },
+    error: (message) => { write('error', message); },
+    [Symbol.dispose]: () => {
+      if (fd !== undefined) closeSync(fd);
+    },
+  };
+}
+
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly time: Date;
+}
+
+/**
+ * One line as runc's logger writes it, with its line feed.
+ *
+ * Shape: `time="2026-01-31T12:00:00Z" level=error msg="..."`, or an object with the strings `level`, `msg` and `time`.
+ * containerd reads the objects with a strict decoder: a line that is no JSON, or a time that is not RFC 3339, loses it
+ * the failure.
+ */
+export function formatLogLine(format: LogFormat, { level, message, time }: LogLine): string {
+  const seconds = `${time.toISOString().slice(0, 19)}Z`;
+  if (format === 'json') return `${JSON.stringify({ level, msg: message, time: seconds })}\n`;
+  return `time="${seconds}" level=${level} msg=${JSON.stringify(message)}\n`;
+}
+
+function openLogFile(file: string): number {
+  try {
+    return openSync(file, 'a', 0o644);
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new TsrunError('host', `open log file ${JSON.stringify(file)}: ${errno}`, { cause: error, errno });
+  }
+}
+
+// One write call for each line: with O_APPEND, the lines of two processes that share a file do not mix.
+function appendLine(fd: number, line: string): boolean {
+  const bytes = Buffer.from(line);
+  try {
+    return writeSync(fd, bytes) === bytes.length;
+  } catch {
+    // A full disk must not hide the message: the caller writes it on standard error.
+    return false;
+  }
+}

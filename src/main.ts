@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+import { prepareInvocation, type Invocation } from './cli/invocation.ts';
+import { operations } from './cli/operations.ts';
+import { processSurroundings } from './cli/surroundings.ts';
+import { writeText } from './cli/write-text.ts';
+import { TsrunError } from './errors.ts';
+import { createLog } from './log.ts';
+
+// Whatever handles are still open: everything was written synchronously, and a caller waits for this exit.
+process.exit(await main(process.argv.slice(2)));
+
+async function main(args: readonly string[]): Promise<number> {
+  let invocation: Invocation | undefined;
+  try {
+    invocation = prepareInvocation(args, { surroundings: processSurroundings(), operations, writeStderr });
+    return await invocation.run();
+  } catch (failure) {
+    reportFailure(failure, invocation);
+    return invocation?.exitCodeOf(failure) ?? 1;
+  }
+}
+
+// As runc: a log file has the failure for the caller, and standard error has it for people.
+function reportFailure(failure: unknown, invocation: Invocation | undefined): void {
+  const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr });
+  const message = describeFailure(failure);
+  log.error(message);
+  if (log.toFile) writeStderr(`${message}\n`);
+}
+
+function describeFailure(failure: unknown): string {
+  if (failure instanceof TsrunError) return failure.message;
+  return failure instanceof Error
+    ? `bug in tsrun: ${failure.stack ?? failure.message}`
+    : `bug in tsrun: ${String(failure)}`;
+}
+
+function writeStderr(text: string): void {
+  try {
+    writeText(2, text);
+  } catch {
+    // Standard error is closed or full; the exit code still tells.
+  }
+}
