@@ -48,9 +48,15 @@ export function createLog(options: LogOptions): LogSink {
   };
   return {
     toFile: fd !== undefined,
-    debug: (message) => { write('debug', message); },
-    warning: (message) => { write('warning', message); },
-    error: (message) => { write('error', message); },
+    debug: (message) => {
+      write('debug', message);
+    },
+    warning: (message) => {
+      write('warning', message);
+    },
+    error: (message) => {
+      write('error', message);
+    },
     [Symbol.dispose]: () => {
       if (fd !== undefined) closeSync(fd);
     },

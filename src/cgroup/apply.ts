@@ -18,7 +18,10 @@ export function applyWrites(writes: readonly CgroupWrite[], targets: readonly Wr
   for (const write of writes) {
     const target = targets[write.directory];
     if (target === undefined) throw new Error(`bug: ${JSON.stringify(write.label)} has no directory`);
-    const path = write.ancestor === undefined ? target.hostPath : `${target.mountPoint}${write.ancestor === '/' ? '' : write.ancestor}`;
+    const path =
+      write.ancestor === undefined
+        ? target.hostPath
+        : `${target.mountPoint}${write.ancestor === '/' ? '' : write.ancestor}`;
     switch (write.kind) {
       case 'value':
         if (applyValue(write, path, write.again ?? []) === 'again') repeated.push(write);

@@ -33,8 +33,6 @@ function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): CgroupManager 
   const directories: CgroupReferenceDirectory[] = [];
   try {
     for (const { kind, controllers, mountPoint, path } of plan.directories) {
-      // Above the rest: a v2 controller file appears in the new directory only after every ancestor passes it on, which
-      // `prepare` sees to, also when the directory is already there.
       const ensured = ensureDirectory({ kind, mountPoint, path }, probe);
       const directory = { kind, controllers, mountPoint, ...ensured };
       directories.push(directory);
@@ -56,7 +54,8 @@ function refuseInUse(directory: CgroupReferenceDirectory): void {
   if (count > 0) {
     throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup is not empty: ${count} process(es) found`);
   }
-  if (isDirectoryFrozen(directory)) throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup unexpectedly frozen`);
+  if (isDirectoryFrozen(directory))
+    throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup unexpectedly frozen`);
 }
 
 /** A state file may be damaged or forged: nothing outside the hierarchies it names is ever removed because of it. */
@@ -65,7 +64,10 @@ function verifyReference({ directories }: CgroupReference): void {
     const inside = (path: string): boolean => path.startsWith(`${mountPoint}/`) && !path.split('/').includes('..');
     const bad = [hostPath, ...made].find((path) => !inside(path));
     if (bad === undefined) continue;
-    throw new TsrunError('state', `use cgroup ${JSON.stringify(bad)}: expected a path below ${JSON.stringify(mountPoint)}`);
+    throw new TsrunError(
+      'state',
+      `use cgroup ${JSON.stringify(bad)}: expected a path below ${JSON.stringify(mountPoint)}`,
+    );
   }
 }
 
@@ -195,7 +197,9 @@ class CgroupfsManager implements CgroupManager {
   #applyProgram(program: Uint8Array): void {
     const fd = this.openDirectory();
     if (fd === undefined) throw new Error('bug: a device program without a cgroup2 directory');
-    closeAfter(fd, () => { applyDeviceProgram(fd, program); });
+    closeAfter(fd, () => {
+      applyDeviceProgram(fd, program);
+    });
   }
 
   /** cgroup.kill, since 5.14. */

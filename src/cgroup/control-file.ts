@@ -24,7 +24,7 @@ export function readControlFile(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const chunks: Buffer[] = [];
-    for (let total = 0; total < READ_BYTES_MAX; ) {
+    for (let total = 0; total < READ_BYTES_MAX;) {
       const chunk = Buffer.alloc(4096);
       const count = readSync(fd, chunk);
       if (count === 0) break;

@@ -1,4 +1,11 @@
-import { attachDeviceProgram, detachDeviceProgram, loadDeviceProgram, openProgram, queryDevicePrograms, readProgramName } from '../sys/bpf.ts';
+import {
+  attachDeviceProgram,
+  detachDeviceProgram,
+  loadDeviceProgram,
+  openProgram,
+  queryDevicePrograms,
+  readProgramName,
+} from '../sys/bpf.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 

@@ -63,7 +63,10 @@ export function ensureDirectory(
 }
 
 /** Errors: `cgroup` when the path is not the root of a cgroup file system of this kind. */
-export function verifyMount({ kind, mountPoint }: { kind: 'v1' | 'v2'; mountPoint: string }, probe: FileSystemProbe): void {
+export function verifyMount(
+  { kind, mountPoint }: { kind: 'v1' | 'v2'; mountPoint: string },
+  probe: FileSystemProbe,
+): void {
   const wanted = kind === 'v1' ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC;
   let found: number;
   try {
@@ -91,7 +94,10 @@ function makeOrFind(hostPath: string, device: number): boolean {
   const found = lstatSync(hostPath);
   if (found.isDirectory() && found.dev === device) return made;
   const what = found.isDirectory() ? 'another file system' : 'no directory';
-  throw new TsrunError('cgroup', `use cgroup ${JSON.stringify(hostPath)}: expected a cgroup of the same hierarchy, found ${what}`);
+  throw new TsrunError(
+    'cgroup',
+    `use cgroup ${JSON.stringify(hostPath)}: expected a cgroup of the same hierarchy, found ${what}`,
+  );
 }
 
 /** Removes directories, deepest first, as long as nobody else uses them. */

@@ -14,7 +14,9 @@ const ATTEMPTS_BETWEEN_THAWS = 25;
  * the v1 freezer.
  */
 export function findFreezer(directories: readonly CgroupReferenceDirectory[]): CgroupReferenceDirectory | undefined {
-  const v2 = directories.find(({ kind, hostPath }) => kind === 'v2' && tryReadControlFile(`${hostPath}/cgroup.freeze`) !== undefined);
+  const v2 = directories.find(
+    ({ kind, hostPath }) => kind === 'v2' && tryReadControlFile(`${hostPath}/cgroup.freeze`) !== undefined,
+  );
   return v2 ?? directories.find(isV1Freezer);
 }
 
@@ -34,7 +36,10 @@ export async function freezeDirectory(directory: CgroupReferenceDirectory): Prom
   const frozen = kind === 'v2' ? await freezeV2(hostPath) : await freezeV1(hostPath);
   if (frozen) return;
   thawDirectory(directory);
-  throw new TsrunError('cgroup', `freeze cgroup ${JSON.stringify(hostPath)}: not frozen within ${FREEZE_TIMEOUT_MS} ms`);
+  throw new TsrunError(
+    'cgroup',
+    `freeze cgroup ${JSON.stringify(hostPath)}: not frozen within ${FREEZE_TIMEOUT_MS} ms`,
+  );
 }
 
 /** Lets the processes run again; nothing happens to a cgroup that is not frozen or is gone. Errors: `cgroup`. */

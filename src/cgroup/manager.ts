@@ -44,6 +44,7 @@ export interface CgroupManager {
    * the process is gone.
    */
   join(pid: number, options?: { unified?: boolean }): void;
+  /** Best when set-up is over: a limit of processes counts those that set-up forks. */
   applyLimits(plan: CgroupPlan): void;
   /** Puts the device rules in force, on v2 in the place of those from before. */
   applyDevices(plan: CgroupPlan): void;

@@ -22,7 +22,9 @@ export function processSurroundings(): Surroundings {
     gid: process.getegid?.() ?? 0,
     inUserNamespace: () => !isInitialIdMap(readFileSync('/proc/self/uid_map', 'latin1')),
     currentDirectory: () => process.cwd(),
-    writeStdout: (text) => { writeText(1, text); },
+    writeStdout: (text) => {
+      writeText(1, text);
+    },
   };
 }
 

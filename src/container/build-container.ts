@@ -84,8 +84,17 @@ export function planContainer(
   const { id, noPivot, noNewKeyring, preserveFds } = options;
   refuseUnsupported(bundle.config);
   const rootless = host.identity.euid !== 0;
-  const cgroup = planCgroup({ config: bundle.config, layout: host.cgroup, id, manager: runtime.cgroupManager, rootless });
-  return planCreate({ id, config: bundle.config, host, bundle: bundle.facts, options: { noPivot, noNewKeyring, preserveFds } }, cgroup);
+  const cgroup = planCgroup({
+    config: bundle.config,
+    layout: host.cgroup,
+    id,
+    manager: runtime.cgroupManager,
+    rootless,
+  });
+  return planCreate(
+    { id, config: bundle.config, host, bundle: bundle.facts, options: { noPivot, noNewKeyring, preserveFds } },
+    cgroup,
+  );
 }
 
 /** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
@@ -128,7 +137,10 @@ async function build(building: Building): Promise<BuiltContainer> {
   cleanup.add('close lent descriptors', () => {
     for (const fd of lent) fd.close();
   });
-  const idmaps = await openIdmapNamespaces(plan.idmapNamespaces, { arch: host.arch, fallbackDirectory: directory.path });
+  const idmaps = await openIdmapNamespaces(plan.idmapNamespaces, {
+    arch: host.arch,
+    fallbackDirectory: directory.path,
+  });
   lent.push(...idmaps);
   idmaps.forEach((fd, index) => {
     inherited.set(descriptors.idmaps + index, fd.number);
@@ -138,7 +150,12 @@ async function build(building: Building): Promise<BuiltContainer> {
     lent.push(listener);
     inherited.set(descriptors.listener, listener.number);
   }
-  const spawned = spawnInit({ arch: host.arch, syncFd: descriptors.sync, descriptors: inherited, fallbackDirectory: directory.path });
+  const spawned = spawnInit({
+    arch: host.arch,
+    syncFd: descriptors.sync,
+    descriptors: inherited,
+    fallbackDirectory: directory.path,
+  });
   for (const fd of lent) fd.close();
   const conversation = new Conversation(spawned.socket, { arch: host.arch, syncFd: descriptors.sync });
   const processes = new Set([spawned.pid]);
@@ -205,7 +222,10 @@ function requireOpenDescriptors(preserveFds: number): void {
   }
 }
 
-async function runRuntimeHooks({ bundle, directory, runtime }: Building, processes: ReadonlySet<number>): Promise<void> {
+async function runRuntimeHooks(
+  { bundle, directory, runtime }: Building,
+  processes: ReadonlySet<number>,
+): Promise<void> {
   const pid = [...processes].at(-1) ?? 0;
   const { config, facts } = bundle;
   const state = {

@@ -45,12 +45,18 @@ function readConfigText(file: string, name: string): string {
     bytes = readFileSync(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new TsrunError('bundle', `JSON specification file ${name} not found: ${JSON.stringify(file)}`, { errno: 'ENOENT', cause: error });
+      throw new TsrunError('bundle', `JSON specification file ${name} not found: ${JSON.stringify(file)}`, {
+        errno: 'ENOENT',
+        cause: error,
+      });
     }
     throw bundleError(`read ${JSON.stringify(file)}`, error);
   }
   if (bytes.length > CONFIG_LIMIT_BYTES) {
-    throw new TsrunError('bundle', `read ${JSON.stringify(file)}: it has ${bytes.length} bytes, wanted at most ${CONFIG_LIMIT_BYTES}`);
+    throw new TsrunError(
+      'bundle',
+      `read ${JSON.stringify(file)}: it has ${bytes.length} bytes, wanted at most ${CONFIG_LIMIT_BYTES}`,
+    );
   }
   return bytes.toString('utf8');
 }

@@ -1,4 +1,15 @@
-import { chmodSync, chownSync, constants, lchownSync, mkdirSync, openSync, closeSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  constants,
+  lchownSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+} from 'node:fs';
 import { copyFile, lstat } from 'node:fs/promises';
 import { TsrunError } from '../errors.ts';
 

@@ -15,7 +15,8 @@ export async function endProcess(pid: number): Promise<void> {
     using pidfd = pidfdOpen(pid);
     if (reapChild(pid) !== undefined) return;
     pidfdSendSignal(pidfd.number, SIGKILL);
-    if (!(await waitReadable(pidfd.number, KILL_TIMEOUT_MS))) throw new TsrunError('init', `process ${pid} does not die`);
+    if (!(await waitReadable(pidfd.number, KILL_TIMEOUT_MS)))
+      throw new TsrunError('init', `process ${pid} does not die`);
     reapChild(pid);
   } catch (error) {
     if (!hasErrno(error, 'ESRCH', 'ECHILD')) throw error;
@@ -32,5 +33,6 @@ export async function killAndWait(identity: ProcessIdentity): Promise<void> {
     if (hasErrno(error, 'ESRCH')) return;
     throw error;
   }
-  if (!(await waitReadable(pidfd.number, KILL_TIMEOUT_MS))) throw new TsrunError('status', 'container init still running');
+  if (!(await waitReadable(pidfd.number, KILL_TIMEOUT_MS)))
+    throw new TsrunError('status', 'container init still running');
 }

@@ -19,7 +19,9 @@ export function execProcess(config: Config, change: ProcessChange): Process {
     terminal: change.terminal,
     cwd: change.cwd ?? base.cwd,
     user: userOf(base, change),
-    ...(change.capabilities.length === 0 ? {} : { capabilities: addCapabilities(base.capabilities, change.capabilities) }),
+    ...(change.capabilities.length === 0
+      ? {}
+      : { capabilities: addCapabilities(base.capabilities, change.capabilities) }),
     ...(change.noNewPrivileges === undefined ? {} : { noNewPrivileges: change.noNewPrivileges }),
     ...(change.apparmorProfile === undefined ? {} : { apparmorProfile: change.apparmorProfile }),
     ...(change.selinuxLabel === undefined ? {} : { selinuxLabel: change.selinuxLabel }),
@@ -33,7 +35,8 @@ function userOf(base: Process, change: ProcessChange & { kind: 'options' }): Non
     // As with runc a user alone keeps no group of the container's own process.
     user.gid = change.user.gid ?? 0;
   }
-  if (change.additionalGids.length > 0) user.additionalGids = [...(user.additionalGids ?? []), ...change.additionalGids];
+  if (change.additionalGids.length > 0)
+    user.additionalGids = [...(user.additionalGids ?? []), ...change.additionalGids];
   return user;
 }
 

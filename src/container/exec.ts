@@ -49,13 +49,18 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   try {
-    const joined = await join({ record, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 }, (master) => {
-      if (consoleSocket === undefined) foreground.takeConsole(master);
-      else sendConsole(master, consoleSocket);
-    });
+    const joined = await join(
+      { record, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
+      (master) => {
+        if (consoleSocket === undefined) foreground.takeConsole(master);
+        else sendConsole(master, consoleSocket);
+      },
+    );
     using pidfd = pidfdOpen(joined.pid);
     if (options.pidFile !== undefined) writePidFile(options.pidFile, joined.pid);
-    await joined.conversation.runToEnd(planRunProgram(plan.descriptors, { process, executable: joined.executable, home: joined.home }));
+    await joined.conversation.runToEnd(
+      planRunProgram(plan.descriptors, { process, executable: joined.executable, home: joined.home }),
+    );
     joined.conversation.close();
     if (detach) return 0;
     return exitCode(await foreground.supervise(pidfd, () => waitForChild(joined.pid, pidfd)));

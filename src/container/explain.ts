@@ -10,7 +10,10 @@ import { planContainer } from './build-container.ts';
 import { readBundle } from './bundle.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 
-export type ExplainOptions = Pick<CreateOptions, 'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserveFds'>;
+export type ExplainOptions = Pick<
+  CreateOptions,
+  'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserveFds'
+>;
 
 export interface Explanation {
   /** The plan for a person. */
@@ -48,7 +51,8 @@ function printPlan(plan: CreatePlan, programs: readonly Program[]): string {
   }
   for (const program of programs) parts.push(printProgram(program).trimEnd());
   const limits = plan.rlimits.map(({ label, pointer }) => `${label} (${pointer})`);
-  if (limits.length > 0) parts.push(`resource limits, set by the parent when the process exists\n\n${indent(limits.join('\n'))}`);
+  if (limits.length > 0)
+    parts.push(`resource limits, set by the parent when the process exists\n\n${indent(limits.join('\n'))}`);
   for (const warning of plan.warnings) parts.push(`warning: ${warning}`);
   return `${parts.join('\n\n')}\n`;
 }

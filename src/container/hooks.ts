@@ -59,7 +59,13 @@ function runHook(hook: Hook, state: string, title: string): Promise<void> {
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       if (code === 0 && !timedOut) resolve();
-      else reject(new TsrunError('hook', `${title}: ${describeEnd({ code, signal, timedOut, hook })}, ${describeOutput(output)}`));
+      else
+        reject(
+          new TsrunError(
+            'hook',
+            `${title}: ${describeEnd({ code, signal, timedOut, hook })}, ${describeOutput(output)}`,
+          ),
+        );
     });
     // A hook need not read its input.
     child.stdin.on('error', () => undefined);

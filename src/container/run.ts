@@ -25,7 +25,8 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
     ...options,
     listens: false,
     checkProcess: (process) => {
-      if (process === undefined) throw new TsrunError('config', 'process property must not be empty: there is nothing to run');
+      if (process === undefined)
+        throw new TsrunError('config', 'process property must not be empty: there is nothing to run');
       const terminal = process.terminal === true;
       requireConsole({ terminal, detached: detach, consoleSocket });
       if (terminal && !detach) foreground.requireTerminal();
@@ -56,7 +57,9 @@ async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string 
   const { conversation, directory, record, bundle, descriptors, results } = built;
   announce(built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
-  await conversation.runToEnd(planRunProgram(descriptors, { process, executable: results.executable, home: results.home }));
+  await conversation.runToEnd(
+    planRunProgram(descriptors, { process, executable: results.executable, home: results.home }),
+  );
   directory.writeRecord({ ...record, isComplete: true });
   await runPoststart(runtime, directory, record, bundle.config);
 }

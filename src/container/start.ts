@@ -31,7 +31,8 @@ export async function startContainer(runtime: Runtime, id: string): Promise<void
   const record = directory.readRecord();
   requireCreated(directory, record);
   const config = directory.readConfig();
-  if (config.process === undefined) throw new TsrunError('status', 'process property must not be empty: there is nothing to start');
+  if (config.process === undefined)
+    throw new TsrunError('status', 'process property must not be empty: there is nothing to start');
   const descriptors = descriptorNumbers(record.preserveFds);
   using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });
   await conversation.runToEnd(programOf(record, config));
@@ -93,7 +94,8 @@ function connect(directory: StateDirectory): OwnedFd {
   try {
     return connectUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
   } catch (error) {
-    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT')) throw new TsrunError('status', 'cannot start a container that has stopped');
+    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT'))
+      throw new TsrunError('status', 'cannot start a container that has stopped');
     throw error;
   }
 }

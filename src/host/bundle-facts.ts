@@ -36,7 +36,10 @@ function readRootfs(config: Config, bundle: string): string {
     if (error instanceof TsrunError) throw error;
     const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
     const what = errno === 'ENOENT' ? 'no such file or directory' : errno;
-    throw new TsrunError('bundle', `invalid rootfs: ${shown}: ${what} (/root/path of config.json)`, { errno, cause: error });
+    throw new TsrunError('bundle', `invalid rootfs: ${shown}: ${what} (/root/path of config.json)`, {
+      errno,
+      cause: error,
+    });
   }
 }
 

@@ -13,7 +13,9 @@ export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLay
     try {
       return readFileSync(path, 'utf8');
     } catch (error) {
-      throw new TsrunError('host', `read the cgroup layout from ${JSON.stringify(path)}: ${String(error)}`, { cause: error });
+      throw new TsrunError('host', `read the cgroup layout from ${JSON.stringify(path)}: ${String(error)}`, {
+        cause: error,
+      });
     }
   };
   return parseCgroupLayout(read(`${proc}/self/mountinfo`), read(`${proc}/self/cgroup`), readControllers);
@@ -33,14 +35,18 @@ export function parseCgroupLayout(
   const hierarchies: CgroupHierarchy[] = [];
   let unified: UnifiedHierarchy | undefined;
   for (const { controllers, path } of parseMembership(procSelfCgroup)) {
-    const mount = chooseMount(mounts.filter((candidate) => carries(candidate, controllers)), path);
+    const mount = chooseMount(
+      mounts.filter((candidate) => carries(candidate, controllers)),
+      path,
+    );
     if (mount === undefined) continue;
     const { mountPoint } = mount;
     const ownPath = pathBelow(mount.root, path) ?? '/';
     if (controllers.length > 0) hierarchies.push({ controllers, mountPoint, ownPath });
     else unified = { mountPoint, ownPath, controllers: readControllers(mountPoint) };
   }
-  const mode = unified === undefined ? (hierarchies.length === 0 ? 'none' : 'v1') : hierarchies.length === 0 ? 'v2' : 'hybrid';
+  const mode =
+    unified === undefined ? (hierarchies.length === 0 ? 'none' : 'v1') : hierarchies.length === 0 ? 'v2' : 'hybrid';
   return { mode, hierarchies, ...(unified === undefined ? {} : { unified }) };
 }
 
@@ -99,7 +105,9 @@ function carries(mount: CgroupMount, controllers: readonly string[]): boolean {
  * Of two on the same place the later hides the earlier.
  */
 function chooseMount(mounts: readonly CgroupMount[], ownPath: string): CgroupMount | undefined {
-  const visible = mounts.filter((mount, index) => !mounts.slice(index + 1).some((later) => later.mountPoint === mount.mountPoint));
+  const visible = mounts.filter(
+    (mount, index) => !mounts.slice(index + 1).some((later) => later.mountPoint === mount.mountPoint),
+  );
   const score = (mount: CgroupMount): number => {
     const usual = mount.mountPoint === '/sys/fs/cgroup' || mount.mountPoint.startsWith('/sys/fs/cgroup/');
     return (pathBelow(mount.root, ownPath) === undefined ? 0 : 2) + (usual ? 1 : 0);

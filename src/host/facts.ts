@@ -79,7 +79,8 @@ export function readNamespaces(pid: number | 'self'): Record<string, string> {
     try {
       namespaces[name] = String(statSync(`/proc/${pid}/ns/${name}`, { bigint: true }).ino);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw hostError(`look at namespace ${name} of process ${pid}`, error);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        throw hostError(`look at namespace ${name} of process ${pid}`, error);
     }
   }
   return namespaces;

@@ -15,7 +15,8 @@ export function parseMountinfo(text: string): MountinfoEntry[] {
     const separator = fields.indexOf('-', 6);
     const [id, parent, , , mountPoint] = fields;
     const type = fields[separator + 1];
-    if (separator < 0 || id === undefined || parent === undefined || mountPoint === undefined || type === undefined) return [];
+    if (separator < 0 || id === undefined || parent === undefined || mountPoint === undefined || type === undefined)
+      return [];
     const propagation = fields.slice(6, separator);
     return [{ id: Number(id), parent: Number(parent), mountPoint: unescape(mountPoint), type, propagation }];
   });

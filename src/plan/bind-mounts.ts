@@ -42,7 +42,12 @@ export function missingSources(mounts: readonly Mount[], bundle: BundleFacts): I
     if (!isBindMount(mount)) return [];
     const path = bindSource(mount, bundle.bundle);
     if (bundle.sources[path] !== 'missing') return [];
-    return [{ pointer: `/mounts/${index}/source`, message: `${JSON.stringify(path)} does not exist: no such file or directory` }];
+    return [
+      {
+        pointer: `/mounts/${index}/source`,
+        message: `${JSON.stringify(path)} does not exist: no such file or directory`,
+      },
+    ];
   });
 }
 
@@ -71,7 +76,11 @@ export function planHostTrees(context: PlanContext): { steps: Step[]; trees: Rea
     const tree = context.memory.word(`tree-${bind.index}`);
     trees.set(bind.index, tree);
     const label = `cut ${describe(bind)} off from the host`;
-    return [...openTree(bind, tree), ...changePropagation(context, tree, MS_SLAVE | MS_REC, { label }), ...planIdmap(context, bind, tree)];
+    return [
+      ...openTree(bind, tree),
+      ...changePropagation(context, tree, MS_SLAVE | MS_REC, { label }),
+      ...planIdmap(context, bind, tree),
+    ];
   });
   return { steps, trees };
 }
@@ -93,14 +102,20 @@ export function planBindMount(context: PlanContext, mount: Mount, index: number,
   const bind: BindMount = { mount, index, options: parseMountOptions(mount.options ?? []), source };
   const tree = opened ?? context.words.tree;
   const kind = context.bundle.sources[source];
-  if (kind === undefined) throw new TsrunError('bundle', `${describe(bind)}: the source was not looked at (/mounts/${index}/source)`);
+  if (kind === undefined)
+    throw new TsrunError('bundle', `${describe(bind)}: the source was not looked at (/mounts/${index}/source)`);
   const label = describe(bind);
   const pointer = `/mounts/${index}`;
-  const optionsPointer = { label: `${label}: set options`, pointer: `${pointer}/options` };
-  const attach = call('move_mount', [tree, '', context.words.target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], {
-    label,
-    pointer,
-  });
+  const isDirectory = kind === 'directory';
+  const optionsPointer = { label: `${label}: set options`, pointer: `${pointer}/options`, isDirectory };
+  const attach = call(
+    'move_mount',
+    [tree, '', context.words.target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+    {
+      label,
+      pointer,
+    },
+  );
   const attributes = [
     ...changeAttributes(context, tree, mountAttributes(bind.options), optionsPointer),
     ...changeAttributesRecursively(context, tree, bind.options.recursive, optionsPointer),
@@ -109,11 +124,14 @@ export function planBindMount(context: PlanContext, mount: Mount, index: number,
   return [
     ...(opened === undefined ? [...openTree(bind, tree), ...planIdmap(context, bind, tree)] : []),
     ...(early ? attributes : []),
-    ...ensureInRoot(context, mount.destination, { kind: kind === 'directory' ? 'directory' : 'file', pointer: `${pointer}/destination` }),
+    ...ensureInRoot(context, mount.destination, {
+      kind: kind === 'directory' ? 'directory' : 'file',
+      pointer: `${pointer}/destination`,
+    }),
     attach,
     ...(early ? [] : attributes),
     ...bind.options.propagation.flatMap((flags) =>
-      changePropagation(context, tree, flags, { label: `${label}: set propagation`, pointer: `${pointer}/options` }),
+      changePropagation(context, tree, flags, { ...optionsPointer, label: `${label}: set propagation` }),
     ),
     closeWord(tree),
     closeWord(context.words.target),
@@ -140,5 +158,7 @@ function planIdmap(context: PlanContext, bind: BindMount, tree: Region): Step[] 
   requireMountSetattr(context, options, 'idmapped mounts');
   const usernsFd = context.descriptors.idmaps + namespace;
   const scope = AT_EMPTY_PATH | (bind.options.extensions.has('ridmap') ? AT_RECURSIVE : 0);
-  return [call('mount_setattr', [tree, '', scope, mountAttr({ set: MOUNT_ATTR_IDMAP, usernsFd }), MOUNT_ATTR_SIZE], options)];
+  return [
+    call('mount_setattr', [tree, '', scope, mountAttr({ set: MOUNT_ATTR_IDMAP, usernsFd }), MOUNT_ATTR_SIZE], options),
+  ];
 }

@@ -87,7 +87,9 @@ export function planCgroupMount(input: CgroupMountInput): Step[] {
   if (directories.length === 0) {
     const message = 'no cgroup hierarchy is mounted on this machine';
     const issues = input.pointer === undefined ? [] : [{ pointer: input.pointer, message }];
-    throw new TsrunError('unsupported', `mount "cgroup" on ${JSON.stringify(input.destination)}: ${message}`, { issues });
+    throw new TsrunError('unsupported', `mount "cgroup" on ${JSON.stringify(input.destination)}: ${message}`, {
+      issues,
+    });
   }
   const words: Words = {
     tree: memory.word('cgroup tree'),
@@ -96,7 +98,8 @@ export function planCgroupMount(input: CgroupMountInput): Step[] {
     result: memory.word('cgroup result'),
   };
   const [only] = directories;
-  if (layout.mode === 'v2' && only !== undefined) return planHierarchy(input, only, { words, target, label: label(input) });
+  if (layout.mode === 'v2' && only !== undefined)
+    return planHierarchy(input, only, { words, target, label: label(input) });
   return planTmpfs(input, directories, words);
 }
 
@@ -107,7 +110,10 @@ function ownDirectories(layout: CgroupLayout): CgroupDirectory[] {
     return { kind: 'v1', controllers, mountPoint, path: ownPath };
   });
   if (unified === undefined) return v1;
-  return [...v1, { kind: 'v2', controllers: unified.controllers, mountPoint: unified.mountPoint, path: unified.ownPath }];
+  return [
+    ...v1,
+    { kind: 'v2', controllers: unified.controllers, mountPoint: unified.mountPoint, path: unified.ownPath },
+  ];
 }
 
 function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirectory[], words: Words): Step[] {
@@ -121,11 +127,18 @@ function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirector
       ...planHierarchy(input, directory, { words, target: words.place, label: where }),
       close(words.place),
     );
-    for (const controller of directory.controllers.filter((one) => directory.kind === 'v1' && !one.includes('=') && one !== name)) {
-      steps.push(step(input, 'symlinkat', [name, words.tree, controller], { label: `${where}: link ${JSON.stringify(controller)}` }));
+    for (const controller of directory.controllers.filter(
+      (one) => directory.kind === 'v1' && !one.includes('=') && one !== name,
+    )) {
+      steps.push(
+        step(input, 'symlinkat', [name, words.tree, controller], {
+          label: `${where}: link ${JSON.stringify(controller)}`,
+        }),
+      );
     }
   }
-  if ((input.flags & MS_RDONLY) !== 0) steps.push(...planRemount(input, words.tree, { flags: BASE_FLAGS | MS_RDONLY, label: label(input) }));
+  if ((input.flags & MS_RDONLY) !== 0)
+    steps.push(...planRemount(input, words.tree, { flags: BASE_FLAGS | MS_RDONLY, label: label(input) }));
   return [...steps, close(words.tree)];
 }
 
@@ -135,7 +148,9 @@ function planTree(input: CgroupMountInput, { tree, source }: Words): Step[] {
   const attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   return [
     step(input, 'fsopen', ['tmpfs', FSOPEN_CLOEXEC], { label: at('open a tmpfs'), result: source }),
-    step(input, 'fsconfig', [source, FSCONFIG_SET_STRING, 'mode', '755', 0], { label: at('set the mode of the tmpfs') }),
+    step(input, 'fsconfig', [source, FSCONFIG_SET_STRING, 'mode', '755', 0], {
+      label: at('set the mode of the tmpfs'),
+    }),
     step(input, 'fsconfig', [source, FSCONFIG_CMD_CREATE, 0, 0, 0], { label: at('create the tmpfs') }),
     step(input, 'fsmount', [source, FSMOUNT_CLOEXEC, attributes], { label: at('mount the tmpfs'), result: tree }),
     close(source),
@@ -194,7 +209,11 @@ function planAttach(input: CgroupMountInput, mount: Region, target: Region, wher
 }
 
 /** The handle of a mount that was attached is its root: from there "." names it, and no path is looked up. */
-function planRemount(input: CgroupMountInput, mount: Region, { flags, label }: { flags: number; label: string }): Step[] {
+function planRemount(
+  input: CgroupMountInput,
+  mount: Region,
+  { flags, label }: { flags: number; label: string },
+): Step[] {
   return [
     step(input, 'fchdir', [mount], { label: `${label}: enter the mount` }),
     step(input, 'mount', ['none', '.', 0, MS_REMOUNT | MS_BIND | flags, 0], { label: `${label}: set flags` }),
@@ -223,7 +242,12 @@ function label({ destination }: CgroupMountInput, below = ''): string {
 
 type CallArguments = Parameters<typeof call>;
 
-function step(input: CgroupMountInput, name: CallArguments[0], operands: CallArguments[1], options: CallArguments[2]): Step {
+function step(
+  input: CgroupMountInput,
+  name: CallArguments[0],
+  operands: CallArguments[1],
+  options: CallArguments[2],
+): Step {
   return call(name, operands, input.pointer === undefined ? options : { ...options, pointer: input.pointer });
 }
 

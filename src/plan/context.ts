@@ -73,7 +73,10 @@ export function descriptorNumbers(preserveFds: number): DescriptorNumbers {
 }
 
 /** Whether the container has a namespace of this type of its own, new or joined. */
-export function findNamespace(config: Config, type: string): { readonly type: string; readonly path?: string } | undefined {
+export function findNamespace(
+  config: Config,
+  type: string,
+): { readonly type: string; readonly path?: string } | undefined {
   return config.linux?.namespaces?.find((namespace) => namespace.type === type);
 }
 

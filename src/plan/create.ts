@@ -35,7 +35,8 @@ import { planPasswd } from './passwd.ts';
 import { planPersonality } from './personality.ts';
 import { PhaseList, type Phase } from './phases.ts';
 import { needsProcHandle, planProcHandle } from './proc-handle.ts';
-import { closeSent, reply, TAG } from './reply.ts';
+import { reply, TAG } from './reply.ts';
+import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
 import { planEnterRoot, planRootMount } from './rootfs.ts';
 import { planPark } from './run-program.ts';
@@ -119,7 +120,9 @@ function addNamespaces(context: PlanContext, phases: PhaseList, openTrees: reado
   if (hasNewNamespace(context.config, 'user')) {
     phases.add(planNewUserNamespace(context)).exchange('id-maps', 'enter a user namespace');
   }
-  phases.add(planUserNamespaceRoot(context), planTimeNamespace(context), planClone(context)).exchange('pid', 'create the process');
+  phases
+    .add(planUserNamespaceRoot(context), planTimeNamespace(context), planClone(context))
+    .exchange('pid', 'create the process');
 }
 
 /** Phases `copy-up` and `rootfs`: the file system, as seen before it is entered. */
@@ -141,12 +144,14 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
   if (findNamespace(config, 'mount') !== undefined) phases.add(planDevices(context));
   if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
   if (hasRuntimeHooks(context)) {
-    phases.add([reply(context.descriptors.sync, TAG.rootfs, 'wait for the hooks')]).exchange('rootfs', 'prepare the rootfs');
+    phases
+      .add([reply(context.descriptors.sync, TAG.rootfs, 'wait for the hooks')])
+      .exchange('rootfs', 'prepare the rootfs');
   }
   phases.add(planEnterRoot(context));
   if (config.process?.terminal === true) {
     phases.add(planTerminal(context, config.process, { console: true })).exchange('console', 'open the console');
-    phases.add(closeSent(context.descriptors));
+    phases.add(reserveScratch(context.descriptors));
   }
   phases.add(mounts.last, planReadonlyRoot(context));
 }
@@ -160,7 +165,11 @@ function planReadonlyRoot(context: PlanContext): Step[] {
   if (context.config.root?.readonly !== true) return [];
   const attributes = { set: MOUNT_ATTR_RDONLY, clear: 0 };
   const root: Region = context.words.root;
-  return changeAttributes(context, root, attributes, { label: 'make the root read-only', pointer: '/root/readonly' });
+  return changeAttributes(context, root, attributes, {
+    label: 'make the root read-only',
+    pointer: '/root/readonly',
+    isDirectory: true,
+  });
 }
 
 /** What the container is called, sees and may do; phase `passwd` when the home directory is not given. */
@@ -176,7 +185,7 @@ function addIdentity(context: PlanContext, phases: PhaseList, process: Process |
   const passwd = planPasswd(context, process);
   if (passwd.length > 0) {
     phases.add(passwd).exchange('passwd', 'look up the home directory');
-    phases.add(closeSent(context.descriptors));
+    phases.add(reserveScratch(context.descriptors));
   }
   phases.add(
     planUmask(process),

@@ -43,7 +43,9 @@ export function planGroups(context: PlanContext, process: Process): Step[] {
 function groupList(groups: readonly number[]): Block {
   const bytes = new Uint8Array(groups.length * 4);
   const view = new DataView(bytes.buffer);
-  groups.forEach((group, index) => { view.setUint32(index * 4, group, true); });
+  groups.forEach((group, index) => {
+    view.setUint32(index * 4, group, true);
+  });
   return block(bytes, `[${groups.join(', ')}]`);
 }
 

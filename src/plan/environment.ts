@@ -31,7 +31,13 @@ export function findHome(passwd: string, uid: number): string {
   for (const line of passwd.split('\n')) {
     const fields = line.split(':');
     const home = fields[5];
-    if (fields.length >= 6 && fields[2] === String(uid) && home !== undefined && home.startsWith('/') && !home.includes('\0')) {
+    if (
+      fields.length >= 6 &&
+      fields[2] === String(uid) &&
+      home !== undefined &&
+      home.startsWith('/') &&
+      !home.includes('\0')
+    ) {
       return home;
     }
   }

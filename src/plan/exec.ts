@@ -18,7 +18,8 @@ import { planPasswd } from './passwd.ts';
 import { planPersonality } from './personality.ts';
 import { PhaseList, type Phase } from './phases.ts';
 import { planProcHandle } from './proc-handle.ts';
-import { closeSent, reply, TAG } from './reply.ts';
+import { reply, TAG } from './reply.ts';
+import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
 import { planScheduler } from './scheduler.ts';
 import { planStartInit } from './start-init.ts';
@@ -52,7 +53,14 @@ export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descr
 /** The numbers behind the program's own descriptors. */
 export function execDescriptors(preserveFds: number): ExecDescriptors {
   const first = 3 + preserveFds;
-  return { sync: first, listener: -1, pidfd: first + 1, root: first + 2, scratch: [first + 3, first + 4], idmaps: first + 5 };
+  return {
+    sync: first,
+    listener: -1,
+    pidfd: first + 1,
+    root: first + 2,
+    scratch: [first + 3, first + 4],
+    idmaps: first + 5,
+  };
 }
 
 /** Plans a process that joins a container. Read from top to bottom it is what happens. Errors: `unsupported`. */
@@ -72,16 +80,21 @@ export function planExec(input: ExecInput): ExecPlan {
       cloneSteps({ flags: CLONE_PARENT_FLAG, pid: memory.word('pid'), sync: descriptors.sync, names: [] }),
     )
     .exchange('pid', 'join the container');
-  phases.add([call('setsid', [], { label: 'start a session' })], planJoinKeyring(context), affinity(process), openRoot(context));
+  phases.add(
+    [call('setsid', [], { label: 'start a session' })],
+    planJoinKeyring(context),
+    affinity(process),
+    openRoot(context),
+  );
   if (hasLabels(process)) phases.add(planProcHandle(context));
   if (process.terminal === true) {
     phases.add(planTerminal(context, process, { console: false })).exchange('console', 'open the console');
-    phases.add(closeSent(descriptors));
+    phases.add(reserveScratch(descriptors));
   }
   const passwd = planPasswd(context, process);
   if (passwd.length > 0) {
     phases.add(passwd).exchange('passwd', 'look up the home directory');
-    phases.add(closeSent(descriptors));
+    phases.add(reserveScratch(descriptors));
   }
   phases
     .add(
@@ -98,7 +111,13 @@ export function planExec(input: ExecInput): ExecPlan {
       [reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found])],
     )
     .exchange('ready', 'become the process');
-  return { descriptors, phases: phases.finish(), rlimits: planRlimits(process), candidates: candidates(process), warnings: context.warnings };
+  return {
+    descriptors,
+    phases: phases.finish(),
+    rlimits: planRlimits(process),
+    candidates: candidates(process),
+    warnings: context.warnings,
+  };
 }
 
 /** CLONE_PARENT alone: the process is born into the pid namespace that was joined. */

@@ -23,4 +23,3 @@ export function planBecomeUser(context: PlanContext, process: Process): Step[] {
     ...planAmbientSet(context, process),
   ];
 }
-

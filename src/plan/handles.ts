@@ -142,7 +142,10 @@ export function ensureInRoot(context: PlanContext, path: string, options: Ensure
   const first = openInRoot(context, path, target, { label: `open ${shown}`, accept: ['ENOENT'], ...common });
   const parts = components(path);
   if (parts.length === 0) return [first];
-  return [first, ...when(isNegative(target), makeMissing(context, parts, options, common), `make ${shown} unless it is there`)];
+  return [
+    first,
+    ...when(isNegative(target), makeMissing(context, parts, options, common), `make ${shown} unless it is there`),
+  ];
 }
 
 function makeMissing(
@@ -161,8 +164,16 @@ function makeMissing(
     const shown = JSON.stringify(prefix);
     const make =
       isLast && options.kind === 'file'
-        ? call('mknodat', [parent, name, 0o100644, 0], { label: `create file ${shown}`, accept: ['EEXIST'], ...pointerOf(common) })
-        : call('mkdirat', [parent, name, 0o755], { label: `create directory ${shown}`, accept: ['EEXIST'], ...pointerOf(common) });
+        ? call('mknodat', [parent, name, 0o100644, 0], {
+            label: `create file ${shown}`,
+            accept: ['EEXIST'],
+            ...pointerOf(common),
+          })
+        : call('mkdirat', [parent, name, 0o755], {
+            label: `create directory ${shown}`,
+            accept: ['EEXIST'],
+            ...pointerOf(common),
+          });
     const open = openInRoot(context, prefix, target, { label: `open ${shown}`, directory: !isLast, ...common });
     const look = openInRoot(context, prefix, target, {
       label: `open ${shown}`,
@@ -179,10 +190,7 @@ function makeMissing(
 
 /** Words cannot be copied by init; a duplicate of the descriptor does the same. */
 function moveWord(from: Region, to: Region): Step[] {
-  return [
-    call('fcntl', [from, 1030, 0], { label: `keep ${from.name} as ${to.name}`, result: to }),
-    closeWord(from),
-  ];
+  return [call('fcntl', [from, 1030, 0], { label: `keep ${from.name} as ${to.name}`, result: to }), closeWord(from)];
 }
 
 function pointerOf({ pointer }: { readonly pointer?: string }): { pointer?: string } {

@@ -25,10 +25,13 @@ import {
 } from '../util/constants.ts';
 import type { PlanContext } from './context.ts';
 import type { MountAttributes } from './mount-options.ts';
+import { reserveScratch } from './scratch.ts';
 
 export interface ChangeOptions {
   readonly label: string;
   readonly pointer?: string;
+  /** The handle is known to be a directory. */
+  readonly isDirectory?: boolean;
 }
 
 /** Bytes of struct mount_attr. */
@@ -49,14 +52,19 @@ export function mountAttr(attr: { set?: number; clear?: number; propagation?: nu
 /**
  * Changes the attributes of the mount that `handle` refers to, and of it alone.
  *
- * Kernels before 5.12 lack mount_setattr(2); there the mount is remounted through /proc/self/fd and a fixed number, as it
- * has no other handle form. That form must run before pivot_root, while /proc is the host's.
+ * Kernels before 5.12 lack mount_setattr(2); there the mount is remounted: a directory as ".", a file through /proc/self/fd and a
+ * number known in advance, as it has no other handle form. The latter must come before pivot_root, while /proc is the host's.
  */
-export function changeAttributes(context: PlanContext, handle: Region, attributes: MountAttributes, options: ChangeOptions): Step[] {
+export function changeAttributes(
+  context: PlanContext,
+  handle: Region,
+  attributes: MountAttributes,
+  options: ChangeOptions,
+): Step[] {
   if (attributes.set === 0 && attributes.clear === 0) return [];
   if (context.host.kernel.mountSetattr) return [setattr(handle, AT_EMPTY_PATH, mountAttr(attributes), options)];
   const flags = MS_REMOUNT | MS_BIND | mountFlags(attributes.set);
-  return remountByNumber(context, handle, flags, options);
+  return remount(context, handle, flags, options);
 }
 
 /** The same for the mount and all below it. Errors: `unsupported` without mount_setattr(2). */
@@ -73,7 +81,7 @@ export function changeAttributesRecursively(
 
 /** Sets the propagation (one MS_* type, with MS_REC for all below). */
 export function changePropagation(context: PlanContext, handle: Region, flags: number, options: ChangeOptions): Step[] {
-  if (!context.host.kernel.mountSetattr) return remountByNumber(context, handle, flags, options);
+  if (!context.host.kernel.mountSetattr) return remount(context, handle, flags, options);
   const scope = AT_EMPTY_PATH | ((flags & MS_REC) !== 0 ? AT_RECURSIVE : 0);
   return [setattr(handle, scope, mountAttr({ propagation: flags & ~MS_REC }), options)];
 }
@@ -86,16 +94,21 @@ export function requireMountSetattr(context: PlanContext, options: ChangeOptions
   throw new TsrunError('unsupported', `${options.label}: ${what} need Linux 5.12, found ${version}${where}`);
 }
 
-function setattr(handle: Region, flags: number, attr: Block, options: ChangeOptions): Step {
-  return call('mount_setattr', [handle, '', flags, attr, MOUNT_ATTR_SIZE], options);
+function setattr(handle: Region, flags: number, attr: Block, { label, pointer }: ChangeOptions): Step {
+  const where = pointer === undefined ? {} : { pointer };
+  return call('mount_setattr', [handle, '', flags, attr, MOUNT_ATTR_SIZE], { label, ...where });
 }
 
-function remountByNumber(context: PlanContext, handle: Region, flags: number, options: ChangeOptions): Step[] {
+function remount(context: PlanContext, handle: Region, flags: number, { label, pointer, isDirectory }: ChangeOptions): Step[] {
+  const options = { label, ...(pointer === undefined ? {} : { pointer }) };
+  if (isDirectory === true) {
+    return [call('fchdir', [handle], { label: `enter ${handle.name}` }), call('mount', [0, '.', 0, flags, 0], options)];
+  }
   const [number] = context.descriptors.scratch;
   return [
     call('dup3', [handle, number, O_CLOEXEC], { label: `number ${handle.name} ${number}` }),
     call('mount', [0, `/proc/self/fd/${number}`, 0, flags, 0], options),
-    call('close', [number], { label: `close ${number}` }),
+    ...reserveScratch(context.descriptors),
   ];
 }
 

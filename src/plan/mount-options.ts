@@ -86,7 +86,13 @@ const ACCESS_TIMES: readonly (readonly [number, number])[] = [
  * The per-mount flags as attributes of mount_setattr(2): only what the options name is changed, so that a flag which the source
  * has (and which a user namespace may have locked) stays.
  */
-export function mountAttributes({ flags, cleared }: { readonly flags: number; readonly cleared: number }): MountAttributes {
+export function mountAttributes({
+  flags,
+  cleared,
+}: {
+  readonly flags: number;
+  readonly cleared: number;
+}): MountAttributes {
   let set = 0;
   let clear = 0;
   for (const [flag, attribute] of SIMPLE) {

@@ -2,15 +2,23 @@ import { addressOf, at, call, isNegative, unless } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
 import { isBindMount } from '../spec/bind-mount.ts';
 import type { Mount } from '../spec/generated/config.ts';
-import { AT_EMPTY_PATH, AT_FDCWD, MOUNT_ATTR_RDONLY, MS_RDONLY, O_RDONLY, STATX_BASIC_STATS } from '../util/constants.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  MOUNT_ATTR_RDONLY,
+  MS_RDONLY,
+  O_RDONLY,
+  STATX_BASIC_STATS,
+} from '../util/constants.ts';
 import { planBindMount } from './bind-mounts.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
 import { planCgroupMount } from './cgroup-mount.ts';
 import { findNamespace, type PlanContext } from './context.ts';
 import { closeWord, ensureInRoot, openInRoot, STX_MODE } from './handles.ts';
 import { changeAttributes, changeAttributesRecursively, changePropagation } from './mount-attributes.ts';
-import { parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
-import { closeSent, replyWithDescriptors, TAG } from './reply.ts';
+import { mountAttributes, parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
+import { replyWithDescriptors, TAG } from './reply.ts';
+import { reserveScratch } from './scratch.ts';
 
 /** Steps up to a point at which the parent has to do something, or the end. */
 export interface Stage {
@@ -88,7 +96,7 @@ function mountHere({ context, mount, pointer, options }: FileSystemMount, flags:
 /** Steps on the finished mount, through a handle of its own that is opened only when one is needed. */
 function planAfterMount({ context, mount, pointer, options }: FileSystemMount, extra: readonly Step[]): Step[] {
   const { target } = context.words;
-  const change = { label: `${describe(mount)}: set options`, pointer: `${pointer}/options` };
+  const change = { label: `${describe(mount)}: set options`, pointer: `${pointer}/options`, isDirectory: true };
   const changes = [
     ...extra,
     ...changeAttributesRecursively(context, target, options.recursive, change),
@@ -97,7 +105,10 @@ function planAfterMount({ context, mount, pointer, options }: FileSystemMount, e
     ),
   ];
   if (changes.length === 0) return [];
-  const open = openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer });
+  const open = openInRoot(context, mount.destination, target, {
+    label: `open ${JSON.stringify(mount.destination)}`,
+    pointer,
+  });
   return [open, ...changes, closeWord(target)];
 }
 
@@ -117,12 +128,21 @@ function planTmpfs(input: FileSystemMount): Stage[] {
     : [
         openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] }),
         ...unless(isNegative(existed), [
-          call('statx', [existed, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], { label: `look at ${shown}` }),
+          call('statx', [existed, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], {
+            label: `look at ${shown}`,
+          }),
           closeWord(existed),
         ]),
       ];
   const lower = copyUp
-    ? [openInRoot(context, mount.destination, source, { label: `open ${shown} below the tmpfs`, pointer, directory: true, access: O_RDONLY })]
+    ? [
+        openInRoot(context, mount.destination, source, {
+          label: `open ${shown} below the tmpfs`,
+          pointer,
+          directory: true,
+          access: O_RDONLY,
+        }),
+      ]
     : [];
   const mode = hasMode
     ? []
@@ -138,20 +158,34 @@ function planTmpfs(input: FileSystemMount): Stage[] {
     closeWord(target),
   ];
   if (!copyUp) return [{ steps: [...mounted, ...planAfterMount(input, mode)], exchange: 'none' }];
-  const upper = openInRoot(context, mount.destination, target, { label: `open ${shown}`, pointer, directory: true, access: O_RDONLY });
+  const upper = openInRoot(context, mount.destination, target, {
+    label: `open ${shown}`,
+    pointer,
+    directory: true,
+    access: O_RDONLY,
+  });
   const send = replyWithDescriptors(context.descriptors, TAG.copyUp, `have ${shown} copied up`, [target, source]);
   return [
     { steps: [...mounted, upper, ...send], exchange: 'copy-up' },
-    { steps: [...closeSent(context.descriptors), closeWord(target), closeWord(source), ...planAfterMount(input, mode)], exchange: 'none' },
+    {
+      steps: [...reserveScratch(context.descriptors), closeWord(target), closeWord(source), ...planAfterMount(input, mode)],
+      exchange: 'none',
+    },
   ];
 }
 
-function planReadonlyLater({ context, mount, pointer }: FileSystemMount): Step[] {
+function planReadonlyLater({ context, mount, pointer, options }: FileSystemMount): Step[] {
   const { target } = context.words;
+  const { set } = mountAttributes(options);
   const label = `make ${JSON.stringify(mount.destination)} read-only`;
   return [
     openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer }),
-    ...changeAttributes(context, target, { set: MOUNT_ATTR_RDONLY, clear: 0 }, { label, pointer: `${pointer}/options` }),
+    ...changeAttributes(
+      context,
+      target,
+      { set: set | MOUNT_ATTR_RDONLY, clear: 0 },
+      { label, pointer: `${pointer}/options`, isDirectory: true },
+    ),
     closeWord(target),
   ];
 }

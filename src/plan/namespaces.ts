@@ -69,7 +69,10 @@ export function planJoinNamespaces(context: PlanContext): Step[] {
 }
 
 function joinStep({ type, path, pointer, word }: JoinedNamespace): CallStep {
-  return call('setns', [word, NAMESPACE_FLAGS[type]], { label: `join ${type} namespace ${JSON.stringify(path)}`, pointer });
+  return call('setns', [word, NAMESPACE_FLAGS[type]], {
+    label: `join ${type} namespace ${JSON.stringify(path)}`,
+    pointer,
+  });
 }
 
 function joinedNamespaces(context: PlanContext): JoinedNamespace[] {
@@ -103,7 +106,11 @@ export function planUserNamespaceRoot(context: PlanContext): Step[] {
   const failure = 'become root of the user namespace: {errno} (id 0 must be mapped)';
   const pointer = '/linux/uidMappings';
   return [
-    call('setresgid', [0, 0, 0], { label: 'become group 0 of the user namespace', failure, pointer: '/linux/gidMappings' }),
+    call('setresgid', [0, 0, 0], {
+      label: 'become group 0 of the user namespace',
+      failure,
+      pointer: '/linux/gidMappings',
+    }),
     call('setresuid', [0, 0, 0], { label: 'become user 0 of the user namespace', failure, pointer }),
   ];
 }
@@ -120,7 +127,11 @@ export function planTimeNamespace(context: PlanContext): Step[] {
   return [
     unshare,
     call('prctl', [PR_SET_DUMPABLE, 1, 0, 0, 0], { label: 'own the files of /proc/self' }),
-    call('openat', [AT_FDCWD, '/proc/self/timens_offsets', O_WRONLY | O_CLOEXEC, 0], { label, pointer, result: target }),
+    call('openat', [AT_FDCWD, '/proc/self/timens_offsets', O_WRONLY | O_CLOEXEC, 0], {
+      label,
+      pointer,
+      result: target,
+    }),
     call('write', [target, textBytes(text), utf8(text).length], { label, pointer }),
     call('close', [target], { label: 'close time offsets' }),
   ];
@@ -191,4 +202,3 @@ export function planCgroupNamespace(context: PlanContext): Step[] {
   if (!hasNewNamespace(context.config, 'cgroup')) return [];
   return [call('unshare', [CLONE_NEWCGROUP], { label: 'create cgroup namespace', pointer: '/linux/namespaces' })];
 }
-

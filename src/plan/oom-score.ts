@@ -18,7 +18,11 @@ export function planOomScore(context: PlanContext, process: Process | undefined)
   const text = utf8(String(score));
   const tolerated = context.host.identity.euid === 0 ? {} : ({ accept: ['EACCES', 'EPERM'] } as const);
   return [
-    call('openat', [AT_FDCWD, '/proc/self/oom_score_adj', O_WRONLY | O_CLOEXEC, 0], { ...options, ...tolerated, result: target }),
+    call('openat', [AT_FDCWD, '/proc/self/oom_score_adj', O_WRONLY | O_CLOEXEC, 0], {
+      ...options,
+      ...tolerated,
+      result: target,
+    }),
     ...unless(isNegative(target), [
       call('write', [target, block(text, JSON.stringify(String(score))), text.length], { ...options, ...tolerated }),
       closeWord(target),

@@ -43,7 +43,11 @@ export function planProcHandle(context: PlanContext): Step[] {
   return [
     call('fsopen', ['proc', FSOPEN_CLOEXEC], { label, accept: ['EPERM'], result: target }),
     call('fsconfig', [target, FSCONFIG_CMD_CREATE, 0, 0, 0], { label, accept: ['EPERM', 'EBADF'] }),
-    call('fsmount', [target, FSMOUNT_CLOEXEC, attributes], { label, accept: ['EPERM', 'EBADF', 'EINVAL'], result: proc }),
+    call('fsmount', [target, FSMOUNT_CLOEXEC, attributes], {
+      label,
+      accept: ['EPERM', 'EBADF', 'EINVAL'],
+      result: proc,
+    }),
     ...unless(isNegative(target), [closeWord(target)]),
     ...when(isNegative(proc), [
       call('openat', [AT_FDCWD, '/proc', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { label: 'open /proc', result: proc }),

@@ -55,9 +55,14 @@ function iovec(parts: readonly Part[]): Block {
  * Sends a tag together with one or two descriptors (SCM_RIGHTS).
  *
  * A descriptor's number is known only when init runs, but the control message has to name it: so it is duplicated to a number
- * that is free for such use. `closeSent` belongs at the start of the next program, since nothing may follow a reply.
+ * that is kept for such use. `reserveScratch` belongs at the start of the next program, since nothing may follow a reply.
  */
-export function replyWithDescriptors(numbers: DescriptorNumbers, tag: bigint, label: string, descriptors: readonly Region[]): Step[] {
+export function replyWithDescriptors(
+  numbers: DescriptorNumbers,
+  tag: bigint,
+  label: string,
+  descriptors: readonly Region[],
+): Step[] {
   const scratch = numbers.scratch.slice(0, descriptors.length);
   // struct cmsghdr: u64 length, i32 level, i32 type, then the descriptors as i32, padded to 8 bytes.
   const control = new Uint8Array(24);
@@ -78,9 +83,4 @@ export function replyWithDescriptors(numbers: DescriptorNumbers, tag: bigint, la
     ),
     call('sendmsg', [numbers.sync, message, 0], { label }),
   ];
-}
-
-/** Gives the numbers free again that `replyWithDescriptors` used. */
-export function closeSent(numbers: DescriptorNumbers): Step[] {
-  return numbers.scratch.map((number) => call('close', [number], { label: `close ${number}`, accept: ['EBADF'] }));
 }

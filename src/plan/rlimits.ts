@@ -64,7 +64,9 @@ export function planLateRlimits({ rlimits = [] }: Process): Step[] {
     if (type !== 'RLIMIT_NOFILE' || BigInt(soft) >= SETUP_NOFILE) return [];
     const limit = words([BigInt(soft), BigInt(hard)], `{${soft}, ${hard}}`);
     const label = `set ${type} to ${soft}:${hard}`;
-    return [call('prlimit64', [0, RESOURCES[type], limit, 0], { label, pointer: pointerTo('/process/rlimits', index) })];
+    return [
+      call('prlimit64', [0, RESOURCES[type], limit, 0], { label, pointer: pointerTo('/process/rlimits', index) }),
+    ];
   });
 }
 

@@ -97,7 +97,10 @@ export function planEnterRoot(context: PlanContext): Step[] {
 function planPivotRoot(context: PlanContext, enter: Step): Step[] {
   const oldRoot: Region = context.memory.word('old-root');
   return [
-    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { label: 'open the old root', result: oldRoot }),
+    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
+      label: 'open the old root',
+      result: oldRoot,
+    }),
     enter,
     call('pivot_root', ['.', '.'], { label: 'make the rootfs the root', pointer: '/root/path' }),
     call('fchdir', [oldRoot], { label: 'enter the old root' }),

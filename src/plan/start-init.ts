@@ -3,6 +3,7 @@ import type { Step } from '../program/step.ts';
 import { PR_SET_DUMPABLE } from '../util/constants.ts';
 import type { PlanContext } from './context.ts';
 import { planIdmapNamespaces } from './idmaps.ts';
+import { reserveScratch } from './scratch.ts';
 
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
@@ -12,12 +13,15 @@ export function planStartInit(context: PlanContext, options: { readonly lastDesc
   const { sync } = context.descriptors;
   const own: Step[] = [];
   for (let number = sync; number <= options.lastDescriptor; number++) {
-    // Numbers without a descriptor (those for a moment's use) are passed over.
-    own.push(call('fcntl', [number, F_SETFD, FD_CLOEXEC], { label: `close descriptor ${number} on exec`, accept: ['EBADF'] }));
+    // Numbers without a descriptor (those for a moment's use, a listener of `create` only) are passed over.
+    own.push(
+      call('fcntl', [number, F_SETFD, FD_CLOEXEC], { label: `close descriptor ${number} on exec`, accept: ['EBADF'] }),
+    );
   }
   return [
     call('close_range', [options.lastDescriptor + 1, 0xffff_ffff, 0], { label: 'close inherited descriptors' }),
     ...own,
+    ...reserveScratch(context.descriptors),
     // A process of a joined namespace must not be able to trace this one or to open its descriptors (CVE-2016-9962).
     call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: 'be opaque to other processes' }),
   ];

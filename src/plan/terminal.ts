@@ -40,7 +40,10 @@ export function planTerminal(context: PlanContext, process: Process, options: { 
     ...openMaster(context, master),
     call('ioctl', [master, TIOCSPTLCK, words([0], '{0}')], { label: 'unlock the terminal', pointer: POINTER }),
     ...windowSize(process).map((size) =>
-      call('ioctl', [master, TIOCSWINSZ, size], { label: 'set the size of the terminal', pointer: '/process/consoleSize' }),
+      call('ioctl', [master, TIOCSWINSZ, size], {
+        label: 'set the size of the terminal',
+        pointer: '/process/consoleSize',
+      }),
     ),
     call('ioctl', [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], {
       label: 'open the terminal',
@@ -57,7 +60,12 @@ function openMaster(context: PlanContext, master: Region): Step[] {
   const { target, stat } = context.words;
   const wrong = { label: 'open a terminal: /dev/pts/ptmx is no terminal multiplexer', pointer: POINTER };
   return [
-    openInRoot(context, '/dev/pts', target, { label: 'open /dev/pts', pointer: POINTER, noSymlinks: true, directory: true }),
+    openInRoot(context, '/dev/pts', target, {
+      label: 'open /dev/pts',
+      pointer: POINTER,
+      noSymlinks: true,
+      directory: true,
+    }),
     call('fstatfs', [target, addressOf(stat)], { label: 'look at /dev/pts', pointer: POINTER }),
     failWhen(not(equals(stat, DEVPTS_SUPER_MAGIC, { text: '/dev/pts is a devpts' })), 'ENODEV', {
       label: 'open a terminal: /dev/pts is no devpts',

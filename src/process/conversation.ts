@@ -105,7 +105,8 @@ export class Conversation implements Disposable {
 
   async #expectMore(program: Program, packet: Packet): Promise<void> {
     const reply = await this.#receive(program, packet);
-    if (reply.tag !== TAG_MORE) throw new TsrunError('init', `${program.name}: init answered ${reply.tag}, wanted "more"`);
+    if (reply.tag !== TAG_MORE)
+      throw new TsrunError('init', `${program.name}: init answered ${reply.tag}, wanted "more"`);
   }
 
   async #receive(program: Program, packet: Packet): Promise<Reply> {

@@ -9,7 +9,8 @@ import { errnoName } from '../util/errno.ts';
 export function stepFailure(program: Program, index: number, result: number): TsrunError {
   const step = program.steps[index];
   const errno = errnoName(-result);
-  if (step === undefined) return new TsrunError('init', `${program.name}: init reports a step ${index} that was not sent: ${errno}`);
+  if (step === undefined)
+    return new TsrunError('init', `${program.name}: init reports a step ${index} that was not sent: ${errno}`);
   const text = ERROR_TEXT[errno] ?? errno;
   const message = step.failure?.replaceAll('{errno}', errno).replaceAll('{error}', text) ?? `${step.label}: ${errno}`;
   const where = step.pointer === undefined ? '' : ` (${step.pointer} of config.json)`;

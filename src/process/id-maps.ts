@@ -24,12 +24,19 @@ function writeMap(pid: number, kind: 'uid' | 'gid', ranges: readonly IdRange[], 
     const numbers = ranges.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size]);
     const { code, stderr } = runTool(name, [String(pid), ...numbers.map(String)]);
     if (code === 0) return;
-    throw new TsrunError('host', `map ${kind}s ${JSON.stringify(shown)} with ${name}: exit code ${code}: ${stderr.trim()}`);
+    throw new TsrunError(
+      'host',
+      `map ${kind}s ${JSON.stringify(shown)} with ${name}: exit code ${code}: ${stderr.trim()}`,
+    );
   }
   try {
     writeKernelFile(`/proc/${pid}/${kind}_map`, `${shown.join('\n')}\n`);
   } catch (cause) {
-    throw new TsrunError('host', `map ${kind}s ${JSON.stringify(shown)}: ${cause instanceof Error ? cause.message : ''}`, { cause });
+    throw new TsrunError(
+      'host',
+      `map ${kind}s ${JSON.stringify(shown)}: ${cause instanceof Error ? cause.message : ''}`,
+      { cause },
+    );
   }
 }
 

@@ -20,11 +20,16 @@ export interface IdmapOptions {
  * A namespace with maps of its own is made by a process that lives only for it: the descriptor keeps it alive afterwards.
  * Errors: `host`, `step`. Source: man 2 mount_setattr, "ID-mapped mounts".
  */
-export async function openIdmapNamespaces(namespaces: readonly IdmapNamespace[], options: IdmapOptions): Promise<OwnedFd[]> {
+export async function openIdmapNamespaces(
+  namespaces: readonly IdmapNamespace[],
+  options: IdmapOptions,
+): Promise<OwnedFd[]> {
   const opened: OwnedFd[] = [];
   try {
     for (const namespace of namespaces) {
-      opened.push(namespace.kind === 'path' ? openFile(namespace.path, O_RDONLY) : await makeNamespace(namespace, options));
+      opened.push(
+        namespace.kind === 'path' ? openFile(namespace.path, O_RDONLY) : await makeNamespace(namespace, options),
+      );
     }
     return opened;
   } catch (error) {

@@ -15,7 +15,12 @@ export function runTool(name: string, args: readonly string[]): ToolResult {
   const TIMEOUT_MS = 30_000;
   const LIMIT_BYTES = 64 * 1024;
   const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-  const result = spawnSync(name, args, { env, stdio: ['ignore', 'ignore', 'pipe'], timeout: TIMEOUT_MS, maxBuffer: LIMIT_BYTES });
+  const result = spawnSync(name, args, {
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: TIMEOUT_MS,
+    maxBuffer: LIMIT_BYTES,
+  });
   if (result.error !== undefined) {
     throw new TsrunError('host', `run ${JSON.stringify(name)}: ${result.error.message}`, { cause: result.error });
   }

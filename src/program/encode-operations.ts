@@ -92,5 +92,7 @@ function baseAddress(of: Place['of'], area: DataArea): number {
 function writeAccept({ view, at }: OperationWriter, accept: readonly Errno[]): void {
   if (accept.length > ACCEPT_SLOTS)
     throw new RangeError(`bug: ${accept.length} accepted errnos, at most ${ACCEPT_SLOTS}`);
-  accept.forEach((errno, index) => { view.setUint16(at + OFFSETS.accept + 2 * index, ERRNO[errno], true); });
+  accept.forEach((errno, index) => {
+    view.setUint16(at + OFFSETS.accept + 2 * index, ERRNO[errno], true);
+  });
 }

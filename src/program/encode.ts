@@ -50,7 +50,9 @@ export function encode(program: Program, options: EncodeOptions): Packet[] {
     push({ from: 0, to: 0 }, [...parts.flatMap((part) => [more, readStep(options.syncFd, part)]), more]);
     for (const bytes of parts) packets.push({ bytes, steps: [], payload: true });
   }
-  cuts.ranges.forEach((range, index) => { push(range, index < cuts.ranges.length - 1 ? [more] : []); });
+  cuts.ranges.forEach((range, index) => {
+    push(range, index < cuts.ranges.length - 1 ? [more] : []);
+  });
   return packets;
 }
 

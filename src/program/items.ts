@@ -71,6 +71,8 @@ export class Measure {
   }
 
   addStep(step: Step): void {
-    visitItems(step, (item) => { this.add(item); });
+    visitItems(step, (item) => {
+      this.add(item);
+    });
   }
 }

@@ -117,7 +117,8 @@ export class Memory {
     const offset = this.#next;
     const rounded = Math.ceil(size / 8) * 8;
     this.#next += rounded;
-    if (this.#next > LAYOUT.memory.size) throw new RangeError(`bug: no room for ${JSON.stringify(name)} in init's memory`);
+    if (this.#next > LAYOUT.memory.size)
+      throw new RangeError(`bug: no room for ${JSON.stringify(name)} in init's memory`);
     return { kind: 'region', name, offset, size: rounded };
   }
 }

@@ -57,7 +57,9 @@ function verifyCall(step: CallStep, note: Note): void {
   if (count < needed) note(`${step.call} has ${count} operands, at least ${needed} wanted`);
   if (count > kinds.length) note(`${step.call} has ${count} operands, at most ${kinds.length} wanted`);
   if (count > ARGUMENT_COUNT) note(`${count} operands do not fit into an operation, at most ${ARGUMENT_COUNT} do`);
-  step.operands.forEach((operand, index) => { verifyOperand(operand, kinds[index], note); });
+  step.operands.forEach((operand, index) => {
+    verifyOperand(operand, kinds[index], note);
+  });
   if (step.result !== undefined) verifyPlace(step.result, note);
   if (step.accept !== undefined && step.accept !== 'any') verifyAccept(step.accept, note);
 }
@@ -108,18 +110,25 @@ function verifyNumber(value: number | bigint, note: Note): void {
 
 function verifyObject(operand: Exclude<Operand, number | bigint | string>, note: Note): void {
   switch (operand.kind) {
-    case 'region':
-      { verifyRegion(operand, note); return; }
-    case 'block':
-      { verifyBlock(operand, note); return; }
-    case 'place':
-      { verifyPlace(operand, note); return; }
+    case 'region': {
+      verifyRegion(operand, note);
+      return;
+    }
+    case 'block': {
+      verifyBlock(operand, note);
+      return;
+    }
+    case 'place': {
+      verifyPlace(operand, note);
+      return;
+    }
     case 'address': {
       const { of, offset } = operand;
       const size = of.kind === 'region' ? of.size : of.bytes.length;
       if (!Number.isInteger(offset) || offset < 0 || offset >= Math.max(size, 1))
         note(`the address ${describeOperand(operand)} is outside its ${size} bytes`);
-      verifyTarget(of, note); return;
+      verifyTarget(of, note);
+      return;
     }
   }
 }

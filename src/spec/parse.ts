@@ -194,7 +194,7 @@ function setMember(object: Record<string, unknown>, name: string, value: unknown
 
 function write(value: unknown, lineBreak: string, indent: string): string | undefined {
   if (typeof value === 'bigint') return String(value);
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) as string | undefined;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const inner = lineBreak + indent;
   const parts = Array.isArray(value)
     ? value.map((item) => write(item, inner, indent) ?? 'null')

@@ -59,7 +59,11 @@ export function loadDeviceProgram(instructions: Uint8Array, name: string): Owned
   if (errno === 'EPERM') throw new TsrunError('host', `load the device program: ${errno}`, { errno });
   load(true);
   const said = log.subarray(0, log.indexOf(0)).toString('latin1').trim();
-  throw new TsrunError('host', `load the device program: ${said === '' ? '' : `the verifier says ${JSON.stringify(said)}: `}${errno}`, { errno });
+  throw new TsrunError(
+    'host',
+    `load the device program: ${said === '' ? '' : `the verifier says ${JSON.stringify(said)}: `}${errno}`,
+    { errno },
+  );
 }
 
 /**

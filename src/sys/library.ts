@@ -36,7 +36,11 @@ export function bindLibc(prototype: string): CFunction {
   let bound: CFunction | undefined;
   const get = (): CFunction => (bound ??= loadLibc().load(prototype));
   const lazy = (...args: unknown[]): number => get()(...args);
-  return Object.assign(lazy, { async: (...args: unknown[]): void => { get().async(...args); } });
+  return Object.assign(lazy, {
+    async: (...args: unknown[]): void => {
+      get().async(...args);
+    },
+  });
 }
 
 function loadLibc(): { readonly load: (prototype: string) => CFunction } {

@@ -7,7 +7,9 @@ const SYS_PIDFD_SEND_SIGNAL = 424;
 const SYS_PIDFD_OPEN = 434;
 
 const pidfdOpenCall = bindLibc('long syscall(long number, int pid, unsigned int flags)');
-const pidfdSendSignalCall = bindLibc('long syscall(long number, int pidfd, int signal, void *info, unsigned int flags)');
+const pidfdSendSignalCall = bindLibc(
+  'long syscall(long number, int pidfd, int signal, void *info, unsigned int flags)',
+);
 
 /** A descriptor of a process, close-on-exec; it becomes readable when the process exits. Errors: `host` (ESRCH). */
 export function pidfdOpen(pid: number): OwnedFd {

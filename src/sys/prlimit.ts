@@ -8,7 +8,10 @@ const prlimitCall = bindLibc('int prlimit(int pid, int resource, const void *new
  *
  * Source: man 2 prlimit; struct rlimit is two u64, soft and hard.
  */
-export function setRlimit(pid: number, limit: { readonly resource: number; readonly soft: bigint; readonly hard: bigint }): void {
+export function setRlimit(
+  pid: number,
+  limit: { readonly resource: number; readonly soft: bigint; readonly hard: bigint },
+): void {
   const value = Buffer.alloc(16);
   value.writeBigUInt64LE(BigInt.asUintN(64, limit.soft), 0);
   value.writeBigUInt64LE(BigInt.asUintN(64, limit.hard), 8);

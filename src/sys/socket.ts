@@ -63,7 +63,10 @@ export function connectUnix(path: string, type: SocketType): OwnedFd {
 function unixAddress(path: string): Buffer {
   const name = Buffer.from(path);
   if (name.length >= SUN_PATH_SIZE) {
-    throw new TsrunError('host', `socket path ${JSON.stringify(path)} has ${name.length} bytes, wanted less than ${SUN_PATH_SIZE}`);
+    throw new TsrunError(
+      'host',
+      `socket path ${JSON.stringify(path)} has ${name.length} bytes, wanted less than ${SUN_PATH_SIZE}`,
+    );
   }
   const address = Buffer.alloc(2 + name.length + 1);
   address.writeUInt16LE(AF_UNIX, 0);

@@ -52,7 +52,10 @@ export function spawn(options: SpawnOptions): number {
     const name = Buffer.from(`${options.name}\0`);
     const argv = pointers([loadKoffi().address(name), 0n]);
     const envp = pointers([0n]);
-    requireZero(posixSpawn(pid, options.path, actions, attributes, argv, envp), `start ${JSON.stringify(options.path)}`);
+    requireZero(
+      posixSpawn(pid, options.path, actions, attributes, argv, envp),
+      `start ${JSON.stringify(options.path)}`,
+    );
     return pid.readInt32LE(0);
   } finally {
     actionsDestroy(actions);

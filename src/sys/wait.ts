@@ -5,7 +5,8 @@ const waitpidCall = bindLibc('int waitpid(int pid, void *status, int options)');
 const WNOHANG = 1;
 
 /** How a process ended. */
-export type ExitStatus = { readonly kind: 'exited'; readonly code: number } | { readonly kind: 'killed'; readonly signal: number };
+export type ExitStatus =
+  { readonly kind: 'exited'; readonly code: number } | { readonly kind: 'killed'; readonly signal: number };
 
 /**
  * Reaps a child if it has ended; undefined while it runs.

@@ -56,9 +56,20 @@ t.test('applyWrites() hands down what is empty and leaves what is not', async (t
 
 t.test('applyWrites() refuses a limit that is used up', async (t) => {
   const [, targets] = folder(t, { usage: '4096\n' });
-  const check = (limit: string): CgroupWrite => ({ kind: 'check', directory: 0, file: 'usage', limit, label: 'compare', pointer: '/p' });
+  const check = (limit: string): CgroupWrite => ({
+    kind: 'check',
+    directory: 0,
+    file: 'usage',
+    limit,
+    label: 'compare',
+    pointer: '/p',
+  });
   t.doesNotThrow(() => applyWrites([check('4097')], targets));
-  t.throws(() => applyWrites([check('4096')], targets), { code: 'cgroup', message: 'compare: expected a usage below 4096, found 4096', issues: [{ pointer: '/p' }] });
+  t.throws(() => applyWrites([check('4096')], targets), {
+    code: 'cgroup',
+    message: 'compare: expected a usage below 4096, found 4096',
+    issues: [{ pointer: '/p' }],
+  });
 });
 
 t.test('applyWrites() enables what the ancestor has, and misses only what is required', async (t) => {
@@ -66,7 +77,14 @@ t.test('applyWrites() enables what the ancestor has, and misses only what is req
   const root = targets[0]?.mountPoint ?? '';
   makeFolder(root, { 'cgroup.controllers': 'cpu memory\n', 'cgroup.subtree_control': 'cpu\n' });
   const enable = (required: Record<string, string>): CgroupWrite => {
-    return { kind: 'enable', directory: 0, ancestor: '/', controllers: ['cpu', 'memory', 'pids'], required, label: 'pass on' };
+    return {
+      kind: 'enable',
+      directory: 0,
+      ancestor: '/',
+      controllers: ['cpu', 'memory', 'pids'],
+      required,
+      label: 'pass on',
+    };
   };
   applyWrites([enable({})], targets);
   t.equal(text(`${root}/cgroup.subtree_control`), '+memory', 'cpu was there already, pids is not to be had');

@@ -11,12 +11,22 @@ t.test('ensureDirectory() makes what is missing and says what that was, deepest 
 });
 
 t.test('ensureDirectory() makes nothing on a plain file system that looks like a controller', async (t) => {
-  const mountPoint = t.testdir({ 'cgroup.procs': '', 'tasks': '' });
+  const mountPoint = t.testdir({ 'cgroup.procs': '', tasks: '' });
   for (const kind of ['v1', 'v2'] as const) {
-    t.throws(() => ensureDirectory({ kind, mountPoint, path: '/c1' }), { code: 'cgroup', message: /expected file system cgroup2? \(0x/ });
+    t.throws(() => ensureDirectory({ kind, mountPoint, path: '/c1' }), {
+      code: 'cgroup',
+      message: /expected file system cgroup2? \(0x/,
+    });
   }
-  t.throws(() => ensureDirectory({ kind: 'v2', mountPoint, path: '/c1' }, probeOf('v1')), { code: 'cgroup' }, 'the other kind of cgroup');
-  t.throws(() => ensureDirectory({ kind: 'v2', mountPoint: `${mountPoint}/none`, path: '/c1' }), { code: 'cgroup', errno: 'ENOENT' });
+  t.throws(
+    () => ensureDirectory({ kind: 'v2', mountPoint, path: '/c1' }, probeOf('v1')),
+    { code: 'cgroup' },
+    'the other kind of cgroup',
+  );
+  t.throws(() => ensureDirectory({ kind: 'v2', mountPoint: `${mountPoint}/none`, path: '/c1' }), {
+    code: 'cgroup',
+    errno: 'ENOENT',
+  });
   t.notOk(existsSync(`${mountPoint}/c1`));
 });
 
@@ -27,8 +37,14 @@ t.test('ensureDirectory() refuses symlinks, files and other file systems on the 
   for (const path of ['/link', '/link/x', '/file', '/new/../x']) {
     t.throws(() => ensureDirectory({ kind: 'v1', mountPoint, path }, probeOf('v1')), path);
   }
-  t.strictSame(listTree(mountPoint), [mountPoint, `${mountPoint}/real`], 'nothing is left, nothing went through the link');
-  t.throws(() => ensureDirectory({ kind: 'v1', mountPoint: '/', path: '/proc/x' }, probeOf('v1')), { message: /another file system/ });
+  t.strictSame(
+    listTree(mountPoint),
+    [mountPoint, `${mountPoint}/real`],
+    'nothing is left, nothing went through the link',
+  );
+  t.throws(() => ensureDirectory({ kind: 'v1', mountPoint: '/', path: '/proc/x' }, probeOf('v1')), {
+    message: /another file system/,
+  });
 });
 
 t.test('removeTree() removes the cgroups inside, and removeEmpty() stops at what others use', async (t) => {

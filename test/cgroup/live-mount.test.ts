@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { selectCgroupManager } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import { planCgroupMount } from '../../src/plan/cgroup-mount.ts';
-import { planCgroupJoin } from '../../src/plan/cgroup/join.ts';
+import { joinPlaces, planCgroupJoin } from '../../src/plan/cgroup/join.ts';
 import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
 import { planCgroup } from '../../src/plan/cgroup/plan.ts';
 import { reply } from '../../src/plan/reply.ts';
@@ -46,7 +46,13 @@ async function mountIn(
 ): Promise<void> {
   const target = t.testdir({});
   const cgroupsPath = `/${PREFIX}-mount-${++counter}`;
-  const plan = planCgroup({ config: { linux: { cgroupsPath } }, layout, id: PREFIX, manager: 'cgroupfs', rootless: true });
+  const plan = planCgroup({
+    config: { linux: { cgroupsPath } },
+    layout,
+    id: PREFIX,
+    manager: 'cgroupfs',
+    rootless: true,
+  });
   const manager = selectCgroupManager('cgroupfs').create(plan);
   const init = new RealInit({ arch: NATIVE_ARCH, directory: t.testdir({ image: {} }) });
   if (layout.unified !== undefined) manager.join(init.pid);
@@ -68,13 +74,19 @@ async function mountIn(
 
 type Planned = Parameters<typeof planCgroupMount>[0]['plan'];
 
-function planSteps(input: { plan: Planned; layout: CgroupLayout; target: string; hasCgroupNamespace: boolean; readonly: boolean }): Step[] {
+function planSteps(input: {
+  plan: Planned;
+  layout: CgroupLayout;
+  target: string;
+  hasCgroupNamespace: boolean;
+  readonly: boolean;
+}): Step[] {
   const memory = new Memory();
   const target = memory.word('target');
   const flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (input.readonly ? MS_RDONLY : 0);
   const namespaces = CLONE_NEWNS | (input.hasCgroupNamespace ? CLONE_NEWCGROUP : 0);
   return [
-    ...planCgroupJoin(input.plan, memory.word('scratch')),
+    ...planCgroupJoin(joinPlaces(input.plan), memory.word('scratch')),
     call('unshare', [namespaces], { label: 'new namespaces' }),
     call('mount', ['none', '/', 0, MS_REC | MS_PRIVATE, 0], { label: 'keep mounts to ourselves' }),
     call('openat', [AT_FDCWD, input.target, O_PATH | O_CLOEXEC, 0], { label: 'open the target', result: target }),
@@ -85,7 +97,9 @@ function planSteps(input: { plan: Planned; layout: CgroupLayout; target: string;
 
 /** The uppermost mount at a path, from mountinfo. */
 function findMount(pid: number, path: string): { type: string; options: string; root: string } {
-  const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').split('\n').filter((line) => line.split(' ')[4] === path);
+  const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+    .split('\n')
+    .filter((line) => line.split(' ')[4] === path);
   const fields = lines.at(-1)?.split(' ') ?? [];
   return { type: fields[fields.indexOf('-') + 1] ?? '', options: fields[5] ?? '', root: fields[3] ?? '' };
 }

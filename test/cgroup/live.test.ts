@@ -36,7 +36,11 @@ const hostPath = (manager: CgroupManager, controller: string): string => {
 const read = (path: string): string => readFileSync(path, 'utf8').trim();
 
 live('CgroupManager creates, joins, limits and removes', async (t) => {
-  const resources = { memory: { limit: 64 << 20, reservation: 32 << 20 }, cpu: { shares: 512, quota: 50_000, period: 100_000, cpus: '0' }, pids: { limit: 7 } };
+  const resources = {
+    memory: { limit: 64 << 20, reservation: 32 << 20 },
+    cpu: { shares: 512, quota: 50_000, period: 100_000, cpus: '0' },
+    pids: { limit: 7 },
+  };
   const planned = plan({ path: `${nextPath()}/inner`, resources });
   const manager = create(planned);
   const child = start();
@@ -59,14 +63,25 @@ live('CgroupManager creates, joins, limits and removes', async (t) => {
   t.strictSame(allGroups(), [], 'the cgroup above it is gone too');
 });
 
-live('CgroupManager names the setting that the kernel refuses, and leaves nothing when that is at create', async (t) => {
-  const planned = plan({ resources: { cpu: { cpus: '4000' } } });
-  t.throws(() => create(planned), { code: 'cgroup', issues: [{ pointer: '/linux/resources/cpu/cpus' }], message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": E/ });
-  t.strictSame(allGroups(), []);
-  const late = plan({ resources: { cpu: { quota: 1 } } });
-  const manager = create(late);
-  t.throws(() => manager.applyLimits(late), { code: 'cgroup', errno: 'EINVAL', issues: [{ pointer: '/linux/resources/cpu/quota' }] });
-});
+live(
+  'CgroupManager names the setting that the kernel refuses, and leaves nothing when that is at create',
+  async (t) => {
+    const planned = plan({ resources: { cpu: { cpus: '4000' } } });
+    t.throws(() => create(planned), {
+      code: 'cgroup',
+      issues: [{ pointer: '/linux/resources/cpu/cpus' }],
+      message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": E/,
+    });
+    t.strictSame(allGroups(), []);
+    const late = plan({ resources: { cpu: { quota: 1 } } });
+    const manager = create(late);
+    t.throws(() => manager.applyLimits(late), {
+      code: 'cgroup',
+      errno: 'EINVAL',
+      issues: [{ pointer: '/linux/resources/cpu/quota' }],
+    });
+  },
+);
 
 live('CgroupManager lets a limit rise above the old memory and swap', async (t) => {
   const path = nextPath();
@@ -85,7 +100,10 @@ live('CgroupDriver refuses a cgroup with processes, also further down', async (t
   const child = start();
   create(plan({ path: `${path}/deep` })).join(child.pid);
   const planned = plan({ path });
-  t.throws(() => create(planned), { code: 'cgroup', message: /container's cgroup is not empty: 1 process\(es\) found$/ });
+  t.throws(() => create(planned), {
+    code: 'cgroup',
+    message: /container's cgroup is not empty: 1 process\(es\) found$/,
+  });
   t.equal(membershipOf(child.pid).get('pids'), `${path}/deep`, 'nobody was moved');
 });
 
@@ -95,7 +113,13 @@ live('CgroupDriver refuses a frozen cgroup, v1 and v2', async (t) => {
   for (const part of parts) {
     const resources = { devices: [] };
     const path = nextPath();
-    const planned = planCgroup({ config: { linux: { cgroupsPath: path, resources } }, layout: part, id: PREFIX, manager: 'cgroupfs', rootless: true });
+    const planned = planCgroup({
+      config: { linux: { cgroupsPath: path, resources } },
+      layout: part,
+      id: PREFIX,
+      manager: 'cgroupfs',
+      rootless: true,
+    });
     await create(planned).freeze();
     t.throws(() => create(planned), { code: 'cgroup', message: /container's cgroup unexpectedly frozen$/ }, part.mode);
   }
@@ -173,7 +197,7 @@ live('openCgroup() refuses a reference that leads out of its hierarchy', async (
 });
 
 live('CgroupDriver makes nothing where a plain directory looks like a controller', async (t) => {
-  const fake = { controllers: ['memory'], mountPoint: t.testdir({ 'cgroup.procs': '', 'tasks': '' }), ownPath: '/' };
+  const fake = { controllers: ['memory'], mountPoint: t.testdir({ 'cgroup.procs': '', tasks: '' }), ownPath: '/' };
   const real = partOf(layout, ['pids', 'devices'], { unified: false });
   const planned = plan({ layout: { ...real, hierarchies: [...real.hierarchies, fake] } });
   t.throws(() => create(planned), { code: 'cgroup', message: /expected file system cgroup/ });
@@ -195,7 +219,9 @@ live('CgroupManager.openDirectory() is a handle of the cgroup2 directory', async
 /** Opens a device that no default rule allows, for reading: 0 or the shell's 1 or 2. */
 const FORBIDDEN = ': < /dev/kmsg';
 const denyAll: Resources = { devices: [{ allow: false, access: 'rwm' }] };
-const allowKmsg: Resources = { devices: [...(denyAll.devices ?? []), { allow: true, type: 'c', major: 1, minor: 11, access: 'r' }] };
+const allowKmsg: Resources = {
+  devices: [...(denyAll.devices ?? []), { allow: true, type: 'c', major: 1, minor: 11, access: 'r' }],
+};
 
 async function tryDevices(t: Test, part: CgroupLayout): Promise<void> {
   const path = nextPath();
@@ -216,7 +242,9 @@ async function tryDevices(t: Test, part: CgroupLayout): Promise<void> {
   await manager.remove({ kill: true });
 }
 
-live('CgroupManager.applyDevices() denies and allows on v1', (t) => tryDevices(t, partOf(layout, ['devices'], { unified: false })));
+live('CgroupManager.applyDevices() denies and allows on v1', (t) =>
+  tryDevices(t, partOf(layout, ['devices'], { unified: false })),
+);
 
 live('CgroupManager.applyDevices() denies and allows by eBPF on cgroup2', async (t) => {
   if (layout.unified === undefined) return t.plan(0, 'no cgroup2 mount');

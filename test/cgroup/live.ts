@@ -67,15 +67,22 @@ export function allGroups(): string[] {
     return ownPath === '/' ? [mountPoint] : [mountPoint, `${mountPoint}${ownPath}`];
   });
   return roots.flatMap((root) => {
-    return readdirSync(root).filter((name) => name.startsWith(PREFIX)).map((name) => `${root}/${name}`);
+    return readdirSync(root)
+      .filter((name) => name.startsWith(PREFIX))
+      .map((name) => `${root}/${name}`);
   });
 }
 
 /** The machine's layout with some of its v1 hierarchies, and without cgroup2 unless asked for. */
-export function partOf(layout: CgroupLayout, controllers: readonly string[], options: { unified: boolean }): CgroupLayout {
+export function partOf(
+  layout: CgroupLayout,
+  controllers: readonly string[],
+  options: { unified: boolean },
+): CgroupLayout {
   const hierarchies = layout.hierarchies.filter((one) => one.controllers.some((name) => controllers.includes(name)));
   // Without its controllers nothing is switched on for the rest of the machine.
-  const unified = options.unified && layout.unified !== undefined ? { unified: { ...layout.unified, controllers: [] } } : {};
+  const unified =
+    options.unified && layout.unified !== undefined ? { unified: { ...layout.unified, controllers: [] } } : {};
   const mode = hierarchies.length === 0 ? 'v2' : options.unified ? 'hybrid' : 'v1';
   return { mode, hierarchies, ...unified };
 }
@@ -83,8 +90,10 @@ export function partOf(layout: CgroupLayout, controllers: readonly string[], opt
 /** The cgroups of a process: controllers (joined by commas, empty for cgroup2) -> path. */
 export function membershipOf(pid: number): Map<string, string> {
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
-  return new Map(lines.map((line) => {
-    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    return [controllers ?? '', path ?? ''];
-  }));
+  return new Map(
+    lines.map((line) => {
+      const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+      return [controllers ?? '', path ?? ''];
+    }),
+  );
 }

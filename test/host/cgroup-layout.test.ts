@@ -7,7 +7,8 @@ const parse = (mountinfo: string, membership: string): ReturnType<typeof parseCg
 };
 
 t.test('parseCgroupLayout() reads cgroup v2 alone', async (t) => {
-  const mountinfo = '29 23 0:25 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n';
+  const mountinfo =
+    '29 23 0:25 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n';
   t.strictSame(parse(mountinfo, '0::/user.slice/a\n'), {
     mode: 'v2',
     hierarchies: [],
@@ -37,7 +38,10 @@ t.test('parseCgroupLayout() does not mistake cpu for cpuset or cpuacct', async (
 
 t.test('parseCgroupLayout() calls v1 beside cgroup2 hybrid', async (t) => {
   const mountinfo = '32 31 0:29 / /c/pids rw - cgroup cgroup rw,pids\n33 31 0:30 / /c/unified rw - cgroup2 none rw\n';
-  t.match(parse(mountinfo, '1:pids:/a\n0::/b\n'), { mode: 'hybrid', unified: { mountPoint: '/c/unified', ownPath: '/b' } });
+  t.match(parse(mountinfo, '1:pids:/a\n0::/b\n'), {
+    mode: 'hybrid',
+    unified: { mountPoint: '/c/unified', ownPath: '/b' },
+  });
 });
 
 t.test('parseCgroupLayout() counts the own path from what the mount shows', async (t) => {
@@ -57,7 +61,11 @@ t.test('parseCgroupLayout() takes the usual place of several, and the upper of t
   t.equal(chosen(line('/mnt/x'), line('/sys/fs/cgroup'), line('/mnt/y')), '/sys/fs/cgroup');
   t.equal(chosen(line('/sys/fs/cgroup', '/b'), line('/mnt/x')), '/mnt/x', 'one that shows the own cgroup is better');
   t.equal(chosen(line('/mnt/a\\040b')), '/mnt/a b');
-  t.equal(parse([line('/c', '/a'), line('/c')].join('\n'), '0::/a').unified?.ownPath, '/a', 'the later hides the earlier');
+  t.equal(
+    parse([line('/c', '/a'), line('/c')].join('\n'), '0::/a').unified?.ownPath,
+    '/a',
+    'the later hides the earlier',
+  );
 });
 
 t.test('parseCgroupLayout() passes over lines that it cannot read', async (t) => {

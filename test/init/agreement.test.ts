@@ -1,12 +1,15 @@
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { call, words } from '../../src/program/build.ts';
 import { encode } from '../../src/program/encode.ts';
+import type { TreeDescription } from '../../src/program/model/files.ts';
 import { ModelKernel } from '../../src/program/model/kernel.ts';
-import { ModelInit } from '../../src/program/simulate.ts';
+import { ModelInit, simulate } from '../../src/program/simulate.ts';
 import type { Program, Step } from '../../src/program/step.ts';
-import { harmlessSteps } from '../program/arbitraries.ts';
-import { platformOf, RealInit, SYNC_FD, wordsOf } from './real-init.ts';
+import { fileSteps, harmlessSteps } from '../program/arbitraries.ts';
+import { NATIVE_ARCH, platformOf, RealInit, SYNC_FD, wordsOf } from './real-init.ts';
 
 const END = 0xfeed_beefn;
 const REPORT_SIZE = 24;
@@ -62,6 +65,41 @@ for (const { arch, runs } of [
     );
     t.pass(`${runs} conversations`);
   });
+}
+
+t.test('the model kernel and the real one agree on files', { skip: platformOf(NATIVE_ARCH).skip }, async (t) => {
+  const directory = t.testdir();
+  await fc.assert(
+    fc.asyncProperty(fileSteps(SYNC_FD), async (steps) => {
+      // Deep enough that `..` in three components of a path does not leave the directory of this test.
+      const cwd = join(mkdtempSync(join(directory, 'files-')), 'w', 'x', 'y', 'z');
+      mkdirSync(cwd, { recursive: true });
+      const tree = cwd
+        .split('/')
+        .reduceRight<TreeDescription>((inner, name) => (name === '' ? inner : { [name]: inner }), {});
+      const init = new RealInit({ arch: NATIVE_ARCH, cwd, directory });
+      const kernel = new ModelKernel({ syncFd: SYNC_FD, arch: NATIVE_ARCH, tree, cwd });
+      const program: Program = { name: 'test', steps, replies: true };
+      try {
+        const { replies } = simulate(program, kernel, { arch: NATIVE_ARCH, syncFd: SYNC_FD });
+        const [real] = init.run(program);
+        const [model] = replies;
+        if (real === undefined || model === undefined) return false;
+        if (!isSame(model, real)) throw new Error(`${signed(model)} in the model, ${signed(real)} in the kernel`);
+        return true;
+      } finally {
+        await init.close();
+      }
+    }),
+    { numRuns: 100 },
+  );
+  t.pass('100 programs');
+});
+
+function signed(reply: Uint8Array): string {
+  return wordsOf(reply)
+    .map((word) => BigInt.asIntN(64, word))
+    .join(' ');
 }
 
 function isSame(first: Uint8Array, second: Uint8Array): boolean {

@@ -186,3 +186,50 @@ export function harmlessSteps(syncFd: number): fc.Arbitrary<Step[]> {
     .array(fc.oneof({ weight: 4, arbitrary: step }, { weight: 1, arbitrary: check }), { maxLength: 25 })
     .map(limitSkips);
 }
+
+const RESOLVE_FLAGS = [0, 0x04, 0x08, 0x10, 0x10 | 0x04];
+const O_PATH = 0o10000000;
+const O_NOFOLLOW = 0o400000;
+const S_IFREG = 0o100000;
+const AT_REMOVEDIR = 0x200;
+
+/**
+ * Steps that make, open and remove files a few levels around the working directory, for the model's tree of files.
+ * `root` is a directory handle that they may use; results go to an answer that the last step sends.
+ */
+export function fileSteps(syncFd: number): fc.Arbitrary<Step[]> {
+  const name = fc.constantFrom('a', 'b', 'l', 'm', '.', '..');
+  const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
+  const anyPath = fc.oneof({ weight: 8, arbitrary: path }, fc.constantFrom('', '/a', 'a/', './/b'));
+  const flags = fc.constantFrom(0, O_PATH, O_PATH | O_NOFOLLOW, O_NOFOLLOW, O_DIRECTORY, O_PATH | O_DIRECTORY);
+  const handle = new Memory().word('handle');
+  const fd = fc.constantFrom<Operand>(AT_FDCWD, handle);
+  const calls: fc.Arbitrary<readonly [CallName, Operand[]]>[] = [
+    path.map((path) => ['mkdirat', [AT_FDCWD, path, 0o755]]),
+    path.map((path) => ['mknodat', [AT_FDCWD, path, S_IFREG | 0o644, 0]]),
+    fc.tuple(name, fc.constantFrom('l', 'm', 'a/l')).map(([target, path]) => ['symlinkat', [target, AT_FDCWD, path]]),
+    fc.tuple(path, fc.constantFrom(0, AT_REMOVEDIR)).map(([path, flag]) => ['unlinkat', [AT_FDCWD, path, flag]]),
+    fc.tuple(fd, path, flags).map(([fd, path, flags]) => ['openat', [fd, path, flags | O_CLOEXEC, 0]]),
+    fc.tuple(fd, anyPath, flags, fc.constantFrom(...RESOLVE_FLAGS)).map(([fd, path, flags, resolve]) => {
+      const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]);
+      return ['openat2', [fd, path, block(new Uint8Array(how.buffer), '{how}'), 24]];
+    }),
+    path.map((path) => ['faccessat2', [AT_FDCWD, path, 0, 0]]),
+  ];
+  const step = fc.oneof(...calls);
+  return fc.array(step, { minLength: 2, maxLength: 20 }).map((all) => {
+    const answer = block(new Uint8Array(8 * all.length), '{answer}');
+    const steps = all.map(([call, operands], index): Step => {
+      return { kind: 'call', label: call, call, operands, accept: 'any', result: at(answer, 8 * index) };
+    });
+    const open: Step = {
+      kind: 'call',
+      label: 'open',
+      call: 'openat',
+      operands: [AT_FDCWD, '.', O_PATH, 0],
+      result: handle,
+    };
+    const operands = [syncFd, answer, answer.bytes.length];
+    return [open, ...steps, { kind: 'call', label: 'answer', call: 'write', operands }];
+  });
+}

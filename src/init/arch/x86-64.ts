@@ -129,7 +129,9 @@ export class X86 implements Machine {
   }
 
   #displacement(label: string): void {
-    this.#code.reference(label, 0, (code, at, target) => { code.setInt32(at, target - (at + 4), true); });
+    this.#code.reference(label, 0, (code, at, target) => {
+      code.setInt32(at, target - (at + 4), true);
+    });
   }
 
   /**

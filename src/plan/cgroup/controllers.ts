@@ -90,7 +90,10 @@ function planInheritance(directories: readonly CgroupDirectory[]): CgroupWrite[]
 function reportMissing(controller: Controller, { resources, layout, problems }: ControllersInput): void {
   const onV2 = layout.mode === 'v2' && controller.v2 !== undefined;
   const planner = (onV2 ? controller.planV2 : undefined) ?? controller.planV1;
-  const name = onV2 || layout.mode !== 'v2' ? `cgroup controller ${JSON.stringify(onV2 ? controller.v2 : controller.v1)}` : `cgroup v1 controller ${JSON.stringify(controller.v1)}`;
+  const name =
+    onV2 || layout.mode !== 'v2'
+      ? `cgroup controller ${JSON.stringify(onV2 ? controller.v2 : controller.v1)}`
+      : `cgroup v1 controller ${JSON.stringify(controller.v1)}`;
   const writes = planner(resources, { directory: -1 }, problems).filter((write) => !isUnlimited(write));
   for (const pointer of new Set(writes.map((write) => write.pointer ?? ''))) {
     problems.unsupported(pointer, `needs the ${name}, which this machine does not have`);
@@ -115,12 +118,23 @@ function planUnifiedOf(input: ControllersInput, directory: number, available: re
  * Controllers reach a cgroup2 directory only when every cgroup above passes them on. On a machine with cgroup v2 alone the container
  * gets all there are, for limits that come later and for cgroups of its own; on a hybrid one only what is needed.
  */
-function planEnabling(input: ControllersInput, directory: number, required: Readonly<Record<string, string>>): CgroupWrite[] {
+function planEnabling(
+  input: ControllersInput,
+  directory: number,
+  required: Readonly<Record<string, string>>,
+): CgroupWrite[] {
   const unified = input.directories[directory];
   if (unified === undefined) return [];
   const controllers = input.layout.mode === 'v2' ? unified.controllers : Object.keys(required);
   if (controllers.length === 0) return [];
   return ancestorsOf(unified.path).map((ancestor): CgroupWrite => {
-    return { kind: 'enable', directory, ancestor, controllers, required, label: `pass controllers on in ${JSON.stringify(ancestor)}` };
+    return {
+      kind: 'enable',
+      directory,
+      ancestor,
+      controllers,
+      required,
+      label: `pass controllers on in ${JSON.stringify(ancestor)}`,
+    };
   });
 }

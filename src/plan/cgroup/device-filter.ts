@@ -59,7 +59,10 @@ export function planDeviceFilter(rules: readonly DevicePattern[]): DeviceFilter 
     notes.set(code.length, 'deny the rest');
     code.push(...answer(0));
   }
-  return { program: encode(code), listing: code.map((instruction, index) => printLine(instruction, index, notes.get(index))) };
+  return {
+    program: encode(code),
+    listing: code.map((instruction, index) => printLine(instruction, index, notes.get(index))),
+  };
 }
 
 function prologue(): Instruction[] {
@@ -109,7 +112,13 @@ function answer(value: number): Instruction[] {
 }
 
 function jumpUnlessEqual(register: number, value: number, offset: number): Instruction {
-  return { code: BPF_JMP32_JNE_K, dst: register, imm: value, offset, text: `if w${register} != ${value} goto +${offset}` };
+  return {
+    code: BPF_JMP32_JNE_K,
+    dst: register,
+    imm: value,
+    offset,
+    text: `if w${register} != ${value} goto +${offset}`,
+  };
 }
 
 /** struct bpf_insn: u8 code, u8 dst:4 src:4, s16 offset, s32 imm. */

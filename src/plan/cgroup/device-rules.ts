@@ -73,7 +73,8 @@ function normalizeRule(rule: DeviceRule, pointer: string, problems: Problems): D
   let access = 0;
   for (const letter of rule.access ?? '') {
     const bit = ACCESS_BITS[letter];
-    if (bit === undefined) problems.wrong(`${pointer}/access`, `expected letters of "rwm", found ${JSON.stringify(rule.access)}`);
+    if (bit === undefined)
+      problems.wrong(`${pointer}/access`, `expected letters of "rwm", found ${JSON.stringify(rule.access)}`);
     access |= bit ?? 0;
   }
   for (const part of ['major', 'minor'] as const) {

@@ -4,6 +4,17 @@ import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY } from '
 import type { CgroupPlan } from './plan.ts';
 import { directoryPath } from './print.ts';
 
+/** A cgroup of the container by its absolute path, as a plan gives it for `create` and the state for `exec`. */
+export interface JoinPlace {
+  readonly kind: 'v1' | 'v2';
+  readonly hostPath: string;
+}
+
+/** The cgroups of a plan, to be joined. */
+export function joinPlaces(plan: CgroupPlan): JoinPlace[] {
+  return plan.directories.map((directory) => ({ kind: directory.kind, hostPath: directoryPath(directory) }));
+}
+
 /**
  * Init moves itself into the container's v1 cgroups, as long as it has the host's mounts.
  *
@@ -15,17 +26,19 @@ import { directoryPath } from './print.ts';
  * `scratch` is a word that is free for a moment.
  */
 export function planCgroupJoin(plan: CgroupPlan, scratch: Region): Step[] {
-  return plan.directories.filter(({ kind }) => kind === 'v1').flatMap((directory): Step[] => {
-    const path = directoryPath(directory);
-    return [
-      call('openat', [AT_FDCWD, `${path}/tasks`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], {
-        label: `join cgroup ${JSON.stringify(path)}: open tasks`,
-        result: scratch,
-      }),
-      call('write', [scratch, '0', 1], { label: `join cgroup ${JSON.stringify(path)}` }),
-      call('close', [scratch], { label: 'close tasks', accept: 'any' }),
-    ];
-  });
+  return plan.directories
+    .filter(({ kind }) => kind === 'v1')
+    .flatMap((directory): Step[] => {
+      const path = directoryPath(directory);
+      return [
+        call('openat', [AT_FDCWD, `${path}/tasks`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], {
+          label: `join cgroup ${JSON.stringify(path)}: open tasks`,
+          result: scratch,
+        }),
+        call('write', [scratch, '0', 1], { label: `join cgroup ${JSON.stringify(path)}` }),
+        call('close', [scratch], { label: 'close tasks', accept: 'any' }),
+      ];
+    });
 }
 
 /**
@@ -33,10 +46,10 @@ export function planCgroupJoin(plan: CgroupPlan, scratch: Region): Step[] {
  *
  * No steps where there is no cgroup2 directory; `result` stays 0 then.
  */
-export function planUnifiedOpen(plan: CgroupPlan, result: Region): Step[] {
-  const unified = plan.directories.find(({ kind }) => kind === 'v2');
+export function planUnifiedOpen(places: readonly JoinPlace[], result: Region): Step[] {
+  const unified = places.find(({ kind }) => kind === 'v2');
   if (unified === undefined) return [];
-  const path = directoryPath(unified);
+  const path = unified.hostPath;
   const label = `open cgroup ${JSON.stringify(path)}`;
   return [call('openat', [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0], { label, result })];
 }

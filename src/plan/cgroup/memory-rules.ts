@@ -20,6 +20,9 @@ function checkSwap({ limit, swap }: MemoryResources, problems: Problems): void {
   if (!isSet(limit) || BigInt(limit) === -1n) {
     problems.wrong(pointer, 'unable to set swap limit without memory limit');
   } else if (BigInt(swap) < BigInt(limit)) {
-    problems.wrong(pointer, `expected at least the memory limit ${limit}, since it counts memory and swap together, found ${swap}`);
+    problems.wrong(
+      pointer,
+      `expected at least the memory limit ${limit}, since it counts memory and swap together, found ${swap}`,
+    );
   }
 }

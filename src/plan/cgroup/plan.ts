@@ -59,7 +59,10 @@ export function planCgroup(input: CgroupPlanInput): CgroupPlan {
   if (manager === 'disabled') return { manager, version: 'none', directories: [], prepare: [], limits: [] };
   const directories = planCgroupDirectories({ layout, cgroupsPath: input.config.linux?.cgroupsPath, id: input.id });
   if (directories.length === 0) {
-    throw new TsrunError('unsupported', 'plan the cgroup: no cgroup hierarchy is mounted, expected one below "/sys/fs/cgroup"');
+    throw new TsrunError(
+      'unsupported',
+      'plan the cgroup: no cgroup hierarchy is mounted, expected one below "/sys/fs/cgroup"',
+    );
   }
   const resources = input.config.linux?.resources ?? {};
   const problems = new Problems();
@@ -82,7 +85,10 @@ function planDevices(input: {
   if (v1 >= 0) return { kind: 'v1', writes: planDevicesV1(rules, { directory: v1 }, problems), optional };
   const v2 = directories.findIndex(({ kind }) => kind === 'v2');
   if (v2 < 0 && !optional) {
-    problems.unsupported('/linux/resources/devices', 'needs the cgroup controller "devices", which this machine does not have');
+    problems.unsupported(
+      '/linux/resources/devices',
+      'needs the cgroup controller "devices", which this machine does not have',
+    );
   }
   if (v2 < 0) return { kind: 'v1', writes: [], optional };
   return { kind: 'v2', directory: v2, optional, ...planDeviceFilter(rules) };

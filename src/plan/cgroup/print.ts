@@ -9,7 +9,10 @@ export function printCgroupPlan(plan: CgroupPlan): string {
   const lines = [`cgroup ${plan.version}`];
   lines.push(...plan.directories.map((directory) => `  make ${JSON.stringify(directoryPath(directory))}`));
   if (plan.prepare.length > 0) lines.push('before joining', ...plan.prepare.map(show));
-  lines.push('join', ...plan.directories.map((directory) => `  ${JSON.stringify(`${directoryPath(directory)}/cgroup.procs`)}`));
+  lines.push(
+    'join',
+    ...plan.directories.map((directory) => `  ${JSON.stringify(`${directoryPath(directory)}/cgroup.procs`)}`),
+  );
   if (plan.limits.length > 0) lines.push('limits', ...plan.limits.map(show));
   if (plan.devices?.kind === 'v1') lines.push('devices', ...plan.devices.writes.map(show));
   if (plan.devices?.kind === 'v2') {
@@ -41,7 +44,8 @@ export function printCgroupWrite(write: CgroupWrite, directories: readonly Cgrou
   const origin = write.pointer === undefined ? '' : `  (${write.pointer})`;
   switch (write.kind) {
     case 'value': {
-      const or = write.orElse === undefined ? '' : ` or ${JSON.stringify(write.orElse.value)} to ${path(write.orElse.file)}`;
+      const or =
+        write.orElse === undefined ? '' : ` or ${JSON.stringify(write.orElse.value)} to ${path(write.orElse.file)}`;
       const accept = write.accept === undefined ? '' : ` unless ${write.accept.join(', ')}`;
       return `write ${JSON.stringify(write.value)} to ${path(write.file)}${or}${accept}${origin}`;
     }

@@ -26,6 +26,9 @@ import type { ModelMemory } from './memory.ts';
 const F_DUPFD = 0;
 const F_DUPFD_CLOEXEC = 1030;
 const IOVEC_SIZE = 16n;
+/** Parts of a vector (include/uapi/linux/uio.h), and the bytes of all of them that the model bears with. */
+const UIO_MAXIOV = 1024;
+const WRITE_LIMIT = 0x10_0000n;
 const ACCESS = O_WRONLY | O_RDWR;
 const PERMISSIONS = 0o7777;
 
@@ -143,13 +146,17 @@ function send(kernel: ModelKernel, fd: number, bytes: Uint8Array): number {
   return bytes.length;
 }
 
-/** The bytes of a struct iovec[]: u64 address and length of each part. */
+/** The bytes of a struct iovec[]: u64 address and length of each part. Throws EINVAL for more than the kernel takes. */
 function gather(memory: ModelMemory, vector: bigint, count: number): Uint8Array {
-  const parts = Array.from({ length: count }, (_, index) => {
+  if (count < 0 || count > UIO_MAXIOV) throw new ModelErrno('EINVAL');
+  const bytes: number[] = [];
+  for (let index = 0; index < count; index++) {
     const at = vector + IOVEC_SIZE * BigInt(index);
-    return memory.read(memory.readWord(at), Number(memory.readWord(at + 8n)));
-  });
-  return Uint8Array.from(parts.flatMap((part) => [...part]));
+    const size = memory.readWord(at + 8n);
+    if (BigInt(bytes.length) + size > WRITE_LIMIT) throw new ModelErrno('EINVAL');
+    for (const byte of memory.read(memory.readWord(at), Number(size))) bytes.push(byte);
+  }
+  return Uint8Array.from(bytes);
 }
 
 interface OpenRequest {

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { planCgroupMount } from '../../../src/plan/cgroup-mount.ts';
-import { planCgroupJoin, planUnifiedOpen } from '../../../src/plan/cgroup/join.ts';
+import { joinPlaces, planCgroupJoin, planUnifiedOpen } from '../../../src/plan/cgroup/join.ts';
 import type { CgroupLayout } from '../../../src/plan/cgroup/layout.ts';
 import { planCgroup } from '../../../src/plan/cgroup/plan.ts';
 import { Memory, type Step } from '../../../src/program/step.ts';
@@ -45,30 +45,58 @@ t.test('planCgroupMount() mounts cgroup2, and binds the own cgroup where that is
     'mount none .',
     'close',
   ]);
-  t.ok(brief(mount(V2_LAYOUT, { hasCgroupNamespace: false })).includes('open_tree /sys/fs/cgroup'), 'without a namespace the host mount');
+  t.ok(
+    brief(mount(V2_LAYOUT, { hasCgroupNamespace: false })).includes('open_tree /sys/fs/cgroup'),
+    'without a namespace the host mount',
+  );
 });
 
-t.test('planCgroupMount() makes a directory for every v1 hierarchy, and links the names mounted together', async (t) => {
-  const layout = { ...V1_LAYOUT, hierarchies: V1_LAYOUT.hierarchies.filter(({ controllers }) => ['cpu', 'name=systemd'].includes(controllers[0] ?? '')) };
-  const plain = { ...layout, hierarchies: [...layout.hierarchies, { controllers: ['devices'], mountPoint: '/sys/fs/cgroup/devices', ownPath: '/' }] };
-  const steps = brief(mount(plain, { hasCgroupNamespace: false }));
-  t.strictSame(steps.slice(0, 6), ['fsopen tmpfs', 'fsconfig mode 755', 'fsconfig', 'fsmount', 'close', 'move_mount  ']);
-  t.strictSame(
-    steps.filter((step) => /^(mkdirat|symlinkat|open_tree)/.test(step)),
-    [
-      'mkdirat cpu,cpuacct',
-      'open_tree /sys/fs/cgroup/cpu,cpuacct/c1',
-      'symlinkat cpu,cpuacct cpu',
-      'symlinkat cpu,cpuacct cpuacct',
-      'mkdirat systemd',
-      'open_tree /sys/fs/cgroup/systemd/c1',
-      'mkdirat devices',
-      'open_tree /sys/fs/cgroup/devices/c1',
-    ],
-  );
-  const fresh = brief(mount(plain, { hasCgroupNamespace: true })).filter((step) => step.startsWith('mount cgroup'));
-  t.strictSame(fresh, ['mount cgroup . cgroup cpu,cpuacct', 'mount cgroup . cgroup name=systemd', 'mount cgroup . cgroup devices']);
-});
+t.test(
+  'planCgroupMount() makes a directory for every v1 hierarchy, and links the names mounted together',
+  async (t) => {
+    const layout = {
+      ...V1_LAYOUT,
+      hierarchies: V1_LAYOUT.hierarchies.filter(({ controllers }) =>
+        ['cpu', 'name=systemd'].includes(controllers[0] ?? ''),
+      ),
+    };
+    const plain = {
+      ...layout,
+      hierarchies: [
+        ...layout.hierarchies,
+        { controllers: ['devices'], mountPoint: '/sys/fs/cgroup/devices', ownPath: '/' },
+      ],
+    };
+    const steps = brief(mount(plain, { hasCgroupNamespace: false }));
+    t.strictSame(steps.slice(0, 6), [
+      'fsopen tmpfs',
+      'fsconfig mode 755',
+      'fsconfig',
+      'fsmount',
+      'close',
+      'move_mount  ',
+    ]);
+    t.strictSame(
+      steps.filter((step) => /^(mkdirat|symlinkat|open_tree)/.test(step)),
+      [
+        'mkdirat cpu,cpuacct',
+        'open_tree /sys/fs/cgroup/cpu,cpuacct/c1',
+        'symlinkat cpu,cpuacct cpu',
+        'symlinkat cpu,cpuacct cpuacct',
+        'mkdirat systemd',
+        'open_tree /sys/fs/cgroup/systemd/c1',
+        'mkdirat devices',
+        'open_tree /sys/fs/cgroup/devices/c1',
+      ],
+    );
+    const fresh = brief(mount(plain, { hasCgroupNamespace: true })).filter((step) => step.startsWith('mount cgroup'));
+    t.strictSame(fresh, [
+      'mount cgroup . cgroup cpu,cpuacct',
+      'mount cgroup . cgroup name=systemd',
+      'mount cgroup . cgroup devices',
+    ]);
+  },
+);
 
 t.test('planCgroupMount() puts cgroup2 beside them on a hybrid machine', async (t) => {
   const steps = brief(mount(HYBRID_LAYOUT, { hasCgroupNamespace: true }));
@@ -96,25 +124,35 @@ t.test('planCgroupMount() gives programs that the verifier takes, every step wit
 
 /** The verifier wants a word to be written before it is read. */
 function openTarget(steps: Step[]): Step[] {
-  const target = steps.flatMap((step) => (step.kind === 'call' ? step.operands : [])).find((operand) => {
-    return typeof operand === 'object' && operand.kind === 'region' && operand.name === 'target';
-  });
+  const target = steps
+    .flatMap((step) => (step.kind === 'call' ? step.operands : []))
+    .find((operand) => {
+      return typeof operand === 'object' && operand.kind === 'region' && operand.name === 'target';
+    });
   if (typeof target !== 'object' || target.kind !== 'region') throw new Error('nothing is mounted on the target');
   return [{ kind: 'call', call: 'openat', operands: [-100, '/x', 0, 0], label: 'open', result: target }, ...steps];
 }
 
 t.test('planCgroupMount() refuses a machine without cgroups', async (t) => {
-  t.throws(() => mount({ mode: 'none', hierarchies: [] }, { hasCgroupNamespace: true }), { code: 'unsupported', issues: [{ pointer: '/mounts/4' }] });
+  t.throws(() => mount({ mode: 'none', hierarchies: [] }, { hasCgroupNamespace: true }), {
+    code: 'unsupported',
+    issues: [{ pointer: '/mounts/4' }],
+  });
 });
 
 t.test('planCgroupJoin() moves init by tasks on v1, planUnifiedOpen() opens cgroup2 for the clone', async (t) => {
-  const plan = planCgroup({ config: { linux: { cgroupsPath: '/c1' } }, layout: HYBRID_LAYOUT, id: 'c1', manager: 'cgroupfs' });
+  const plan = planCgroup({
+    config: { linux: { cgroupsPath: '/c1' } },
+    layout: HYBRID_LAYOUT,
+    id: 'c1',
+    manager: 'cgroupfs',
+  });
   const memory = new Memory();
-  const steps = planCgroupJoin(plan, memory.word('scratch'));
+  const steps = planCgroupJoin(joinPlaces(plan), memory.word('scratch'));
   t.strictSame(brief(steps).slice(0, 3), ['openat /sys/fs/cgroup/cpu/c1/tasks', 'write 0', 'close']);
   t.equal(steps.length, 3 * HYBRID_LAYOUT.hierarchies.length);
-  t.strictSame(brief(planUnifiedOpen(plan, memory.word('unified'))), ['openat /sys/fs/cgroup/unified/c1']);
-  t.doesNotThrow(() => printSteps([...steps, ...planUnifiedOpen(plan, memory.word('again'))]));
+  t.strictSame(brief(planUnifiedOpen(joinPlaces(plan), memory.word('unified'))), ['openat /sys/fs/cgroup/unified/c1']);
+  t.doesNotThrow(() => printSteps([...steps, ...planUnifiedOpen(joinPlaces(plan), memory.word('again'))]));
   const v1 = planCgroup({ config: {}, layout: V1_LAYOUT, id: 'c1', manager: 'cgroupfs' });
-  t.strictSame(planUnifiedOpen(v1, memory.word('none')), []);
+  t.strictSame(planUnifiedOpen(joinPlaces(v1), memory.word('none')), []);
 });

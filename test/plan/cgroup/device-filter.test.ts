@@ -31,13 +31,17 @@ const request: fc.Arbitrary<DeviceRequest> = fc.record({
 
 t.test('planDeviceFilter() decides as the rules say, whatever the rules', async (t) => {
   fc.assert(
-    fc.property(fc.array(rule, { maxLength: 12 }), fc.array(request, { minLength: 1, maxLength: 20 }), (rules, requests) => {
-      const { program, listing } = planDeviceFilter(rules);
-      if (listing.length * 8 !== program.length) throw new Error('the listing has another length');
-      const unreachable = findUnreachable(program);
-      if (unreachable.length > 0) throw new Error(`unreachable: ${unreachable.join()}`);
-      return requests.every((one) => runDeviceProgram(program, one) === evaluateRules(rules, one));
-    }),
+    fc.property(
+      fc.array(rule, { maxLength: 12 }),
+      fc.array(request, { minLength: 1, maxLength: 20 }),
+      (rules, requests) => {
+        const { program, listing } = planDeviceFilter(rules);
+        if (listing.length * 8 !== program.length) throw new Error('the listing has another length');
+        const unreachable = findUnreachable(program);
+        if (unreachable.length > 0) throw new Error(`unreachable: ${unreachable.join()}`);
+        return requests.every((one) => runDeviceProgram(program, one) === evaluateRules(rules, one));
+      },
+    ),
     { numRuns: 2000 },
   );
   t.pass('agrees with the plain evaluator');
@@ -46,7 +50,10 @@ t.test('planDeviceFilter() decides as the rules say, whatever the rules', async 
 t.test('planDeviceFilter() denies everything without rules', async (t) => {
   const { program } = planDeviceFilter([]);
   t.notOk(runDeviceProgram(program, { kind: 'c', major: 1, minor: 3, access: 2 }));
-  t.ok(runDeviceProgram(program, { kind: 'c', major: 1, minor: 3, access: 0 }), 'but not to look whether a node is there');
+  t.ok(
+    runDeviceProgram(program, { kind: 'c', major: 1, minor: 3, access: 0 }),
+    'but not to look whether a node is there',
+  );
 });
 
 t.test('planDeviceFilter() lists its instructions with the rule behind them', async (t) => {
@@ -78,17 +85,27 @@ t.test('planDeviceFilter() lists its instructions with the rule behind them', as
 
 t.test('collectDeviceRules() appends rules that cannot be taken away', async (t) => {
   const problems = new Problems();
-  const rules = collectDeviceRules([{ allow: false, access: 'rwm' }, { allow: false, type: 'c', major: 1, minor: 3, access: 'rwm' }], problems);
+  const rules = collectDeviceRules(
+    [
+      { allow: false, access: 'rwm' },
+      { allow: false, type: 'c', major: 1, minor: 3, access: 'rwm' },
+    ],
+    problems,
+  );
   problems.throwIfAny();
   t.ok(evaluateRules(rules, { kind: 'c', major: 1, minor: 3, access: 6 }), '/dev/null can be opened');
   t.ok(evaluateRules(rules, { kind: 'b', major: 8, minor: 0, access: 1 }), 'any node can be made');
   t.notOk(evaluateRules(rules, { kind: 'b', major: 8, minor: 0, access: 2 }), 'but not read');
-  t.notOk(evaluateRules(collectDeviceRules([], problems), { kind: 'b', major: 8, minor: 0, access: 2 }), 'denied without rules too');
+  t.notOk(
+    evaluateRules(collectDeviceRules([], problems), { kind: 'b', major: 8, minor: 0, access: 2 }),
+    'denied without rules too',
+  );
 });
 
 t.test('collectDeviceRules() reads every spelling of "any" and drops rules without access', async (t) => {
   const problems = new Problems();
-  const first = (...rules: Parameters<typeof collectDeviceRules>[0]): DevicePattern | undefined => collectDeviceRules(rules, problems)[0];
+  const first = (...rules: Parameters<typeof collectDeviceRules>[0]): DevicePattern | undefined =>
+    collectDeviceRules(rules, problems)[0];
   t.strictSame(first({ allow: true, access: 'mwr' }), { allow: true, access: 7 });
   t.strictSame(first({ allow: true, type: '', major: -1, minor: -1, access: 'rwm' }), { allow: true, access: 7 });
   t.strictSame(first({ allow: true, type: 'a', major: 5, access: 'r' }), { allow: true, major: 5, access: 2 });
@@ -98,7 +115,13 @@ t.test('collectDeviceRules() reads every spelling of "any" and drops rules witho
 
 t.test('collectDeviceRules() reports bad letters and numbers', async (t) => {
   const problems = new Problems();
-  collectDeviceRules([{ allow: true, access: 'rx' }, { allow: true, major: -2, minor: 2 ** 32, access: 'r' }], problems);
+  collectDeviceRules(
+    [
+      { allow: true, access: 'rx' },
+      { allow: true, major: -2, minor: 2 ** 32, access: 'r' },
+    ],
+    problems,
+  );
   t.throws(() => problems.throwIfAny(), {
     code: 'config',
     issues: ['0/access', '1/major', '1/minor'].map((place) => ({ pointer: `/linux/resources/devices/${place}` })),

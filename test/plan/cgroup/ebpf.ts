@@ -19,7 +19,10 @@ export function evaluateRules(rules: readonly DevicePattern[], request: DeviceRe
 
 function matchesDevice(rule: DevicePattern, request: DeviceRequest): boolean {
   const { kind, major, minor } = rule;
-  return [kind ?? request.kind, major ?? request.major, minor ?? request.minor].join() === [request.kind, request.major, request.minor].join();
+  return (
+    [kind ?? request.kind, major ?? request.major, minor ?? request.minor].join() ===
+    [request.kind, request.major, request.minor].join()
+  );
 }
 
 /** Runs a device program as the kernel would; any instruction that the generator does not use is an error. */

@@ -1,7 +1,18 @@
 import type { CgroupLayout } from '../../../src/plan/cgroup/layout.ts';
 import type { CgroupPlan, CgroupWrite, ValueWrite } from '../../../src/plan/cgroup/plan.ts';
 
-const V1 = ['cpuset', 'cpu,cpuacct', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'hugetlb', 'rdma', 'net_cls,net_prio'];
+const V1 = [
+  'cpuset',
+  'cpu,cpuacct',
+  'memory',
+  'devices',
+  'freezer',
+  'blkio',
+  'pids',
+  'hugetlb',
+  'rdma',
+  'net_cls,net_prio',
+];
 
 /** Every controller on v1, two pairs of them mounted together. */
 export const V1_LAYOUT: CgroupLayout = {

@@ -24,9 +24,25 @@ t.test('planCgroupDirectories() takes the id when there is no path', async (t) =
 });
 
 t.test('planCgroupDirectories() refuses what could leave its place', async (t) => {
-  const hostile = ['/', '.', '/./', '..', '/a/../b', '/a/..', 'a\0b', '/a\nb', `/${'x'.repeat(256)}`, `/${'é'.repeat(128)}`, '/a'.repeat(2000)];
+  const hostile = [
+    '/',
+    '.',
+    '/./',
+    '..',
+    '/a/../b',
+    '/a/..',
+    'a\0b',
+    '/a\nb',
+    `/${'x'.repeat(256)}`,
+    `/${'é'.repeat(128)}`,
+    '/a'.repeat(2000),
+  ];
   for (const path of hostile) {
-    t.throws(() => paths(V2_LAYOUT, path), { code: 'config', issues: [{ pointer: '/linux/cgroupsPath' }] }, JSON.stringify(path.slice(0, 20)));
+    t.throws(
+      () => paths(V2_LAYOUT, path),
+      { code: 'config', issues: [{ pointer: '/linux/cgroupsPath' }] },
+      JSON.stringify(path.slice(0, 20)),
+    );
   }
 });
 

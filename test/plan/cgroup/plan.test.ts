@@ -21,14 +21,17 @@ interface Golden {
 }
 
 const GOLDENS: Readonly<Record<string, Golden>> = {
-  'nothing': { resources: {}, v1: [], hybrid: [], v2: [] },
+  nothing: { resources: {}, v1: [], hybrid: [], v2: [] },
   'memory.limit': {
     resources: { memory: { limit: 4096 } },
     v1: ['memory/memory.limit_in_bytes=4096!EINVAL'],
     hybrid: ['memory/memory.limit_in_bytes=4096!EINVAL'],
     v2: ['memory.max=4096'],
   },
-  'memory.limit of 64 bits': { resources: { memory: { limit: 9_223_372_036_854_775_807n } }, v2: ['memory.max=9223372036854775807'] },
+  'memory.limit of 64 bits': {
+    resources: { memory: { limit: 9_223_372_036_854_775_807n } },
+    v2: ['memory.max=9223372036854775807'],
+  },
   'memory.limit 0': { resources: { memory: { limit: 0, swap: 0, reservation: 0 } }, v1: [], v2: [] },
   'memory.limit -1': {
     resources: { memory: { limit: -1 } },
@@ -40,9 +43,15 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
     v1: ['memory/memory.limit_in_bytes=4096!EINVAL', 'memory/memory.memsw.limit_in_bytes=12288'],
     v2: ['memory.swap.max=8192', 'memory.max=4096'],
   },
-  'memory.swap equal to the limit': { resources: { memory: { limit: 4096, swap: 4096 } }, v2: ['memory.swap.max=0?ENOENT', 'memory.max=4096'] },
+  'memory.swap equal to the limit': {
+    resources: { memory: { limit: 4096, swap: 4096 } },
+    v2: ['memory.swap.max=0?ENOENT', 'memory.max=4096'],
+  },
   'memory.swap without limit': refusedEverywhere({ memory: { swap: 4096 } }, '/linux/resources/memory/swap'),
-  'memory.swap below the limit': refusedEverywhere({ memory: { limit: 8192, swap: 4096 } }, '/linux/resources/memory/swap'),
+  'memory.swap below the limit': refusedEverywhere(
+    { memory: { limit: 8192, swap: 4096 } },
+    '/linux/resources/memory/swap',
+  ),
   'memory.limit -2': refusedEverywhere({ memory: { limit: -2 } }, '/linux/resources/memory/limit'),
   'memory.reservation': {
     resources: { memory: { reservation: 4096 } },
@@ -56,19 +65,36 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
   },
   'memory settings of v1': {
     resources: { memory: { swappiness: 7, disableOOMKiller: true, kernelTCP: 4096, kernel: 4096, useHierarchy: true } },
-    v1: ['memory/memory.kmem.tcp.limit_in_bytes=4096', 'memory/memory.swappiness=7', 'memory/memory.oom_control=1', 'memory/memory.use_hierarchy=1'],
+    v1: [
+      'memory/memory.kmem.tcp.limit_in_bytes=4096',
+      'memory/memory.swappiness=7',
+      'memory/memory.oom_control=1',
+      'memory/memory.use_hierarchy=1',
+    ],
     refused: { v2: ['swappiness', 'disableOOMKiller', 'kernelTCP'].map((name) => `/linux/resources/memory/${name}`) },
   },
-  'memory settings that change nothing': { resources: { memory: { disableOOMKiller: false, kernel: -1, useHierarchy: true } }, v2: [] },
+  'memory settings that change nothing': {
+    resources: { memory: { disableOOMKiller: false, kernel: -1, useHierarchy: true } },
+    v2: [],
+  },
   'memory.swappiness 101': refusedEverywhere({ memory: { swappiness: 101 } }, '/linux/resources/memory/swappiness'),
-  'cpu.shares': { resources: { cpu: { shares: 512 } }, v1: ['cpu,cpuacct/cpu.shares=512'], hybrid: ['cpu/cpu.shares=512'], v2: ['cpu.weight=59'] },
+  'cpu.shares': {
+    resources: { cpu: { shares: 512 } },
+    v1: ['cpu,cpuacct/cpu.shares=512'],
+    hybrid: ['cpu/cpu.shares=512'],
+    v2: ['cpu.weight=59'],
+  },
   'cpu.quota and period': {
     resources: { cpu: { quota: 5000, period: 20000 } },
     v1: ['cpu,cpuacct/cpu.cfs_period_us=20000!EINVAL', 'cpu,cpuacct/cpu.cfs_quota_us=5000!EINVAL'],
     v2: ['cpu.max=5000 20000'],
   },
   'cpu.quota alone': { resources: { cpu: { quota: 5000 } }, v2: ['cpu.max=5000 100000'] },
-  'cpu.quota -1': { resources: { cpu: { quota: -1 } }, v1: ['cpu,cpuacct/cpu.cfs_quota_us=-1!EINVAL'], v2: ['cpu.max=max 100000'] },
+  'cpu.quota -1': {
+    resources: { cpu: { quota: -1 } },
+    v1: ['cpu,cpuacct/cpu.cfs_quota_us=-1!EINVAL'],
+    v2: ['cpu.max=max 100000'],
+  },
   'cpu.period alone': { resources: { cpu: { period: 20000 } }, v2: ['cpu.max=max 20000'] },
   'cpu.burst': {
     resources: { cpu: { quota: 5000, burst: 1000 } },
@@ -76,12 +102,25 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
     v2: ['cpu.max.burst=1000!EINVAL', 'cpu.max=5000 100000'],
   },
   'cpu.idle before the weight': { resources: { cpu: { idle: 1, shares: 2 } }, v2: ['cpu.idle=1', 'cpu.weight=1'] },
-  'cpu.realtimeRuntime': { resources: { cpu: { realtimeRuntime: 9 } }, v1: [], refused: { v2: ['/linux/resources/cpu/realtimeRuntime'] } },
-  'cpu.cpus and mems': { resources: { cpu: { cpus: '0-1', mems: '0' } }, v1: [], v2: ['cpuset.cpus=0-1', 'cpuset.mems=0'] },
-  'pids.limit': { resources: { pids: { limit: 64 } }, v1: ['pids/pids.max=64'], hybrid: ['pids/pids.max=64'], v2: ['pids.max=64'] },
+  'cpu.realtimeRuntime': {
+    resources: { cpu: { realtimeRuntime: 9 } },
+    v1: [],
+    refused: { v2: ['/linux/resources/cpu/realtimeRuntime'] },
+  },
+  'cpu.cpus and mems': {
+    resources: { cpu: { cpus: '0-1', mems: '0' } },
+    v1: [],
+    v2: ['cpuset.cpus=0-1', 'cpuset.mems=0'],
+  },
+  'pids.limit': {
+    resources: { pids: { limit: 64 } },
+    v1: ['pids/pids.max=64'],
+    hybrid: ['pids/pids.max=64'],
+    v2: ['pids.max=64'],
+  },
   'pids.limit 0': { resources: { pids: { limit: 0 } }, v1: ['pids/pids.max=1'], v2: ['pids.max=1'] },
   'pids.limit -1': { resources: { pids: { limit: -1 } }, v1: ['pids/pids.max=max'], v2: ['pids.max=max'] },
-  'hugepageLimits': {
+  hugepageLimits: {
     resources: { hugepageLimits: [{ pageSize: '2MB', limit: 4194304 }] },
     v1: ['hugetlb/hugetlb.2MB.limit_in_bytes=4194304', 'hugetlb/hugetlb.2MB.rsvd.limit_in_bytes=4194304?ENOENT'],
     hybrid: ['unified/hugetlb.2MB.max=4194304', 'unified/hugetlb.2MB.rsvd.max=4194304?ENOENT'],
@@ -120,26 +159,31 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
     ],
     v2: ['io.max=8:0 rbps=1', 'io.max=8:0 wbps=2', 'io.max=8:0 riops=3', 'io.max=8:0 wiops=max'],
   },
-  'rdma': {
+  rdma: {
     resources: { rdma: { mlx5_1: { hcaHandles: 3, hcaObjects: 10000 }, rxe3: { hcaObjects: 7 } } },
     v1: ['rdma/rdma.max=mlx5_1 hca_handle=3 hca_object=10000', 'rdma/rdma.max=rxe3 hca_object=7'],
     v2: ['rdma.max=mlx5_1 hca_handle=3 hca_object=10000', 'rdma.max=rxe3 hca_object=7'],
     refused: { hybrid: ['/linux/resources/rdma/mlx5_1', '/linux/resources/rdma/rxe3'] },
   },
-  'network': {
+  network: {
     resources: { network: { classID: 65537, priorities: [{ name: 'lo', priority: 5 }] } },
     v1: ['net_cls,net_prio/net_cls.classid=65537', 'net_cls,net_prio/net_prio.ifpriomap=lo 5'],
     refused: { v2: ['/linux/resources/network/classID', '/linux/resources/network/priorities/0'] },
   },
-  'unified': {
+  unified: {
     resources: { memory: { limit: 4096 }, unified: { 'memory.high': '2048', 'cgroup.max.depth': '2' } },
     v2: ['memory.max=4096', 'memory.high=2048', 'cgroup.max.depth=2'],
     refused: { v1: ['/linux/resources/unified'], hybrid: ['/linux/resources/unified'] },
   },
-  'unified of a controller that is absent': { resources: { unified: { 'misc.max': 'x 1' } }, refused: { v2: ['/linux/resources/unified/misc.max'] } },
+  'unified of a controller that is absent': {
+    resources: { unified: { 'misc.max': 'x 1' } },
+    refused: { v2: ['/linux/resources/unified/misc.max'] },
+  },
   'unified that is no limit': {
-    resources: { unified: { 'cgroup.procs': '1', '../x': '1', 'memory.max/..': '1', 'memory': '1' } },
-    refused: { v2: ['cgroup.procs', '..~1x', 'memory.max~1..', 'memory'].map((name) => `/linux/resources/unified/${name}`) },
+    resources: { unified: { 'cgroup.procs': '1', '../x': '1', 'memory.max/..': '1', memory: '1' } },
+    refused: {
+      v2: ['cgroup.procs', '..~1x', 'memory.max~1..', 'memory'].map((name) => `/linux/resources/unified/${name}`),
+    },
   },
 };
 
@@ -162,14 +206,20 @@ for (const [name, golden] of Object.entries(GOLDENS)) {
         t.fail(`refused on ${layout}`);
       } catch (error) {
         t.match(error, { name: 'TsrunError', code: /^(config|unsupported)$/ });
-        t.strictSame((error as { issues: { pointer: string }[] }).issues.map(({ pointer }) => pointer), refused, `refused on ${layout}`);
+        t.strictSame(
+          (error as { issues: { pointer: string }[] }).issues.map(({ pointer }) => pointer),
+          refused,
+          `refused on ${layout}`,
+        );
       }
     }
   });
 }
 
 t.test('planCgroup() hands cpusets down on v1 before anyone joins, the wishes last', async (t) => {
-  const config = { linux: { cgroupsPath: '/a/c1', resources: { cpu: { cpus: '0', realtimePeriod: 1000, realtimeRuntime: 9 } } } };
+  const config = {
+    linux: { cgroupsPath: '/a/c1', resources: { cpu: { cpus: '0', realtimePeriod: 1000, realtimeRuntime: 9 } } },
+  };
   const planned = planCgroup({ config, layout: V1_LAYOUT, id: 'c1', manager: 'cgroupfs' });
   t.strictSame(shorten(planned, planned.prepare), [
     'cpuset/a/cpuset.cpus<parent',
@@ -191,22 +241,33 @@ t.test('planCgroup() passes every controller on on v2, and on hybrid only what a
   const hybrid = planCgroup({ config, layout: HYBRID_LAYOUT, id: 'c1', manager: 'cgroupfs' });
   t.strictSame(shorten(hybrid, hybrid.prepare).slice(0, 2), ['unified/+hugetlb', 'unified/a/+hugetlb']);
   const none = plan({}, 'hybrid');
-  t.notOk(none.prepare.some(({ kind }) => kind === 'enable'), 'nothing is enabled without need');
+  t.notOk(
+    none.prepare.some(({ kind }) => kind === 'enable'),
+    'nothing is enabled without need',
+  );
 });
 
 t.test('planCgroup() says which controller is missing, all of them at once', async (t) => {
-  const layout = { ...HYBRID_LAYOUT, hierarchies: HYBRID_LAYOUT.hierarchies.filter(({ controllers }) => controllers[0] === 'devices') };
+  const layout = {
+    ...HYBRID_LAYOUT,
+    hierarchies: HYBRID_LAYOUT.hierarchies.filter(({ controllers }) => controllers[0] === 'devices'),
+  };
   const resources = { memory: { limit: 4096 }, pids: { limit: 3 }, cpu: { cpus: '0' } };
   t.throws(() => planCgroup({ config: { linux: { resources } }, layout, id: 'c1', manager: 'cgroupfs' }), {
     code: 'unsupported',
     issues: [
-      { pointer: '/linux/resources/cpu/cpus', message: 'needs the cgroup controller "cpuset", which this machine does not have' },
+      {
+        pointer: '/linux/resources/cpu/cpus',
+        message: 'needs the cgroup controller "cpuset", which this machine does not have',
+      },
       { pointer: '/linux/resources/memory/limit' },
       { pointer: '/linux/resources/pids/limit' },
     ],
   });
   const unlimited = { memory: { limit: -1 }, pids: { limit: -1 } };
-  t.doesNotThrow(() => planCgroup({ config: { linux: { resources: unlimited } }, layout, id: 'c1', manager: 'cgroupfs' }));
+  t.doesNotThrow(() =>
+    planCgroup({ config: { linux: { resources: unlimited } }, layout, id: 'c1', manager: 'cgroupfs' }),
+  );
 });
 
 t.test('planCgroup() makes a plan of nothing when disabled, and refuses a machine without cgroups', async (t) => {
@@ -218,7 +279,9 @@ t.test('planCgroup() makes a plan of nothing when disabled, and refuses a machin
 });
 
 t.test('printCgroupPlan() shows a plan line by line', async (t) => {
-  const text = printCgroupPlan(plan({ memory: { limit: 4096, swap: 4096, checkBeforeUpdate: true }, blockIO: { weight: 10 } }));
+  const text = printCgroupPlan(
+    plan({ memory: { limit: 4096, swap: 4096, checkBeforeUpdate: true }, blockIO: { weight: 10 } }),
+  );
   t.equal(
     text.slice(0, text.indexOf('devices:')),
     `cgroup v2

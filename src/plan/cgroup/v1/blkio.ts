@@ -23,7 +23,13 @@ function planWeights(blockIO: BlockIo, place: ControllerPlace): CgroupWrite[] {
   const writes: CgroupWrite[] = [];
   const { weight, leafWeight } = blockIO;
   if (isSet(weight)) {
-    const common = { kind: 'value', ...place, value: String(weight), label: 'set blockIO.weight', pointer: `${POINTER}/weight` } as const;
+    const common = {
+      kind: 'value',
+      ...place,
+      value: String(weight),
+      label: 'set blockIO.weight',
+      pointer: `${POINTER}/weight`,
+    } as const;
     writes.push(withBfq({ ...common, file: 'blkio.weight' }));
   }
   if (isSet(leafWeight)) {
@@ -33,9 +39,16 @@ function planWeights(blockIO: BlockIo, place: ControllerPlace): CgroupWrite[] {
   }
   (blockIO.weightDevice ?? []).forEach(({ major, minor, weight, leafWeight }, index) => {
     const pointer = `${POINTER}/weightDevice/${index}`;
-    const common = { kind: 'value', ...place, label: `set the weight of block device ${major}:${minor}`, pointer } as const;
-    if (isSet(weight)) writes.push(withBfq({ ...common, file: 'blkio.weight_device', value: `${major}:${minor} ${weight}` }));
-    if (isSet(leafWeight)) writes.push({ ...common, file: 'blkio.leaf_weight_device', value: `${major}:${minor} ${leafWeight}` });
+    const common = {
+      kind: 'value',
+      ...place,
+      label: `set the weight of block device ${major}:${minor}`,
+      pointer,
+    } as const;
+    if (isSet(weight))
+      writes.push(withBfq({ ...common, file: 'blkio.weight_device', value: `${major}:${minor} ${weight}` }));
+    if (isSet(leafWeight))
+      writes.push({ ...common, file: 'blkio.leaf_weight_device', value: `${major}:${minor} ${leafWeight}` });
   });
   return writes;
 }

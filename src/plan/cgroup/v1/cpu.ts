@@ -30,7 +30,15 @@ export function planCpuRealtimeV1(resources: Resources, place: ControllerPlace):
   if (isSet(realtimePeriod)) {
     const label = 'set cpu.realtimePeriod';
     const pointer = `${POINTER}/realtimePeriod`;
-    writes.push({ kind: 'value', ...place, file: 'cpu.rt_period_us', value: String(realtimePeriod), label, pointer, again: ['EINVAL'] });
+    writes.push({
+      kind: 'value',
+      ...place,
+      file: 'cpu.rt_period_us',
+      value: String(realtimePeriod),
+      label,
+      pointer,
+      again: ['EINVAL'],
+    });
   }
   if (isSet(realtimeRuntime)) {
     const label = 'set cpu.realtimeRuntime';

@@ -1,9 +1,4 @@
-import {
-  matchesEverything,
-  printDevicePattern,
-  type DeviceKind,
-  type DevicePattern,
-} from '../device-rules.ts';
+import { matchesEverything, printDevicePattern, type DeviceKind, type DevicePattern } from '../device-rules.ts';
 import type { Problems } from '../problems.ts';
 import type { CgroupWrite, ControllerPlace } from '../writes.ts';
 
@@ -21,7 +16,11 @@ interface DeviceState {
  * The controller cannot hold "all of these but one", and accepts such a line without a word: a rule that would need it is reported
  * as unsupported (runc: "cannot punch hole in existing wildcard rule").
  */
-export function planDevicesV1(rules: readonly DevicePattern[], place: ControllerPlace, problems: Problems): CgroupWrite[] {
+export function planDevicesV1(
+  rules: readonly DevicePattern[],
+  place: ControllerPlace,
+  problems: Problems,
+): CgroupWrite[] {
   const state: DeviceState = { allow: false, exceptions: new Map() };
   for (const rule of rules) {
     if (matchesEverything(rule)) {

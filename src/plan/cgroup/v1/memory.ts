@@ -18,9 +18,21 @@ export function planMemoryV1(resources: Resources, place: ControllerPlace, probl
   const writes: CgroupWrite[] = [];
   if (memory.checkBeforeUpdate === true && isSet(limit) && !unlimited) {
     const label = 'compare the memory limit with the usage';
-    writes.push({ kind: 'check', ...place, file: 'memory.usage_in_bytes', limit: String(limit), label, pointer: `${pointer}/limit` });
+    writes.push({
+      kind: 'check',
+      ...place,
+      file: 'memory.usage_in_bytes',
+      limit: String(limit),
+      label,
+      pointer: `${pointer}/limit`,
+    });
   }
-  const value = (property: string, file: string, text: string, more: Pick<ValueWrite, 'accept' | 'again'> = {}): void => {
+  const value = (
+    property: string,
+    file: string,
+    text: string,
+    more: Pick<ValueWrite, 'accept' | 'again'> = {},
+  ): void => {
     const label = `set memory.${property}`;
     writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${pointer}/${property}`, ...more });
   };

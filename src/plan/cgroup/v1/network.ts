@@ -6,7 +6,9 @@ export function planNetClsV1(resources: Resources, place: ControllerPlace): Cgro
   const classID = resources.network?.classID;
   if (classID === undefined) return [];
   const pointer = '/linux/resources/network/classID';
-  return [{ kind: 'value', ...place, file: 'net_cls.classid', value: String(classID), label: 'set network.classID', pointer }];
+  return [
+    { kind: 'value', ...place, file: 'net_cls.classid', value: String(classID), label: 'set network.classID', pointer },
+  ];
 }
 
 /** config-linux.md, "Network", priorities: one interface a write. */

@@ -11,7 +11,12 @@ export function planCpuV2(resources: Resources, place: ControllerPlace): CgroupW
   const cpu = resources.cpu;
   if (cpu === undefined) return [];
   const writes: CgroupWrite[] = [];
-  const value = (property: string, file: string, text: string, more: Pick<ValueWrite, 'accept' | 'again'> = {}): void => {
+  const value = (
+    property: string,
+    file: string,
+    text: string,
+    more: Pick<ValueWrite, 'accept' | 'again'> = {},
+  ): void => {
     const label = `set cpu.${property}`;
     writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${POINTER}/${property}`, ...more });
   };

@@ -32,7 +32,8 @@ function planWeights(blockIO: BlockIo, place: ControllerPlace, problems: Problem
   (blockIO.weightDevice ?? []).forEach(({ major, minor, weight, leafWeight }, index) => {
     const pointer = `${POINTER}/weightDevice/${index}`;
     if (isSet(leafWeight)) problems.unsupported(`${pointer}/leafWeight`, 'cgroup v2 has no leaf weight');
-    if (isSet(weight)) weigh(weight, `${major}:${minor} `, { label: `set the weight of block device ${major}:${minor}`, pointer });
+    if (isSet(weight))
+      weigh(weight, `${major}:${minor} `, { label: `set the weight of block device ${major}:${minor}`, pointer });
   });
   return writes;
 }
@@ -44,7 +45,14 @@ function planThrottles(blockIO: BlockIo, place: ControllerPlace): CgroupWrite[] 
       const pointer = `${POINTER}/${property}/${index}`;
       // On v1 a rate of 0 removes the limit; io.max refuses 0 (ERANGE).
       const value = `${major}:${minor} ${key}=${isSet(rate) ? String(rate) : 'max'}`;
-      return { kind: 'value', ...place, file: 'io.max', value, label: `throttle block device ${major}:${minor}`, pointer };
+      return {
+        kind: 'value',
+        ...place,
+        file: 'io.max',
+        value,
+        label: `throttle block device ${major}:${minor}`,
+        pointer,
+      };
     });
   });
 }

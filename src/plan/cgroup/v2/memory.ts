@@ -17,7 +17,14 @@ export function planMemoryV2(resources: Resources, place: ControllerPlace, probl
   const writes: CgroupWrite[] = [];
   if (memory.checkBeforeUpdate === true && isSet(limit) && BigInt(limit) !== -1n) {
     const label = 'compare the memory limit with the usage';
-    writes.push({ kind: 'check', ...place, file: 'memory.current', limit: String(limit), label, pointer: `${POINTER}/limit` });
+    writes.push({
+      kind: 'check',
+      ...place,
+      file: 'memory.current',
+      limit: String(limit),
+      label,
+      pointer: `${POINTER}/limit`,
+    });
   }
   const value = (property: string, file: string, text: string, accept?: Errno[]): void => {
     const label = `set memory.${property}`;
@@ -26,7 +33,8 @@ export function planMemoryV2(resources: Resources, place: ControllerPlace, probl
   };
   const swap = swapMax(limit, memory.swap);
   // A kernel without swap has no such file, and neither "all of it" nor "none of it" loses anything there.
-  if (swap !== undefined) value('swap', 'memory.swap.max', swap, swap === 'max' || swap === '0' ? ['ENOENT'] : undefined);
+  if (swap !== undefined)
+    value('swap', 'memory.swap.max', swap, swap === 'max' || swap === '0' ? ['ENOENT'] : undefined);
   if (isSet(limit)) value('limit', 'memory.max', maxOr(limit));
   if (isSet(reservation)) value('reservation', 'memory.low', maxOr(reservation));
   return writes;
@@ -34,7 +42,9 @@ export function planMemoryV2(resources: Resources, place: ControllerPlace, probl
 
 /** crun refuses these too; a setting that is silently ignored is worse than an error (runtime.md, "Errors"). */
 function reportV1Only(memory: MemoryResources, problems: Problems): void {
-  const report = (property: string): void => { problems.unsupported(`${POINTER}/${property}`, 'cgroup v2 has no such setting'); };
+  const report = (property: string): void => {
+    problems.unsupported(`${POINTER}/${property}`, 'cgroup v2 has no such setting');
+  };
   if (memory.swappiness !== undefined) report('swappiness');
   if (memory.disableOOMKiller === true) report('disableOOMKiller');
   if (isSet(memory.kernelTCP) && BigInt(memory.kernelTCP) !== -1n) report('kernelTCP');

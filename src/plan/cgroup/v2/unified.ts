@@ -27,10 +27,14 @@ function describeProblem(file: string, available: readonly string[]): { wrong: b
   if (!/^[a-z_]+\.[A-Za-z0-9_.]+$/.test(file)) {
     return { wrong: true, message: `expected "CONTROLLER.PARAMETER", found ${JSON.stringify(file)}` };
   }
-  if (NOT_LIMITS.has(file)) return { wrong: true, message: `expected a limit, found ${JSON.stringify(file)}, which acts on processes` };
+  if (NOT_LIMITS.has(file))
+    return { wrong: true, message: `expected a limit, found ${JSON.stringify(file)}, which acts on processes` };
   const controller = controllerOf(file);
   if (controller === 'cgroup' || available.includes(controller)) return undefined;
-  return { wrong: false, message: `the cgroup controller ${JSON.stringify(controller)} is not available on this machine` };
+  return {
+    wrong: false,
+    message: `the cgroup controller ${JSON.stringify(controller)} is not available on this machine`,
+  };
 }
 
 /** `memory` of `memory.high`. */

@@ -1,0 +1,74 @@
+import t from 'tap';
+import { commandTable } from '../../src/cli/command-table.ts';
+import { commandHelp, globalHelp, usageLine } from '../../src/cli/help.ts';
+
+const usages: Record<string, string> = {
+  create: 'tsrun create [options] ID',
+  start: 'tsrun start ID',
+  run: 'tsrun run [options] ID',
+  exec: 'tsrun exec [options] ID COMMAND [ARGUMENT...]',
+  kill: 'tsrun kill [options] ID [SIGNAL]',
+  delete: 'tsrun delete [options] ID',
+  state: 'tsrun state ID',
+  list: 'tsrun list [options]',
+  spec: 'tsrun spec [options]',
+  features: 'tsrun features',
+  explain: 'tsrun explain [options] [ID]',
+};
+
+t.test('every command is what the table says', async (t) => {
+  t.strictSame(Object.keys(commandTable), Object.keys(usages));
+  for (const [name, entry] of Object.entries(commandTable)) {
+    const { command } = await entry.load();
+    t.equal(command.name, name);
+    t.equal(command.description, entry.description, `${name}: description`);
+    t.match(command.description, /^[a-z].*[^.]$/);
+    t.equal(usageLine(command), usages[name]);
+    t.ok(command.positionals.minimum <= command.positionals.maximum);
+  }
+});
+
+t.test('no two options of a command share a letter', async (t) => {
+  for (const [name, entry] of Object.entries(commandTable)) {
+    const { options } = (await entry.load()).command;
+    const letters = Object.values(options).flatMap(({ short }) => short ?? []);
+    t.strictSame(letters, [...new Set(letters)], name);
+    t.notOk(letters.includes('h'), `${name}: -h is for help`);
+    for (const [option, { description }] of Object.entries(options)) t.match(description, /^\S.*[^.]$/, option);
+  }
+});
+
+t.test('commandHelp() names every option', async (t) => {
+  for (const entry of Object.values(commandTable)) {
+    const { command } = await entry.load();
+    const text = await commandHelp(command);
+    t.ok(text.startsWith(`${usageLine(command)}\n\n${command.description}\n\n`), command.name);
+    for (const option of Object.keys(command.options)) t.match(text, `--${option} `, option);
+  }
+});
+
+t.test('commandHelp() of kill', async (t) => {
+  const { command } = (await commandTable['kill']?.load()) ?? {};
+  if (command === undefined) throw new Error('no kill');
+  const expected = [
+    'tsrun kill [options] ID [SIGNAL]',
+    '',
+    'send a signal to a container',
+    '',
+    'Options:',
+    '  -a, --all   to every process of the container',
+    '  -h, --help  print this text',
+    '',
+    'The global options stand before the command; "tsrun --help" describes them.',
+  ];
+  t.strictSame((await commandHelp(command)).split('\n'), expected);
+});
+
+t.test('globalHelp() lists every command', async (t) => {
+  const text = await globalHelp();
+  t.match(text, /^tsrun \[global options\] COMMAND/);
+  for (const [name, { description }] of Object.entries(commandTable)) {
+    t.match(text, new RegExp(`^  tsrun ${name} +${description}$`, 'm'));
+  }
+  t.match(text, /^ {6}--cgroup-manager +NAME: cgroupfs, systemd or disabled$/m);
+});

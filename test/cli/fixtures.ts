@@ -1,0 +1,94 @@
+import { prepareInvocation } from '../../src/cli/invocation.ts';
+import type { Operations } from '../../src/cli/operations.ts';
+import type { Surroundings } from '../../src/cli/surroundings.ts';
+import type { ContainerStatus, Runtime } from '../../src/container/runtime.ts';
+
+/** A container as operations show it. */
+export const status: ContainerStatus = {
+  ociVersion: '1.3.0',
+  id: 'web',
+  pid: 42,
+  status: 'running',
+  bundle: '/bundles/web',
+  rootfs: '/bundles/web/rootfs',
+  created: '2026-01-31T12:00:00.123456789Z',
+  owner: 'root',
+};
+
+/** Surroundings of root in `/work`, which collect what is printed. */
+export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundings & { readonly printed: string[] } {
+  const printed: string[] = [];
+  return {
+    environment: {},
+    uid: 0,
+    gid: 0,
+    inUserNamespace: () => false,
+    currentDirectory: () => '/work',
+    writeStdout: (text) => printed.push(text),
+    printed,
+    ...changes,
+  };
+}
+
+/** A call of an operation: its name, the runtime without its log, and the options. */
+export type Call = readonly [name: string, runtime: Omit<Runtime, 'log'>, options?: unknown];
+
+/** Operations that only note how they are called, with the results given. */
+export function fakeOperations(results: Partial<Record<keyof Operations, unknown>> = {}): {
+  operations: Operations;
+  calls: Call[];
+} {
+  const calls: Call[] = [];
+  const operation =
+    (name: keyof Operations, result?: unknown) =>
+    ({ root, cgroupManager }: Runtime, ...options: [options?: unknown]): Promise<never> => {
+      calls.push([name, { root, cgroupManager }, ...options]);
+      const given = Object.hasOwn(results, name) ? results[name] : result;
+      return given instanceof Error ? Promise.reject(given) : Promise.resolve(given as never);
+    };
+  const operations: Operations = {
+    createContainer: operation('createContainer'),
+    startContainer: operation('startContainer'),
+    runContainer: operation('runContainer', 0),
+    execInContainer: operation('execInContainer', 0),
+    killContainer: operation('killContainer'),
+    deleteContainer: operation('deleteContainer'),
+    readStatus: operation('readStatus', status),
+    listContainers: operation('listContainers', [status]),
+    explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
+  };
+  return { operations, calls };
+}
+
+/** What became of a command line. */
+export interface Outcome {
+  /** The exit code, also of a failure. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly calls: readonly Call[];
+  readonly failure?: unknown;
+}
+
+/** Runs a command line, its words separated by single spaces, or given one by one. */
+export async function runLine(
+  line: string | readonly string[],
+  parts: { surroundings?: Partial<Surroundings>; results?: Partial<Record<keyof Operations, unknown>> } = {},
+): Promise<Outcome> {
+  const surroundings = fakeSurroundings(parts.surroundings);
+  const { operations, calls } = fakeOperations(parts.results);
+  const args = typeof line === 'string' ? line.split(' ').filter((word) => word !== '') : line;
+  let exitCodeOf: (failure: unknown) => number = () => 1;
+  try {
+    const invocation = prepareInvocation(args, { surroundings, operations, writeStderr: () => undefined });
+    exitCodeOf = (failure) => invocation.exitCodeOf(failure);
+    const code = await invocation.run();
+    return { code, stdout: surroundings.printed.join(''), calls };
+  } catch (failure) {
+    return { code: exitCodeOf(failure), stdout: surroundings.printed.join(''), calls, failure };
+  }
+}
+
+/** The message of a failure that was expected. */
+export function messageOf({ failure }: Outcome): string {
+  return failure instanceof Error ? failure.message : `no failure: ${String(failure)}`;
+}

@@ -1,0 +1,235 @@
+import t from 'tap';
+import { TsrunError } from '../../src/errors.ts';
+import { messageOf, runLine, status } from './fixtures.ts';
+
+const runtime = { root: '/run/tsrun', cgroupManager: 'cgroupfs' };
+const create = { id: 'web', bundle: '/work', noPivot: false, noNewKeyring: false, preserveFds: 0, stdio: [0, 1, 2] };
+const exec = { id: 'web', detach: false, preserveFds: 0, ignorePaused: false, stdio: [0, 1, 2] };
+const change = { kind: 'options', env: [], terminal: false, additionalGids: [], capabilities: [] };
+const run = { ...create, detach: false, keep: false };
+
+type Row = readonly [line: string, name: string, options: unknown];
+
+const accepted: Row[] = [
+  ['create web', 'createContainer', create],
+  ['create -b b web', 'createContainer', { ...create, bundle: '/work/b' }],
+  ['create --bundle /b/ --pid-file p web', 'createContainer', { ...create, bundle: '/b/', pidFile: '/work/p' }],
+  ['create --console-socket ../s web', 'createContainer', { ...create, consoleSocket: '/s' }],
+  ['create --no-pivot --no-new-keyring web', 'createContainer', { ...create, noPivot: true, noNewKeyring: true }],
+  ['create --preserve-fds 3 -f c.json web', 'createContainer', { ...create, preserveFds: 3, configFile: 'c.json' }],
+  ['create --no-subreaper --pid-file= web', 'createContainer', create],
+  ['create web --no-pivot', 'createContainer', { ...create, noPivot: true }],
+  ['start web', 'startContainer', 'web'],
+  ['run web', 'runContainer', run],
+  ['run -d --keep -no-subreaper web', 'runContainer', { ...run, detach: true, keep: true }],
+  ['exec web ls', 'execInContainer', { ...exec, change: { ...change, args: ['ls'] } }],
+  ['exec web ls --tty -- -d', 'execInContainer', { ...exec, change: { ...change, args: ['ls', '--tty', '--', '-d'] } }],
+  ['exec -t web sh', 'execInContainer', { ...exec, change: { ...change, args: ['sh'], terminal: true } }],
+  ['exec web -- -x', 'execInContainer', { ...exec, change: { ...change, args: ['-x'] } }],
+  [
+    'exec -u 7:8 -g 9 -g 10 -e A=1 -e B= --cwd / -c CAP_KILL --no-new-privs=false web id',
+    'execInContainer',
+    {
+      ...exec,
+      change: {
+        ...change,
+        args: ['id'],
+        user: { uid: 7, gid: 8 },
+        additionalGids: [9, 10],
+        env: ['A=1', 'B='],
+        cwd: '/',
+        capabilities: ['CAP_KILL'],
+        noNewPrivileges: false,
+      },
+    },
+  ],
+  [
+    'exec --apparmor p --process-label l --user 0 web id',
+    'execInContainer',
+    { ...exec, change: { ...change, args: ['id'], user: { uid: 0 }, apparmorProfile: 'p', selinuxLabel: 'l' } },
+  ],
+  [
+    'exec -d --pid-file p --console-socket s --preserve-fds=1 --ignore-paused web ls',
+    'execInContainer',
+    {
+      ...exec,
+      change: { ...change, args: ['ls'] },
+      detach: true,
+      pidFile: '/work/p',
+      consoleSocket: '/work/s',
+      preserveFds: 1,
+      ignorePaused: true,
+    },
+  ],
+  ['kill web', 'killContainer', { id: 'web', signal: 15, all: false }],
+  ['kill web KILL', 'killContainer', { id: 'web', signal: 9, all: false }],
+  ['kill --all web 28', 'killContainer', { id: 'web', signal: 28, all: true }],
+  ['kill -a web 0', 'killContainer', { id: 'web', signal: 0, all: true }],
+  ['delete web', 'deleteContainer', { id: 'web', force: false }],
+  ['delete --force web', 'deleteContainer', { id: 'web', force: true }],
+  ['delete -f true', 'deleteContainer', { id: 'true', force: true }],
+  ['state web', 'readStatus', 'web'],
+];
+
+t.test('command lines become calls of operations', async (t) => {
+  for (const [line, name, options] of accepted) {
+    const outcome = await runLine(line);
+    t.strictSame(outcome.calls, [[name, runtime, options]], line);
+    t.equal(outcome.code, 0);
+  }
+});
+
+const idRequired = ['create', 'start', 'run', 'delete', 'state'];
+
+t.test("positionals are counted in runc's words", async (t) => {
+  const rows = [
+    ...idRequired.map((name) => [name, `"${name}" requires exactly 1 argument(s)`]),
+    ...idRequired.map((name) => [`${name} a b`, `"${name}" requires exactly 1 argument(s)`]),
+    ['kill', '"kill" requires a minimum of 1 argument(s)'],
+    ['kill a b c', '"kill" requires a maximum of 2 argument(s)'],
+    ['exec', '"exec" requires a minimum of 1 argument(s)'],
+    ['list a', '"list" requires exactly 0 argument(s)'],
+    ['spec a', '"spec" requires exactly 0 argument(s)'],
+    ['features a', '"features" requires exactly 0 argument(s)'],
+    ['explain a b', '"explain" requires a maximum of 1 argument(s)'],
+  ] as const;
+  for (const [line = '', message] of rows) {
+    const outcome = await runLine(line);
+    t.equal(messageOf(outcome), message, line);
+    t.equal(outcome.code, 1);
+    t.strictSame(outcome.calls, []);
+  }
+});
+
+const user = 'for option "--user"';
+
+const refused = [
+  ['frobnicate', 'unknown command "frobnicate"; "tsrun --help" lists them'],
+  ['creat web', 'unknown command "creat"; did you mean "create"?'],
+  ['__proto__', 'unknown command "__proto__"; "tsrun --help" lists them'],
+  ['create --root /x web', 'unknown option "--root" of "create"'],
+  ['create --bundel x web', 'unknown option "--bundel" of "create"; did you mean "--bundle"?'],
+  ['create --preserve-fds x web', 'invalid value "x" for option "--preserve-fds": wanted a number of descriptors'],
+  ['create --preserve-fds -1 web', 'invalid value "-1" for option "--preserve-fds": wanted a number of descriptors'],
+  ['kill web FOO', 'unknown signal "FOO"'],
+  ['kill web -9', 'unknown option "-9" of "kill"'],
+  ['delete --regex web', 'unknown option "--regex" of "delete"'],
+  ['list --format xml', 'invalid format option'],
+  ['exec web', 'process args cannot be empty'],
+  ['exec --process /p.json web ls', 'give either --process or a command to run, not both'],
+  ['exec --user root web ls', `invalid value "root" ${user}: wanted a numeric id`],
+  ['exec --user 1000x web ls', `invalid value "1000x" ${user}: wanted a numeric id`],
+  ['exec --user 1: web ls', `invalid value "" ${user}: wanted a numeric id`],
+  ['exec --user :1 web ls', `invalid value "" ${user}: wanted a numeric id`],
+  ['exec --user 1:2:3 web ls', `invalid value "1:2:3" ${user}: wanted UID or UID:GID`],
+  ['exec --user=-1 web ls', `invalid value "-1" ${user}: wanted a numeric id`],
+  ['exec --user +1 web ls', `invalid value "+1" ${user}: wanted a numeric id`],
+  ['exec --user 0x0 web ls', `invalid value "0x0" ${user}: wanted a numeric id`],
+  ['exec --user 4294967295 web ls', `invalid value "4294967295" ${user}: wanted a numeric id`],
+  ['exec -g users web ls', 'invalid value "users" for option "--additional-gids": wanted a numeric id'],
+] as const;
+
+t.test('command lines that make no sense are refused in one line', async (t) => {
+  for (const [line, message] of refused) {
+    const outcome = await runLine(line);
+    t.equal(messageOf(outcome), message, line);
+    t.match(outcome, { code: 1, failure: { code: 'usage' }, calls: [] });
+  }
+});
+
+t.test('what is not there yet is refused as such', async (t) => {
+  for (const line of ['create --pidfd-socket s web', 'run --pidfd-socket=s web']) {
+    t.match(await runLine(line), { code: 1, failure: { code: 'unsupported' } }, line);
+  }
+  const cgroup = await runLine('exec --cgroup a web ls');
+  t.match(cgroup, { code: 255, failure: { message: 'option "--cgroup" of "exec" is not supported yet' } });
+  for (const line of ['--systemd-cgroup create web', '--cgroup-manager systemd run web']) {
+    const outcome = await runLine(line);
+    t.match(outcome, { code: 1, failure: { code: 'unsupported', message: /the systemd cgroup manager is not sup/ } });
+    t.strictSame(outcome.calls, []);
+  }
+  t.match(await runLine('--systemd-cgroup delete -f web'), { code: 0, calls: [['deleteContainer']] });
+});
+
+t.test('global options reach the operations', async (t) => {
+  const { calls } = await runLine('--root /r --cgroup-manager disabled start web');
+  t.strictSame(calls, [['startContainer', { root: '/r', cgroupManager: 'disabled' }, 'web']]);
+});
+
+t.test('a path needs no working directory when it is absolute', async (t) => {
+  const currentDirectory = (): string => {
+    throw Object.assign(new Error('gone'), { code: 'ENOENT' });
+  };
+  const surroundings = { currentDirectory };
+  t.match(await runLine('create --bundle /b web', { surroundings }), { code: 0 });
+  const outcome = await runLine('create web', { surroundings });
+  t.equal(messageOf(outcome), 'tsrun create failed: find the working directory: ENOENT');
+});
+
+t.test('exec takes a process document', async (t) => {
+  const directory = t.testdir({ 'process.json': '{"args":["ls"]}' });
+  const path = `${directory}/process.json`;
+  const { calls } = await runLine(`exec --process ${path} --tty --detach web`);
+  const expected = { ...exec, detach: true, change: { kind: 'document', path, text: '{"args":["ls"]}' } };
+  t.strictSame(calls, [['execInContainer', runtime, expected]]);
+  const missing = await runLine('exec --process none web');
+  t.match(missing, { code: 255, failure: { code: 'config' } });
+  t.equal(messageOf(missing), 'exec failed: read process document "/work/none": ENOENT');
+});
+
+t.test('exit codes are those of the program', async (t) => {
+  t.equal((await runLine('run web', { results: { runContainer: 137 } })).code, 137);
+  t.equal((await runLine('exec web ls', { results: { execInContainer: 3 } })).code, 3);
+});
+
+t.test("failures have runc's prefixes and exit codes", async (t) => {
+  const failed = new TsrunError('status', 'it failed', { errno: 'EPERM' });
+  const rows = [
+    ['create web', { createContainer: failed }, 'tsrun create failed: it failed', 1],
+    ['run web', { runContainer: failed }, 'tsrun run failed: it failed', 1],
+    ['exec web ls', { execInContainer: failed }, 'exec failed: it failed', 255],
+    ['start web', { startContainer: failed }, 'it failed', 1],
+    ['kill web', { killContainer: failed }, 'it failed', 1],
+    ['delete web', { deleteContainer: failed }, 'it failed', 1],
+    ['state web', { readStatus: failed }, 'it failed', 1],
+    ['list', { listContainers: failed }, 'it failed', 1],
+  ] as const;
+  for (const [line, results, message, code] of rows) {
+    const outcome = await runLine(line, { results });
+    t.equal(messageOf(outcome), message, line);
+    t.match(outcome, { code, failure: { code: 'status', errno: 'EPERM' } });
+  }
+  const bug = await runLine('exec web ls', { results: { execInContainer: new TypeError('x is undefined') } });
+  t.match(bug, { code: 255, failure: TypeError });
+  t.equal(messageOf(bug), 'x is undefined');
+});
+
+t.test('results are printed', async (t) => {
+  const list = { results: { listContainers: [] } };
+  t.strictSame(JSON.parse((await runLine('state web')).stdout), { ...status, owner: '' });
+  t.match((await runLine('list')).stdout, /^ID .*\nweb .*\n$/);
+  t.strictSame(JSON.parse((await runLine('list --format=json')).stdout), [status]);
+  t.equal((await runLine('list -q -f json')).stdout, 'web\n');
+  t.equal((await runLine('list -f json', list)).stdout, 'null\n');
+  t.equal((await runLine('explain')).stdout, 'mount ...\n');
+  t.equal((await runLine('explain --json web')).stdout, '{\n  "phases": []\n}\n');
+});
+
+t.test('explain plans the bundle that create would', async (t) => {
+  const { calls } = await runLine('explain --bundle b --no-pivot -f c.json');
+  const { stdio: _, ...plain } = create;
+  const expected = { ...plain, id: 'example', bundle: '/work/b', configFile: 'c.json', noPivot: true };
+  t.strictSame(calls, [['explainContainer', runtime, expected]]);
+});
+
+t.test('help and version go before everything else', async (t) => {
+  for (const line of ['', '--help', '-h', 'help', '--help kill']) {
+    t.match(await runLine(line), { code: 0, stdout: /^tsrun \[global options\] COMMAND/, calls: [] }, line);
+  }
+  for (const line of ['kill --help', 'kill -h a b c']) {
+    t.match(await runLine(line), { code: 0, stdout: /^tsrun kill \[options\] ID \[SIGNAL\]\n/, calls: [] }, line);
+  }
+  t.match(await runLine('exec web ls --help'), { calls: [['execInContainer']] });
+  const { stdout } = await runLine('--version');
+  t.match(stdout, /^tsrun version \d+\.\d+\.\d+\ncommit: \S+\nspec: 1\.3\.0\nnode: [\d.]+\nkoffi: [\d.]+\n$/);
+});

@@ -1,0 +1,77 @@
+import t from 'tap';
+import { readCommandLine } from '../../src/cli/options.ts';
+import { fakeSurroundings } from './fixtures.ts';
+
+const defaults = { root: '/run/tsrun', logFormat: 'text', logLevel: 'warning', cgroupManager: 'cgroupfs' };
+
+function read(line: string): ReturnType<typeof readCommandLine> {
+  return readCommandLine(
+    line.split(' ').filter((word) => word !== ''),
+    fakeSurroundings(),
+  );
+}
+
+t.test('readCommandLine() reads global options', (t) => {
+  const rows = [
+    ['list', {}],
+    ['--root /run/x list', { root: '/run/x' }],
+    ['--root=x/../y/ list', { root: '/work/y' }],
+    ['--root= list', {}],
+    ['-root /run/x list', { root: '/run/x' }],
+    ['--log l.json --log-format json list', { logFile: '/work/l.json', logFormat: 'json' }],
+    ['--log-format=json --log= list', { logFormat: 'json' }],
+    ['--debug list', { logLevel: 'debug' }],
+    ['--log-level error list', { logLevel: 'error' }],
+    ['--log-level=INFO list', {}],
+    ['--log-level error --debug list', { logLevel: 'debug' }],
+    ['--systemd-cgroup list', { cgroupManager: 'systemd' }],
+    ['--systemd-cgroup=false list', {}],
+    ['--cgroup-manager=disabled list', { cgroupManager: 'disabled' }],
+    ['--rootless=true list', {}],
+    ['--rootless auto list', {}],
+  ] as const;
+  for (const [line, changes] of rows) {
+    const { command, global } = read(line);
+    t.strictSame({ command, global }, { command: 'list', global: { ...defaults, ...changes } }, line);
+  }
+  t.end();
+});
+
+t.test('readCommandLine() leaves the arguments of the command alone', (t) => {
+  t.match(read('--debug kill --root x -- y'), { command: 'kill', commandArguments: ['--root', 'x', '--', 'y'] });
+  t.match(read('-v'), { version: true, help: false, command: undefined });
+  t.match(read('-h kill'), { help: true, command: 'kill' });
+  t.end();
+});
+
+t.test('readCommandLine() refuses what makes no sense', (t) => {
+  const rows = [
+    ['--root / list', 'Option --root argument should not be set to /'],
+    ['--root //.. list', 'Option --root argument should not be set to /'],
+    ['--root ../.. list', 'Option --root argument should not be set to /'],
+    ['--log-format xml list', 'invalid log-format: xml'],
+    ['--log-level loud list', 'invalid log-level: loud'],
+    [
+      '--cgroup-manager x list',
+      'invalid value "x" for option "--cgroup-manager": wanted cgroupfs, systemd or disabled',
+    ],
+    ['--rot x list', 'unknown option "--rot"; did you mean "--root"?'],
+    ['--log', 'option "--log" needs a value'],
+  ] as const;
+  for (const [line, message] of rows) t.throws(() => read(line), { code: 'usage', message }, line);
+  t.end();
+});
+
+t.test('readCommandLine() finds the default root', (t) => {
+  const XDG_RUNTIME_DIR = '/run/user/7';
+  const rows = [
+    [{ environment: { XDG_RUNTIME_DIR } }, '/run/tsrun'],
+    [{ environment: { XDG_RUNTIME_DIR }, uid: 7 }, '/run/user/7/tsrun'],
+    [{ environment: { XDG_RUNTIME_DIR: '' }, uid: 7 }, '/run/tsrun'],
+    [{ uid: 7 }, '/run/tsrun'],
+    [{ environment: { XDG_RUNTIME_DIR }, inUserNamespace: () => true }, '/run/user/7/tsrun'],
+    [{ environment: { XDG_RUNTIME_DIR, USER: 'root' }, inUserNamespace: () => true }, '/run/tsrun'],
+  ] as const;
+  for (const [changes, root] of rows) t.equal(readCommandLine(['list'], fakeSurroundings(changes)).global.root, root);
+  t.end();
+});

@@ -1,0 +1,30 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** The built command. `TSRUN` in the environment names another build of it. */
+export const tsrunFile = process.env.TSRUN ?? fileURLToPath(new URL('../../../dist/bin/main.js', import.meta.url));
+
+/** Statically linked, so that it runs in an otherwise empty rootfs. */
+export const BUSYBOX = '/bin/busybox';
+
+/** Why live tests cannot run here; false when they can. */
+export function reasonToSkip(): string | false {
+  if (process.geteuid?.() !== 0) return 'live tests need root';
+  if (!existsSync(BUSYBOX)) return `live tests need a static ${BUSYBOX} (Debian: busybox-static)`;
+  if (!existsSync(tsrunFile)) throw new Error(`${tsrunFile} is missing: run npm run build first`);
+  return false;
+}
+
+/** A program of the host by name, where it is installed; its absence is a reason to skip. */
+export function findTool(name: string): string | undefined {
+  return (process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin')
+    .split(':')
+    .map((directory) => `${directory}/${name}`)
+    .find((file) => existsSync(file));
+}
+
+/** For the `skip` of a test that needs programs of the host. */
+export function missingTools(...names: readonly string[]): string | false {
+  const missing = names.filter((name) => findTool(name) === undefined);
+  return missing.length === 0 ? false : `needs ${missing.join(', ')} on the host`;
+}
