@@ -9,7 +9,7 @@ import type { HostFacts } from '../plan/facts.ts';
 import { Conversation } from '../process/conversation.ts';
 import { spawnInit } from '../process/spawn-init.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
-import { isOpenFd, OwnedFd } from '../sys/fd.ts';
+import { isOpenFd, type OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { listenUnix } from '../sys/socket.ts';
 import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
@@ -37,6 +37,8 @@ export interface BuiltContainer {
   readonly results: PhaseResults;
   /** Undoes everything in reverse order; for the caller whose own part fails. */
   readonly cleanup: Cleanup;
+  /** The container's lock; the caller closes it when the container is created, or its program runs. */
+  readonly lock: OwnedFd;
 }
 
 export interface BuildOptions extends CreateOptions {
@@ -67,7 +69,11 @@ export async function buildContainer(runtime: Runtime, options: BuildOptions): P
     directory.remove();
   });
   try {
-    return await build({ runtime, options, bundle, host, plan, directory, cleanup });
+    const lock = await directory.lock();
+    cleanup.add('release the lock', () => {
+      lock.close();
+    });
+    return await build({ runtime, options, bundle, host, plan, directory, cleanup, lock });
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -119,10 +125,11 @@ interface Building {
   readonly plan: CreatePlan;
   readonly directory: StateDirectory;
   readonly cleanup: Cleanup;
+  readonly lock: OwnedFd;
 }
 
 async function build(building: Building): Promise<BuiltContainer> {
-  const { runtime, options, bundle, host, plan, directory, cleanup } = building;
+  const { runtime, options, bundle, host, plan, directory, cleanup, lock } = building;
   directory.writeConfig(bundle.text);
   const driver = selectCgroupManager(runtime.cgroupManager);
   const cgroup = driver.create(plan.cgroup);
@@ -187,7 +194,7 @@ async function build(building: Building): Promise<BuiltContainer> {
     executable: results.executable,
     home: results.home,
   };
-  return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup };
+  return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup, lock };
 }
 
 function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupManager): ContainerRecord {

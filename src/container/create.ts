@@ -36,11 +36,12 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
  * the container is created.
  */
 export function park(built: BuiltContainer, pidFile: string | undefined): void {
-  const { conversation, directory, record, plan } = built;
+  const { conversation, directory, record, plan, lock } = built;
   announce(built, pidFile);
   directory.writeRecord({ ...record, isComplete: true });
   conversation.dispatch(plan.park);
   conversation.close();
+  lock.close();
 }
 
 /** Writes the pid file; a failure after it takes it away again. */

@@ -9,6 +9,9 @@ import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 
 const SIGKILL = 9;
+const DELETE_TIMEOUT_MS = 60_000;
+/** A creator that hangs in a hook does not keep its container from being removed. */
+const FORCE_TIMEOUT_MS = 5_000;
 
 /**
  * Removes what create made (runtime.md, "Delete"): processes, cgroup, state directory; then the poststop hooks run.
@@ -28,10 +31,16 @@ export async function deleteContainer(runtime: Runtime, { id, force }: DeleteOpt
   if (!force && status !== 'stopped' && status !== 'created') {
     throw new TsrunError('status', `cannot delete container ${id} that is not stopped: ${status}`);
   }
-  // A creator at work is ended first: it holds the lock, and its init dies with it.
-  if (status === 'creating') await killAndWait(record.creator);
-  using _lock = await directory.lock();
-  const current = directory.readRecord();
+  // Without its init a creator at work fails and cleans up. It is not killed itself: it may be a server with other containers.
+  if (force && record.init !== undefined) await killAndWait(record.init);
+  using lock = await directory.tryLock(force ? FORCE_TIMEOUT_MS : DELETE_TIMEOUT_MS).catch(ignoreMissing);
+  if (lock === undefined && !force)
+    throw new TsrunError('status', `container ${JSON.stringify(id)} is busy with another operation`);
+  const current = readRecord(directory, force);
+  if (current === undefined) {
+    directory.remove();
+    return;
+  }
   await endProcesses(current, force || status === 'created');
   const config = readConfig(directory);
   await openCgroup(current.cgroup).remove({ kill: force || status === 'created' });
@@ -47,6 +56,12 @@ function readRecord(directory: StateDirectory, force: boolean): ContainerRecord 
     if (error.code === 'not-found') return undefined;
     throw error;
   }
+}
+
+/** Removed by its creator while we waited. */
+function ignoreMissing(error: unknown): undefined {
+  if (error instanceof TsrunError && error.code === 'not-found') return undefined;
+  throw error;
 }
 
 async function endProcesses(record: ContainerRecord, kill: boolean): Promise<void> {

@@ -54,13 +54,14 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
 }
 
 async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string | undefined): Promise<void> {
-  const { conversation, directory, record, bundle, descriptors, results } = built;
+  const { conversation, directory, record, bundle, descriptors, results, lock } = built;
   announce(built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
   await conversation.runToEnd(
     planRunProgram(descriptors, { process, executable: results.executable, home: results.home }),
   );
   directory.writeRecord({ ...record, isComplete: true });
+  lock.close();
   await runPoststart(runtime, directory, record, bundle.config);
 }
 

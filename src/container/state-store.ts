@@ -11,12 +11,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { CgroupReference } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
 import { loadConfig } from '../spec/validate.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { LOCK_EX, lockFileAsync, openFile } from '../sys/file.ts';
+import { openFile, tryLock } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { O_CREAT, O_RDWR } from '../util/constants.ts';
 import type { ProcessIdentity } from './process-identity.ts';
@@ -52,6 +53,8 @@ const STATE_FILE = 'state.json';
 const CONFIG_FILE = 'config.json';
 const LOCK_FILE = 'lock';
 export const INIT_SOCKET = 'init.sock';
+/** How long an operation waits for another on the same container; hooks may take their time. */
+const LOCK_TIMEOUT_MS = 60_000;
 /** A state file has a few kilobytes; larger ones are not ours. */
 const STATE_LIMIT_BYTES = 4 * 1024 * 1024;
 
@@ -85,8 +88,12 @@ export class StateDirectory {
     }
   }
 
-  /** Holds the container's lock until the descriptor is closed; waits for one who has it. Errors: `not-found`, `state`. */
-  async lock(): Promise<OwnedFd> {
+  /**
+   * Holds the container's lock until the descriptor is closed; waits for one who has it, at most `timeoutMs`.
+   *
+   * Undefined when the time is over. Errors: `not-found` when there is no such container, `host`.
+   */
+  async tryLock(timeoutMs: number): Promise<OwnedFd | undefined> {
     let file: OwnedFd;
     try {
       file = openFile(path.join(this.path, LOCK_FILE), O_RDWR | O_CREAT, 0o600);
@@ -94,13 +101,28 @@ export class StateDirectory {
       if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
       throw error;
     }
+    const deadline = performance.now() + timeoutMs;
     try {
-      await lockFileAsync(file.number, LOCK_EX);
+      for (let pauseMs = 1; !tryLock(file.number); pauseMs = Math.min(pauseMs * 2, 50)) {
+        if (performance.now() >= deadline) {
+          file.close();
+          return undefined;
+        }
+        await setTimeout(pauseMs);
+      }
       return file;
     } catch (error) {
       file.close();
       throw error;
     }
+  }
+
+  /** The lock, or a failure when another operation does not let go of it. Errors: `status`, and those of `tryLock`. */
+  async lock(): Promise<OwnedFd> {
+    const lock = await this.tryLock(LOCK_TIMEOUT_MS);
+    if (lock === undefined)
+      throw new TsrunError('status', `container ${JSON.stringify(this.id)} is busy with another operation`);
+    return lock;
   }
 
   writeRecord(record: ContainerRecord): void {

@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { openCgroup } from '../cgroup/select.ts';
 import { isAlive } from './process-identity.ts';
+import { INIT_IMAGE_NAME } from '../process/spawn-init.ts';
 import type { ContainerStatus } from './runtime.ts';
 import { INIT_SOCKET, type ContainerRecord, type StateDirectory } from './state-store.ts';
 
@@ -27,6 +28,18 @@ export function currentStatus(directory: StateDirectory, record: ContainerRecord
   if (record.init === undefined || !isAlive(record.init)) return 'stopped';
   // A creator that was killed took init with it, or is about to: there is nothing that could be started.
   if (!record.isComplete) return 'stopped';
-  if (existsSync(directory.file(INIT_SOCKET))) return 'created';
+  if (existsSync(directory.file(INIT_SOCKET)) && !hasBecomeProgram(record.init.pid)) return 'created';
   return openCgroup(record.cgroup).isFrozen() ? 'paused' : 'running';
+}
+
+/**
+ * Whether init executes something else than its own image, as after a `start` that was killed before it could take the
+ * socket away. Where its executable may not be looked at, the socket alone decides.
+ */
+function hasBecomeProgram(pid: number): boolean {
+  try {
+    return !readlinkSync(`/proc/${pid}/exe`).includes(INIT_IMAGE_NAME);
+  } catch {
+    return false;
+  }
 }

@@ -2,7 +2,7 @@ import { realpathSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import { bindSource } from '../plan/bind-mounts.ts';
-import type { BundleFacts, NamespaceFact, SourceKind } from '../plan/facts.ts';
+import type { BundleFacts, SourceKind } from '../plan/facts.ts';
 import { isBindMount } from '../spec/bind-mount.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { mountPointOf, parseMountinfo } from './mountinfo.ts';
@@ -63,22 +63,20 @@ function kindOf(source: string): SourceKind {
   }
 }
 
-function readNamespaceFiles(config: Config): Record<string, NamespaceFact> {
-  const facts: Record<string, NamespaceFact> = {};
+function readNamespaceFiles(config: Config): Record<string, string> {
+  const inodes: Record<string, string> = {};
   for (const { path: file = '' } of config.linux?.namespaces ?? []) {
-    if (file === '') continue;
-    facts[file] = readNamespaceFile(file);
+    if (file !== '') inodes[file] = inodeOf(file);
   }
-  return facts;
+  return inodes;
 }
 
-/** statfs type of nsfs, on which all namespace files are (include/uapi/linux/magic.h). */
-function readNamespaceFile(file: string): NamespaceFact {
+function inodeOf(file: string): string {
   try {
-    const inode = String(statSync(file, { bigint: true }).ino);
-    return { type: undefined, inode };
+    return String(statSync(file, { bigint: true }).ino);
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
+    if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ESRCH') return 'missing';
     throw new TsrunError('bundle', `look at namespace ${JSON.stringify(file)}: ${errno}`, { errno, cause: error });
   }
 }

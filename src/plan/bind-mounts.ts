@@ -1,4 +1,4 @@
-import { TsrunError, type Issue } from '../errors.ts';
+import { TsrunError } from '../errors.ts';
 import { call } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
 import { isBindMount } from '../spec/bind-mount.ts';
@@ -17,7 +17,6 @@ import {
   OPEN_TREE_CLONE,
 } from '../util/constants.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
-import type { BundleFacts } from './facts.ts';
 import { closeWord, ensureInRoot } from './handles.ts';
 import { idmapNamespaceOf } from './idmaps.ts';
 import {
@@ -34,21 +33,6 @@ import { mountAttributes, parseMountOptions, type ParsedMountOptions } from './m
 export function bindSource(mount: Mount, bundle: string): string {
   const source = mount.source ?? '';
   return source.startsWith('/') ? source : `${bundle}/${source}`;
-}
-
-/** Bind mounts whose source is not there; all of them, since a user wants to mend them in one go. */
-export function missingSources(mounts: readonly Mount[], bundle: BundleFacts): Issue[] {
-  return mounts.flatMap((mount, index) => {
-    if (!isBindMount(mount)) return [];
-    const path = bindSource(mount, bundle.bundle);
-    if (bundle.sources[path] !== 'missing') return [];
-    return [
-      {
-        pointer: `/mounts/${index}/source`,
-        message: `${JSON.stringify(path)} does not exist: no such file or directory`,
-      },
-    ];
-  });
 }
 
 interface BindMount {

@@ -1,16 +1,16 @@
-import { describeIssues, TsrunError } from '../errors.ts';
 import { call } from '../program/build.ts';
 import { Memory, type Program, type Region, type Step } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { MOUNT_ATTR_RDONLY } from '../util/constants.ts';
 import { planResetAffinity } from './affinity.ts';
-import { missingSources, planHostTrees } from './bind-mounts.ts';
+import { planHostTrees } from './bind-mounts.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
 import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 import { planMakeCwd } from './cwd.ts';
 import { planDevices } from './devices.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
 import { planBecomeUser } from './finish-process.ts';
+import { refuseOnThisHost } from './host-rules.ts';
 import { planIdMaps, type IdMapPlan } from './id-maps.ts';
 import { planIdmapNamespaces, type IdmapNamespace } from './idmaps.ts';
 import { planIoPriority } from './io-priority.ts';
@@ -67,7 +67,7 @@ export type CreateInput = Omit<PlanContext, 'memory' | 'words' | 'descriptors' |
  * Plans the creation of a container.
  *
  * Read from top to bottom it is what happens, in the order that runc's init established and that callers rely on.
- * Errors: `bundle` when sources of bind mounts are missing (all of them named), `unsupported` for what this host cannot do.
+ * Errors: `bundle` with everything that does not fit this host, `unsupported` for what it cannot do.
  */
 export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   const memory = new Memory();
@@ -78,7 +78,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     descriptors: descriptorNumbers(input.options.preserveFds),
     warnings: [],
   };
-  refuseMissingSources(context);
+  refuseOnThisHost(context);
   const process = context.config.process;
   const phases = new PhaseList();
   const trees = planHostTrees(context);
@@ -102,11 +102,6 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     park: planPark(context.descriptors, memory.word('connection')),
     warnings: context.warnings,
   };
-}
-
-function refuseMissingSources({ config, bundle }: PlanContext): void {
-  const issues = missingSources(config.mounts ?? [], bundle);
-  if (issues.length > 0) throw new TsrunError('bundle', describeIssues('invalid bundle', issues), { issues });
 }
 
 /** Phases `id-maps` and `pid`: from the process that tsrun started to the container's own. */

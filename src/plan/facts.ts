@@ -11,7 +11,7 @@ export interface HostFacts {
   readonly identity: IdentityFacts;
   readonly cgroup: CgroupLayout;
   readonly lsm: LsmFacts;
-  /** Namespace type -> inode number of `/proc/self/ns/<type>`, as a decimal string. */
+  /** File name below /proc/self/ns (`mnt`, `net`, ...) -> inode number as a decimal string. */
   readonly namespaces: Readonly<Record<string, string>>;
 }
 
@@ -48,14 +48,8 @@ export interface BundleFacts {
   readonly rootfsMountPoint: string;
   /** Absolute path of a bind source -> what lies there. */
   readonly sources: Readonly<Record<string, SourceKind>>;
-  /** Path of a namespace to join -> its type and inode. */
-  readonly namespaces: Readonly<Record<string, NamespaceFact>>;
+  /** Path of a namespace to join -> its inode as a decimal string; `missing` when nothing is there. */
+  readonly namespaces: Readonly<Record<string, string>>;
 }
 
 export type SourceKind = 'directory' | 'file' | 'missing';
-
-export interface NamespaceFact {
-  /** As NS_GET_NSTYPE tells: `pid`, `network`, ... ; undefined when the file is no namespace. */
-  readonly type: string | undefined;
-  readonly inode: string;
-}

@@ -99,7 +99,12 @@ function setattr(handle: Region, flags: number, attr: Block, { label, pointer }:
   return call('mount_setattr', [handle, '', flags, attr, MOUNT_ATTR_SIZE], { label, ...where });
 }
 
-function remount(context: PlanContext, handle: Region, flags: number, { label, pointer, isDirectory }: ChangeOptions): Step[] {
+function remount(
+  context: PlanContext,
+  handle: Region,
+  flags: number,
+  { label, pointer, isDirectory }: ChangeOptions,
+): Step[] {
   const options = { label, ...(pointer === undefined ? {} : { pointer }) };
   if (isDirectory === true) {
     return [call('fchdir', [handle], { label: `enter ${handle.name}` }), call('mount', [0, '.', 0, flags, 0], options)];

@@ -168,7 +168,12 @@ function planTmpfs(input: FileSystemMount): Stage[] {
   return [
     { steps: [...mounted, upper, ...send], exchange: 'copy-up' },
     {
-      steps: [...reserveScratch(context.descriptors), closeWord(target), closeWord(source), ...planAfterMount(input, mode)],
+      steps: [
+        ...reserveScratch(context.descriptors),
+        closeWord(target),
+        closeWord(source),
+        ...planAfterMount(input, mode),
+      ],
       exchange: 'none',
     },
   ];

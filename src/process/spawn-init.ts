@@ -7,6 +7,9 @@ import { createUnlinkedExecutable } from '../sys/file.ts';
 import { socketPair } from '../sys/socket.ts';
 import { spawn } from '../sys/spawn.ts';
 
+/** Part of the path that /proc/PID/exe shows for a process that is still init. */
+export const INIT_IMAGE_NAME = 'tsrun-init';
+
 export interface SpawnInitOptions {
   readonly arch: Arch;
   /** Number of the sync pipe inside init. */
@@ -38,7 +41,7 @@ export function spawnInit(options: SpawnInitOptions): SpawnedInit {
     const highest = Math.max(options.syncFd, ...options.descriptors.keys());
     using executable = duplicateAbove(image.number, highest + 1);
     const descriptors = new Map(options.descriptors).set(options.syncFd, theirs.number);
-    const pid = spawn({ path: `/proc/self/fd/${executable.number}`, name: 'tsrun-init', descriptors });
+    const pid = spawn({ path: `/proc/self/fd/${executable.number}`, name: INIT_IMAGE_NAME, descriptors });
     return { pid, socket: ours };
   } catch (error) {
     ours.close();
@@ -51,10 +54,10 @@ export function spawnInit(options: SpawnInitOptions): SpawnedInit {
 function openImage({ arch, syncFd, fallbackDirectory }: SpawnInitOptions): OwnedFd {
   const image = emitInit({ arch, syncFd });
   try {
-    return createSealedExecutable('tsrun-init', image);
+    return createSealedExecutable(INIT_IMAGE_NAME, image);
   } catch (error) {
     // vm.memfd_noexec=2 forbids executable memfds.
     if (!hasErrno(error, 'EACCES')) throw error;
-    return createUnlinkedExecutable(fallbackDirectory, image);
+    return createUnlinkedExecutable(fallbackDirectory, INIT_IMAGE_NAME, image);
   }
 }

@@ -39,10 +39,10 @@ export const currentClaims: FeatureClaims = {
   rdma: true,
   apparmor: true,
   selinux: true,
-  intelRdt: true,
+  intelRdt: false,
   memoryPolicy: true,
   idmap: true,
-  netDevices: true,
+  netDevices: false,
   unsafeAnnotations: [],
 };
 

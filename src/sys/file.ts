@@ -1,6 +1,5 @@
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from '../util/constants.ts';
-import { TsrunError } from '../errors.ts';
-import { checked } from './errno.ts';
+import { checked, lastErrno } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import { writeFully } from './io.ts';
 import { bindLibc } from './library.ts';
@@ -9,9 +8,8 @@ const openCall = bindLibc('int open(const char *path, int flags, unsigned int mo
 const unlinkCall = bindLibc('int unlink(const char *path)');
 const flockCall = bindLibc('int flock(int fd, int operation)');
 
-export const LOCK_SH = 1;
-export const LOCK_EX = 2;
-export const LOCK_NB = 4;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 
 /** Opens a file of the host, close-on-exec. Errors: `host`, the path in the message. Source: man 2 open. */
 export function openFile(hostPath: string, flags: number, mode = 0): OwnedFd {
@@ -24,16 +22,12 @@ export function writeKernelFile(hostPath: string, content: string): void {
   writeFully(file.number, Buffer.from(content));
 }
 
-/** Takes an advisory lock on an open file, waiting on a thread of the pool while another has it. Errors: `host`. */
-export function lockFileAsync(fd: number, operation: number): Promise<void> {
-  if (flockCall(fd, operation | LOCK_NB) === 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    flockCall.async(fd, operation, (error: Error | null, result: number) => {
-      if (error !== null) reject(error);
-      else if (result < 0) reject(new TsrunError('host', `lock descriptor ${fd}: it failed`));
-      else resolve();
-    });
-  });
+/** Tries to take the exclusive advisory lock of an open file; false while another holds it. Errors: `host`. Source: man 2 flock. */
+export function tryLock(fd: number): boolean {
+  const result = flockCall(fd, LOCK_EX | LOCK_NB);
+  if (result < 0 && lastErrno() === 'EAGAIN') return false;
+  checked(result, `lock descriptor ${fd}`);
+  return true;
 }
 
 /**
@@ -41,8 +35,8 @@ export function lockFileAsync(fd: number, operation: number): Promise<void> {
  *
  * Errors: `host`. Effects: a file exists in `directory` for a moment.
  */
-export function createUnlinkedExecutable(directory: string, bytes: Uint8Array): OwnedFd {
-  const path = `${directory}/.init-${process.pid}-${process.hrtime.bigint()}`;
+export function createUnlinkedExecutable(directory: string, name: string, bytes: Uint8Array): OwnedFd {
+  const path = `${directory}/.${name}-${process.pid}-${process.hrtime.bigint()}`;
   try {
     using writable = openFile(path, O_WRONLY | O_CREAT | O_EXCL, 0o500);
     writeFully(writable.number, bytes);

@@ -19,9 +19,10 @@ import {
 import type { CallName } from '../calls.ts';
 import { restoreFlags } from '../open-flags.ts';
 import { DESCRIPTOR_LIMIT, type CallModel, type OpenFile } from './call-model.ts';
-import { isType, makeFile, ModelErrno, type ModelFile, type WalkResult } from './files.ts';
+import { isType, makeFile, ModelErrno, type ModelFile } from './files.ts';
 import type { ModelKernel } from './kernel.ts';
 import type { ModelMemory } from './memory.ts';
+import type { WalkResult } from './walk.ts';
 
 const F_DUPFD = 0;
 const F_DUPFD_CLOEXEC = 1030;
@@ -99,11 +100,9 @@ export const FILE_CALLS: Partial<Record<CallName, CallModel>> = {
     return 0;
   },
   unlinkat: (kernel, args, memory) => {
-    const { directory, name, file } = kernel.walk(args.int(0), memory.readText(args.raw(1)), { noFollow: true });
-    if (file === undefined) throw new ModelErrno('ENOENT');
-    const wantsDirectory = (args.int(2) & AT_REMOVEDIR) !== 0;
-    if (isType(file, S_IFDIR) !== wantsDirectory) throw new ModelErrno(wantsDirectory ? 'ENOTDIR' : 'EISDIR');
-    directory.entries.delete(name);
+    const place = kernel.walk(args.int(0), memory.readText(args.raw(1)), { noFollow: true });
+    if ((args.int(2) & AT_REMOVEDIR) === 0) removeFile(place);
+    else removeDirectory(place);
     return 0;
   },
   fchmod: (kernel, args) => changeMode(changeable(kernel, args.int(0)), args.int(1)),
@@ -186,9 +185,28 @@ function open(kernel: ModelKernel, { fd, path, mode, resolve, ...request }: Open
 
 function create(place: WalkResult, mode: number, options: { target?: string; device?: bigint } = {}): ModelFile {
   if (place.file !== undefined) throw new ModelErrno('EEXIST');
+  if (place.directory.isRemoved) throw new ModelErrno('ENOENT');
   const file = makeFile(mode, { parent: place.directory, ...options });
   place.directory.entries.set(place.name, file);
   return file;
+}
+
+function removeFile({ directory, name, file }: WalkResult): void {
+  if (name === '.' || name === '..') throw new ModelErrno('EISDIR');
+  if (file === undefined) throw new ModelErrno('ENOENT');
+  if (isType(file, S_IFDIR)) throw new ModelErrno('EISDIR');
+  directory.entries.delete(name);
+}
+
+function removeDirectory({ directory, name, file }: WalkResult): void {
+  if (name === '.') throw new ModelErrno('EINVAL');
+  if (name === '..') throw new ModelErrno('ENOTEMPTY');
+  if (file === undefined) throw new ModelErrno('ENOENT');
+  if (!isType(file, S_IFDIR)) throw new ModelErrno('ENOTDIR');
+  if (file.covers !== undefined) throw new ModelErrno('EBUSY');
+  if (file.entries.size > 0) throw new ModelErrno('ENOTEMPTY');
+  directory.entries.delete(name);
+  file.isRemoved = true;
 }
 
 function changeMode(file: ModelFile | undefined, mode: number): number {

@@ -1,12 +1,5 @@
 import type { Errno } from '../../util/errno.ts';
-import {
-  RESOLVE_BENEATH,
-  RESOLVE_IN_ROOT,
-  RESOLVE_NO_SYMLINKS,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-} from '../../util/constants.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT } from '../../util/constants.ts';
 
 /** A file of the model: what its mode says it is. */
 export interface ModelFile {
@@ -26,6 +19,8 @@ export interface ModelFile {
   parent: ModelFile;
   /** Of the root of a mounted file system: what it lies on. */
   covers: ModelFile | undefined;
+  /** Of a directory: it was removed, and nothing can be made in it. */
+  isRemoved: boolean;
   /** The roots of the file systems that are mounted here, the visible one last. */
   readonly mounts: ModelFile[];
 }
@@ -52,7 +47,7 @@ export function makeFile(
 ): ModelFile {
   const { parent, target = '', device = 0n } = options;
   const file: Omit<ModelFile, 'parent'> & { parent?: ModelFile } = {
-    ...{ mode, uid: 0, gid: 0, target, device, covers: undefined },
+    ...{ mode, uid: 0, gid: 0, target, device, covers: undefined, isRemoved: false },
     ...{ entries: new Map<string, ModelFile>(), writes: [], mounts: [] },
   };
   return Object.assign(file, { parent: parent ?? (file as ModelFile) });
@@ -81,67 +76,6 @@ function fillTree(directory: ModelFile, description: TreeDescription): void {
 
 export function isType(file: ModelFile, type: number): boolean {
   return (file.mode & S_IFMT) === type;
-}
-
-export interface WalkOptions {
-  readonly root: ModelFile;
-  /** RESOLVE_ flags of openat2(2). */
-  readonly resolve?: number;
-  /** The last component is taken as it is when it is a symlink. */
-  readonly noFollow?: boolean;
-}
-
-export interface WalkResult {
-  readonly directory: ModelFile;
-  /** The last component; `.` for the directory itself. */
-  readonly name: string;
-  /** What is there, undefined when nothing is. */
-  readonly file: ModelFile | undefined;
-}
-
-/** As many symlinks as the kernel follows (MAXSYMLINKS). */
-const MAX_SYMLINKS = 40;
-
-/** Looks a path up from a directory. Throws ENOENT, ENOTDIR, ELOOP and EXDEV as openat2(2) does. */
-export function walk(from: ModelFile, path: string, { root, resolve = 0, noFollow = false }: WalkOptions): WalkResult {
-  if (path === '') throw new ModelErrno('ENOENT');
-  const isBeneath = (resolve & RESOLVE_BENEATH) !== 0;
-  const top = isBeneath || (resolve & RESOLVE_IN_ROOT) !== 0 ? from : visible(root);
-  const pending = splitPath(path);
-  /** The directories from the start down to the current one, so that `..` leaves a bind mount where it was entered. */
-  let directories = [path.startsWith('/') ? top : from];
-  if (isBeneath && path.startsWith('/')) throw new ModelErrno('EXDEV');
-  let links = 0;
-  for (;;) {
-    const directory = directories.at(-1) ?? top;
-    const name = pending.shift();
-    if (name === undefined) return { directory, name: '.', file: directory };
-    if (!isType(directory, S_IFDIR)) throw new ModelErrno('ENOTDIR');
-    if (name === '..') {
-      if (isBeneath && directory === top) throw new ModelErrno('EXDEV');
-      if (directory !== top) directories = directories.length > 1 ? directories.slice(0, -1) : [directory.parent];
-      continue;
-    }
-    const file = name === '.' ? directory : visible(directory.entries.get(name));
-    const isLast = pending.length === 0;
-    if (file === undefined) {
-      if (isLast) return { directory, name, file };
-      throw new ModelErrno('ENOENT');
-    }
-    if (!isType(file, S_IFLNK) || (isLast && noFollow)) {
-      if (isLast) return { directory, name, file };
-      directories.push(file);
-      continue;
-    }
-    if ((resolve & RESOLVE_NO_SYMLINKS) !== 0 || ++links > MAX_SYMLINKS) throw new ModelErrno('ELOOP');
-    if (isBeneath && file.target.startsWith('/')) throw new ModelErrno('EXDEV');
-    pending.unshift(...splitPath(file.target));
-    if (file.target.startsWith('/')) directories = [top];
-  }
-}
-
-function splitPath(path: string): string[] {
-  return path.split('/').filter((part) => part !== '');
 }
 
 /** The root of the topmost file system that is mounted on a file, or the file itself. */

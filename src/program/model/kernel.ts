@@ -3,12 +3,12 @@ import { ERRNO } from '../../util/errno.ts';
 import type { Arch, CallName } from '../calls.ts';
 import { CallArguments, DESCRIPTOR_LIMIT, type CallModel, type OpenFile } from './call-model.ts';
 import { FILE_CALLS } from './file-calls.ts';
-import { makeTree, ModelErrno, visible, walk } from './files.ts';
-import type { ModelFile, TreeDescription, WalkOptions, WalkResult } from './files.ts';
+import { makeTree, ModelErrno, visible, type ModelFile, type TreeDescription } from './files.ts';
 import type { ModelMemory } from './memory.ts';
 import { MOUNT_CALLS } from './mount-calls.ts';
 import { PROCESS_CALLS } from './process-calls.ts';
 import type { Kernel } from '../simulate.ts';
+import { walk, type WalkOptions, type WalkResult } from './walk.ts';
 
 /** A mount that a program made, or changed. */
 export interface MountRecord {

@@ -1,0 +1,61 @@
+import { describeIssues, TsrunError, type Issue } from '../errors.ts';
+import { isBindMount } from '../spec/bind-mount.ts';
+import { pointerTo } from '../spec/pointer.ts';
+import { sysctlPath } from '../spec/sysctl-path.ts';
+import { bindSource } from './bind-mounts.ts';
+import { findNamespace, type PlanContext } from './context.ts';
+
+/**
+ * What a config asks for that only a look at the host can refuse, all of it at once, as a user wants to mend it in one go.
+ *
+ * Errors: `bundle`.
+ */
+export function refuseOnThisHost(context: PlanContext): void {
+  const issues = [missingSources, missingNamespaces, sharedUserNamespace, sharedNetworkSysctl].flatMap((rule) =>
+    rule(context),
+  );
+  if (issues.length > 0) throw new TsrunError('bundle', describeIssues('invalid bundle', issues), { issues });
+}
+
+function missingSources({ config, bundle }: PlanContext): Issue[] {
+  return (config.mounts ?? []).flatMap((mount, index) => {
+    if (!isBindMount(mount)) return [];
+    const path = bindSource(mount, bundle.bundle);
+    if (bundle.sources[path] !== 'missing') return [];
+    return [
+      {
+        pointer: `/mounts/${index}/source`,
+        message: `${JSON.stringify(path)} does not exist: no such file or directory`,
+      },
+    ];
+  });
+}
+
+function missingNamespaces({ config, bundle }: PlanContext): Issue[] {
+  return (config.linux?.namespaces ?? []).flatMap(({ type, path = '' }, index) => {
+    if (bundle.namespaces[path] !== 'missing') return [];
+    const message = `${type} namespace ${JSON.stringify(path)} does not exist: no such file or directory`;
+    return [{ pointer: `/linux/namespaces/${index}/path`, message }];
+  });
+}
+
+/** man 2 setns: a process cannot enter the user namespace that it is in. */
+function sharedUserNamespace({ config, bundle, host }: PlanContext): Issue[] {
+  return (config.linux?.namespaces ?? []).flatMap(({ type, path = '' }, index) => {
+    if (type !== 'user' || path === '' || bundle.namespaces[path] !== host.namespaces['user']) return [];
+    const message = `${JSON.stringify(path)} is the user namespace that tsrun is in, wanted another or no entry`;
+    return [{ pointer: `/linux/namespaces/${index}/path`, message }];
+  });
+}
+
+/** A network namespace that is the host's own under another name would let net.* sysctls change the host. */
+function sharedNetworkSysctl({ config, bundle, host }: PlanContext): Issue[] {
+  const path = findNamespace(config, 'network')?.path ?? '';
+  if (path === '' || bundle.namespaces[path] !== host.namespaces['net']) return [];
+  return Object.keys(config.linux?.sysctl ?? {})
+    .filter((key) => sysctlPath(key).startsWith('net/'))
+    .map((key) => ({
+      pointer: pointerTo('/linux/sysctl', key),
+      message: `sysctl ${JSON.stringify(key)} not allowed in the network namespace of the host`,
+    }));
+}
