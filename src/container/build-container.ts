@@ -6,23 +6,21 @@ import { planCgroup } from '../plan/cgroup/plan.ts';
 import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbers } from '../plan/context.ts';
 import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
-import { Conversation } from '../process/conversation.ts';
-import { spawnInit } from '../process/spawn-init.ts';
+import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
 import { isOpenFd, type OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { listenUnix } from '../sys/socket.ts';
 import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
+import { bringUp } from './bring-up.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import { Cleanup } from './cleanup.ts';
-import { runPhases, type PhaseHandlers, type PhaseResults } from './conversation-phases.ts';
-import { endProcess } from './end-process.ts';
+import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
 import { runHooks } from './hooks.ts';
 import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { specVersionMax } from '../spec/versions.ts';
-import { applyRlimits } from './rlimits.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 
 /** A container whose init is ready and waits for its last program. */
@@ -138,55 +136,30 @@ async function build(building: Building): Promise<BuiltContainer> {
   directory.writeRecord(record);
   cgroup.applyLimits(plan.cgroup);
   const descriptors = descriptorNumbers(options.preserveFds);
-  const inherited = new Map<number, number>(options.stdio.entries());
-  for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
-  const lent: OwnedFd[] = [];
-  cleanup.add('close lent descriptors', () => {
-    for (const fd of lent) fd.close();
-  });
-  const idmaps = await openIdmapNamespaces(plan.idmapNamespaces, {
-    arch: host.arch,
-    fallbackDirectory: directory.path,
-  });
-  lent.push(...idmaps);
-  idmaps.forEach((fd, index) => {
-    inherited.set(descriptors.idmaps + index, fd.number);
-  });
-  if (options.listens) {
-    const listener = listenForStart(directory);
-    lent.push(listener);
-    inherited.set(descriptors.listener, listener.number);
-  }
-  const spawned = spawnInit({
+  const { inherited, lent } = await lendDescriptors(building, descriptors);
+  let init: ProcessIdentity | undefined;
+  const { conversation, results } = await bringUp({
     arch: host.arch,
     syncFd: descriptors.sync,
     descriptors: inherited,
     fallbackDirectory: directory.path,
-  });
-  for (const fd of lent) fd.close();
-  const conversation = new Conversation(spawned.socket, { arch: host.arch, syncFd: descriptors.sync });
-  const processes = new Set([spawned.pid]);
-  cleanup.add('end the init process', async () => {
-    conversation.close();
-    for (const pid of processes) await endProcess(pid);
-  });
-  cgroup.join(spawned.pid);
-  let init: ProcessIdentity | undefined;
-  const results = await runPhases(conversation, plan.phases, {
-    spawnedPid: spawned.pid,
+    phases: plan.phases,
     idMaps: plan.idMaps,
+    rlimits: plan.rlimits,
     uid: bundle.config.process?.user?.uid ?? 0,
     candidates: plan.candidates,
+    cleanup,
+    onSpawned: (pid) => {
+      for (const fd of lent) fd.close();
+      cgroup.join(pid);
+    },
     onPid: (pid) => {
-      processes.add(pid);
       init = identifyProcess(pid);
-      applyRlimits(pid, plan.rlimits);
       directory.writeRecord({ ...record, ...(init === undefined ? {} : { init }) });
     },
     onConsole: options.onConsole,
-    onRootfs: () => runRuntimeHooks(building, processes),
+    onRootfs: () => runRuntimeHooks(building, init?.pid ?? 0),
   });
-  processes.delete(spawned.pid);
   cgroup.applyDevices(plan.cgroup);
   const finished: ContainerRecord = {
     ...record,
@@ -195,6 +168,29 @@ async function build(building: Building): Promise<BuiltContainer> {
     home: results.home,
   };
   return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup, lock };
+}
+
+/** What init is given: number in init -> descriptor here. `lent` is closed once init has it. */
+async function lendDescriptors(
+  { options, host, plan, directory, cleanup }: Building,
+  descriptors: DescriptorNumbers,
+): Promise<{ inherited: Map<number, number>; lent: OwnedFd[] }> {
+  const inherited = new Map<number, number>(options.stdio.entries());
+  for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
+  const lent: OwnedFd[] = [];
+  cleanup.add('close the descriptors for init', () => {
+    for (const fd of lent) fd.close();
+  });
+  lent.push(
+    ...(await openIdmapNamespaces(plan.idmapNamespaces, { arch: host.arch, fallbackDirectory: directory.path })),
+  );
+  lent.forEach((fd, index) => inherited.set(descriptors.idmaps + index, fd.number));
+  if (options.listens) {
+    const listener = listenForStart(directory);
+    lent.push(listener);
+    inherited.set(descriptors.listener, listener.number);
+  }
+  return { inherited, lent };
 }
 
 function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupManager): ContainerRecord {
@@ -229,11 +225,7 @@ function requireOpenDescriptors(preserveFds: number): void {
   }
 }
 
-async function runRuntimeHooks(
-  { bundle, directory, runtime }: Building,
-  processes: ReadonlySet<number>,
-): Promise<void> {
-  const pid = [...processes].at(-1) ?? 0;
+async function runRuntimeHooks({ bundle, directory, runtime }: Building, pid: number): Promise<void> {
   const { config, facts } = bundle;
   const state = {
     ociVersion: specVersionMax,

@@ -1,26 +1,22 @@
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
-import { readHostFacts, readNamespaces } from '../host/facts.ts';
+import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
 import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
 import { planRunProgram } from '../plan/run-program.ts';
-import { Conversation } from '../process/conversation.ts';
-import { spawnInit } from '../process/spawn-init.ts';
 import type { Config } from '../spec/generated/config.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
 import { exitCode } from '../sys/wait.ts';
 import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
+import { bringUp, type BroughtUp } from './bring-up.ts';
 import { Cleanup } from './cleanup.ts';
 import { requireConsole, sendConsole } from './console.ts';
-import { runPhases } from './conversation-phases.ts';
-import { endProcess } from './end-process.ts';
 import { execProcess } from './exec-process.ts';
 import { Foreground } from './foreground.ts';
 import { writePidFile } from './pid-file.ts';
 import { openProcess, type ProcessIdentity } from './process-identity.ts';
-import { applyRlimits } from './rlimits.ts';
 import { waitForChild } from './run.ts';
 import type { ExecOptions, Runtime } from './runtime.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
@@ -49,21 +45,21 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   try {
-    const joined = await join(
+    const { conversation, results } = await join(
       { record, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
       (master) => {
         if (consoleSocket === undefined) foreground.takeConsole(master);
         else sendConsole(master, consoleSocket);
       },
     );
-    using pidfd = pidfdOpen(joined.pid);
-    if (options.pidFile !== undefined) writePidFile(options.pidFile, joined.pid);
-    await joined.conversation.runToEnd(
-      planRunProgram(plan.descriptors, { process, executable: joined.executable, home: joined.home }),
+    using pidfd = pidfdOpen(results.pid);
+    if (options.pidFile !== undefined) writePidFile(options.pidFile, results.pid);
+    await conversation.runToEnd(
+      planRunProgram(plan.descriptors, { process, executable: results.executable, home: results.home }),
     );
-    joined.conversation.close();
+    conversation.close();
     if (detach) return 0;
-    return exitCode(await foreground.supervise(pidfd, () => waitForChild(joined.pid, pidfd)));
+    return exitCode(await foreground.supervise(pidfd, () => waitForChild(results.pid, pidfd)));
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -128,35 +124,30 @@ interface Joining {
   readonly uid: number;
 }
 
-async function join(joining: Joining, onConsole: (master: OwnedFd) => void) {
+async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
   const { record, init, initFd, plan, options, cleanup } = joining;
-  const arch = readHostFacts().arch;
   const { descriptors } = plan;
+  using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
   const inherited = new Map<number, number>(options.stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
   inherited.set(descriptors.pidfd, initFd.number);
-  using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
   inherited.set(descriptors.root, root.number);
-  const spawned = spawnInit({ arch, syncFd: descriptors.sync, descriptors: inherited, fallbackDirectory: '/run' });
-  const conversation = new Conversation(spawned.socket, { arch, syncFd: descriptors.sync });
-  const processes = new Set([spawned.pid]);
-  cleanup.add('end the process', async () => {
-    conversation.close();
-    for (const pid of processes) await endProcess(pid);
-  });
-  openCgroup(record.cgroup).join(spawned.pid);
-  const results = await runPhases(conversation, plan.phases, {
-    spawnedPid: spawned.pid,
+  return await bringUp({
+    arch: readArch(),
+    syncFd: descriptors.sync,
+    descriptors: inherited,
+    fallbackDirectory: '/run',
+    phases: plan.phases,
     idMaps: undefined,
+    rlimits: plan.rlimits,
     uid: joining.uid,
     candidates: plan.candidates,
-    onPid: (pid) => {
-      processes.add(pid);
-      applyRlimits(pid, plan.rlimits);
+    cleanup,
+    onSpawned: (pid) => {
+      openCgroup(record.cgroup).join(pid);
     },
+    onPid: () => undefined,
     onConsole,
     onRootfs: () => Promise.resolve(),
   });
-  processes.delete(spawned.pid);
-  return { ...results, conversation };
 }

@@ -25,20 +25,17 @@ export function joinPlaces(plan: CgroupPlan): JoinPlace[] {
  *
  * `scratch` is a word that is free for a moment.
  */
-export function planCgroupJoin(plan: CgroupPlan, scratch: Region): Step[] {
-  return plan.directories
+export function planCgroupJoin(places: readonly JoinPlace[], scratch: Region): Step[] {
+  return places
     .filter(({ kind }) => kind === 'v1')
-    .flatMap((directory): Step[] => {
-      const path = directoryPath(directory);
-      return [
-        call('openat', [AT_FDCWD, `${path}/tasks`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], {
-          label: `join cgroup ${JSON.stringify(path)}: open tasks`,
-          result: scratch,
-        }),
-        call('write', [scratch, '0', 1], { label: `join cgroup ${JSON.stringify(path)}` }),
-        call('close', [scratch], { label: 'close tasks', accept: 'any' }),
-      ];
-    });
+    .flatMap(({ hostPath }): Step[] => [
+      call('openat', [AT_FDCWD, `${hostPath}/tasks`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], {
+        label: `join cgroup ${JSON.stringify(hostPath)}: open tasks`,
+        result: scratch,
+      }),
+      call('write', [scratch, '0', 1], { label: `join cgroup ${JSON.stringify(hostPath)}` }),
+      call('close', [scratch], { label: 'close tasks', accept: 'any' }),
+    ]);
 }
 
 /**

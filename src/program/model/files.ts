@@ -84,12 +84,13 @@ export function visible<File extends ModelFile | undefined>(file: File): File | 
   return top === undefined ? file : visible(top);
 }
 
-/** The path of a file below the topmost directory; the root of a mount has the path of its mount point. */
-export function pathOf(file: ModelFile): string {
-  if (file.covers !== undefined) return pathOf(file.covers);
+/** The path of a file below `top`, or the topmost directory; the root of a mount has the path of its mount point. */
+export function pathOf(file: ModelFile, top?: ModelFile): string {
+  if (file === top) return '/';
+  if (file.covers !== undefined) return pathOf(file.covers, top);
   if (file.parent === file) return '/';
   const name = [...file.parent.entries].find(([, child]) => child === file)?.[0] ?? '(deleted)';
-  const above = pathOf(file.parent);
+  const above = pathOf(file.parent, top);
   return above === '/' ? `/${name}` : `${above}/${name}`;
 }
 

@@ -39,8 +39,11 @@ export const MOUNT_CALLS: Partial<Record<CallName, CallModel>> = {
   umount2: (kernel, args, memory) => {
     const target = kernel.find(AT_FDCWD, memory.readText(args.raw(0)));
     // The topmost directory, or after pivot_root(2) the old one, lies on nothing in this model.
-    if (target.parent !== target && target !== kernel.root) detach(target);
-    return record(kernel, 'umount2', '', target);
+    const isTop = target.parent === target || target === kernel.root;
+    if (target.covers === undefined && !isTop) throw new ModelErrno('EINVAL');
+    record(kernel, 'umount2', '', target);
+    if (!isTop) detach(target);
+    return 0;
   },
   pivot_root: (kernel, args, memory) => {
     const root = kernel.find(AT_FDCWD, memory.readText(args.raw(0)));

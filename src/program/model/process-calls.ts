@@ -15,7 +15,7 @@ export const PROCESS_CALLS: Partial<Record<CallName, CallModel>> = {
     return previous;
   },
   getcwd: (kernel, args, memory) => {
-    const path = utf8(`${pathOf(kernel.cwd)}\0`);
+    const path = utf8(`${pathOf(kernel.cwd, kernel.root)}\0`);
     if (args.raw(1) < BigInt(path.length)) throw new ModelErrno('ERANGE');
     memory.write(args.raw(0), path);
     return path.length;

@@ -1,0 +1,76 @@
+import { TsrunError } from '../errors.ts';
+import type { Phase } from '../plan/phases.ts';
+import type { RlimitSetting } from '../plan/rlimits.ts';
+import { Conversation } from '../process/conversation.ts';
+import { spawnInit, type SpawnInitOptions } from '../process/spawn-init.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { reapChild, type ExitStatus } from '../sys/wait.ts';
+import type { Cleanup } from './cleanup.ts';
+import { runPhases, type PhaseHandlers, type PhaseResults } from './conversation-phases.ts';
+import { endProcess } from './end-process.ts';
+import { applyRlimits } from './rlimits.ts';
+
+export interface BringUpOptions extends SpawnInitOptions, Omit<PhaseHandlers, 'spawnedPid'> {
+  readonly phases: readonly Phase[];
+  readonly rlimits: readonly RlimitSetting[];
+  readonly cleanup: Cleanup;
+  /** Called with the first process before it is told anything: the place to put it into a cgroup. */
+  readonly onSpawned: (pid: number) => void;
+}
+
+export interface BroughtUp {
+  readonly conversation: Conversation;
+  readonly results: PhaseResults;
+}
+
+/**
+ * Starts an init and has it execute the phases of a plan, up to where it is ready to become the program.
+ *
+ * The cleanup ends its processes. Errors: `step`, `program`, `host`; `init` with the way it ended when it died.
+ */
+export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
+  const { arch, syncFd, phases, rlimits, cleanup } = options;
+  const spawned = spawnInit(options);
+  const conversation = new Conversation(spawned.socket, { arch, syncFd });
+  const processes = new Set([spawned.pid]);
+  cleanup.add('end the init process', async () => {
+    conversation.close();
+    for (const pid of processes) await endProcess(pid);
+  });
+  options.onSpawned(spawned.pid);
+  try {
+    const results = await runPhases(conversation, phases, {
+      ...options,
+      spawnedPid: spawned.pid,
+      onPid: (pid) => {
+        processes.add(pid);
+        applyRlimits(pid, rlimits);
+        options.onPid(pid);
+      },
+    });
+    processes.delete(spawned.pid);
+    return { conversation, results };
+  } catch (error) {
+    throw explainDeath(error, [...processes].at(-1) ?? spawned.pid, () => { processes.clear(); });
+  }
+}
+
+/** An init that is gone tells nothing; the way it ended does. */
+function explainDeath(error: unknown, pid: number, forget: () => void): unknown {
+  if (!(error instanceof TsrunError) || error.code !== 'init' || !hasErrno(error, 'EPIPE')) return error;
+  const status = reapIfEnded(pid);
+  if (status === undefined) return error;
+  forget();
+  const end = status.kind === 'exited' ? `exit code ${status.code}` : `killed by signal ${status.signal}`;
+  const hint = status.kind === 'killed' && status.signal === 9 ? ' (possibly OOM-killed: memory limit too low?)' : '';
+  return new TsrunError('init', `${error.message}: ${end}${hint}`, { cause: error });
+}
+
+function reapIfEnded(pid: number): ExitStatus | undefined {
+  try {
+    return reapChild(pid);
+  } catch (error) {
+    if (hasErrno(error, 'ECHILD')) return undefined;
+    throw error;
+  }
+}
