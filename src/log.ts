@@ -19,6 +19,8 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** Writes text on standard error. It may not throw: there is nowhere left to say so. */
   readonly writeStderr: (text: string) => void;
+  /** Standard error is a terminal: lines on it are for a person, and a message of several lines stays one. */
+  readonly isTerminal?: boolean;
   /** The time of a line. Default: now. */
   readonly now?: () => Date;
 }
@@ -43,7 +45,10 @@ export function createLog(options: LogOptions): LogSink {
   const now = options.now ?? (() => new Date());
   const write = (level: LogLevel, message: string): void => {
     if (weight[level] < weight[options.level]) return;
-    const line = formatLogLine(options.format, { level, message, time: now() });
+    const forPerson = fd === undefined && options.isTerminal === true && options.format === 'text';
+    const line = forPerson
+      ? `${level === 'error' ? '' : `${level}: `}${message}\n`
+      : formatLogLine(options.format, { level, message, time: now() });
     if (fd === undefined || !appendLine(fd, line)) options.writeStderr(line);
   };
   return {

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { isatty } from 'node:tty';
 import { prepareInvocation, type Invocation } from './cli/invocation.ts';
 import { operations } from './cli/operations.ts';
 import { processSurroundings } from './cli/surroundings.ts';
@@ -12,7 +13,12 @@ process.exit(await main(process.argv.slice(2)));
 async function main(args: readonly string[]): Promise<number> {
   let invocation: Invocation | undefined;
   try {
-    invocation = prepareInvocation(args, { surroundings: processSurroundings(), operations, writeStderr });
+    invocation = prepareInvocation(args, {
+      surroundings: processSurroundings(),
+      operations,
+      writeStderr,
+      isTerminal: isatty(2),
+    });
     return await invocation.run();
   } catch (failure) {
     reportFailure(failure, invocation);
@@ -22,7 +28,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 // As runc: a log file has the failure for the caller, and standard error has it for people.
 function reportFailure(failure: unknown, invocation: Invocation | undefined): void {
-  const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr });
+  const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr, isTerminal: isatty(2) });
   const message = describeFailure(failure);
   log.error(message);
   if (log.toFile) writeStderr(`${message}\n`);

@@ -6,7 +6,15 @@ import { O_PATH } from '../util/constants.ts';
 import { applyWrites } from './apply.ts';
 import { cgroupError, errnoOf, tryReadControlFile, writeControlFile } from './control-file.ts';
 import { applyDeviceProgram } from './device-program.ts';
-import { ensureDirectory, realProbe, removeEmpty, removeTree, verifyMount, type FileSystemProbe } from './directory.ts';
+import {
+  ensureDirectory,
+  previewDirectory,
+  realProbe,
+  removeEmpty,
+  removeTree,
+  verifyMount,
+  type FileSystemProbe,
+} from './directory.ts';
 import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from './freezer.ts';
 import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
 import { listProcesses } from './processes.ts';
@@ -21,6 +29,12 @@ const KILL_TIMEOUT_MS = 10_000;
 /** Makes cgroups by itself, in every mounted hierarchy. `probe` is for tests on plain folders. */
 export function cgroupfsDriver(probe: FileSystemProbe = realProbe): CgroupDriver {
   return {
+    preview: (plan) => {
+      const directories = plan.directories.map(({ kind, controllers, mountPoint, path }): CgroupReferenceDirectory => {
+        return { kind, controllers, mountPoint, ...previewDirectory({ mountPoint, path }) };
+      });
+      return { manager: 'cgroupfs', version: plan.version, directories };
+    },
     create: (plan) => createCgroups(plan, probe),
     open: (reference) => {
       verifyReference(reference);

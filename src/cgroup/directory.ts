@@ -62,6 +62,14 @@ export function ensureDirectory(
   }
 }
 
+/** What `ensureDirectory` would answer now. Touches nothing. */
+export function previewDirectory({ mountPoint, path }: { mountPoint: string; path: string }): EnsuredDirectory {
+  const names = path.split('/').filter((name) => name !== '');
+  const paths = names.map((_, index) => `${mountPoint}/${names.slice(0, index + 1).join('/')}`);
+  const made = paths.filter((one) => lstatSync(one, { throwIfNoEntry: false }) === undefined);
+  return { hostPath: `${mountPoint}${path}`, made: made.reverse() };
+}
+
 /** Errors: `cgroup` when the path is not the root of a cgroup file system of this kind. */
 export function verifyMount(
   { kind, mountPoint }: { kind: 'v1' | 'v2'; mountPoint: string },

@@ -3,7 +3,7 @@ import type { CgroupDriver, CgroupManager, CgroupReference } from './manager.ts'
 const REFERENCE: CgroupReference = { manager: 'disabled', version: 'none', directories: [] };
 
 /** The container stays in the cgroup of whoever started it; nothing is limited, and nobody is found through a cgroup. */
-export const disabledDriver: CgroupDriver = { create: () => nothing, open: () => nothing };
+export const disabledDriver: CgroupDriver = { preview: () => REFERENCE, create: () => nothing, open: () => nothing };
 
 const nothing: CgroupManager = {
   reference: REFERENCE,

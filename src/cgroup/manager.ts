@@ -20,6 +20,11 @@ export interface CgroupReferenceDirectory {
 /** How a driver makes and finds the cgroups of containers. */
 export interface CgroupDriver {
   /**
+   * The reference that `create` would give now, to be kept before anything is made: if tsrun is killed in the middle of `create`, the
+   * cgroups can still be found and removed. Touches nothing.
+   */
+  readonly preview: (plan: CgroupPlan) => CgroupReference;
+  /**
    * Makes the cgroups of a plan and does its `prepare` writes.
    *
    * Errors: `cgroup`, also when a cgroup that was there before has processes or is frozen. Nothing is left behind then.

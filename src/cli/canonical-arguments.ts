@@ -69,7 +69,7 @@ interface ValueSource {
 
 // `-dt` is `-d -t`: only the last letter may take a value.
 function canonicalGroup(letters: string, source: ValueSource): string[] | undefined {
-  const names = [...letters].map((letter) => findShort(source.rules.table, letter));
+  const names = letters.split('').map((letter) => findShort(source.rules.table, letter));
   const last = names.at(-1);
   const others = names.slice(0, -1);
   if (last === undefined || others.some((name) => name === undefined || typeOf(name, source.rules) !== 'boolean')) {

@@ -14,7 +14,7 @@ export interface CommandContext {
   readonly log: Log;
   readonly surroundings: Surroundings;
   readonly operations: Operations;
-  readVersion(): Version;
+  readonly readVersion: () => Version;
 }
 
 /** How many positionals a command takes. */

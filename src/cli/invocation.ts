@@ -14,6 +14,8 @@ export interface InvocationParts {
   readonly surroundings: Surroundings;
   readonly operations: Operations;
   readonly writeStderr: (text: string) => void;
+  /** Standard error is a terminal. Default: false. */
+  readonly isTerminal?: boolean;
 }
 
 /** A command line of which the global options are read, so that a failure can be reported where the caller looks. */
@@ -30,7 +32,13 @@ export interface Invocation {
 export function prepareInvocation(args: readonly string[], parts: InvocationParts): Invocation {
   const line = readCommandLine(args, parts.surroundings);
   const { logFile: file, logFormat: format, logLevel: level } = line.global;
-  const log = createLog({ ...(file !== undefined && { file }), format, level, writeStderr: parts.writeStderr });
+  const log = createLog({
+    ...(file !== undefined && { file }),
+    format,
+    level,
+    writeStderr: parts.writeStderr,
+    isTerminal: parts.isTerminal === true,
+  });
   let command: Command | undefined;
   return {
     log,

@@ -37,16 +37,21 @@ const columnPadding = 3;
 
 function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => {
-    const longest = Math.max(...rows.map((row) => [...(row[column] ?? '')].length));
+    const longest = Math.max(...rows.map((row) => widthOf(row[column] ?? '')));
     return Math.max(narrowestColumn, longest + columnPadding);
   });
   const lines = rows.map((row) => row.map((cell, column) => padCell(cell, widths[column] ?? 0, row.length - column)));
   return lines.map((cells) => `${cells.join('')}\n`).join('');
 }
 
-// padEnd() counts UTF-16 units, and a path may hold any character. The last cell of a line is not padded.
+// The last cell of a line is not padded.
 function padCell(cell: string, width: number, cellsLeft: number): string {
-  return cellsLeft === 1 ? cell : cell + ' '.repeat(Math.max(0, width - [...cell].length));
+  return cellsLeft === 1 ? cell : cell + ' '.repeat(Math.max(0, width - widthOf(cell)));
+}
+
+// In code points: padEnd() counts UTF-16 units, and a path may hold any character.
+function widthOf(cell: string): number {
+  return Array.from(cell).length;
 }
 
 // The path of a bundle is somebody else's text: it may neither break a line nor steer the terminal.

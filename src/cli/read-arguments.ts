@@ -1,4 +1,4 @@
-import { Parser } from 'yargs/helpers';
+import parse from 'yargs-parser';
 import { canonicalArguments, type ArgumentRules } from './canonical-arguments.ts';
 import type { OptionTable, OptionValues } from './option-table.ts';
 
@@ -20,7 +20,8 @@ const configuration = {
 /**
  * The options and positionals of an argument list.
  *
- * Only the parser of yargs is loaded here: with its help texts, a start would take some 6 ms more.
+ * Only the parser of yargs is loaded here, and by itself: the rest of yargs, which `yargs/helpers` brings along, measures
+ * and wraps help texts, and takes longer to load than Node does to start.
  * Errors: `usage` and `unsupported`, one line that names the argument at fault.
  */
 export function readArguments<const Table extends OptionTable>(
@@ -30,7 +31,7 @@ export function readArguments<const Table extends OptionTable>(
   const { options, positionals } = canonicalArguments(args, rules);
   const names = Object.keys(rules.table);
   const withText = names.filter((name) => rules.table[name]?.type !== 'boolean');
-  const parsed = Parser([...options], {
+  const parsed = parse([...options], {
     boolean: names.filter((name) => rules.table[name]?.type === 'boolean'),
     string: withText,
     // Without a count, the parser takes off quotes around a value.

@@ -57,7 +57,9 @@ t.test('createLog() goes by level', (t) => {
       shown.map((name) => `time="2026-01-31T12:00:00Z" level=${name} msg="m"\n`),
     );
     t.equal(log.toFile, false);
-    t.doesNotThrow(() => log[Symbol.dispose]());
+    t.doesNotThrow(() => {
+      log[Symbol.dispose]();
+    });
   }
   t.end();
 });

@@ -32,9 +32,9 @@ t.test('formatListJson() is one line, with the owner', (t) => {
 t.test('formatListTable() lays out columns as runc does', (t) => {
   const stopped = { ...status, id: 'a-rather-long-name', pid: 0, status: 'stopped' as const, owner: '#1000' };
   const expected = [
-    'ID                   PID         STATUS      BUNDLE          CREATED                          OWNER',
-    'web                  42          running     /bundles/web    2026-01-31T12:00:00.123456789Z   root',
-    'a-rather-long-name   0           stopped     /bundles/web    2026-01-31T12:00:00.123456789Z   #1000',
+    'ID                   PID         STATUS      BUNDLE         CREATED                          OWNER',
+    'web                  42          running     /bundles/web   2026-01-31T12:00:00.123456789Z   root',
+    'a-rather-long-name   0           stopped     /bundles/web   2026-01-31T12:00:00.123456789Z   #1000',
     '',
   ];
   t.strictSame(formatListTable([status, stopped]).split('\n'), expected);

@@ -20,7 +20,9 @@ t.test('writeText() is content with a reader that went away', (t) => {
   const write = (() => {
     throw Object.assign(new Error('closed'), { code: 'EPIPE' });
   }) as typeof writeSync;
-  t.doesNotThrow(() => writeText(1, 'text', write));
+  t.doesNotThrow(() => {
+    writeText(1, 'text', write);
+  });
   t.end();
 });
 
@@ -30,6 +32,9 @@ t.test('writeText() says what failed', (t) => {
   writeText(fd, 'text');
   closeSync(fd);
   t.equal(readFileSync(file, 'utf8'), 'text');
-  t.throws(() => writeText(fd, 'text'), { code: 'host', message: `write to descriptor ${fd}: EBADF`, errno: 'EBADF' });
+  const write = (): void => {
+    writeText(fd, 'text');
+  };
+  t.throws(write, { code: 'host', message: `write to descriptor ${fd}: EBADF`, errno: 'EBADF' });
   t.end();
 });

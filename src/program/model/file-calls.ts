@@ -31,6 +31,13 @@ const IOVEC_SIZE = 16n;
 const UIO_MAXIOV = 1024;
 const WRITE_LIMIT = 0x10_0000n;
 const ACCESS = O_WRONLY | O_RDWR;
+/** Type of file system -> magic number, include/uapi/linux/magic.h. */
+const MAGIC: Readonly<Record<string, bigint>> = {
+  proc: 0x9fa0n,
+  devpts: 0x1cd1n,
+  sysfs: 0x6265_6572n,
+  tmpfs: 0x0102_1994n,
+};
 const PERMISSIONS = 0o7777;
 
 /** The calls on descriptors and files. */
@@ -119,6 +126,11 @@ export const FILE_CALLS: Partial<Record<CallName, CallModel>> = {
   statx: (kernel, args, memory) => {
     const file = kernel.find(args.int(0), memory.readText(args.raw(1)), atFlags(args.int(2)));
     memory.write(args.raw(4), statxOf(file));
+    return 0;
+  },
+  fstatfs: (kernel, args, memory) => {
+    // struct statfs starts with the magic number of the file system.
+    memory.writeWord(args.raw(1), MAGIC[kernel.fileOf(args.int(0)).filesystem] ?? 0n);
     return 0;
   },
 };

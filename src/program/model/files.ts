@@ -1,5 +1,5 @@
 import type { Errno } from '../../util/errno.ts';
-import { S_IFDIR, S_IFLNK, S_IFMT } from '../../util/constants.ts';
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../util/constants.ts';
 
 /** A file of the model: what its mode says it is. */
 export interface ModelFile {
@@ -7,6 +7,8 @@ export interface ModelFile {
   mode: number;
   uid: number;
   gid: number;
+  /** The type of the file system that it is on; empty for the tree of the start. */
+  readonly filesystem: string;
   /** Entries of a directory. */
   readonly entries: Map<string, ModelFile>;
   /** Target of a symlink. */
@@ -35,43 +37,55 @@ export class ModelErrno extends Error {
   }
 }
 
-/** What a tree is described by: a directory as an object, a symlink as `-> target`, a file as any other text. */
+/**
+ * What a tree is described by: a directory as an object, a symlink as `-> target`, a character device as `c 1:3`, a file as
+ * any other text.
+ */
 export interface TreeDescription {
   readonly [name: string]: TreeDescription | string;
 }
 
-/** A file with nothing in it. Without a parent it is the root of a file system. */
-export function makeFile(
-  mode: number,
-  options: { parent?: ModelFile; target?: string; device?: bigint } = {},
-): ModelFile {
-  const { parent, target = '', device = 0n } = options;
+export interface FileOptions {
+  /** Without one the file is the root of a file system. */
+  readonly parent?: ModelFile;
+  /** That of the parent unless said otherwise. */
+  readonly filesystem?: string;
+  readonly target?: string;
+  readonly device?: bigint;
+}
+
+/** A file with nothing in it. */
+export function makeFile(mode: number, options: FileOptions = {}): ModelFile {
+  const { parent, filesystem = parent?.filesystem ?? '', target = '', device = 0n } = options;
   const file: Omit<ModelFile, 'parent'> & { parent?: ModelFile } = {
-    ...{ mode, uid: 0, gid: 0, target, device, covers: undefined, isRemoved: false },
+    ...{ mode, uid: 0, gid: 0, filesystem, target, device, covers: undefined, isRemoved: false },
     ...{ entries: new Map<string, ModelFile>(), writes: [], mounts: [] },
   };
   return Object.assign(file, { parent: parent ?? (file as ModelFile) });
 }
 
 /** The root of a tree. */
-export function makeTree(description: TreeDescription): ModelFile {
-  const root = makeFile(S_IFDIR | 0o755);
+export function makeTree(description: TreeDescription, filesystem = ''): ModelFile {
+  const root = makeFile(S_IFDIR | 0o755, { filesystem });
   fillTree(root, description);
   return root;
 }
 
 function fillTree(directory: ModelFile, description: TreeDescription): void {
   for (const [name, value] of Object.entries(description)) {
-    if (typeof value === 'object') {
-      const child = makeFile(S_IFDIR | 0o755, { parent: directory });
-      fillTree(child, value);
-      directory.entries.set(name, child);
-    } else if (value.startsWith('-> ')) {
-      directory.entries.set(name, makeFile(S_IFLNK | 0o777, { parent: directory, target: value.slice(3) }));
-    } else {
-      directory.entries.set(name, makeFile(0o100644, { parent: directory }));
-    }
+    const child = describedFile(directory, value);
+    directory.entries.set(name, child);
+    if (typeof value === 'object') fillTree(child, value);
   }
+}
+
+function describedFile(parent: ModelFile, description: TreeDescription | string): ModelFile {
+  if (typeof description === 'object') return makeFile(S_IFDIR | 0o755, { parent });
+  if (description.startsWith('-> ')) return makeFile(S_IFLNK | 0o777, { parent, target: description.slice(3) });
+  const [, major, minor] = /^c (\d+):(\d+)$/.exec(description) ?? [];
+  if (major === undefined || minor === undefined) return makeFile(S_IFREG | 0o644, { parent });
+  // The form of mknod(2) for numbers below 256, man 3 makedev.
+  return makeFile(S_IFCHR | 0o666, { parent, device: (BigInt(major) << 8n) | BigInt(minor) });
 }
 
 export function isType(file: ModelFile, type: number): boolean {

@@ -34,7 +34,7 @@ export const MOUNT_CALLS: Partial<Record<CallName, CallModel>> = {
       return mountOn(kernel, { call: 'mount', type: 'bind', root: bind(source), target });
     }
     const type = memory.readText(args.raw(2));
-    return mountOn(kernel, { call: 'mount', type, root: makeTree(kernel.filesystems[type] ?? {}), target });
+    return mountOn(kernel, { call: 'mount', type, root: makeTree(kernel.filesystems[type] ?? {}, type), target });
   },
   umount2: (kernel, args, memory) => {
     const target = kernel.find(AT_FDCWD, memory.readText(args.raw(0)));
@@ -84,7 +84,7 @@ export const MOUNT_CALLS: Partial<Record<CallName, CallModel>> = {
   fsmount: (kernel, args) => {
     const { kind, type = '' } = kernel.openFile(args.int(0));
     if (kind !== 'filesystem') throw new ModelErrno('EINVAL');
-    return kernel.install({ kind: 'file', file: makeTree(kernel.filesystems[type] ?? {}), flags: 0, type });
+    return kernel.install({ kind: 'file', file: makeTree(kernel.filesystems[type] ?? {}, type), flags: 0, type });
   },
   mount_setattr: (kernel, args, memory) => {
     const emptyPath = (args.int(2) & AT_EMPTY_PATH) !== 0;
