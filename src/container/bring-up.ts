@@ -14,8 +14,8 @@ export interface BringUpOptions extends SpawnInitOptions, Omit<PhaseHandlers, 's
   readonly phases: readonly Phase[];
   readonly rlimits: readonly RlimitSetting[];
   readonly cleanup: Cleanup;
-  /** Called with the first process before it is told anything: the place to put it into a cgroup. */
-  readonly onSpawned: (pid: number) => void;
+  /** Called when init has its descriptors. */
+  readonly onSpawned: () => void;
 }
 
 export interface BroughtUp {
@@ -37,7 +37,7 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
     conversation.close();
     for (const pid of processes) await endProcess(pid);
   });
-  options.onSpawned(spawned.pid);
+  options.onSpawned();
   try {
     const results = await runPhases(conversation, phases, {
       ...options,
@@ -51,7 +51,9 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
     processes.delete(spawned.pid);
     return { conversation, results };
   } catch (error) {
-    throw explainDeath(error, [...processes].at(-1) ?? spawned.pid, () => { processes.clear(); });
+    throw explainDeath(error, [...processes].at(-1) ?? spawned.pid, () => {
+      processes.clear();
+    });
   }
 }
 

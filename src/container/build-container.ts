@@ -1,5 +1,5 @@
 import { selectCgroupManager } from '../cgroup/select.ts';
-import type { CgroupManager } from '../cgroup/manager.ts';
+import type { CgroupManager, CgroupReference } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
 import { readHostFacts } from '../host/facts.ts';
 import { planCgroup } from '../plan/cgroup/plan.ts';
@@ -130,11 +130,13 @@ async function build(building: Building): Promise<BuiltContainer> {
   const { runtime, options, bundle, host, plan, directory, cleanup, lock } = building;
   directory.writeConfig(bundle.text);
   const driver = selectCgroupManager(runtime.cgroupManager);
+  // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
+  const preview = firstRecord(building, driver.preview(plan.cgroup));
+  directory.writeRecord(preview);
   const cgroup = driver.create(plan.cgroup);
   cleanup.add('remove the cgroup', () => cgroup.remove());
-  const record = firstRecord(building, cgroup);
+  const record: ContainerRecord = { ...preview, cgroup: cgroup.reference };
   directory.writeRecord(record);
-  cgroup.applyLimits(plan.cgroup);
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
   let init: ProcessIdentity | undefined;
@@ -149,13 +151,14 @@ async function build(building: Building): Promise<BuiltContainer> {
     uid: bundle.config.process?.user?.uid ?? 0,
     candidates: plan.candidates,
     cleanup,
-    onSpawned: (pid) => {
+    onSpawned: () => {
       for (const fd of lent) fd.close();
-      cgroup.join(pid);
     },
     onPid: (pid) => {
       init = identifyProcess(pid);
       directory.writeRecord({ ...record, ...(init === undefined ? {} : { init }) });
+      // Only now: the clone itself needs room below a low pids limit.
+      cgroup.applyLimits(plan.cgroup);
     },
     onConsole: options.onConsole,
     onRootfs: () => runRuntimeHooks(building, init?.pid ?? 0),
@@ -193,7 +196,7 @@ async function lendDescriptors(
   return { inherited, lent };
 }
 
-function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupManager): ContainerRecord {
+function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupReference): ContainerRecord {
   const { config, facts } = bundle;
   const creator = identifyProcess(process.pid);
   if (creator === undefined) throw new TsrunError('host', 'read "/proc/self/stat": this process is not there');
@@ -206,7 +209,7 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupMan
     ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
     creator,
     isComplete: false,
-    cgroup: cgroup.reference,
+    cgroup,
     preserveFds: options.preserveFds,
     isChrooted: options.noPivot || !hasNewNamespace(config, 'mount'),
     hasPidNamespace: findNamespace(config, 'pid') !== undefined && hasNewNamespace(config, 'pid'),

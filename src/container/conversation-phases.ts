@@ -61,9 +61,9 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
       return {};
     case 'pid': {
       const pid = Number(reply.body.readBigUInt64LE(0));
-      handlers.onPid(pid);
-      // It has sent its last word and exits.
+      // The one that cloned it has sent its last word and exits.
       waitChild(handlers.spawnedPid);
+      handlers.onPid(pid);
       return { pid };
     }
     case 'copy-up': {

@@ -1,4 +1,3 @@
-import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
@@ -46,7 +45,7 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
   const cleanup = new Cleanup(runtime.log);
   try {
     const { conversation, results } = await join(
-      { record, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
+      { init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
       (master) => {
         if (consoleSocket === undefined) foreground.takeConsole(master);
         else sendConsole(master, consoleSocket);
@@ -110,12 +109,12 @@ function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
     options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds },
     process: config.process ?? { cwd: '/' },
     differing,
+    cgroup: record.cgroup.directories,
     changeRoot: record.isChrooted,
   });
 }
 
 interface Joining {
-  readonly record: ContainerRecord;
   readonly init: ProcessIdentity;
   readonly initFd: OwnedFd;
   readonly plan: ExecPlan;
@@ -125,7 +124,7 @@ interface Joining {
 }
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
-  const { record, init, initFd, plan, options, cleanup } = joining;
+  const { init, initFd, plan, options, cleanup } = joining;
   const { descriptors } = plan;
   using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
   const inherited = new Map<number, number>(options.stdio.entries());
@@ -143,9 +142,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     uid: joining.uid,
     candidates: plan.candidates,
     cleanup,
-    onSpawned: (pid) => {
-      openCgroup(record.cgroup).join(pid);
-    },
+    onSpawned: () => undefined,
     onPid: () => undefined,
     onConsole,
     onRootfs: () => Promise.resolve(),

@@ -4,7 +4,9 @@ import type { Process } from '../spec/generated/config.ts';
 import { MOUNT_ATTR_RDONLY } from '../util/constants.ts';
 import { planResetAffinity } from './affinity.ts';
 import { planHostTrees } from './bind-mounts.ts';
+import { joinPlaces, type JoinPlace } from './cgroup/join.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
+import { planClone } from './clone.ts';
 import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 import { planMakeCwd } from './cwd.ts';
 import { planDevices } from './devices.ts';
@@ -23,7 +25,6 @@ import { changeAttributes } from './mount-attributes.ts';
 import { planMounts, type MountsPlan } from './mounts.ts';
 import {
   planCgroupNamespace,
-  planClone,
   planJoinNamespaces,
   planNewUserNamespace,
   planTimeNamespace,
@@ -82,7 +83,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   const process = context.config.process;
   const phases = new PhaseList();
   const trees = planHostTrees(context);
-  addNamespaces(context, phases, trees.steps);
+  addNamespaces(context, phases, { openTrees: trees.steps, places: joinPlaces(cgroup) });
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
   const found = process === undefined ? [] : [allocateFound(memory, process)];
@@ -105,19 +106,24 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
 }
 
 /** Phases `id-maps` and `pid`: from the process that tsrun started to the container's own. */
-function addNamespaces(context: PlanContext, phases: PhaseList, openTrees: readonly Step[]): void {
+function addNamespaces(
+  context: PlanContext,
+  phases: PhaseList,
+  { openTrees, places }: { readonly openTrees: readonly Step[]; readonly places: readonly JoinPlace[] },
+): void {
+  const entersUserNamespace = findNamespace(context.config, 'user') !== undefined;
+  const { joinCgroups, clone } = planClone(context, places, { entersUserNamespace });
   phases.add(
     planStartInit(context, { lastDescriptor: lastCreateDescriptor(context) }),
     planOomScore(context, context.config.process),
+    joinCgroups,
     openTrees,
     planJoinNamespaces(context),
   );
   if (hasNewNamespace(context.config, 'user')) {
     phases.add(planNewUserNamespace(context)).exchange('id-maps', 'enter a user namespace');
   }
-  phases
-    .add(planUserNamespaceRoot(context), planTimeNamespace(context), planClone(context))
-    .exchange('pid', 'create the process');
+  phases.add(planUserNamespaceRoot(context), planTimeNamespace(context), clone).exchange('pid', 'create the process');
 }
 
 /** Phases `copy-up` and `rootfs`: the file system, as seen before it is entered. */

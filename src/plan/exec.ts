@@ -4,6 +4,8 @@ import type { Step } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../util/constants.ts';
 import { planExecAffinity, planResetAffinity } from './affinity.ts';
+import type { JoinPlace } from './cgroup/join.ts';
+import { planClone } from './clone.ts';
 import { allocateSharedWords, type DescriptorNumbers, type PlanContext } from './context.ts';
 import { planNoNewPrivileges, planUmask } from './credentials.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
@@ -11,7 +13,7 @@ import { planBecomeUser } from './finish-process.ts';
 import { planIoPriority } from './io-priority.ts';
 import { planJoinKeyring } from './keyring.ts';
 import { planApparmor, planSelinux } from './lsm.ts';
-import { cloneSteps, NAMESPACE_FLAGS } from './namespaces.ts';
+import { NAMESPACE_FLAGS } from './namespaces.ts';
 import { planOomScore } from './oom-score.ts';
 import { planMemoryPolicy } from './memory-policy.ts';
 import { planPasswd } from './passwd.ts';
@@ -46,6 +48,8 @@ export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descr
   readonly process: Process;
   /** Namespace types in which the container's init differs from tsrun. */
   readonly differing: readonly (keyof typeof NAMESPACE_FLAGS)[];
+  /** The container's cgroups. */
+  readonly cgroup: readonly JoinPlace[];
   /** Enter the root directory of init by itself: its root is not that of the mount namespace. */
   readonly changeRoot: boolean;
 }
@@ -70,14 +74,17 @@ export function planExec(input: ExecInput): ExecPlan {
   const context: PlanContext = { ...input, memory, descriptors, words: allocateSharedWords(memory), warnings: [] };
   const { process } = input;
   const found = allocateFound(memory, process);
+  const entersUserNamespace = input.differing.includes('user');
+  const { joinCgroups, clone } = planClone(context, input.cgroup, { types: [], entersUserNamespace });
   const phases = new PhaseList();
   phases
     .add(
       planStartInit(context, { lastDescriptor: descriptors.idmaps - 1 }),
       planOomScore(context, process),
       planExecAffinity(process, 'initial'),
+      joinCgroups,
       planJoin(input, descriptors),
-      cloneSteps({ flags: CLONE_PARENT_FLAG, pid: memory.word('pid'), sync: descriptors.sync, names: [] }),
+      clone,
     )
     .exchange('pid', 'join the container');
   phases.add(
@@ -119,9 +126,6 @@ export function planExec(input: ExecInput): ExecPlan {
     warnings: context.warnings,
   };
 }
-
-/** CLONE_PARENT alone: the process is born into the pid namespace that was joined. */
-const CLONE_PARENT_FLAG = 0x8000n;
 
 function affinity(process: Process): Step[] {
   return process.execCPUAffinity?.final === undefined ? planResetAffinity() : planExecAffinity(process, 'final');

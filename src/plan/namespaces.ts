@@ -1,4 +1,4 @@
-import { block, call, equals, isZero, unless, utf8 } from '../program/build.ts';
+import { block, call, isZero, unless, utf8 } from '../program/build.ts';
 import type { Block, CallStep, Region, Step } from '../program/step.ts';
 import {
   AT_FDCWD,
@@ -10,7 +10,6 @@ import {
   CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
-  CLONE_PARENT,
   O_CLOEXEC,
   O_RDONLY,
   O_WRONLY,
@@ -31,9 +30,6 @@ export const NAMESPACE_FLAGS: Readonly<Record<NamespaceType, number>> = {
   cgroup: CLONE_NEWCGROUP,
   time: CLONE_NEWTIME,
 };
-
-/** Made by the clone itself. User and time namespaces come before it, the cgroup namespace after. */
-const CLONED: readonly NamespaceType[] = ['pid', 'mount', 'network', 'uts', 'ipc'];
 
 interface JoinedNamespace {
   readonly type: NamespaceType;
@@ -149,52 +145,6 @@ function offsetsText(offsets: TimeOffsets): string {
 
 function textBytes(text: string): Block {
   return block(utf8(text), JSON.stringify(text));
-}
-
-/**
- * The clone: the container's process is born into its remaining new namespaces as a child of tsrun itself (CLONE_PARENT), so
- * that no helper process stays between. The first process reports the pid and ends; the steps that follow are the child's.
- */
-export function planClone(context: PlanContext): Step[] {
-  const fresh = CLONED.filter((type) => hasNewNamespace(context.config, type));
-  const flags = fresh.reduce((all, type) => all | BigInt(NAMESPACE_FLAGS[type]), BigInt(CLONE_PARENT));
-  const pid = context.memory.word('pid');
-  return [
-    call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: 'be opaque to other processes' }),
-    ...cloneSteps({ flags, pid, sync: context.descriptors.sync, names: fresh }),
-  ];
-}
-
-/** clone3(2) with CLONE_PARENT: the parent half replies with the child's pid and exits. */
-export function cloneSteps(options: {
-  readonly flags: bigint;
-  readonly pid: Region;
-  readonly sync: number;
-  readonly names: readonly string[];
-  /** Number of a cgroup directory's descriptor, for CLONE_INTO_CGROUP. */
-  readonly cgroup?: number;
-}): Step[] {
-  const { flags, pid, sync, names } = options;
-  const what = names.length === 0 ? 'create the process' : `create the process in new ${names.join(', ')} namespaces`;
-  const parent = [
-    reply(sync, TAG.pid, 'tell its pid', [pid]),
-    call('exit_group', [0], { label: 'end the process that cloned it' }),
-  ];
-  return [
-    call('clone3', [cloneArguments(flags, names, options.cgroup), CLONE_ARGS_SIZE], { label: what, result: pid }),
-    ...unless(equals(pid, 0n, { text: 'this is the new process' }), parent),
-  ];
-}
-
-const CLONE_ARGS_SIZE = 88;
-
-/** struct clone_args: eleven u64; flags first, cgroup last. The exit signal stays 0, as CLONE_PARENT demands. */
-function cloneArguments(flags: bigint, names: readonly string[], cgroup = 0): Block {
-  const bytes = new Uint8Array(CLONE_ARGS_SIZE);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, flags, true);
-  view.setBigUint64(80, BigInt(cgroup), true);
-  return block(bytes, `{flags=CLONE_PARENT${names.map((name) => `|${name}`).join('')}}`);
 }
 
 /** The cgroup namespace is made last, when the process is in its cgroup: that cgroup becomes the namespace's root. */

@@ -139,7 +139,7 @@ function* dropNulls(value: unknown, base: string): Generator<Issue> {
   for (const [key, member] of Object.entries(value)) {
     const pointer = pointerTo(base, key);
     if (member === null && !Array.isArray(value)) {
-      delete (value as Record<string, unknown>)[key];
+      Reflect.deleteProperty(value, key);
       yield { pointer, message: 'is null: taken as absent' };
     } else {
       yield* dropNulls(member, pointer);

@@ -3,14 +3,15 @@ import t from 'tap';
 import { ensureDirectory, listTree, removeEmpty, removeTree } from '../../src/cgroup/directory.ts';
 import { probeOf } from './folders.ts';
 
-t.test('ensureDirectory() makes what is missing and says what that was, deepest first', async (t) => {
+t.test('ensureDirectory() makes what is missing and says what that was, deepest first', (t) => {
   const mountPoint = t.testdir({ a: {} });
   const first = ensureDirectory({ kind: 'v1', mountPoint, path: '/a/b/c' }, probeOf('v1'));
   t.strictSame(first, { hostPath: `${mountPoint}/a/b/c`, made: [`${mountPoint}/a/b/c`, `${mountPoint}/a/b`] });
   t.strictSame(ensureDirectory({ kind: 'v1', mountPoint, path: '/a/b/c' }, probeOf('v1')).made, []);
+  t.end();
 });
 
-t.test('ensureDirectory() makes nothing on a plain file system that looks like a controller', async (t) => {
+t.test('ensureDirectory() makes nothing on a plain file system that looks like a controller', (t) => {
   const mountPoint = t.testdir({ 'cgroup.procs': '', tasks: '' });
   for (const kind of ['v1', 'v2'] as const) {
     t.throws(() => ensureDirectory({ kind, mountPoint, path: '/c1' }), {
@@ -28,9 +29,10 @@ t.test('ensureDirectory() makes nothing on a plain file system that looks like a
     errno: 'ENOENT',
   });
   t.notOk(existsSync(`${mountPoint}/c1`));
+  t.end();
 });
 
-t.test('ensureDirectory() refuses symlinks, files and other file systems on the way, and cleans up', async (t) => {
+t.test('ensureDirectory() refuses symlinks, files and other file systems on the way, and cleans up', (t) => {
   const mountPoint = t.testdir({ file: '' });
   mkdirSync(`${mountPoint}/real`);
   symlinkSync('real', `${mountPoint}/link`);
@@ -45,12 +47,14 @@ t.test('ensureDirectory() refuses symlinks, files and other file systems on the 
   t.throws(() => ensureDirectory({ kind: 'v1', mountPoint: '/', path: '/proc/x' }, probeOf('v1')), {
     message: /another file system/,
   });
+  t.end();
 });
 
-t.test('removeTree() removes the cgroups inside, and removeEmpty() stops at what others use', async (t) => {
+t.test('removeTree() removes the cgroups inside, and removeEmpty() stops at what others use', (t) => {
   const root = t.testdir({ c1: { a: { b: {} } }, p: { q: {}, other: {} } });
   t.ok(removeTree(`${root}/c1`));
   t.ok(removeTree(`${root}/c1`), 'gone already');
   removeEmpty([`${root}/p/q`, `${root}/p`]);
   t.strictSame(listTree(root), [root, `${root}/p`, `${root}/p/other`]);
+  t.end();
 });

@@ -55,21 +55,25 @@ async function mountIn(
   });
   const manager = selectCgroupManager('cgroupfs').create(plan);
   const init = new RealInit({ arch: NATIVE_ARCH, directory: t.testdir({ image: {} }) });
-  if (layout.unified !== undefined) manager.join(init.pid);
-  const steps = planSteps({ plan, layout, target, ...options });
-  const answers = init.run({ name: 'mount the cgroups', steps, replies: true });
-  const [tag, at, result] = wordsOf(answers[0] ?? new Uint8Array());
-  if (tag !== 99n) throw new Error(`step ${at}: ${BigInt.asIntN(64, result ?? 0n)}`);
-  const root = `/proc/${init.pid}/root${target}`;
-  options.check({
-    names: readdirSync(root).sort(),
-    read: (path) => readFileSync(`${root}/${path}`, 'utf8').trim(),
-    link: (path) => readlinkSync(`${root}/${path}`),
-    mountAt: (path) => findMount(init.pid, path === '' ? target : `${target}/${path}`),
-    membership: membershipOf(init.pid),
-  });
-  await init.close();
-  await manager.remove({ kill: true });
+  try {
+    if (layout.unified !== undefined) manager.join(init.pid);
+    const steps = planSteps({ plan, layout, target, ...options });
+    const answers = init.run({ name: 'mount the cgroups', steps, replies: true });
+    const [tag, at, result] = wordsOf(answers[0] ?? new Uint8Array());
+    if (tag !== 99n) throw new Error(`step ${at}: ${BigInt.asIntN(64, result ?? 0n)}`);
+    const root = `/proc/${init.pid}/root${target}`;
+    options.check({
+      names: readdirSync(root).sort(),
+      read: (path) => readFileSync(`${root}/${path}`, 'utf8').trim(),
+      link: (path) => readlinkSync(`${root}/${path}`),
+      mountAt: (path) => findMount(init.pid, path === '' ? target : `${target}/${path}`),
+      membership: membershipOf(init.pid),
+    });
+  } finally {
+    // Init ends with its sync pipe.
+    await init.close();
+    await manager.remove();
+  }
 }
 
 type Planned = Parameters<typeof planCgroupMount>[0]['plan'];
@@ -149,7 +153,10 @@ live('planCgroupMount() leaves a writable mount writable', async (t) => {
 
 live('planCgroupMount() mounts cgroup2 alone', async (t) => {
   const layout = partOf(readCgroupLayout(), [], { unified: true });
-  if (layout.unified === undefined) return t.plan(0, 'no cgroup2 mount');
+  if (layout.unified === undefined) {
+    t.plan(0, 'no cgroup2 mount');
+    return;
+  }
   await mountIn(t, layout, {
     hasCgroupNamespace: true,
     readonly: true,

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import type { CgroupManager } from '../../src/cgroup/manager.ts';
 import { openCgroup, selectCgroupManager } from '../../src/cgroup/select.ts';
@@ -10,7 +10,7 @@ import { allGroups, cleanUp, membershipOf, partOf, PREFIX, TestProcess, whyNotLi
 
 const skip = whyNotLive();
 /** A test that needs the real thing; elsewhere it is skipped with the reason. */
-const live = (name: string, body: (t: Test) => Promise<unknown>): void => {
+const live = (name: string, body: (t: Test) => unknown): void => {
   void t.test(name, { skip: skip ?? false }, body);
 };
 
@@ -63,39 +63,46 @@ live('CgroupManager creates, joins, limits and removes', async (t) => {
   t.strictSame(allGroups(), [], 'the cgroup above it is gone too');
 });
 
-live(
-  'CgroupManager names the setting that the kernel refuses, and leaves nothing when that is at create',
-  async (t) => {
-    const planned = plan({ resources: { cpu: { cpus: '4000' } } });
-    t.throws(() => create(planned), {
-      code: 'cgroup',
-      issues: [{ pointer: '/linux/resources/cpu/cpus' }],
-      message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": E/,
-    });
-    t.strictSame(allGroups(), []);
-    const late = plan({ resources: { cpu: { quota: 1 } } });
-    const manager = create(late);
-    t.throws(() => manager.applyLimits(late), {
+live('CgroupManager names the setting that the kernel refuses, and leaves nothing when that is at create', (t) => {
+  const planned = plan({ resources: { cpu: { cpus: '4000' } } });
+  t.throws(() => create(planned), {
+    code: 'cgroup',
+    issues: [{ pointer: '/linux/resources/cpu/cpus' }],
+    message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": E/,
+  });
+  t.strictSame(allGroups(), []);
+  const late = plan({ resources: { cpu: { quota: 1 } } });
+  const manager = create(late);
+  t.throws(
+    () => {
+      manager.applyLimits(late);
+    },
+    {
       code: 'cgroup',
       errno: 'EINVAL',
       issues: [{ pointer: '/linux/resources/cpu/quota' }],
-    });
-  },
-);
+    },
+  );
+  return Promise.resolve();
+});
 
-live('CgroupManager lets a limit rise above the old memory and swap', async (t) => {
+live('CgroupManager lets a limit rise above the old memory and swap', (t) => {
   const path = nextPath();
   const small = plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } });
   const manager = create(small);
-  if (!existsSync(`${hostPath(manager, 'memory')}/memory.memsw.limit_in_bytes`)) return t.plan(0, 'no swap accounting');
+  if (!existsSync(`${hostPath(manager, 'memory')}/memory.memsw.limit_in_bytes`)) {
+    t.plan(0, 'no swap accounting');
+    return;
+  }
   manager.applyLimits(small);
   manager.applyLimits(plan({ path, resources: { memory: { limit: 64 << 20, swap: 64 << 20 } } }));
   t.equal(read(`${hostPath(manager, 'memory')}/memory.memsw.limit_in_bytes`), String(64 << 20));
   manager.applyLimits(plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } }));
   t.equal(read(`${hostPath(manager, 'memory')}/memory.limit_in_bytes`), String(32 << 20));
+  return Promise.resolve();
 });
 
-live('CgroupDriver refuses a cgroup with processes, also further down', async (t) => {
+live('CgroupDriver refuses a cgroup with processes, also further down', (t) => {
   const path = nextPath();
   const child = start();
   create(plan({ path: `${path}/deep` })).join(child.pid);
@@ -105,6 +112,7 @@ live('CgroupDriver refuses a cgroup with processes, also further down', async (t
     message: /container's cgroup is not empty: 1 process\(es\) found$/,
   });
   t.equal(membershipOf(child.pid).get('pids'), `${path}/deep`, 'nobody was moved');
+  return Promise.resolve();
 });
 
 live('CgroupDriver refuses a frozen cgroup, v1 and v2', async (t) => {
@@ -187,25 +195,38 @@ live('CgroupManager.remove() leaves a cgroup that was there before', async (t) =
   t.strictSame(allGroups(), [`${pids}${path}`]);
 });
 
-live('openCgroup() refuses a reference that leads out of its hierarchy', async (t) => {
+live('CgroupDriver.preview() says what create will make, so that a broken off create can be cleaned up', async (t) => {
+  const planned = plan({ path: `${nextPath()}/inner` });
+  const reference = selectCgroupManager('cgroupfs').preview(planned);
+  t.strictSame(allGroups(), [], 'nothing is made');
+  const manager = create(planned);
+  t.strictSame(manager.reference, reference);
+  for (const { hostPath } of reference.directories.slice(2)) rmdirSync(hostPath);
+  await openCgroup(reference).remove();
+  t.strictSame(allGroups(), []);
+});
+
+live('openCgroup() refuses a reference that leads out of its hierarchy', (t) => {
   const manager = create(plan({ layout: partOf(layout, ['pids', 'devices'], { unified: false }) }));
   const [first] = manager.reference.directories;
   if (first === undefined) throw new Error('no directory');
   for (const made of ['/tmp/x', `${first.mountPoint}/../x`]) {
     t.throws(() => openCgroup({ ...manager.reference, directories: [{ ...first, made: [made] }] }), { code: 'state' });
   }
+  return Promise.resolve();
 });
 
-live('CgroupDriver makes nothing where a plain directory looks like a controller', async (t) => {
+live('CgroupDriver makes nothing where a plain directory looks like a controller', (t) => {
   const fake = { controllers: ['memory'], mountPoint: t.testdir({ 'cgroup.procs': '', tasks: '' }), ownPath: '/' };
   const real = partOf(layout, ['pids', 'devices'], { unified: false });
   const planned = plan({ layout: { ...real, hierarchies: [...real.hierarchies, fake] } });
   t.throws(() => create(planned), { code: 'cgroup', message: /expected file system cgroup/ });
   t.strictSame(allGroups(), [], 'what was made in the real hierarchies is removed');
   t.notOk(existsSync(`${fake.mountPoint}/${PREFIX}-${counter}`));
+  return Promise.resolve();
 });
 
-live('CgroupManager.openDirectory() is a handle of the cgroup2 directory', async (t) => {
+live('CgroupManager.openDirectory() is a handle of the cgroup2 directory', (t) => {
   const manager = create(plan({}));
   const fd = manager.openDirectory();
   if (layout.unified === undefined) return t.equal(fd, undefined);
@@ -214,6 +235,7 @@ live('CgroupManager.openDirectory() is a handle of the cgroup2 directory', async
   closeSync(fd ?? -1);
   const without = create(plan({ layout: partOf(layout, ['devices'], { unified: false }) }));
   t.equal(without.openDirectory(), undefined);
+  return Promise.resolve();
 });
 
 /** Opens a device that no default rule allows, for reading: 0 or the shell's 1 or 2. */
@@ -247,6 +269,9 @@ live('CgroupManager.applyDevices() denies and allows on v1', (t) =>
 );
 
 live('CgroupManager.applyDevices() denies and allows by eBPF on cgroup2', async (t) => {
-  if (layout.unified === undefined) return t.plan(0, 'no cgroup2 mount');
+  if (layout.unified === undefined) {
+    t.plan(0, 'no cgroup2 mount');
+    return;
+  }
   await tryDevices(t, partOf(layout, [], { unified: true }));
 });

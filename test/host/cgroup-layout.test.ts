@@ -6,7 +6,7 @@ const parse = (mountinfo: string, membership: string): ReturnType<typeof parseCg
   return parseCgroupLayout(mountinfo, membership, () => CONTROLLERS);
 };
 
-t.test('parseCgroupLayout() reads cgroup v2 alone', async (t) => {
+t.test('parseCgroupLayout() reads cgroup v2 alone', (t) => {
   const mountinfo =
     '29 23 0:25 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n';
   t.strictSame(parse(mountinfo, '0::/user.slice/a\n'), {
@@ -14,9 +14,10 @@ t.test('parseCgroupLayout() reads cgroup v2 alone', async (t) => {
     hierarchies: [],
     unified: { mountPoint: '/sys/fs/cgroup', ownPath: '/user.slice/a', controllers: CONTROLLERS },
   });
+  t.end();
 });
 
-t.test('parseCgroupLayout() reads v1 with controllers mounted together', async (t) => {
+t.test('parseCgroupLayout() reads v1 with controllers mounted together', (t) => {
   const mountinfo = [
     '31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755',
     '32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:1 - cgroup cgroup rw,cpu,cpuacct',
@@ -29,22 +30,25 @@ t.test('parseCgroupLayout() reads v1 with controllers mounted together', async (
       { controllers: ['name=systemd'], mountPoint: '/sys/fs/cgroup/systemd', ownPath: '/init.scope' },
     ],
   });
+  t.end();
 });
 
-t.test('parseCgroupLayout() does not mistake cpu for cpuset or cpuacct', async (t) => {
+t.test('parseCgroupLayout() does not mistake cpu for cpuset or cpuacct', (t) => {
   const mountinfo = '32 31 0:29 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset';
   t.strictSame(parse(mountinfo, '3:cpu:/\n'), { mode: 'none', hierarchies: [] });
+  t.end();
 });
 
-t.test('parseCgroupLayout() calls v1 beside cgroup2 hybrid', async (t) => {
+t.test('parseCgroupLayout() calls v1 beside cgroup2 hybrid', (t) => {
   const mountinfo = '32 31 0:29 / /c/pids rw - cgroup cgroup rw,pids\n33 31 0:30 / /c/unified rw - cgroup2 none rw\n';
   t.match(parse(mountinfo, '1:pids:/a\n0::/b\n'), {
     mode: 'hybrid',
     unified: { mountPoint: '/c/unified', ownPath: '/b' },
   });
+  t.end();
 });
 
-t.test('parseCgroupLayout() counts the own path from what the mount shows', async (t) => {
+t.test('parseCgroupLayout() counts the own path from what the mount shows', (t) => {
   const own = (root: string, path: string): string | undefined => {
     return parse(`29 23 0:25 ${root} /sys/fs/cgroup rw - cgroup2 cgroup2 rw`, `0::${path}`).unified?.ownPath;
   };
@@ -53,9 +57,10 @@ t.test('parseCgroupLayout() counts the own path from what the mount shows', asyn
   t.equal(own('/docker/abc', '/docker/abcd'), '/', 'another cgroup with the same beginning');
   t.equal(own('/', '/../other'), '/', 'outside the cgroup namespace');
   t.equal(own('/a\\040b', '/a b/c'), '/c', 'octal escapes');
+  t.end();
 });
 
-t.test('parseCgroupLayout() takes the usual place of several, and the upper of two mounts', async (t) => {
+t.test('parseCgroupLayout() takes the usual place of several, and the upper of two mounts', (t) => {
   const line = (mountPoint: string, root = '/'): string => `29 23 0:25 ${root} ${mountPoint} rw - cgroup2 cgroup2 rw`;
   const chosen = (...lines: string[]): string | undefined => parse(lines.join('\n'), '0::/a').unified?.mountPoint;
   t.equal(chosen(line('/mnt/x'), line('/sys/fs/cgroup'), line('/mnt/y')), '/sys/fs/cgroup');
@@ -66,13 +71,16 @@ t.test('parseCgroupLayout() takes the usual place of several, and the upper of t
     '/a',
     'the later hides the earlier',
   );
+  t.end();
 });
 
-t.test('parseCgroupLayout() passes over lines that it cannot read', async (t) => {
+t.test('parseCgroupLayout() passes over lines that it cannot read', (t) => {
   t.strictSame(parse('nonsense\n\n1 2 3\n', 'nonsense\n'), { mode: 'none', hierarchies: [] });
+  t.end();
 });
 
-t.test('readCgroupLayout() reads this machine, and says when there is no procfs', async (t) => {
+t.test('readCgroupLayout() reads this machine, and says when there is no procfs', (t) => {
   t.match(readCgroupLayout().mode, /^(v1|v2|hybrid|none)$/);
   t.throws(() => readCgroupLayout({ procPath: t.testdir({}) }), { code: 'host' });
+  t.end();
 });

@@ -1,5 +1,5 @@
 import { call } from '../../program/build.ts';
-import type { Region, Step } from '../../program/step.ts';
+import type { Place, Region, Step } from '../../program/step.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY } from '../../util/constants.ts';
 import type { CgroupPlan } from './plan.ts';
 import { directoryPath } from './print.ts';
@@ -43,10 +43,24 @@ export function planCgroupJoin(places: readonly JoinPlace[], scratch: Region): S
  *
  * No steps where there is no cgroup2 directory; `result` stays 0 then.
  */
-export function planUnifiedOpen(places: readonly JoinPlace[], result: Region): Step[] {
+export function planUnifiedOpen(places: readonly JoinPlace[], result: Region | Place): Step[] {
   const unified = places.find(({ kind }) => kind === 'v2');
   if (unified === undefined) return [];
   const path = unified.hostPath;
   const label = `open cgroup ${JSON.stringify(path)}`;
   return [call('openat', [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0], { label, result })];
+}
+
+/** Init moves itself into the container's cgroup2 directory, where it may not be cloned into it. */
+export function planUnifiedJoin(places: readonly JoinPlace[], scratch: Region): Step[] {
+  return places
+    .filter(({ kind }) => kind === 'v2')
+    .flatMap(({ hostPath }): Step[] => [
+      call('openat', [AT_FDCWD, `${hostPath}/cgroup.procs`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], {
+        label: `join cgroup ${JSON.stringify(hostPath)}: open cgroup.procs`,
+        result: scratch,
+      }),
+      call('write', [scratch, '0', 1], { label: `join cgroup ${JSON.stringify(hostPath)}` }),
+      call('close', [scratch], { label: 'close cgroup.procs', accept: 'any' }),
+    ]);
 }

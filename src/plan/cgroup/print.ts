@@ -9,10 +9,6 @@ export function printCgroupPlan(plan: CgroupPlan): string {
   const lines = [`cgroup ${plan.version}`];
   lines.push(...plan.directories.map((directory) => `  make ${JSON.stringify(directoryPath(directory))}`));
   if (plan.prepare.length > 0) lines.push('before joining', ...plan.prepare.map(show));
-  lines.push(
-    'join',
-    ...plan.directories.map((directory) => `  ${JSON.stringify(`${directoryPath(directory)}/cgroup.procs`)}`),
-  );
   if (plan.limits.length > 0) lines.push('limits', ...plan.limits.map(show));
   if (plan.devices?.kind === 'v1') lines.push('devices', ...plan.devices.writes.map(show));
   if (plan.devices?.kind === 'v2') {

@@ -11,10 +11,12 @@ import {
   O_RDONLY,
   O_RDWR,
   O_WRONLY,
+  S_IFCHR,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
   S_IFREG,
+  TIOCGPTPEER,
 } from '../../util/constants.ts';
 import type { CallName } from '../calls.ts';
 import { restoreFlags } from '../open-flags.ts';
@@ -127,6 +129,13 @@ export const FILE_CALLS: Partial<Record<CallName, CallModel>> = {
     const file = kernel.find(args.int(0), memory.readText(args.raw(1)), atFlags(args.int(2)));
     memory.write(args.raw(4), statxOf(file));
     return 0;
+  },
+  ioctl: (kernel, args) => {
+    kernel.openFile(args.int(0));
+    if (args.int(1) !== TIOCGPTPEER) return 0;
+    // The other side of a terminal, device 136:0 (ioctl_tty(2)).
+    const file = makeFile(S_IFCHR | 0o620, { filesystem: 'devpts', device: 0x8800n });
+    return kernel.install({ kind: 'file', file, flags: O_RDWR });
   },
   fstatfs: (kernel, args, memory) => {
     // struct statfs starts with the magic number of the file system.

@@ -34,7 +34,7 @@ const brief = (steps: readonly Step[]): string[] => {
   });
 };
 
-t.test('planCgroupMount() mounts cgroup2, and binds the own cgroup where that is not permitted', async (t) => {
+t.test('planCgroupMount() mounts cgroup2, and binds the own cgroup where that is not permitted', (t) => {
   t.matchOnly(brief(mount(V2_LAYOUT, { hasCgroupNamespace: true })), [
     'fchdir',
     'mount cgroup . cgroup2',
@@ -49,69 +49,70 @@ t.test('planCgroupMount() mounts cgroup2, and binds the own cgroup where that is
     brief(mount(V2_LAYOUT, { hasCgroupNamespace: false })).includes('open_tree /sys/fs/cgroup'),
     'without a namespace the host mount',
   );
+  t.end();
 });
 
-t.test(
-  'planCgroupMount() makes a directory for every v1 hierarchy, and links the names mounted together',
-  async (t) => {
-    const layout = {
-      ...V1_LAYOUT,
-      hierarchies: V1_LAYOUT.hierarchies.filter(({ controllers }) =>
-        ['cpu', 'name=systemd'].includes(controllers[0] ?? ''),
-      ),
-    };
-    const plain = {
-      ...layout,
-      hierarchies: [
-        ...layout.hierarchies,
-        { controllers: ['devices'], mountPoint: '/sys/fs/cgroup/devices', ownPath: '/' },
-      ],
-    };
-    const steps = brief(mount(plain, { hasCgroupNamespace: false }));
-    t.strictSame(steps.slice(0, 6), [
-      'fsopen tmpfs',
-      'fsconfig mode 755',
-      'fsconfig',
-      'fsmount',
-      'close',
-      'move_mount  ',
-    ]);
-    t.strictSame(
-      steps.filter((step) => /^(mkdirat|symlinkat|open_tree)/.test(step)),
-      [
-        'mkdirat cpu,cpuacct',
-        'open_tree /sys/fs/cgroup/cpu,cpuacct/c1',
-        'symlinkat cpu,cpuacct cpu',
-        'symlinkat cpu,cpuacct cpuacct',
-        'mkdirat systemd',
-        'open_tree /sys/fs/cgroup/systemd/c1',
-        'mkdirat devices',
-        'open_tree /sys/fs/cgroup/devices/c1',
-      ],
-    );
-    const fresh = brief(mount(plain, { hasCgroupNamespace: true })).filter((step) => step.startsWith('mount cgroup'));
-    t.strictSame(fresh, [
-      'mount cgroup . cgroup cpu,cpuacct',
-      'mount cgroup . cgroup name=systemd',
-      'mount cgroup . cgroup devices',
-    ]);
-  },
-);
+t.test('planCgroupMount() makes a directory for every v1 hierarchy, and links the names mounted together', (t) => {
+  const layout = {
+    ...V1_LAYOUT,
+    hierarchies: V1_LAYOUT.hierarchies.filter(({ controllers }) =>
+      ['cpu', 'name=systemd'].includes(controllers[0] ?? ''),
+    ),
+  };
+  const plain = {
+    ...layout,
+    hierarchies: [
+      ...layout.hierarchies,
+      { controllers: ['devices'], mountPoint: '/sys/fs/cgroup/devices', ownPath: '/' },
+    ],
+  };
+  const steps = brief(mount(plain, { hasCgroupNamespace: false }));
+  t.strictSame(steps.slice(0, 6), [
+    'fsopen tmpfs',
+    'fsconfig mode 755',
+    'fsconfig',
+    'fsmount',
+    'close',
+    'move_mount  ',
+  ]);
+  t.strictSame(
+    steps.filter((step) => /^(mkdirat|symlinkat|open_tree)/.test(step)),
+    [
+      'mkdirat cpu,cpuacct',
+      'open_tree /sys/fs/cgroup/cpu,cpuacct/c1',
+      'symlinkat cpu,cpuacct cpu',
+      'symlinkat cpu,cpuacct cpuacct',
+      'mkdirat systemd',
+      'open_tree /sys/fs/cgroup/systemd/c1',
+      'mkdirat devices',
+      'open_tree /sys/fs/cgroup/devices/c1',
+    ],
+  );
+  const fresh = brief(mount(plain, { hasCgroupNamespace: true })).filter((step) => step.startsWith('mount cgroup'));
+  t.strictSame(fresh, [
+    'mount cgroup . cgroup cpu,cpuacct',
+    'mount cgroup . cgroup name=systemd',
+    'mount cgroup . cgroup devices',
+  ]);
+  t.end();
+});
 
-t.test('planCgroupMount() puts cgroup2 beside them on a hybrid machine', async (t) => {
+t.test('planCgroupMount() puts cgroup2 beside them on a hybrid machine', (t) => {
   const steps = brief(mount(HYBRID_LAYOUT, { hasCgroupNamespace: true }));
   t.ok(steps.includes('mkdirat unified') && steps.includes('mount cgroup . cgroup2'));
+  t.end();
 });
 
-t.test('planCgroupMount() makes the tmpfs read-only last', async (t) => {
+t.test('planCgroupMount() makes the tmpfs read-only last', (t) => {
   const count = (steps: readonly string[]): number => steps.filter((step) => step === 'mount none .').length;
   const writable = brief(mount(HYBRID_LAYOUT, { hasCgroupNamespace: true }));
   const readonly = brief(mount(HYBRID_LAYOUT, { hasCgroupNamespace: true, flags: FLAGS | MS_RDONLY }));
   t.equal(count(readonly), count(writable) + 1);
   t.strictSame(readonly.slice(-3), ['fchdir', 'mount none .', 'close']);
+  t.end();
 });
 
-t.test('planCgroupMount() gives programs that the verifier takes, every step with the pointer', async (t) => {
+t.test('planCgroupMount() gives programs that the verifier takes, every step with the pointer', (t) => {
   for (const layout of [V1_LAYOUT, HYBRID_LAYOUT, V2_LAYOUT]) {
     for (const hasCgroupNamespace of [true, false]) {
       const steps = mount(layout, { hasCgroupNamespace, flags: FLAGS | MS_RDONLY });
@@ -120,6 +121,7 @@ t.test('planCgroupMount() gives programs that the verifier takes, every step wit
       t.strictSame(bare, []);
     }
   }
+  t.end();
 });
 
 /** The verifier wants a word to be written before it is read. */
@@ -133,14 +135,15 @@ function openTarget(steps: Step[]): Step[] {
   return [{ kind: 'call', call: 'openat', operands: [-100, '/x', 0, 0], label: 'open', result: target }, ...steps];
 }
 
-t.test('planCgroupMount() refuses a machine without cgroups', async (t) => {
+t.test('planCgroupMount() refuses a machine without cgroups', (t) => {
   t.throws(() => mount({ mode: 'none', hierarchies: [] }, { hasCgroupNamespace: true }), {
     code: 'unsupported',
     issues: [{ pointer: '/mounts/4' }],
   });
+  t.end();
 });
 
-t.test('planCgroupJoin() moves init by tasks on v1, planUnifiedOpen() opens cgroup2 for the clone', async (t) => {
+t.test('planCgroupJoin() moves init by tasks on v1, planUnifiedOpen() opens cgroup2 for the clone', (t) => {
   const plan = planCgroup({
     config: { linux: { cgroupsPath: '/c1' } },
     layout: HYBRID_LAYOUT,
@@ -155,4 +158,5 @@ t.test('planCgroupJoin() moves init by tasks on v1, planUnifiedOpen() opens cgro
   t.doesNotThrow(() => printSteps([...steps, ...planUnifiedOpen(joinPlaces(plan), memory.word('again'))]));
   const v1 = planCgroup({ config: {}, layout: V1_LAYOUT, id: 'c1', manager: 'cgroupfs' });
   t.strictSame(planUnifiedOpen(joinPlaces(v1), memory.word('none')), []);
+  t.end();
 });

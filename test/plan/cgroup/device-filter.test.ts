@@ -29,7 +29,7 @@ const request: fc.Arbitrary<DeviceRequest> = fc.record({
   access: fc.integer({ min: 0, max: 7 }),
 });
 
-t.test('planDeviceFilter() decides as the rules say, whatever the rules', async (t) => {
+t.test('planDeviceFilter() decides as the rules say, whatever the rules', (t) => {
   fc.assert(
     fc.property(
       fc.array(rule, { maxLength: 12 }),
@@ -45,18 +45,20 @@ t.test('planDeviceFilter() decides as the rules say, whatever the rules', async 
     { numRuns: 2000 },
   );
   t.pass('agrees with the plain evaluator');
+  t.end();
 });
 
-t.test('planDeviceFilter() denies everything without rules', async (t) => {
+t.test('planDeviceFilter() denies everything without rules', (t) => {
   const { program } = planDeviceFilter([]);
   t.notOk(runDeviceProgram(program, { kind: 'c', major: 1, minor: 3, access: 2 }));
   t.ok(
     runDeviceProgram(program, { kind: 'c', major: 1, minor: 3, access: 0 }),
     'but not to look whether a node is there',
   );
+  t.end();
 });
 
-t.test('planDeviceFilter() lists its instructions with the rule behind them', async (t) => {
+t.test('planDeviceFilter() lists its instructions with the rule behind them', (t) => {
   const { listing } = planDeviceFilter([
     { allow: false, access: 7 },
     { allow: true, kind: 'c', major: 1, minor: 3, access: 6 },
@@ -81,9 +83,10 @@ t.test('planDeviceFilter() lists its instructions with the rule behind them', as
     '  16: r0 = 0                         ; deny a *:* rwm',
     '  17: exit',
   ]);
+  t.end();
 });
 
-t.test('collectDeviceRules() appends rules that cannot be taken away', async (t) => {
+t.test('collectDeviceRules() appends rules that cannot be taken away', (t) => {
   const problems = new Problems();
   const rules = collectDeviceRules(
     [
@@ -100,9 +103,10 @@ t.test('collectDeviceRules() appends rules that cannot be taken away', async (t)
     evaluateRules(collectDeviceRules([], problems), { kind: 'b', major: 8, minor: 0, access: 2 }),
     'denied without rules too',
   );
+  t.end();
 });
 
-t.test('collectDeviceRules() reads every spelling of "any" and drops rules without access', async (t) => {
+t.test('collectDeviceRules() reads every spelling of "any" and drops rules without access', (t) => {
   const problems = new Problems();
   const first = (...rules: Parameters<typeof collectDeviceRules>[0]): DevicePattern | undefined =>
     collectDeviceRules(rules, problems)[0];
@@ -111,9 +115,10 @@ t.test('collectDeviceRules() reads every spelling of "any" and drops rules witho
   t.strictSame(first({ allow: true, type: 'a', major: 5, access: 'r' }), { allow: true, major: 5, access: 2 });
   t.match(first({ allow: true, type: 'b', major: 5 }), { kind: 'c', access: 1 }, 'the first default instead');
   problems.throwIfAny();
+  t.end();
 });
 
-t.test('collectDeviceRules() reports bad letters and numbers', async (t) => {
+t.test('collectDeviceRules() reports bad letters and numbers', (t) => {
   const problems = new Problems();
   collectDeviceRules(
     [
@@ -122,8 +127,14 @@ t.test('collectDeviceRules() reports bad letters and numbers', async (t) => {
     ],
     problems,
   );
-  t.throws(() => problems.throwIfAny(), {
-    code: 'config',
-    issues: ['0/access', '1/major', '1/minor'].map((place) => ({ pointer: `/linux/resources/devices/${place}` })),
-  });
+  t.throws(
+    () => {
+      problems.throwIfAny();
+    },
+    {
+      code: 'config',
+      issues: ['0/access', '1/major', '1/minor'].map((place) => ({ pointer: `/linux/resources/devices/${place}` })),
+    },
+  );
+  t.end();
 });

@@ -17,7 +17,7 @@ function lines(rules: readonly DevicePattern[]): string[] {
 const denyAll: DevicePattern = { allow: false, access: 7 };
 const allowAll: DevicePattern = { allow: true, access: 7 };
 
-t.test('planDevicesV1() writes the default first, then the exceptions that are left', async (t) => {
+t.test('planDevicesV1() writes the default first, then the exceptions that are left', (t) => {
   t.strictSame(
     lines([denyAll, { allow: true, kind: 'c', major: 1, access: 2 }, { allow: true, kind: 'c', major: 1, access: 4 }]),
     ['deny a', 'allow c 1:* rw'],
@@ -32,9 +32,10 @@ t.test('planDevicesV1() writes the default first, then the exceptions that are l
     ['deny a', 'allow b 5:* r', 'allow c 5:* r'],
     'a is both kinds',
   );
+  t.end();
 });
 
-t.test('planDevicesV1() takes back what an earlier rule gave', async (t) => {
+t.test('planDevicesV1() takes back what an earlier rule gave', (t) => {
   const null_ = { kind: 'c', major: 1, minor: 3 } as const;
   t.strictSame(
     lines([
@@ -50,9 +51,10 @@ t.test('planDevicesV1() takes back what an earlier rule gave', async (t) => {
     ]),
     ['deny a'],
   );
+  t.end();
 });
 
-t.test('planDevicesV1() refuses what the controller cannot hold', async (t) => {
+t.test('planDevicesV1() refuses what the controller cannot hold', (t) => {
   t.throws(
     () =>
       lines([
@@ -64,9 +66,10 @@ t.test('planDevicesV1() refuses what the controller cannot hold', async (t) => {
       issues: [{ message: 'cgroup v1 cannot make an exception "c 1:3 w" from "c 1:* rwm"' }],
     },
   );
+  t.end();
 });
 
-t.test('planDevicesV1() adds the default rules to a deny-all', async (t) => {
+t.test('planDevicesV1() adds the default rules to a deny-all', (t) => {
   const problems = new Problems();
   t.strictSame(lines(collectDeviceRules([{ allow: false, access: 'rwm' }], problems)), [
     'deny a',
@@ -75,9 +78,10 @@ t.test('planDevicesV1() adds the default rules to a deny-all', async (t) => {
     ...['1:3', '1:8', '1:7', '5:0', '1:5', '1:9', '136:*', '5:2', '10:200'].map((device) => `allow c ${device} rwm`),
   ]);
   t.strictSame(lines(collectDeviceRules([{ allow: true, access: 'rwm' }], problems)), ['allow a']);
+  t.end();
 });
 
-t.test('planDevicesV1() never allows what the rules deny', async (t) => {
+t.test('planDevicesV1() never allows what the rules deny', (t) => {
   const number = fc.option(fc.constantFrom(1, 2), { nil: undefined });
   const rule = fc.record({
     allow: fc.boolean(),
@@ -116,6 +120,7 @@ t.test('planDevicesV1() never allows what the rules deny', async (t) => {
     { numRuns: 2000 },
   );
   t.pass('one bit at a time the controller and the rules agree');
+  t.end();
 });
 
 function meets(line: string, request: { kind: string; major: number; minor: number; access: number }): boolean {
@@ -128,7 +133,8 @@ function meets(line: string, request: { kind: string; major: number; minor: numb
   );
 }
 
-t.test('printDevicePattern() spells a rule as the controller does', async (t) => {
+t.test('printDevicePattern() spells a rule as the controller does', (t) => {
   t.equal(printDevicePattern({ allow: true, access: 7 }), 'a *:* rwm');
   t.equal(printDevicePattern({ allow: true, kind: 'b', major: 8, access: 5 }), 'b 8:* wm');
+  t.end();
 });

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { ioWeightFromBlkio, maxOr, swapMax, weightFromShares } from '../../../src/plan/cgroup/values.ts';
 
-t.test('weightFromShares() maps the three fixed points and the ends', async (t) => {
+t.test('weightFromShares() maps the three fixed points and the ends', (t) => {
   const table = [
     [1, 1],
     [2, 1],
@@ -14,17 +14,20 @@ t.test('weightFromShares() maps the three fixed points and the ends', async (t) 
     [18_446_744_073_709_551_615n, 10_000],
   ] as const;
   for (const [shares, weight] of table) t.equal(weightFromShares(shares), weight, `${shares} shares`);
+  t.end();
 });
 
-t.test('ioWeightFromBlkio() maps 10..1000 to 1..10000', async (t) => {
+t.test('ioWeightFromBlkio() maps 10..1000 to 1..10000', (t) => {
   t.strictSame([10, 11, 500, 1000].map(ioWeightFromBlkio), [1, 11, 4950, 10_000]);
+  t.end();
 });
 
-t.test('maxOr() spells -1 as max and keeps 64 bits', async (t) => {
+t.test('maxOr() spells -1 as max and keeps 64 bits', (t) => {
   t.strictSame([-1, -1n, 5, 9_223_372_036_854_775_807n].map(maxOr), ['max', 'max', '5', '9223372036854775807']);
+  t.end();
 });
 
-t.test('swapMax() subtracts memory from memory and swap', async (t) => {
+t.test('swapMax() subtracts memory from memory and swap', (t) => {
   const table = [
     [100, 300, '200'],
     [100, 100, '0'],
@@ -38,4 +41,5 @@ t.test('swapMax() subtracts memory from memory and swap', async (t) => {
     [9_007_199_254_740_993n, 9_007_199_254_740_996n, '3'],
   ] as const;
   for (const [limit, swap, wanted] of table) t.equal(swapMax(limit, swap), wanted, `limit ${limit}, swap ${swap}`);
+  t.end();
 });

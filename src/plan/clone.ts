@@ -1,0 +1,71 @@
+import { block, call, equals, unless } from '../program/build.ts';
+import type { Block, Region, Step } from '../program/step.ts';
+import type { NamespaceType } from '../spec/generated/config.ts';
+import { CLONE_INTO_CGROUP, CLONE_PARENT } from '../util/constants.ts';
+import { planCgroupJoin, planUnifiedJoin, planUnifiedOpen, type JoinPlace } from './cgroup/join.ts';
+import { hasNewNamespace, type PlanContext } from './context.ts';
+import { NAMESPACE_FLAGS } from './namespaces.ts';
+import { reply, TAG } from './reply.ts';
+
+/** Made by the clone itself. User and time namespaces come before it, the cgroup namespace after. */
+const CLONED: readonly NamespaceType[] = ['pid', 'mount', 'network', 'uts', 'ipc'];
+
+/** Bytes of struct clone_args, eleven u64 (man 2 clone). */
+const CLONE_ARGS_SIZE = 88;
+const CGROUP_OFFSET = 80;
+
+/** The two halves of making the container's process: into its cgroups, and the clone. */
+export interface ClonePlan {
+  /** While the host's mounts and privileges are there. */
+  readonly joinCgroups: readonly Step[];
+  /** The last steps of the program; those of the next program are the new process's. */
+  readonly clone: readonly Step[];
+}
+
+/**
+ * The clone: the container's process is born into its remaining new namespaces as a child of tsrun itself (CLONE_PARENT), so
+ * that no helper process stays between. The process that clones it reports its pid and ends.
+ *
+ * The v1 cgroups are joined by the process that clones, and inherited. Into the cgroup2 directory the new process is born
+ * (CLONE_INTO_CGROUP); only where a user namespace takes away the right to that, the directory is joined as well.
+ */
+export function planClone(
+  context: PlanContext,
+  places: readonly JoinPlace[],
+  options: { readonly types?: readonly NamespaceType[]; readonly entersUserNamespace: boolean },
+): ClonePlan {
+  const types = options.types ?? CLONED.filter((type) => hasNewNamespace(context.config, type));
+  const pid = context.memory.word('pid');
+  const bornInto = !options.entersUserNamespace && places.some(({ kind }) => kind === 'v2');
+  const args = cloneArguments(types, bornInto);
+  const what = types.length === 0 ? 'create the process' : `create the process in new ${types.join(', ')} namespaces`;
+  return {
+    joinCgroups: [
+      ...planCgroupJoin(places, context.words.target),
+      ...(bornInto
+        ? planUnifiedOpen(places, { kind: 'place', of: args, offset: CGROUP_OFFSET })
+        : planUnifiedJoin(places, context.words.target)),
+    ],
+    clone: [
+      call('clone3', [args, CLONE_ARGS_SIZE], { label: what, result: pid }),
+      ...unless(equals(pid, 0n, { text: 'this is the new process' }), tellPid(context, pid)),
+    ],
+  };
+}
+
+function tellPid(context: PlanContext, pid: Region): Step[] {
+  return [
+    reply(context.descriptors.sync, TAG.pid, 'tell its pid', [pid]),
+    call('exit_group', [0], { label: 'end the process that cloned it' }),
+  ];
+}
+
+/** struct clone_args: flags first, the cgroup's descriptor last. The exit signal stays 0, as CLONE_PARENT demands. */
+function cloneArguments(types: readonly NamespaceType[], intoCgroup: boolean): Block {
+  const bytes = new Uint8Array(CLONE_ARGS_SIZE);
+  const namespaces = types.reduce((all, type) => all | BigInt(NAMESPACE_FLAGS[type]), 0n);
+  const flags = namespaces | BigInt(CLONE_PARENT) | (intoCgroup ? CLONE_INTO_CGROUP : 0n);
+  new DataView(bytes.buffer).setBigUint64(0, flags, true);
+  const shown = ['CLONE_PARENT', ...(intoCgroup ? ['CLONE_INTO_CGROUP'] : []), ...types];
+  return block(bytes, `{flags=${shown.join('|')}}`);
+}
