@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -11,6 +11,8 @@ import type { Program, Step } from '../../src/program/step.ts';
 import { fileSteps, harmlessSteps } from '../program/arbitraries.ts';
 import { NATIVE_ARCH, platformOf, RealInit, SYNC_FD, wordsOf } from './real-init.ts';
 
+/** Read without process.umask(), which would write it. */
+const OUR_UMASK = Number.parseInt(/^Umask:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '22', 8);
 const END = 0xfeed_beefn;
 const REPORT_SIZE = 24;
 
@@ -45,7 +47,7 @@ for (const { arch, runs } of [
           tree: { dev: { null: '' } },
           cwd: '/dev',
           pid: init.pid,
-          umask: process.umask(),
+          umask: OUR_UMASK,
         });
         const model = new ModelInit(kernel, { arch, syncFd: SYNC_FD });
         try {

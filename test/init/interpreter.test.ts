@@ -39,7 +39,7 @@ function errnoWord(errno: keyof typeof ERRNO): bigint {
 
 for (const arch of ['x86-64', 'arm64'] as const) {
   const { skip, options } = platformOf(arch);
-  t.test(`the init process on ${arch}`, { skip }, async (t) => {
+  t.test(`the init process on ${arch}`, { skip }, (t) => {
     const directory = t.testdir();
     const start = (): RealInit => new RealInit({ ...options, directory });
 
@@ -153,10 +153,11 @@ for (const arch of ['x86-64', 'arm64'] as const) {
       t.same(init.run(program(...steps, ...tail)).map(wordsOf), [[24n, BigInt(1999 & 0o777)]]);
       await init.close();
     });
+    t.end();
   });
 }
 
-t.test('the init process without an emulator', { skip: platformOf(NATIVE_ARCH).skip }, async (t) => {
+t.test('the init process without an emulator', { skip: platformOf(NATIVE_ARCH).skip }, (t) => {
   const directory = t.testdir();
 
   t.test('goes on as two processes after a clone3 without a stack', async (t) => {
@@ -210,4 +211,5 @@ t.test('the init process without an emulator', { skip: platformOf(NATIVE_ARCH).s
     t.equal(wordsOf(init.run(outside)[0] ?? new Uint8Array())[2], errnoWord('EFAULT'));
     await init.close();
   });
+  t.end();
 });

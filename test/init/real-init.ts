@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { closeSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { emitInit } from '../../src/init/image.ts';
@@ -51,7 +51,7 @@ export class RealInit {
   constructor({ arch, emulator, cwd = '/', directory }: InitOptions) {
     this.arch = arch;
     const image = join(directory, `init.${arch}`);
-    writeFileSync(image, emitInit({ arch, syncFd: SYNC_FD }), { mode: 0o755 });
+    if (!existsSync(image)) writeFileSync(image, emitInit({ arch, syncFd: SYNC_FD }), { mode: 0o755 });
     const pair = [0, 0];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0, pair) !== 0) throw new Error('socketpair failed');
     const [own = -1, other = -1] = pair;

@@ -25,7 +25,7 @@ const fd = memory.word('fd');
 const buffer = memory.buffer('buffer', 64);
 const close = call('close', [fd], { label: 'close' });
 
-t.test('unless() puts a check in front that skips the steps', async (t) => {
+t.test('unless() puts a check in front that skips the steps', (t) => {
   t.same(unless(isZero(fd), [close, close]), [
     {
       kind: 'check',
@@ -37,9 +37,10 @@ t.test('unless() puts a check in front that skips the steps', async (t) => {
     close,
   ]);
   t.same(unless(isZero(fd), []), []);
+  t.end();
 });
 
-t.test('when() skips the steps when the condition does not hold', async (t) => {
+t.test('when() skips the steps when the condition does not hold', (t) => {
   const [check] = when(isNegative(fd), [close], 'label');
   const sign = 1n << 63n;
   t.same(check, {
@@ -48,21 +49,24 @@ t.test('when() skips the steps when the condition does not hold', async (t) => {
     condition: { value: fd, mask: sign, wanted: sign, invert: true, text: 'not (fd < 0)' },
     then: { skip: 1 },
   });
+  t.end();
 });
 
-t.test('failWhen() fails with an errno', async (t) => {
+t.test('failWhen() fails with an errno', (t) => {
   const step = failWhen(not(not(isZero(fd))), 'ELOOP', { label: 'look', pointer: '/root' });
   t.same(step.then, { fail: 'ELOOP' });
   t.same([step.label, step.pointer, step.condition.invert], ['look', '/root', false]);
+  t.end();
 });
 
-t.test('equals() describes what it compares', async (t) => {
+t.test('equals() describes what it compares', (t) => {
   t.equal(equals(fd, 3n).text, 'fd == 3');
   t.equal(equals(at(buffer, 8), fd, { mask: 7n }).text, 'buffer+8 == fd');
   t.equal(equals(fd, 3n, { text: 'is a directory' }).text, 'is a directory');
+  t.end();
 });
 
-t.test('words() makes numbers and links of 8 bytes each', async (t) => {
+t.test('words() makes numbers and links of 8 bytes each', (t) => {
   const inner = textBlock('a');
   const outer = words([1, -1n, inner, buffer], '{}');
   t.same(
@@ -73,9 +77,10 @@ t.test('words() makes numbers and links of 8 bytes each', async (t) => {
     { at: 16, to: inner },
     { at: 24, to: buffer },
   ]);
+  t.end();
 });
 
-t.test('stringArray() ends with NULL', async (t) => {
+t.test('stringArray() ends with NULL', (t) => {
   const array = stringArray(['a', 'ü']);
   t.equal(array.bytes.length, 24);
   t.equal(array.text, '["a","ü"]');
@@ -86,17 +91,20 @@ t.test('stringArray() ends with NULL', async (t) => {
       [8, [0xc3, 0xbc, 0]],
     ],
   );
+  t.end();
 });
 
-t.test('describePlace() names the word', async (t) => {
+t.test('describePlace() names the word', (t) => {
   t.equal(describePlace(fd), 'fd');
   t.equal(describePlace(at(buffer, 0)), 'buffer');
   t.equal(describePlace(at(block(new Uint8Array(16), '{x}'), 8)), '{x}+8');
   t.same(addressOf(fd), { kind: 'address', of: fd, offset: 0 });
+  t.end();
 });
 
-t.test('utf8() gives the bytes that TextEncoder gives', async (t) => {
+t.test('utf8() gives the bytes that TextEncoder gives', (t) => {
   const encoder = new TextEncoder();
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => Buffer.from(utf8(text)).equals(encoder.encode(text))));
   t.same([...utf8('\ud800')], [0xef, 0xbf, 0xbd], 'a lone surrogate becomes U+FFFD');
+  t.end();
 });

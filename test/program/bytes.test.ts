@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import t from 'tap';
 import { alignUp, readText, utf8Length, writeText, writeWord } from '../../src/program/bytes.ts';
 
-t.test('alignUp() goes to the next multiple of 8', async (t) => {
+t.test('alignUp() goes to the next multiple of 8', (t) => {
   t.same([0, 1, 7, 8, 9].map(alignUp), [0, 8, 8, 8, 16]);
+  t.end();
 });
 
-t.test('utf8Length() and writeText() agree with TextEncoder', async (t) => {
+t.test('utf8Length() and writeText() agree with TextEncoder', (t) => {
   const encoder = new TextEncoder();
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
@@ -16,9 +17,10 @@ t.test('utf8Length() and writeText() agree with TextEncoder', async (t) => {
     }),
   );
   t.pass();
+  t.end();
 });
 
-t.test('readText() accepts what TextDecoder accepts', async (t) => {
+t.test('readText() accepts what TextDecoder accepts', (t) => {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const decode = (bytes: Uint8Array): string | undefined => {
     try {
@@ -45,9 +47,10 @@ t.test('readText() accepts what TextDecoder accepts', async (t) => {
     { numRuns: 5000 },
   );
   t.pass();
+  t.end();
 });
 
-t.test("writeWord() writes numbers as two words in two's complement", async (t) => {
+t.test("writeWord() writes numbers as two words in two's complement", (t) => {
   const view = new DataView(new ArrayBuffer(8));
   fc.assert(
     fc.property(fc.maxSafeInteger(), (value) => {
@@ -59,7 +62,20 @@ t.test("writeWord() writes numbers as two words in two's complement", async (t) 
   t.equal(view.getBigUint64(0, true), (1n << 64n) - 1n);
   writeWord(view, 0, (1n << 64n) - 1n);
   t.equal(view.getBigInt64(0, true), -1n);
-  t.throws(() => writeWord(view, 0, 2 ** 53), { message: 'bug: 9007199254740992 is not a safe integer' });
-  t.throws(() => writeWord(view, 0, Number.NaN), RangeError);
-  t.throws(() => writeWord(view, 0, -(1n << 63n) - 1n), { message: 'bug: -9223372036854775809 has more than 64 bits' });
+  t.throws(
+    () => {
+      writeWord(view, 0, 2 ** 53);
+    },
+    { message: 'bug: 9007199254740992 is not a safe integer' },
+  );
+  t.throws(() => {
+    writeWord(view, 0, Number.NaN);
+  }, RangeError);
+  t.throws(
+    () => {
+      writeWord(view, 0, -(1n << 63n) - 1n);
+    },
+    { message: 'bug: -9223372036854775809 has more than 64 bits' },
+  );
+  t.end();
 });

@@ -12,7 +12,7 @@ function fill(count: number): Step[] {
   return Array.from({ length: count }, () => call('getpid', [], label));
 }
 
-t.test('cutProgram() makes one packet of what fits', async (t) => {
+t.test('cutProgram() makes one packet of what fits', (t) => {
   t.same(cutProgram([]), { ranges: [{ from: 0, to: 0 }], bulk: [] });
   // 16 + 64 * 959 = 61392; one more step needs 61456.
   t.same(cutProgram(fill(959)).ranges, [{ from: 0, to: 959 }]);
@@ -20,18 +20,20 @@ t.test('cutProgram() makes one packet of what fits', async (t) => {
     { from: 0, to: 958 },
     { from: 958, to: 960 },
   ]);
+  t.end();
 });
 
-t.test('cutProgram() never cuts inside the span of a check', async (t) => {
+t.test('cutProgram() never cuts inside the span of a check', (t) => {
   const word = new Memory().word('word');
   const steps = [...fill(950), ...unless(isZero(word), fill(20)), ...fill(5)];
   t.same(cutProgram(steps).ranges, [
     { from: 0, to: 950 },
     { from: 950, to: 976 },
   ]);
+  t.end();
 });
 
-t.test('cutProgram() keeps the steps together that share what one of them writes', async (t) => {
+t.test('cutProgram() keeps the steps together that share what one of them writes', (t) => {
   const answer = words([16, 0], 'answer');
   const steps = [
     ...fill(900),
@@ -43,22 +45,25 @@ t.test('cutProgram() keeps the steps together that share what one of them writes
     { from: 0, to: 900 },
     { from: 900, to: 1002 },
   ]);
+  t.end();
 });
 
-t.test('cutProgram() cuts between steps that only read a structure', async (t) => {
+t.test('cutProgram() cuts between steps that only read a structure', (t) => {
   const how = words([0, 0, 0], 'how');
   const steps = Array.from({ length: 1000 }, () => call('openat2', [3, 'a', how, 24], label));
   t.equal(cutProgram(steps).ranges.length, 2);
+  t.end();
 });
 
-t.test('cutProgram() throws for steps that hold together and do not fit', async (t) => {
+t.test('cutProgram() throws for steps that hold together and do not fit', (t) => {
   const word = new Memory().word('word');
   t.throws(() => cutProgram(unless(isZero(word), fill(1000), 'too much')), {
     message: 'bug: the 1001 steps from "too much" do not fit into a packet',
   });
+  t.end();
 });
 
-t.test('cutProgram() gives ranges whose packets fit, in order and without gaps', async (t) => {
+t.test('cutProgram() gives ranges whose packets fit, in order and without gaps', (t) => {
   const step = fc.oneof(
     fc.nat(3000).map((length) => call('chdir', ['x'.repeat(length)], label)),
     fc.constant(call('getpid', [], label)),
@@ -81,4 +86,5 @@ t.test('cutProgram() gives ranges whose packets fit, in order and without gaps',
     { numRuns: 100 },
   );
   t.pass('100 programs');
+  t.end();
 });

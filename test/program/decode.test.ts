@@ -13,7 +13,7 @@ import { anySteps } from './arbitraries.ts';
 const RUNS = 300;
 const arch = fc.constantFrom<Arch>('x86-64', 'arm64');
 
-t.test('decode() gives back what encode() was given', async (t) => {
+t.test('decode() gives back what encode() was given', (t) => {
   fc.assert(
     fc.property(anySteps, arch, (steps, arch) => {
       const packets = encode({ name: 'test', steps, replies: true }, { arch, syncFd: 3 });
@@ -24,6 +24,7 @@ t.test('decode() gives back what encode() was given', async (t) => {
     { numRuns: RUNS },
   );
   t.pass(`${RUNS} programs`);
+  t.end();
 });
 
 /** Compares what does not depend on where the encoder puts data. */
@@ -76,7 +77,7 @@ function hasOperand(operation: DecodedOperation, index: number, operand: Operand
   return argument.indirect === (operand.kind === 'region' || operand.kind === 'place');
 }
 
-t.test('decode() throws nothing but a TsrunError, whatever the bytes are', async (t) => {
+t.test('decode() throws nothing but a TsrunError, whatever the bytes are', (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), fc.nat(400), fc.boolean(), arch, (bytes, end, isVersion, arch) => {
       const view = new DataView(bytes.buffer);
@@ -94,12 +95,14 @@ t.test('decode() throws nothing but a TsrunError, whatever the bytes are', async
     { numRuns: 2000 },
   );
   t.pass('2000 arrays of bytes');
+  t.end();
 });
 
-t.test('decode() says what is wrong with a packet', async (t) => {
+t.test('decode() says what is wrong with a packet', (t) => {
   t.throws(() => decode(new Uint8Array(3), 'arm64'), { message: 'decode packet: 3 bytes found, 16 to 61440 wanted' });
   t.throws(() => decode(new Uint8Array(16), 'arm64'), { message: 'decode packet: version 0 found, 1 wanted' });
   const bytes = new Uint8Array(16);
   bytes[8] = 1;
   t.throws(() => decode(bytes, 'arm64'), { message: /^decode packet: the operations end at -?\d+ of 16 bytes$/ });
+  t.end();
 });

@@ -38,7 +38,7 @@ function rows(bytes: Uint8Array): string[] {
   ].map(([row]) => row);
 }
 
-t.test('encode() writes a packet byte for byte', async (t) => {
+t.test('encode() writes a packet byte for byte', (t) => {
   const fd = new Memory().word('fd');
   const { bytes, steps, payload } = firstPacket([
     call('openat', [-100, '/dev/null', 0o2000000, 0], { ...label, accept: ['ENOENT', 'ENOTDIR'], result: fd }),
@@ -60,9 +60,10 @@ t.test('encode() writes a packet byte for byte', async (t) => {
   ]);
   t.same(steps, [0, 1, 2]);
   t.equal(payload, false);
+  t.end();
 });
 
-t.test('encode() takes the numbers of the architecture', async (t) => {
+t.test('encode() takes the numbers of the architecture', (t) => {
   const steps = [call('getpid', [], label), call('close', [3], label)];
   t.same(
     decode(firstPacket(steps, 'arm64').bytes, 'arm64').map(({ number }) => number),
@@ -72,9 +73,10 @@ t.test('encode() takes the numbers of the architecture', async (t) => {
     decode(firstPacket(steps).bytes, 'x86-64').map(({ number }) => number),
     [39, 3],
   );
+  t.end();
 });
 
-t.test('encode() places a text and a block once, and aligns them', async (t) => {
+t.test('encode() places a text and a block once, and aligns them', (t) => {
   const shared = words([7], 'shared');
   const { bytes } = firstPacket([
     call('write', [3, shared, 8], label),
@@ -89,9 +91,10 @@ t.test('encode() places a text and a block once, and aligns them', async (t) => 
   );
   t.same(pointers, [data, data + 8, data + 8, data, data + 16]);
   t.equal(bytes.length, PACKET_HEADER_SIZE + 5 * OPERATION_SIZE + 24);
+  t.end();
 });
 
-t.test('encode() resolves links, places and addresses', async (t) => {
+t.test('encode() resolves links, places and addresses', (t) => {
   const memory = new Memory();
   const buffer = memory.buffer('buffer', 32);
   const inner = words([1, 2], 'inner');
@@ -126,9 +129,10 @@ t.test('encode() resolves links, places and addresses', async (t) => {
     [0, 8, 16].map((offset) => view.getBigUint64(offset, true)),
     [BigInt(data + 24), BigInt(inits), 3n],
   );
+  t.end();
 });
 
-t.test('encode() places blocks that point to each other', async (t) => {
+t.test('encode() places blocks that point to each other', (t) => {
   const links: { at: number; to: ReturnType<typeof block> }[] = [];
   const first = block(new Uint8Array(8), 'first', links);
   links.push({ at: 0, to: first });
@@ -138,9 +142,10 @@ t.test('encode() places blocks that point to each other', async (t) => {
     view.getBigUint64(PACKET_HEADER_SIZE + OPERATION_SIZE, true),
     BigInt(MESSAGE + PACKET_HEADER_SIZE + OPERATION_SIZE),
   );
+  t.end();
 });
 
-t.test('encode() translates the open flags that arm64 numbers differently', async (t) => {
+t.test('encode() translates the open flags that arm64 numbers differently', (t) => {
   const how = words([0o12600000, 0, 0x10], 'how');
   const steps = [
     call('openat', [-100, '/', 0o2600000, 0], label),
@@ -157,9 +162,10 @@ t.test('encode() translates the open flags that arm64 numbers differently', asyn
   };
   t.same(flagsOf('x86-64'), [0o2600000n, 0o12600000n]);
   t.same(flagsOf('arm64'), [0o2140000n, 0o12140000n]);
+  t.end();
 });
 
-t.test('encode() cuts a long program into packets that ask for more', async (t) => {
+t.test('encode() cuts a long program into packets that ask for more', (t) => {
   const steps = Array.from({ length: 2000 }, (_, index) => call('umask', [index % 512], label));
   const packets = encodeSteps(steps);
   // 16 + 64 * 958 + 64 + 8 = 61400 bytes.
@@ -183,9 +189,10 @@ t.test('encode() cuts a long program into packets that ask for more', async (t) 
     [0, 1, 2],
     'sequence',
   );
+  t.end();
 });
 
-t.test('encode() sends data that is too large for a packet in payloads', async (t) => {
+t.test('encode() sends data that is too large for a packet in payloads', (t) => {
   const args = stringArray(['sh', 'x'.repeat(70_000)]);
   const packets = encodeSteps([
     call('chdir', ['/tmp'], label),
@@ -220,18 +227,20 @@ t.test('encode() sends data that is too large for a packet in payloads', async (
   const bulk = Buffer.concat([one, two]);
   const pointer = Number(bulk.readBigUInt64LE((argv[0] ?? 0) - LAYOUT.bulk.address + 8)) - LAYOUT.bulk.address;
   t.equal(bulk.toString('latin1', pointer, pointer + 70_001), `${'x'.repeat(70_000)}\0`);
+  t.end();
 });
 
-t.test('encode() refuses data that bulk cannot hold', async (t) => {
+t.test('encode() refuses data that bulk cannot hold', (t) => {
   const args = stringArray(['x'.repeat(5_000_000)]);
   t.throws(() => encodeSteps([call('execve', ['/bin/sh', args, 0], label)]), {
     code: 'program',
     errno: 'E2BIG',
     message: 'send arguments and environment: 5000032 bytes found, at most 4194304 wanted: E2BIG',
   });
+  t.end();
 });
 
-t.test('encode() throws for programs that make no sense', async (t) => {
+t.test('encode() throws for programs that make no sense', (t) => {
   const accept = ['EPERM', 'ENOENT', 'EIO', 'EINTR', 'EBADF'] as const;
   t.throws(() => encodeSteps([call('chdir', ['a\0b'], label)]), { message: 'bug: the text "a\\u0000b" has a NUL' });
   t.throws(() => encodeSteps([call('close', [1.5], label)]), { message: 'bug: 1.5 is not a safe integer' });
@@ -246,9 +255,10 @@ t.test('encode() throws for programs that make no sense', async (t) => {
   t.throws(() => encodeSteps([call('write', [3, block(new Uint8Array(8), 'outer', links), 8], label)]), {
     message: 'bug: a link at 1 is outside outer',
   });
+  t.end();
 });
 
-t.test('stepOfFailure() finds the step by the address in the report', async (t) => {
+t.test('stepOfFailure() finds the step by the address in the report', (t) => {
   const packets = encodeSteps(Array.from({ length: 1000 }, () => call('getpid', [], label)));
   const [first, second] = packets;
   if (first === undefined || second === undefined) throw new Error('no packets');
@@ -258,4 +268,5 @@ t.test('stepOfFailure() finds the step by the address in the report', async (t) 
   t.equal(stepOfFailure(second, 0x1000_1010), first.steps.length - 1);
   for (const address of [0x1000_1011, 0x1000_1000, 0x1000_1010 + 64 * first.steps.length, 0])
     t.throws(() => stepOfFailure(first, address), { code: 'init' });
+  t.end();
 });

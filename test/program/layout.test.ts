@@ -4,22 +4,24 @@ import * as layout from '../../src/program/layout.ts';
 
 const format = readFileSync('src/program/FORMAT.md', 'utf8');
 
-t.test('LAYOUT has the addresses and sizes that FORMAT.md draws', async (t) => {
+t.test('LAYOUT has the addresses and sizes that FORMAT.md draws', (t) => {
   const areas = [...format.matchAll(/^ {4}(0x[0-9a-f]{8}) {2}(memory|message|bulk) +(\d+) (KiB|MiB) /gm)];
   const drawn = areas.map(([, address, name, size, unit]) => [
     name,
     { address: Number(address), size: Number(size) * (unit === 'KiB' ? 1024 : 1024 * 1024) },
   ]);
   t.same(Object.fromEntries(drawn), layout.LAYOUT);
+  t.end();
 });
 
-t.test('the areas follow each other without a gap', async (t) => {
+t.test('the areas follow each other without a gap', (t) => {
   const { memory, message, bulk } = layout.LAYOUT;
   t.equal(memory.address + memory.size, message.address);
   t.equal(message.address + message.size, bulk.address);
+  t.end();
 });
 
-t.test('OFFSETS are those of FORMAT.md', async (t) => {
+t.test('OFFSETS are those of FORMAT.md', (t) => {
   const header = section('## Packet', '## Operation');
   t.same(fields(header), ['0 u64 end', '8 u32 version', '12 u32 sequence', '16 operations']);
   const { OFFSETS } = layout;
@@ -39,9 +41,10 @@ t.test('OFFSETS are those of FORMAT.md', async (t) => {
   t.match(operation, `${layout.FLAG_INVERT} = invert (check only), ${layout.FLAG_ACCEPT_ANY} = every errno`);
   t.match(operation, `0x${layout.CHECK_NUMBER.toString(16)} is the check`);
   t.equal(OFFSETS.accept + 2 * layout.ACCEPT_SLOTS, layout.OPERATION_SIZE);
+  t.end();
 });
 
-t.test('the failure report is that of FORMAT.md', async (t) => {
+t.test('the failure report is that of FORMAT.md', (t) => {
   const report = section('failure report:', '## Packet');
   const base = layout.LAYOUT.memory.address;
   const fieldAddresses = [...report.matchAll(/^ {4}(0x[0-9a-f]{8}) {2}\w\d\d {2}(\w+)/gm)];
@@ -57,6 +60,7 @@ t.test('the failure report is that of FORMAT.md', async (t) => {
   t.match(format, `The first ${layout.REPORT_SIZE} bytes of *memory* are the failure report`);
   t.match(format, `writes its first ${layout.REPLY_SIZE} bytes to the sync pipe`);
   t.match(format, `reply with the tag ${layout.TAG_MORE} ("more")`);
+  t.end();
 });
 
 function section(from: string, to: string): string {

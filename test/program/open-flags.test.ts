@@ -6,7 +6,7 @@ import { Memory } from '../../src/program/step.ts';
 
 const label = { label: 'test' };
 
-t.test('translateFlags() renumbers O_DIRECT, O_LARGEFILE, O_DIRECTORY and O_NOFOLLOW only', async (t) => {
+t.test('translateFlags() renumbers O_DIRECT, O_LARGEFILE, O_DIRECTORY and O_NOFOLLOW only', (t) => {
   t.same([0o40000n, 0o100000n, 0o200000n, 0o400000n].map(translateFlags), [0o200000n, 0o400000n, 0o40000n, 0o100000n]);
   t.equal(translateFlags(0o12000102n), 0o12000102n);
   fc.assert(
@@ -15,9 +15,10 @@ t.test('translateFlags() renumbers O_DIRECT, O_LARGEFILE, O_DIRECTORY and O_NOFO
       (flags) => restoreFlags(translateFlags(flags)) === flags,
     ),
   );
+  t.end();
 });
 
-t.test('translateSteps() leaves x86-64, other calls and values of words as they are', async (t) => {
+t.test('translateSteps() leaves x86-64, other calls and values of words as they are', (t) => {
   const word = new Memory().word('flags');
   const steps = [
     call('openat', [-100, '/', 0o200000, 0], label),
@@ -29,11 +30,13 @@ t.test('translateSteps() leaves x86-64, other calls and values of words as they 
   const [first, ...rest] = translateSteps(steps, 'arm64');
   t.same(first, call('openat', [-100, '/', 0o40000n, 0], label));
   t.same(rest, steps.slice(1));
+  t.end();
 });
 
-t.test('translateSteps() does not change the plan', async (t) => {
+t.test('translateSteps() does not change the plan', (t) => {
   const how = words([0o200000, 0, 0], 'how');
   const before = how.bytes.slice();
   translateSteps([call('openat2', [-100, '/', how, 24], label)], 'arm64');
   t.same(how.bytes, before);
+  t.end();
 });

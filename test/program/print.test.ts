@@ -48,7 +48,7 @@ const program: Program = {
   ],
 };
 
-t.test('printProgram() shows a line a step, with spans indented', async (t) => {
+t.test('printProgram() shows a line a step, with spans indented', (t) => {
   t.equal(
     printProgram(program),
     [
@@ -64,9 +64,10 @@ t.test('printProgram() shows a line a step, with spans indented', async (t) => {
     ].join('\n'),
   );
   t.equal(printProgram({ name: 'start', steps: [], replies: false }), 'start (no reply)\n');
+  t.end();
 });
 
-t.test('programToJson() gives plain data', async (t) => {
+t.test('programToJson() gives plain data', (t) => {
   t.same(JSON.parse(JSON.stringify(programToJson(program))), {
     name: 'prepare the rootfs',
     replies: true,
@@ -94,9 +95,10 @@ t.test('programToJson() gives plain data', async (t) => {
       { index: 6, label: 'answer', call: 'write', operands: ['3', 'tag 16', '8'] },
     ],
   });
+  t.end();
 });
 
-t.test('printStep() shows operands much as strace does', async (t) => {
+t.test('printStep() shows operands much as strace does', (t) => {
   const shown = (...[name, operands]: [Parameters<typeof call>[0], Parameters<typeof call>[1]]): string =>
     printStep(call(name, operands, label));
   t.same(
@@ -161,4 +163,5 @@ t.test('printStep() shows operands much as strace does', async (t) => {
       'read(stat+8, &stat, 16)',
     ],
   );
+  t.end();
 });

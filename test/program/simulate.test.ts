@@ -38,7 +38,7 @@ function wordsOf(bytes: Uint8Array): bigint[] {
   return [...new BigInt64Array(bytes.slice().buffer)];
 }
 
-t.test('simulate() traces every operation with the values that were passed', async (t) => {
+t.test('simulate() traces every operation with the values that were passed', (t) => {
   const fd = new Memory().word('fd');
   const { trace, replies, end, failure } = simulate(
     program(
@@ -63,9 +63,10 @@ t.test('simulate() traces every operation with the values that were passed', asy
   t.same(replies.map(wordsOf), [[16n]]);
   t.same(end, { state: 'waiting' });
   t.equal(failure, undefined);
+  t.end();
 });
 
-t.test('simulate() fails the step that it is told to', async (t) => {
+t.test('simulate() fails the step that it is told to', (t) => {
   const steps = [call('getpid', [], label), call('umask', [0], { ...label, accept: ['EIO'] as const }), reply(16n)];
   const failed = simulate(program(...steps), kernel(), { ...OPTIONS, fail: { step: 0, errno: 'ENOSYS' } });
   t.same(failed.failure, { step: 0, errno: 38 });
@@ -76,16 +77,18 @@ t.test('simulate() fails the step that it is told to', async (t) => {
   t.equal(accepted.failure, undefined);
   t.equal(accepted.trace[1]?.result, -5n);
   t.same(accepted.replies.map(wordsOf), [[16n]]);
+  t.end();
 });
 
-t.test('simulate() fails by a check', async (t) => {
+t.test('simulate() fails by a check', (t) => {
   const word = new Memory().word('word');
   const { failure, replies } = simulate(program(failWhen(isZero(word), 'ELOOP', label), reply(16n)), kernel(), OPTIONS);
   t.same(failure, { step: 0, errno: 40 });
   t.same(replies.map(wordsOf), [[0n, 0x1000_1010n, -40n]]);
+  t.end();
 });
 
-t.test('simulate() ends with exit_group and execve', async (t) => {
+t.test('simulate() ends with exit_group and execve', (t) => {
   t.same(simulate(program(call('exit_group', [259], label)), kernel(), OPTIONS).end, { state: 'exited', code: 3 });
   const run = (path: string): Program => program(call('execve', [path, stringArray(['x']), 0], label));
   t.same(simulate(run('/bin/true'), kernel(), OPTIONS).end, { state: 'executed', path: '/bin/true' });
@@ -94,9 +97,10 @@ t.test('simulate() ends with exit_group and execve', async (t) => {
     step: 0,
     errno: 13,
   });
+  t.end();
 });
 
-t.test('simulate() takes the branch of the process that clone3 chose', async (t) => {
+t.test('simulate() takes the branch of the process that clone3 chose', (t) => {
   const pid = new Memory().word('pid');
   const steps = program(
     call('clone3', [words([0], '{}'), 64], { ...label, result: pid }),
@@ -109,9 +113,10 @@ t.test('simulate() takes the branch of the process that clone3 chose', async (t)
   };
   t.same(clone([42]), [[[17n]], { state: 'exited', code: 0 }]);
   t.same(clone([]), [[[18n]], { state: 'waiting' }]);
+  t.end();
 });
 
-t.test('simulate() sends packets and payloads as they are asked for', async (t) => {
+t.test('simulate() sends packets and payloads as they are asked for', (t) => {
   const long = Array.from({ length: 1500 }, () => call('getpid', [], label));
   const { trace, replies } = simulate(program(...long, reply(16n)), kernel(), OPTIONS);
   t.equal(trace.filter(({ step }) => step >= 0).length, 1501);
@@ -120,9 +125,10 @@ t.test('simulate() sends packets and payloads as they are asked for', async (t) 
   const big = simulate(program(call('execve', ['/bin/true', args, 0], label)), kernel(), OPTIONS);
   t.same(big.end, { state: 'executed', path: '/bin/true' });
   t.same(big.replies, []);
+  t.end();
 });
 
-t.test('simulate() ends where init would die, or would never end', async (t) => {
+t.test('simulate() ends where init would die, or would never end', (t) => {
   const memory = new Memory();
   const word = memory.word('word');
   const [packet] = encode(program(call('close', [word], label)), OPTIONS);
@@ -137,9 +143,10 @@ t.test('simulate() ends where init would die, or would never end', async (t) => 
   if (endless === undefined) throw new Error('no packet');
   new DataView(endless.bytes.buffer, endless.bytes.byteOffset).setBigUint64(16 + 64 + 32, (1n << 58n) - 1n, true);
   t.same(new ModelInit(kernel(), OPTIONS).run([endless]).end, { state: 'endless' });
+  t.end();
 });
 
-t.test('ModelInit keeps memory and kernel from one program to the next', async (t) => {
+t.test('ModelInit keeps memory and kernel from one program to the next', (t) => {
   const memory = new Memory();
   const [fd, buffer] = [memory.word('fd'), memory.buffer('buffer', 16)];
   const init = new ModelInit(kernel(), OPTIONS);
@@ -157,19 +164,18 @@ t.test('ModelInit keeps memory and kernel from one program to the next', async (
     [0x2fn],
   ]);
   t.equal(init.memory.readText(0x1000_0028n), '/');
+  t.end();
 });
 
-t.test(
-  'simulate() gives EFAULT for addresses outside of the memory, and ENOSYS for calls it does not know',
-  async (t) => {
-    t.same(simulate(program(call('write', [SYNC, 8, 8], label)), kernel(), OPTIONS).failure, { step: 0, errno: 14 });
-    const [packet] = encode(program(call('getpid', [], label)), OPTIONS);
-    packet?.bytes.fill(0xee, 16, 18);
-    t.same(new ModelInit(kernel(), OPTIONS).run(packet === undefined ? [] : [packet]).failure, { step: 0, errno: 38 });
-  },
-);
+t.test('simulate() gives EFAULT for addresses outside of the memory, and ENOSYS for calls it does not know', (t) => {
+  t.same(simulate(program(call('write', [SYNC, 8, 8], label)), kernel(), OPTIONS).failure, { step: 0, errno: 14 });
+  const [packet] = encode(program(call('getpid', [], label)), OPTIONS);
+  packet?.bytes.fill(0xee, 16, 18);
+  t.same(new ModelInit(kernel(), OPTIONS).run(packet === undefined ? [] : [packet]).failure, { step: 0, errno: 38 });
+  t.end();
+});
 
-t.test('simulate() answers any program', async (t) => {
+t.test('simulate() answers any program', (t) => {
   fc.assert(
     fc.property(fc.oneof(anySteps, harmlessSteps(SYNC)), (steps) => {
       const { end, failure } = simulate(program(...steps), kernel(), OPTIONS);
@@ -178,4 +184,5 @@ t.test('simulate() answers any program', async (t) => {
     { numRuns: 500 },
   );
   t.pass('500 programs');
+  t.end();
 });
