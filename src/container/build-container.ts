@@ -1,7 +1,9 @@
 import { selectCgroupManager } from '../cgroup/select.ts';
 import type { CgroupManager, CgroupReference } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
+import { ownCgroupsAreWritable } from '../host/cgroup-layout.ts';
 import { readHostFacts } from '../host/facts.ts';
+import { chooseCgroupManager } from '../plan/cgroup/choose-manager.ts';
 import { planCgroup } from '../plan/cgroup/plan.ts';
 import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbers } from '../plan/context.ts';
 import { planCreate, type CreatePlan } from '../plan/create.ts';
@@ -87,13 +89,15 @@ export function planContainer(
 ): CreatePlan {
   const { id, noPivot, noNewKeyring, preserveFds } = options;
   refuseUnsupported(bundle.config);
-  const rootless = host.identity.euid !== 0;
+  const isRoot = host.identity.euid === 0;
+  const choice = { asked: runtime.cgroupManager, isRoot, isWritable: isRoot || ownCgroupsAreWritable(host.cgroup) };
+  const manager = chooseCgroupManager(bundle.config, choice);
   const cgroup = planCgroup({
     config: bundle.config,
     layout: host.cgroup,
     id,
-    manager: runtime.cgroupManager,
-    rootless,
+    manager,
+    rootless: !isRoot,
   });
   return planCreate(
     { id, config: bundle.config, host, bundle: bundle.facts, options: { noPivot, noNewKeyring, preserveFds } },
@@ -127,9 +131,9 @@ interface Building {
 }
 
 async function build(building: Building): Promise<BuiltContainer> {
-  const { runtime, options, bundle, host, plan, directory, cleanup, lock } = building;
+  const { options, bundle, host, plan, directory, cleanup, lock } = building;
   directory.writeConfig(bundle.text);
-  const driver = selectCgroupManager(runtime.cgroupManager);
+  const driver = selectCgroupManager(plan.cgroup.manager);
   // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
   const preview = firstRecord(building, driver.preview(plan.cgroup));
   directory.writeRecord(preview);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import { readBundleFacts } from '../host/bundle-facts.ts';
 import type { BundleFacts } from '../plan/facts.ts';
+import { planLookups } from '../plan/lookups.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { loadConfig } from '../spec/validate.ts';
 import type { Log } from '../log.ts';
@@ -28,7 +29,7 @@ export function readBundle(hostPath: string, configFile: string | undefined, log
   const text = readConfigText(path.resolve(directory, name), name);
   const { config, warnings } = loadConfig(text);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
-  return { config, text, facts: readBundleFacts(config, directory) };
+  return { config, text, facts: readBundleFacts(directory, planLookups(config, directory)) };
 }
 
 function resolveDirectory(hostPath: string): string {

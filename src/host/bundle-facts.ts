@@ -1,30 +1,33 @@
 import { realpathSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
-import { bindSource } from '../plan/bind-mounts.ts';
 import type { BundleFacts, SourceKind } from '../plan/facts.ts';
-import { isBindMount } from '../spec/bind-mount.ts';
-import type { Config } from '../spec/generated/config.ts';
 import { mountPointOf, parseMountinfo } from './mountinfo.ts';
+
+/** The places to look at; see `planLookups`. */
+interface Places {
+  readonly rootfs: string;
+  readonly sources: readonly string[];
+  readonly namespaces: readonly string[];
+}
 
 /**
  * Looks at the places of the host that a config names: the rootfs, the sources of bind mounts, the namespaces to join.
  *
- * `bundle` is absolute, symlinks resolved. Errors: `bundle` when the rootfs is missing, no directory, or reached by a symlink.
+ * `bundle` is absolute, symlinks resolved. Errors: `bundle` when the rootfs is missing or no directory.
  */
-export function readBundleFacts(config: Config, bundle: string): BundleFacts {
-  const rootfs = readRootfs(config, bundle);
+export function readBundleFacts(bundle: string, places: Places): BundleFacts {
+  const rootfs = readRootfs(path.resolve(bundle, places.rootfs));
   return {
     bundle,
     rootfs,
     rootfsMountPoint: mountPointOf(parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')), rootfs),
-    sources: readSources(config, bundle),
-    namespaces: readNamespaceFiles(config),
+    sources: Object.fromEntries(places.sources.map((source) => [source, kindOf(source)])),
+    namespaces: Object.fromEntries(places.namespaces.map((file) => [file, inodeOf(file)])),
   };
 }
 
-function readRootfs(config: Config, bundle: string): string {
-  const wanted = path.resolve(bundle, config.root?.path ?? '');
+function readRootfs(wanted: string): string {
   const shown = JSON.stringify(wanted);
   try {
     const resolved = realpathSync(wanted);
@@ -43,16 +46,6 @@ function readRootfs(config: Config, bundle: string): string {
   }
 }
 
-function readSources(config: Config, bundle: string): Record<string, SourceKind> {
-  const sources: Record<string, SourceKind> = {};
-  for (const mount of config.mounts ?? []) {
-    if (!isBindMount(mount)) continue;
-    const source = bindSource(mount, bundle);
-    sources[source] ??= kindOf(source);
-  }
-  return sources;
-}
-
 function kindOf(source: string): SourceKind {
   try {
     return statSync(source).isDirectory() ? 'directory' : 'file';
@@ -61,14 +54,6 @@ function kindOf(source: string): SourceKind {
     // Magic links of /proc (a namespace, a descriptor) are found although they resolve to no path; so only these count as missing.
     return errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ENXIO' ? 'missing' : 'file';
   }
-}
-
-function readNamespaceFiles(config: Config): Record<string, string> {
-  const inodes: Record<string, string> = {};
-  for (const { path: file = '' } of config.linux?.namespaces ?? []) {
-    if (file !== '') inodes[file] = inodeOf(file);
-  }
-  return inodes;
 }
 
 function inodeOf(file: string): string {

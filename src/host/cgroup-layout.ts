@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import type { CgroupHierarchy, CgroupLayout, UnifiedHierarchy } from '../plan/cgroup/layout.ts';
 
@@ -19,6 +20,23 @@ export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLay
     }
   };
   return parseCgroupLayout(read(`${proc}/self/mountinfo`), read(`${proc}/self/cgroup`), readControllers);
+}
+
+/** Whether this process may make cgroups where a container's are made by default, in every hierarchy. */
+export function ownCgroupsAreWritable({ hierarchies, unified }: CgroupLayout): boolean {
+  const parents = hierarchies.map(({ mountPoint, ownPath }) => path.join(mountPoint, ownPath));
+  // On cgroup2 a process cannot stay in a directory whose children have controllers: the container's is made beside tsrun's own.
+  if (unified !== undefined) parents.push(path.join(unified.mountPoint, path.dirname(unified.ownPath)));
+  return parents.every(isWritable);
+}
+
+function isWritable(hostPath: string): boolean {
+  try {
+    accessSync(hostPath, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -55,7 +55,8 @@ function describe({ mount, source }: BindMount): string {
 export function planHostTrees(context: PlanContext): { steps: Step[]; trees: ReadonlyMap<number, Region> } {
   const trees = new Map<number, Region>();
   const separate = findNamespace(context.config, 'user') !== undefined && hasNewNamespace(context.config, 'mount');
-  if (!separate || !context.host.kernel.mountSetattr) return { steps: [], trees };
+  // An ordinary user has no privileges that the container's root lacks; the sources are then opened by the latter.
+  if (!separate || !context.host.kernel.mountSetattr || !mayMount(context)) return { steps: [], trees };
   const steps = bindMounts(context).flatMap((bind) => {
     const tree = context.memory.word(`tree-${bind.index}`);
     trees.set(bind.index, tree);
@@ -67,6 +68,12 @@ export function planHostTrees(context: PlanContext): { steps: Step[]; trees: Rea
     ];
   });
   return { steps, trees };
+}
+
+/** CAP_SYS_ADMIN in the namespace where tsrun runs. */
+function mayMount({ host }: PlanContext): boolean {
+  const CAP_SYS_ADMIN = 21n;
+  return ((BigInt(`0x${host.identity.effectiveCapabilities}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
 }
 
 function bindMounts(context: PlanContext): BindMount[] {

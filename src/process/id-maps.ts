@@ -2,7 +2,21 @@ import { TsrunError } from '../errors.ts';
 import { writeKernelFile } from '../sys/file.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { runTool } from './run-tool.ts';
-import type { IdMapPlan, IdRange } from '../plan/id-maps.ts';
+
+interface IdRange {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+/** The maps and how they are to be written; `planIdMaps` decides. */
+export interface IdMaps {
+  readonly uid: readonly IdRange[];
+  readonly gid: readonly IdRange[];
+  readonly uidTool: boolean;
+  readonly gidTool: boolean;
+  readonly denySetgroups: boolean;
+}
 
 /**
  * Writes the id maps of a process that has just entered a new user namespace and waits.
@@ -11,7 +25,7 @@ import type { IdMapPlan, IdRange } from '../plan/id-maps.ts';
  * set-uid tools newuidmap and newgidmap. The plan says which.
  * Errors: `host` with the map in the message. Source: man 7 user_namespaces, man 1 newuidmap.
  */
-export function writeIdMaps(pid: number, plan: IdMapPlan): void {
+export function writeIdMaps(pid: number, plan: IdMaps): void {
   if (plan.denySetgroups) writeSetgroups(pid);
   writeMap(pid, 'gid', plan.gid, plan.gidTool);
   writeMap(pid, 'uid', plan.uid, plan.uidTool);
