@@ -39,15 +39,7 @@ export class Conversation implements Disposable {
    * Errors: the failed step as `step` or `program`; `init` when init is gone (`errno` EPIPE).
    */
   async run(program: Program): Promise<Reply> {
-    const packets = this.#encode(program);
-    let last: Packet | undefined;
-    for (const packet of packets) {
-      if (last !== undefined) await this.#expectMore(program, last);
-      this.#send(program, packet.bytes);
-      // A payload executes nothing: failures and "more" still belong to the packet that asked for it.
-      if (!packet.payload) last = packet;
-    }
-    if (last === undefined) throw new Error('bug: a program without packets');
+    const last = await this.#sendAll(program);
     return await this.#receive(program, last);
   }
 
@@ -68,16 +60,10 @@ export class Conversation implements Disposable {
    * Errors: the failed step.
    */
   async runToEnd(program: Program): Promise<void> {
-    const packets = this.#encode(program);
-    let last: Packet | undefined;
-    for (const packet of packets) {
-      if (last !== undefined) await this.#expectMore(program, last);
-      this.#send(program, packet.bytes);
-      if (!packet.payload) last = packet;
-    }
+    const last = await this.#sendAll(program);
     await this.#waitForAnswer();
     const { bytes } = receiveMessage(this.#socket.number, LAYOUT.message.size);
-    if (bytes.length > 0 && last !== undefined) this.#throwFailure(program, last, bytes);
+    if (bytes.length > 0) this.#throwFailure(program, last, bytes);
   }
 
   close(): void {
@@ -92,6 +78,19 @@ export class Conversation implements Disposable {
     const flaws = verify(program);
     if (flaws.length > 0) throw new Error(`bug: program ${JSON.stringify(program.name)}: ${flaws.join('; ')}`);
     return encode(program, { arch: this.#arch, syncFd: this.#syncFd });
+  }
+
+  /** Sends a program packet by packet; answers with the one that executes last. */
+  async #sendAll(program: Program): Promise<Packet> {
+    let last: Packet | undefined;
+    for (const packet of this.#encode(program)) {
+      if (last !== undefined) await this.#expectMore(program, last);
+      this.#send(program, packet.bytes);
+      // A payload executes nothing: failures and "more" still belong to the packet that asked for it.
+      if (!packet.payload) last = packet;
+    }
+    if (last === undefined) throw new Error('bug: a program without packets');
+    return last;
   }
 
   #send(program: Program, bytes: Uint8Array): void {

@@ -1,5 +1,6 @@
 import t from 'tap';
-import { MOUNT_ATTR__ATIME, MS_BIND, MS_REC, mountOptions } from '../../src/spec/mount-options.ts';
+import { mountOptions } from '../../src/spec/mount-options.ts';
+import { MOUNT_ATTR__ATIME, MS_BIND, MS_REC } from '../../src/util/constants.ts';
 
 // config.md, "Linux mount options", sorted by what is demanded of a runtime.
 const must =
