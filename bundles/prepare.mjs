@@ -1,0 +1,162 @@
+/**
+ * Makes the rootfs of every bundle here: `node bundles/prepare.mjs [NAME ...]`. Needs no network and nothing installed but
+ * Node; bundles on busybox also need Debian's busybox-static.
+ *
+ * It may run any number of times, also several at once: what is there already stays as it is.
+ */
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+
+/** Directories of every rootfs; the runtime makes further mount points itself. */
+const DIRECTORIES = ['dev', 'etc', 'home', 'mnt', 'proc', 'root', 'run', 'sys', 'tmp', 'var'];
+/** What a merged /usr leaves behind as links at the top. Which of them exist depends on distribution and architecture. */
+const MERGED = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
+const BUSYBOX = '/bin/busybox';
+
+/** Bundles whose programs come from a copy of busybox; all others use the host's /usr. */
+const ON_BUSYBOX = new Set(['busybox']);
+
+/** Steps for one bundle only, after its rootfs. */
+const EXTRAS = { overlay: prepareOverlay, 'user-namespace': giveToMappedRoot };
+
+/**
+ * Names of all bundles, sorted.
+ * @returns {string[]}
+ */
+export function bundleNames() {
+  const isBundle = ({ name }) =>
+    ['config.json', 'config.template.json'].some((file) => fs.existsSync(path.join(here, name, file)));
+  const entries = fs.readdirSync(here, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return entries
+    .filter(isBundle)
+    .map(({ name }) => name)
+    .sort();
+}
+
+/**
+ * Makes one bundle ready and returns its directory. Throws a `HintError` when the machine lacks something.
+ * @param {string} name
+ * @returns {string}
+ */
+export function prepareBundle(name) {
+  if (!bundleNames().includes(name)) {
+    throw new HintError(`no bundle is called ${JSON.stringify(name)}; there are: ${bundleNames().join(', ')}`);
+  }
+  const bundle = path.join(here, name);
+  const rootfs = path.join(bundle, 'rootfs');
+  for (const directory of DIRECTORIES) fs.mkdirSync(path.join(rootfs, directory), { recursive: true });
+  fs.chmodSync(path.join(rootfs, 'tmp'), 0o1777);
+  if (ON_BUSYBOX.has(name)) installBusybox(rootfs);
+  else linkUsr(rootfs);
+  copyFiles(path.join(here, 'etc'), path.join(rootfs, 'etc'));
+  EXTRAS[name]?.(bundle);
+  return bundle;
+}
+
+/** Something the reader can mend; its message is all there is to say. */
+export class HintError extends Error {}
+
+function linkUsr(rootfs) {
+  fs.mkdirSync(path.join(rootfs, 'usr'), { recursive: true });
+  for (const name of MERGED) {
+    const stat = fs.lstatSync(`/${name}`, { throwIfNoEntry: false });
+    if (stat === undefined) continue;
+    if (!stat.isSymbolicLink()) throw new HintError(`/${name} is no link into /usr: these bundles need a merged /usr`);
+    ensureLink(`usr/${name}`, path.join(rootfs, name));
+  }
+}
+
+function installBusybox(rootfs) {
+  const stat = fs.statSync(BUSYBOX, { throwIfNoEntry: false });
+  if (stat === undefined || isDynamic(BUSYBOX)) {
+    throw new HintError('a static /bin/busybox is missing; on Debian: apt-get install busybox-static');
+  }
+  const bin = path.join(rootfs, 'bin');
+  const copy = path.join(bin, 'busybox');
+  fs.mkdirSync(bin, { recursive: true });
+  const isCurrent = fs.statSync(copy, { throwIfNoEntry: false })?.mtimeMs === stat.mtimeMs;
+  if (isCurrent) return;
+  for (const applet of execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' }).split('\n')) {
+    if (applet !== '' && applet !== 'busybox') ensureLink('busybox', path.join(bin, applet));
+  }
+  // The copy comes last and with the time of the original, so that an interrupted run is not taken for a finished one.
+  const unfinished = `${copy}.${process.pid}`;
+  fs.copyFileSync(BUSYBOX, unfinished);
+  fs.chmodSync(unfinished, 0o755);
+  fs.utimesSync(unfinished, stat.atime, stat.mtime);
+  fs.renameSync(unfinished, copy);
+}
+
+/** Whether an ELF64 file asks for a dynamic loader: it has a program header of the type PT_INTERP, 3. */
+function isDynamic(file) {
+  const bytes = fs.readFileSync(file);
+  const [offset, size, count] = [Number(bytes.readBigUInt64LE(32)), bytes.readUInt16LE(54), bytes.readUInt16LE(56)];
+  return Array.from({ length: count }, (_, index) => bytes.readUInt32LE(offset + index * size)).includes(3);
+}
+
+/**
+ * The layers of an overlay file system, and a config.json that names them: mount(2) knows no bundle, its paths are absolute.
+ */
+function prepareOverlay(bundle) {
+  const layer = (...parts) => path.join(bundle, 'layers', ...parts);
+  for (const name of ['lower', 'upper', 'work']) fs.mkdirSync(layer(name), { recursive: true });
+  for (const name of ['kept', 'changed', 'deleted']) writeText(layer('lower', name), `${name}: from the lower layer\n`);
+  writeText(layer('upper', 'changed'), 'changed: from the upper layer\n');
+  writeText(layer('upper', 'added'), 'added: from the upper layer\n');
+  fs.rmSync(layer('upper', 'written'), { force: true });
+  ensureWhiteout(layer('upper', 'deleted'));
+  const template = fs.readFileSync(path.join(bundle, 'config.template.json'), 'utf8');
+  writeText(path.join(bundle, 'config.json'), template.replaceAll('@bundle@', bundle));
+}
+
+/** The rootfs belongs to the container's root, which is another user of the host: else nothing could be made in it. */
+function giveToMappedRoot(bundle) {
+  const { linux } = JSON.parse(fs.readFileSync(path.join(bundle, 'config.json'), 'utf8'));
+  const [uid, gid] = [linux.uidMappings[0].hostID, linux.gidMappings[0].hostID];
+  const rootfs = path.join(bundle, 'rootfs');
+  for (const name of ['.', ...fs.readdirSync(rootfs)]) fs.lchownSync(path.join(rootfs, name), uid, gid);
+}
+
+/** overlayfs hides a file of a lower layer behind a character device 0:0 of the same name. */
+function ensureWhiteout(file) {
+  if (fs.lstatSync(file, { throwIfNoEntry: false })?.isCharacterDevice() === true) return;
+  execFileSync('mknod', [file, 'c', '0', '0'], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+function ensureLink(target, link) {
+  try {
+    fs.symlinkSync(target, link);
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
+}
+
+function copyFiles(from, to) {
+  for (const name of fs.readdirSync(from))
+    writeText(path.join(to, name), fs.readFileSync(path.join(from, name), 'utf8'));
+}
+
+/** Writes a file unless it says the same already: a container may be reading it. */
+function writeText(file, text) {
+  if (fs.existsSync(file) && fs.readFileSync(file, 'utf8') === text) return;
+  fs.writeFileSync(file, text);
+}
+
+function main(names) {
+  for (const name of names.length > 0 ? names : bundleNames()) {
+    try {
+      prepareBundle(name);
+      console.log(`${name}: ready`);
+    } catch (error) {
+      if (!(error instanceof HintError)) throw error;
+      console.log(`${name}: not ready: ${error.message}`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2));

@@ -1,0 +1,229 @@
+import t from 'tap';
+import ts from 'typescript';
+import { PURE } from './import-table.ts';
+import { folderOf, parseSource, placeOf, readSources, visit, type Source } from './sources.ts';
+
+interface Ban {
+  /** Dotted names: `process.exit` also covers `process.exit.call`; a name alone covers everything below it. */
+  readonly names: readonly string[];
+  /** Files (`main.ts`) and folders of src/ that may use them all the same. */
+  readonly except?: readonly string[];
+  /** Where the ban holds. Default: all of src/. */
+  readonly within?: readonly string[];
+  readonly reason: string;
+}
+
+const BANS: readonly Ban[] = [
+  {
+    names: ['process.exit', 'process.exitCode', 'process.abort', 'process.reallyExit'],
+    except: ['main.ts'],
+    reason: 'only the command ends its process; a library in a server may not',
+  },
+  { names: ['process.argv'], except: ['main.ts', 'cli'], reason: 'arguments arrive as arguments' },
+  {
+    names: ['process.env', 'process.cwd'],
+    except: ['main.ts', 'cli'],
+    reason: "the caller's surroundings arrive as arguments",
+  },
+  {
+    names: ['process.chdir', 'process.umask'],
+    reason: 'the whole process shares them, and may be serving other containers',
+  },
+  {
+    names: ['process.setuid', 'process.setgid', 'process.seteuid', 'process.setegid'],
+    reason: 'init becomes the user, never this process',
+  },
+  {
+    names: ['process.stdout', 'process.stderr', 'process.stdin'],
+    except: ['main.ts', 'cli'],
+    reason: 'only the command prints',
+  },
+  { names: ['console'], reason: 'only the command prints, and it does so through cli/output.ts' },
+  {
+    names: ['eval', 'Function', 'globalThis.eval', 'process.dlopen', 'process.binding'],
+    except: ['sys'],
+    reason: 'no code is made at run time',
+  },
+  {
+    names: [
+      'Date.now',
+      'Date',
+      'Math.random',
+      'performance',
+      'crypto',
+      'setTimeout',
+      'process',
+      'fetch',
+      'globalThis',
+      'require',
+    ],
+    within: PURE,
+    reason: 'what decides is a function of its arguments',
+  },
+];
+
+/** Methods that change an array, a map or a set. */
+const MUTATORS: ReadonlySet<string> = new Set([
+  'add',
+  'clear',
+  'delete',
+  'pop',
+  'push',
+  'set',
+  'shift',
+  'splice',
+  'unshift',
+]);
+
+/** Variables of modules that stay, and why. */
+const KEPT: Readonly<Record<string, string>> = {
+  'sys/library.ts koffi': 'the library is loaded at most once in a process, when it is first needed',
+  'sys/library.ts libc': 'the same',
+};
+
+const sources = readSources();
+
+t.test('nothing in src/ uses what is banned there', (t) => {
+  t.strictSame(sources.flatMap(findBanned), []);
+  t.end();
+});
+
+t.test('src/ keeps no state in module variables', (t) => {
+  const found = sources.flatMap((source) =>
+    findModuleVariables(source).filter((line) => KEPT[`${source.file} ${line.split(' ')[1] ?? ''}`] === undefined),
+  );
+  t.strictSame(found, [], 'one process may serve many containers');
+  t.end();
+});
+
+t.test('a banned name is found where it is used, and nowhere else', (t) => {
+  const rows: [file: string, text: string, wanted: RegExp | undefined][] = [
+    ['container/run.ts', 'process.exit(1);', /process\.exit: only the command ends its process/],
+    ['container/run.ts', 'process.exitCode = 1;', /process\.exitCode/],
+    ['container/run.ts', "process['exit'](1);", /process\.exit/],
+    ['container/run.ts', 'console.log(1);', /console/],
+    ['container/run.ts', 'f(process.pid);', undefined],
+    ['container/run.ts', 'new Date();', undefined],
+    ['container/run.ts', '// process.exit(1) and console.log', undefined],
+    ['container/run.ts', "const text = 'process.exit(1)';", undefined],
+    ['container/run.ts', 'const { process } = document; f(document.process, { process: 1 });', undefined],
+    ['main.ts', 'process.exit(1);', undefined],
+    ['plan/create.ts', 'new Date();', /Date: what decides/],
+    ['plan/create.ts', 'Date.now();', /Date/],
+    ['plan/create.ts', 'f(process.pid);', /process: what decides/],
+    ['plan/create.ts', 'function f(process: Process) { return process.args; }', undefined],
+    ['plan/create.ts', 'interface A { process: Process; date: Date }', undefined],
+    ['plan/create.ts', 'const { process } = config; f(process.args);', undefined],
+    ['plan/create.ts', 'const process = config.process; f(process.args);', undefined],
+  ];
+  for (const [file, text, wanted] of rows) {
+    const found = findBanned(parseSource(file, text)).join('\n');
+    if (wanted === undefined) t.equal(found, '', `${file}: ${text}`);
+    else t.match(found, wanted, `${file}: ${text}`);
+  }
+  t.end();
+});
+
+t.test('a module variable is found', (t) => {
+  t.match(findModuleVariables(parseSource('plan/a.ts', 'let count = 0;')), ['src/plan/a.ts:1: count can change']);
+  t.match(findModuleVariables(parseSource('plan/a.ts', 'const seen = new Map(); seen.set(1, 2);')), [
+    'src/plan/a.ts:1: seen can change',
+  ]);
+  const harmless = 'const A = 1; const B = new Set(["a"]); B.has("a"); function f() { let a = 0; return a; }';
+  t.strictSame(findModuleVariables(parseSource('plan/a.ts', harmless)), []);
+  t.end();
+});
+
+function findBanned(source: Source): string[] {
+  const bans = BANS.filter(({ except = [], within }) => {
+    const isIn = (names: readonly string[]): boolean => names.includes(folderOf(source.file));
+    return !isIn(except) && (within === undefined || isIn(within));
+  });
+  const found: string[] = [];
+  visit(source.tree, (node) => {
+    if (!ts.isIdentifier(node) || !isGlobal(node)) return;
+    const name = dottedName(node);
+    for (const { names, reason } of bans) {
+      const banned = names.find((entry) => name === entry || name.startsWith(`${entry}.`));
+      if (banned !== undefined) found.push(`${placeOf(source, node)}: ${banned}: ${reason}`);
+    }
+  });
+  return found;
+}
+
+/** `process` of `process.exit(1)` -> `process.exit`. */
+function dottedName(node: ts.Identifier): string {
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent) && parent.expression === node) return `${node.text}.${parent.name.text}`;
+  const isElement = ts.isElementAccessExpression(parent) && parent.expression === node;
+  if (isElement && ts.isStringLiteralLike(parent.argumentExpression))
+    return `${node.text}.${parent.argumentExpression.text}`;
+  return node.text;
+}
+
+/** Whether an identifier is a value that no scope around it declares. */
+function isGlobal(node: ts.Identifier): boolean {
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent) && parent.name === node) return false;
+  if (ts.isTypeNode(parent) || ts.isQualifiedName(parent)) return false;
+  // The name of a declaration, a property or a parameter; in `{ process }` the name is a use of it as well.
+  if ('name' in parent && parent.name === node && !ts.isShorthandPropertyAssignment(parent)) return false;
+  if (ts.isBindingElement(parent) && parent.propertyName === node) return false;
+  for (let scope: ts.Node = parent; ; scope = scope.parent) {
+    if (declares(scope, node.text)) return false;
+    if (ts.isSourceFile(scope)) return true;
+  }
+}
+
+function declares(scope: ts.Node, name: string): boolean {
+  if (ts.isFunctionLike(scope)) return scope.parameters.some((parameter) => binds(parameter.name, name));
+  if (ts.isForOfStatement(scope) || ts.isForStatement(scope)) {
+    const { initializer } = scope;
+    return initializer !== undefined && ts.isVariableDeclarationList(initializer) && listBinds(initializer, name);
+  }
+  if (!ts.isBlock(scope) && !ts.isSourceFile(scope) && !ts.isCaseClause(scope)) return false;
+  return scope.statements.some((statement) => {
+    if (ts.isVariableStatement(statement)) return listBinds(statement.declarationList, name);
+    if (ts.isFunctionDeclaration(statement)) return statement.name?.text === name;
+    return ts.isImportDeclaration(statement) && importBinds(statement, name);
+  });
+}
+
+function listBinds(list: ts.VariableDeclarationList, name: string): boolean {
+  return list.declarations.some((declaration) => binds(declaration.name, name));
+}
+
+function binds(binding: ts.BindingName, name: string): boolean {
+  if (ts.isIdentifier(binding)) return binding.text === name;
+  return binding.elements.some((element) => ts.isBindingElement(element) && binds(element.name, name));
+}
+
+function importBinds({ importClause }: ts.ImportDeclaration, name: string): boolean {
+  const bindings = importClause?.namedBindings;
+  if (bindings === undefined) return importClause?.name?.text === name;
+  if (ts.isNamespaceImport(bindings)) return bindings.name.text === name;
+  return bindings.elements.some((element) => element.name.text === name);
+}
+
+/** Variables of a module that are assigned again, and collections that are changed where they are declared. */
+function findModuleVariables(source: Source): string[] {
+  const changed = changedNames(source);
+  return source.tree.statements.filter(ts.isVariableStatement).flatMap(({ declarationList }) => {
+    const isConst = (declarationList.flags & ts.NodeFlags.Const) !== 0;
+    return declarationList.declarations
+      .map(({ name }) => name)
+      .filter((name) => !isConst || (ts.isIdentifier(name) && changed.has(name.text)))
+      .map((name) => `${placeOf(source, name)}: ${name.getText(source.tree)} can change`);
+  });
+}
+
+/** `seen` of `seen.add(x)`. */
+function changedNames(source: Source): Set<string> {
+  const names = new Set<string>();
+  visit(source.tree, (node) => {
+    if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
+    const { expression, name } = node.expression;
+    if (ts.isIdentifier(expression) && MUTATORS.has(name.text)) names.add(expression.text);
+  });
+  return names;
+}

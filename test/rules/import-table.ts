@@ -1,0 +1,82 @@
+/** What the files of one folder of src/ may import beside the folder itself, `errors.ts` and `util/`. */
+export interface FolderRule {
+  /** Folders, or files and folders below one: `plan` allows all of it, `program/print` that file alone. */
+  readonly folders: readonly string[];
+  /** The same, for imports of types only. */
+  readonly types?: readonly string[];
+  /** Packages, and modules of Node. */
+  readonly outside?: readonly string[];
+  /** It acts on the machine, so it may log. */
+  readonly acts?: true;
+}
+
+/** The folders that only decide: no module of Node, no time, no chance, no output. */
+export const PURE = ['plan', 'program', 'init', 'spec', 'util', 'errors.ts'];
+
+/** Folder or top-level file -> what it may import. From the command down to the kernel, and no way back up. */
+export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
+  'main.ts': { folders: ['cli'], acts: true },
+  'index.ts': { folders: ['container', 'spec', 'plan'], types: ['log.ts'] },
+  cli: {
+    folders: ['container', 'spec', 'program/print', 'host'],
+    outside: ['yargs', 'yargs/helpers', 'yargs-parser', 'node:fs', 'node:path', 'node:url'],
+    acts: true,
+  },
+  container: {
+    folders: ['process', 'cgroup', 'seccomp', 'host', 'sys', 'plan', 'program', 'init', 'spec'],
+    outside: [
+      'node:fs',
+      'node:fs/promises',
+      'node:child_process',
+      'node:crypto',
+      'node:os',
+      'node:path',
+      'node:timers/promises',
+      'node:tty',
+    ],
+    acts: true,
+  },
+  process: { folders: ['sys', 'program', 'init'], outside: ['node:child_process'], acts: true },
+  cgroup: {
+    folders: ['sys', 'plan/cgroup'],
+    types: ['spec/generated'],
+    outside: ['node:fs', 'node:path', 'node:timers/promises'],
+    acts: true,
+  },
+  seccomp: { folders: ['sys'], types: ['plan/seccomp', 'spec/generated'], outside: ['node:fs'], acts: true },
+  host: {
+    folders: ['sys'],
+    types: ['plan/facts', 'plan/cgroup/layout', 'spec/generated'],
+    outside: ['node:fs', 'node:os', 'node:path'],
+    acts: true,
+  },
+  // node:module makes the `require` with which koffi's native half is loaded without the rest of it.
+  sys: { folders: [], outside: ['koffi', 'node:module'] },
+  plan: { folders: ['spec', 'program'] },
+  program: { folders: [] },
+  init: { folders: ['program'] },
+  spec: { folders: [] },
+  util: { folders: [] },
+  'errors.ts': { folders: [] },
+  // It opens and appends to the file of --log.
+  'log.ts': { folders: [], outside: ['node:fs'] },
+};
+
+/** Modules that only some files of a folder may import, though the table allows them to the folder. */
+export const ONLY_IN: Readonly<Record<string, { readonly files: readonly string[]; readonly reason: string }>> = {
+  'node:child_process': {
+    files: ['container/hooks.ts', 'process/run-tool.ts'],
+    reason:
+      'it forks a process with V8 in it, whose executable is the node binary (CVE-2019-5736); only hooks and newuidmap are worth that',
+  },
+};
+
+/** Imports that the table forbids and that stay all the same, each with the reason. One that is no longer there fails the test. */
+export const DEVIATIONS: readonly { readonly file: string; readonly target: string; readonly reason: string }[] = [
+  { file: 'host/facts.ts', target: 'program/calls.ts', reason: 'a type: which architecture this host has is a fact' },
+  {
+    file: 'main.ts',
+    target: 'node:tty',
+    reason: 'a failure is printed for people on a terminal, for programs elsewhere',
+  },
+];

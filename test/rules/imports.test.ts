@@ -1,0 +1,130 @@
+import t from 'tap';
+import { DEVIATIONS, IMPORT_TABLE, ONLY_IN } from './import-table.ts';
+import { folderOf, importsOf, parseSource, readSources, type Import } from './sources.ts';
+
+const imports = readSources().flatMap(importsOf);
+
+t.test('every import of src/ is one that the table allows', (t) => {
+  const allowed = new Set(DEVIATIONS.map(({ file, target }) => `${file} ${target}`));
+  const wrong = imports.filter((found) => problemOf(found) !== undefined);
+  const unexpected = wrong.filter(({ file, target }) => !allowed.has(`${file} ${target}`));
+  t.strictSame(unexpected.map(describe), []);
+  const present = new Set(wrong.map(({ file, target }) => `${file} ${target}`));
+  t.strictSame(
+    [...allowed].filter((entry) => !present.has(entry)),
+    [],
+    'every listed deviation is still there',
+  );
+  t.end();
+});
+
+t.test('no folder imports, by whatever way, one that imports it', (t) => {
+  t.strictSame(findCycle(imports), undefined);
+  t.end();
+});
+
+t.test('the table itself has no cycle and names what exists', (t) => {
+  const folders = new Set([...Object.keys(IMPORT_TABLE), 'seccomp']);
+  for (const [name, { folders: wanted, types = [] }] of Object.entries(IMPORT_TABLE)) {
+    for (const target of [...wanted, ...types]) t.ok(folders.has(folderOf(target)), `${name} may import ${target}`);
+  }
+  const edges = Object.entries(IMPORT_TABLE).flatMap(([file, { folders }]) =>
+    folders.map((target) => ({ file: `${file}/x`, target: `${target}/x`, isOutside: false })),
+  );
+  t.equal(findCycle(edges), undefined);
+  t.end();
+});
+
+t.test('what the table forbids is found, in every form of an import', (t) => {
+  const rows: [file: string, text: string, wanted: RegExp | undefined][] = [
+    ['plan/mounts.ts', `import { a } from '../program/build.ts';`, undefined],
+    ['plan/mounts.ts', `import { a } from '../util/errno.ts';`, undefined],
+    ['plan/mounts.ts', `import { a } from '../sys/mount.ts';`, /plan may not import sys/],
+    ['plan/mounts.ts', `import type { A } from '../sys/mount.ts';`, /plan may not import sys/],
+    ['plan/mounts.ts', `export { a } from '../sys/mount.ts';`, /plan may not import sys/],
+    ['plan/mounts.ts', `type A = import('../sys/mount.ts').A;`, /plan may not import sys/],
+    ['plan/mounts.ts', `const a = await import('../sys/mount.ts');`, /plan may not import sys/],
+    ['plan/mounts.ts', `import 'node:fs';`, /plan may not import node:fs/],
+    ['plan/mounts.ts', `import { log } from '../log.ts';`, /plan may not import log.ts/],
+    ['host/facts.ts', `import type { HostFacts } from '../plan/facts.ts';`, undefined],
+    ['host/facts.ts', `import { facts } from '../plan/facts.ts';`, /host may not import plan\/facts.ts/],
+    ['cli/run.ts', `import { print } from '../program/print.ts';`, undefined],
+    ['cli/run.ts', `import { encode } from '../program/encode.ts';`, /cli may not import program\/encode.ts/],
+    ['cli/run.ts', `import koffi from 'koffi';`, /cli may not import koffi/],
+    ['container/run.ts', `import yargs from 'yargs';`, /container may not import yargs/],
+    ['container/run.ts', `import { fork } from 'node:child_process';`, /CVE-2019-5736/],
+    ['container/run.ts', `await import(name);`, /container may not import \(computed\)/],
+    ['container/hooks.ts', `import { spawn } from 'node:child_process';`, undefined],
+    ['spec/validate.ts', `import Ajv from 'ajv';`, /spec may not import ajv/],
+    ['elsewhere/a.ts', `import '../errors.ts';`, /not in the table/],
+  ];
+  for (const [file, text, wanted] of rows) {
+    const [found] = importsOf(parseSource(file, text));
+    const problem = found === undefined ? 'no import found' : problemOf(found);
+    if (wanted === undefined) t.equal(problem, undefined, `${file}: ${text}`);
+    else t.match(problem, wanted, `${file}: ${text}`);
+  }
+  t.end();
+});
+
+t.test('a cycle is found, also one over several folders', (t) => {
+  const edge = (file: string, target: string) => ({ file, target, isOutside: false });
+  t.match(
+    findCycle([edge('a/x.ts', 'b/x.ts'), edge('b/y.ts', 'c/x.ts'), edge('c/y.ts', 'a/y.ts')]),
+    /a -> b -> c -> a/,
+  );
+  t.equal(findCycle([edge('a/x.ts', 'b/x.ts'), edge('a/y.ts', 'c/x.ts'), edge('b/y.ts', 'c/y.ts')]), undefined);
+  t.end();
+});
+
+function describe(found: Import): string {
+  return `${found.place}: ${problemOf(found) ?? ''}`;
+}
+
+/** Why an import is not allowed; undefined when it is. */
+function problemOf({ file, target, isOutside, isTypeOnly }: Import): string | undefined {
+  const folder = folderOf(file);
+  const rule = IMPORT_TABLE[folder];
+  if (rule === undefined) return `${folder} is not in the table of test/rules/import-table.ts`;
+  const refusal = `${folder} may not import ${target}${isTypeOnly ? ' (a type)' : ''}`;
+  if (isOutside) {
+    if (rule.outside?.includes(target) !== true) return refusal;
+    const only = ONLY_IN[target];
+    return only === undefined || only.files.includes(file) ? undefined : `${refusal}: ${only.reason}`;
+  }
+  if (folderOf(target) === folder || target === 'errors.ts' || folderOf(target) === 'util') return undefined;
+  if (target === 'log.ts' && rule.acts === true) return undefined;
+  const wanted = [...rule.folders, ...(isTypeOnly ? (rule.types ?? []) : [])];
+  return wanted.some((name) => isWithin(target, name)) ? undefined : refusal;
+}
+
+/** `plan/facts.ts` lies within `plan`, `plan/facts` and `plan/facts.ts`. */
+function isWithin(file: string, name: string): boolean {
+  return file === name || file === `${name}.ts` || file.startsWith(`${name}/`);
+}
+
+/** A chain of folders that ends where it begins; undefined when there is none. */
+function findCycle(edges: readonly Pick<Import, 'file' | 'target' | 'isOutside'>[]): string | undefined {
+  const graph = new Map<string, Set<string>>();
+  for (const { file, target, isOutside } of edges) {
+    const [from, to] = [folderOf(file), folderOf(target)];
+    if (isOutside || from === to) continue;
+    graph.set(from, (graph.get(from) ?? new Set()).add(to));
+  }
+  const done = new Set<string>();
+  const follow = (folder: string, chain: readonly string[]): string | undefined => {
+    if (chain.includes(folder)) return [...chain.slice(chain.indexOf(folder)), folder].join(' -> ');
+    if (done.has(folder)) return undefined;
+    for (const next of graph.get(folder) ?? []) {
+      const cycle = follow(next, [...chain, folder]);
+      if (cycle !== undefined) return cycle;
+    }
+    done.add(folder);
+    return undefined;
+  };
+  for (const folder of graph.keys()) {
+    const cycle = follow(folder, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}

@@ -1,0 +1,175 @@
+/**
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|all] [FILE ...]`.
+ *
+ * - `check`  types, lint, format, and the rules of the source tree (test/rules)
+ * - `unit`   every test but those of test/live
+ * - `live`   test/live: real containers; it needs root
+ * - `all`    the three of them, one after the other
+ *
+ * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
+ * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { HintError, prepareBundle } from '../bundles/prepare.mjs';
+import { ensureBuilt, top } from '../bundles/ready.mjs';
+import { findLeftovers, takeInventory } from './leftovers.mjs';
+
+const TAP = path.join(top, 'node_modules/tap/dist/esm/run.mjs');
+const bin = (name) => path.join(top, 'node_modules/.bin', name);
+
+const CHECKS = [
+  ['types of src', bin('tsc'), '-b'],
+  ['types of test', bin('tsc'), '-p', 'tsconfig.test.json'],
+  ['lint', bin('eslint'), '.'],
+  // The config.json of that bundle is made by bundles/prepare.mjs.
+  ['format', bin('prettier'), '--check', '--log-level=warn', '.', '!bundles/overlay/config.json'],
+];
+
+/** A failure of more lines is cut: a golden file that differs can be thousands long. `npx tap run FILE` shows all of it. */
+const DIAGNOSTIC_LINES = 60;
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const [mode = 'all', ...files] = process.argv.slice(2);
+
+const MODES = { check: [check, rules], unit: [unit], live: [live], all: [check, unit, live] };
+const parts = MODES[mode];
+if (parts === undefined) {
+  console.error(`test/run.mjs: unknown word ${JSON.stringify(mode)}; wanted ${Object.keys(MODES).join(', ')}`);
+  process.exit(2);
+}
+if (ensureBuilt()) await runParts();
+else total.failed += 1;
+finish();
+
+async function runParts() {
+  const before = takeInventory();
+  for (const part of parts) await part();
+  await reportLeftovers(before);
+}
+
+async function check() {
+  for (const [name, file, ...args] of CHECKS) {
+    const { code, output } = await runCaptured(file, args);
+    console.log(`${code === 0 ? 'ok' : 'FAILED'}  ${name}`);
+    if (code === 0) total.passed += 1;
+    else {
+      total.failed += 1;
+      console.log(output);
+    }
+  }
+}
+
+async function rules() {
+  await tap('rules', testFiles('test/rules'));
+}
+
+async function unit() {
+  await tap('unit', files.length > 0 ? files : testFiles('test').filter((file) => !file.startsWith('test/live/')));
+}
+
+async function live() {
+  const reason = reasonAgainstLive();
+  if (reason !== undefined) {
+    console.log(`live tests skipped: ${reason}`);
+    total.skipped += 1;
+    return;
+  }
+  await tap('live', files.length > 0 ? files : testFiles('test/live'));
+}
+
+async function reportLeftovers(before) {
+  const left = await findLeftovers(before);
+  for (const line of left) console.log(`left behind: ${line}`);
+  total.failed += left.length;
+}
+
+function reasonAgainstLive() {
+  if (process.getuid() !== 0) return 'they need root';
+  try {
+    prepareBundle('busybox');
+    return undefined;
+  } catch (error) {
+    if (error instanceof HintError) return error.message;
+    throw error;
+  }
+}
+
+/** Test files below a directory, relative to the project, sorted. */
+function testFiles(directory) {
+  const entries = fs.readdirSync(path.join(top, directory), { recursive: true });
+  return entries
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => path.join(directory, name))
+    .sort();
+}
+
+/** Runs test files and adds what tap counts. */
+async function tap(name, tests) {
+  if (tests.length === 0) return;
+  console.log(`\n${name}: ${tests.length} test files`);
+  const args = [TAP, 'run', '--reporter=tap', ...tests];
+  const { code, output } = await runCaptured(process.execPath, args, digest());
+  const counts = lastSummary(output);
+  if (counts === undefined) {
+    console.log(`${name}: tap ended with code ${code} and no summary`);
+    total.failed += 1;
+    return;
+  }
+  total.passed += counts.pass;
+  total.failed += Math.max(counts.fail, code === 0 ? 0 : 1);
+  total.skipped += counts.skip + counts.todo;
+}
+
+/** Picks from the lines of TAP one for each file, every failure with its diagnostics, every skip with its reason, the totals. */
+function digest() {
+  let inDiagnostics = false;
+  let count = 0;
+  return (line) => {
+    if (/^ *(ok|# Subtest)/.test(line)) inDiagnostics = false;
+    if (/^ *not ok /.test(line)) {
+      inDiagnostics = true;
+      count = 0;
+    }
+    const isSkip = /^ +ok .* # (SKIP|TODO)/i.test(line);
+    const isTop = /^(ok |Bail out|# (?!Subtest))/.test(line);
+    const shows = (inDiagnostics && count++ < DIAGNOSTIC_LINES) || isSkip || isTop;
+    if (/^ *\.\.\.$/.test(line)) inDiagnostics = false;
+    return shows;
+  };
+}
+
+/** The counts of a line such as `# { total: 6, pass: 3, fail: 1, todo: 1, skip: 1 }`; zeros are left out in it. */
+function lastSummary(output) {
+  const line = [...output.matchAll(/^# \{ total: \d+.*\}$/gm)].at(-1)?.[0];
+  if (line === undefined) return undefined;
+  const count = (word) => Number(new RegExp(`\\b${word}: (\\d+)`).exec(line)?.[1] ?? 0);
+  return { pass: count('pass'), fail: count('fail'), skip: count('skip'), todo: count('todo') };
+}
+
+/** Runs a command and collects its output; lines that `shows` picks are printed as they come. */
+function runCaptured(file, args, shows = () => false) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { cwd: top, stdio: ['ignore', 'pipe', 'pipe'] });
+    const lines = [];
+    const take = (line) => {
+      lines.push(line);
+      if (shows(line)) console.log(line);
+    };
+    const readers = [child.stdout, child.stderr].map((input) => createInterface({ input }).on('line', take));
+    child.on('error', reject);
+    const closed = readers.map((reader) => once(reader, 'close'));
+    child.on('close', (code) => {
+      Promise.all(closed).then(() => resolve({ code: code ?? 128, output: lines.join('\n') }), reject);
+    });
+  });
+}
+
+function finish() {
+  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
+  console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
+  process.exitCode = total.failed === 0 ? 0 : 1;
+}
