@@ -20,8 +20,18 @@ const BUSYBOX = '/bin/busybox';
 /** Bundles whose programs come from a copy of busybox; all others use the host's /usr. */
 const ON_BUSYBOX = new Set(['busybox']);
 
+/** Bundles that change the network they are started in, and so must be started in a new one. */
+const IN_NEW_NETWORK = new Set(['bridge']);
+
 /** Steps for one bundle only, after its rootfs. */
-const EXTRAS = { overlay: prepareOverlay, 'user-namespace': giveToMappedRoot };
+const EXTRAS = { bridge: prepareBridge, overlay: prepareOverlay, 'user-namespace': giveToMappedRoot };
+
+/** What `bridge` needs of the host: any one of these programs, and the package that has it. */
+const BRIDGE_TOOLS = [
+  [['ip'], 'iproute2'],
+  [['nsenter'], 'util-linux'],
+  [['ping', 'busybox'], 'iputils-ping'],
+];
 
 /**
  * Names of all bundles, sorted.
@@ -55,6 +65,16 @@ export function prepareBundle(name) {
   copyFiles(path.join(here, 'etc'), path.join(rootfs, 'etc'));
   EXTRAS[name]?.(bundle);
   return bundle;
+}
+
+/**
+ * The command line that runs a bundle, made of the one that runs tsrun on it.
+ * @param {string} name
+ * @param {string[]} commandLine
+ * @returns {string[]}
+ */
+export function launchLine(name, commandLine) {
+  return IN_NEW_NETWORK.has(name) ? ['unshare', '--net', ...commandLine] : commandLine;
 }
 
 /** Something the reader can mend; its message is all there is to say. */
@@ -109,8 +129,27 @@ function prepareOverlay(bundle) {
   writeText(layer('upper', 'added'), 'added: from the upper layer\n');
   fs.rmSync(layer('upper', 'written'), { force: true });
   ensureWhiteout(layer('upper', 'deleted'));
+  completeTemplate(bundle);
+}
+
+/** The hooks are run outside the bundle, so that config.json names their script by its absolute path. */
+function prepareBridge(bundle) {
+  for (const [tools, debianPackage] of BRIDGE_TOOLS) {
+    if (!tools.some(isInstalled)) {
+      throw new HintError(`${tools.join(' or ')} is missing; on Debian: apt-get install ${debianPackage}`);
+    }
+  }
+  completeTemplate(bundle);
+}
+
+function completeTemplate(bundle) {
   const template = fs.readFileSync(path.join(bundle, 'config.template.json'), 'utf8');
   writeText(path.join(bundle, 'config.json'), template.replaceAll('@bundle@', bundle));
+}
+
+/** Whether the hooks and the container find a program; both have these directories in their PATH. */
+function isInstalled(tool) {
+  return ['/usr/sbin', '/usr/bin'].some((directory) => fs.existsSync(path.join(directory, tool)));
 }
 
 /** The rootfs belongs to the container's root, which is another user of the host: else nothing could be made in it. */

@@ -1,5 +1,5 @@
 /** `npm start [-- NAME]`: makes everything ready that is not, and runs a bundle of this folder. */
-import { HintError, prepareBundle } from './prepare.mjs';
+import { HintError, launchLine, prepareBundle } from './prepare.mjs';
 import { command, ensureBuilt, run } from './ready.mjs';
 
 const name = process.argv[2] ?? 'default';
@@ -14,7 +14,9 @@ function main() {
     throw error;
   }
   if (!ensureBuilt()) return 1;
-  return run(process.execPath, [command, 'run', '--bundle', bundle, `tsrun-${name}-${process.pid}`]);
+  const tsrun = [process.execPath, command, 'run', '--bundle', bundle, `tsrun-${name}-${process.pid}`];
+  const [file, ...args] = launchLine(name, tsrun);
+  return run(file, args);
 }
 
 function fail(message) {
