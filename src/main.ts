@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { isatty } from 'node:tty';
 import { prepareInvocation, type Invocation } from './cli/invocation.ts';
 import { operations } from './cli/operations.ts';
 import { processSurroundings } from './cli/surroundings.ts';
+import { isTerminal } from './cli/terminal.ts';
 import { writeText } from './cli/write-text.ts';
 import { TsrunError } from './errors.ts';
 import { createLog } from './log.ts';
@@ -17,7 +17,7 @@ async function main(args: readonly string[]): Promise<number> {
       surroundings: processSurroundings(),
       operations,
       writeStderr,
-      isTerminal: isatty(2),
+      isTerminal: isTerminal(2),
     });
     return await invocation.run();
   } catch (failure) {
@@ -28,7 +28,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 // As runc: a log file has the failure for the caller, and standard error has it for people.
 function reportFailure(failure: unknown, invocation: Invocation | undefined): void {
-  const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr, isTerminal: isatty(2) });
+  const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr, isTerminal: isTerminal(2) });
   const message = describeFailure(failure);
   log.error(message);
   if (log.toFile) writeStderr(`${message}\n`);

@@ -17,7 +17,13 @@ export function findFreezer(directories: readonly CgroupReferenceDirectory[]): C
   const v2 = directories.find(
     ({ kind, hostPath }) => kind === 'v2' && tryReadControlFile(`${hostPath}/cgroup.freeze`) !== undefined,
   );
-  return v2 ?? directories.find(isV1Freezer);
+  // A create that was cut short may have named a directory that it never made.
+  return (
+    v2 ??
+    directories.find(
+      (directory) => isV1Freezer(directory) && tryReadControlFile(`${directory.hostPath}/freezer.state`) !== undefined,
+    )
+  );
 }
 
 /** True when a directory of either kind is frozen or about to be, by its own setting or one above it. */

@@ -10,7 +10,7 @@ import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
-import { isOpenFd, type OwnedFd } from '../sys/fd.ts';
+import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { listenUnix } from '../sys/socket.ts';
 import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
@@ -19,6 +19,7 @@ import { readBundle, type Bundle } from './bundle.ts';
 import { Cleanup } from './cleanup.ts';
 import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
 import { runHooks } from './hooks.ts';
+import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 import type { Process } from '../spec/generated/config.ts';
@@ -57,8 +58,8 @@ export interface BuildOptions extends CreateOptions {
  */
 export async function buildContainer(runtime: Runtime, options: BuildOptions): Promise<BuiltContainer> {
   const directory = new StateDirectory(runtime.root, options.id);
+  requirePreservedDescriptors(options.preserveFds);
   const bundle = readBundle(options.bundle, options.configFile, runtime.log);
-  requireOpenDescriptors(options.preserveFds);
   options.checkProcess(bundle.config.process);
   const host = readHostFacts();
   const plan = planContainer(runtime, options, bundle, host);
@@ -224,12 +225,6 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupRef
 function listenForStart(directory: StateDirectory): OwnedFd {
   using handle = openFile(directory.path, O_PATH | O_DIRECTORY);
   return listenUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
-}
-
-function requireOpenDescriptors(preserveFds: number): void {
-  for (let number = 3; number < 3 + preserveFds; number++) {
-    if (!isOpenFd(number)) throw new TsrunError('usage', `unable to stat preserved-fd ${number}: it is not open`);
-  }
 }
 
 async function runRuntimeHooks({ bundle, directory, runtime }: Building, pid: number): Promise<void> {

@@ -57,7 +57,7 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
   switch (exchange) {
     case 'id-maps':
       if (handlers.idMaps === undefined) throw new Error('bug: init waits for id maps that were not planned');
-      writeIdMaps(handlers.spawnedPid, handlers.idMaps);
+      await writeIdMaps(handlers.spawnedPid, handlers.idMaps);
       return {};
     case 'pid': {
       const pid = Number(reply.body.readBigUInt64LE(0));

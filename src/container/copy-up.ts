@@ -29,15 +29,16 @@ export async function copyUp(fromFd: number, toFd: number): Promise<void> {
 }
 
 async function copyDirectory(fromFd: number, toFd: number, budget: { entries: number }): Promise<void> {
-  const from = `/proc/self/fd/${fromFd}`;
-  const to = `/proc/self/fd/${toFd}`;
-  for (const name of readdirSync(from)) {
+  const from = Buffer.from(`/proc/self/fd/${fromFd}/`);
+  const to = Buffer.from(`/proc/self/fd/${toFd}/`);
+  // Names are bytes: an image may have some that are no UTF-8.
+  for (const name of readdirSync(from, { encoding: 'buffer' })) {
     if (--budget.entries < 0) throw new TsrunError('unsupported', `copy up: more than ${MAX_ENTRIES} files`);
-    const source = `${from}/${name}`;
-    const target = `${to}/${name}`;
+    const source = Buffer.concat([from, name]);
+    const target = Buffer.concat([to, name]);
     const stat = await lstat(source);
     if (stat.isSymbolicLink()) {
-      symlinkSync(readlinkSync(source), target);
+      symlinkSync(readlinkSync(source, { encoding: 'buffer' }), target);
       lchownSync(target, stat.uid, stat.gid);
     } else if (stat.isDirectory()) {
       mkdirSync(target);
@@ -52,7 +53,7 @@ async function copyDirectory(fromFd: number, toFd: number, budget: { entries: nu
   }
 }
 
-async function copyRegularFile(source: string, target: string): Promise<void> {
+async function copyRegularFile(source: Buffer, target: Buffer): Promise<void> {
   const fd = openSync(source, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     await copyFile(`/proc/self/fd/${fd}`, target, constants.COPYFILE_EXCL);
@@ -61,7 +62,7 @@ async function copyRegularFile(source: string, target: string): Promise<void> {
   }
 }
 
-async function copyInto(source: string, target: string, budget: { entries: number }): Promise<void> {
+async function copyInto(source: Buffer, target: Buffer, budget: { entries: number }): Promise<void> {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
   const from = openSync(source, flags);
   try {

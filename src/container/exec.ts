@@ -15,6 +15,7 @@ import { requireConsole, sendConsole } from './console.ts';
 import { execProcess } from './exec-process.ts';
 import { Foreground } from './foreground.ts';
 import { writePidFile } from './pid-file.ts';
+import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { openProcess, type ProcessIdentity } from './process-identity.ts';
 import { waitForChild } from './run.ts';
 import type { ExecOptions, Runtime } from './runtime.ts';
@@ -29,6 +30,7 @@ import { currentStatus } from './status.ts';
  */
 export async function execInContainer(runtime: Runtime, options: ExecOptions): Promise<number> {
   const directory = new StateDirectory(runtime.root, options.id);
+  requirePreservedDescriptors(options.preserveFds);
   const record = directory.readRecord();
   const init = requireRunning(directory, record, options);
   const config = directory.readConfig();
@@ -105,7 +107,14 @@ function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
     id: record.id,
     config,
     host,
-    bundle: { bundle: record.bundle, rootfs: record.rootfs, rootfsMountPoint: '/', sources: {}, namespaces: {} },
+    bundle: {
+      bundle: record.bundle,
+      rootfs: record.rootfs,
+      rootfsMountPoint: '/',
+      sources: {},
+      danglingLinks: {},
+      namespaces: {},
+    },
     options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds },
     process: config.process ?? { cwd: '/' },
     differing,

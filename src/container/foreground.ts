@@ -1,10 +1,10 @@
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
-import { isatty, ReadStream as TtyReadStream } from 'node:tty';
+import type { ReadStream as TtyReadStream } from 'node:tty';
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { pidfdSendSignal } from '../sys/pidfd.ts';
-import { copyWindowSize } from '../sys/tty.ts';
+import { clearOnlcr, copyWindowSize, isTerminal } from '../sys/tty.ts';
 import type { ExitStatus } from '../sys/wait.ts';
 import { SIGNALS } from '../util/signals.ts';
 import type { Stdio } from './runtime.ts';
@@ -25,7 +25,7 @@ export class Foreground implements Disposable {
 
   /** Errors: `usage` when there is no terminal here to show the container's on. */
   requireTerminal(): void {
-    if (isatty(this.#stdio[0])) return;
+    if (isTerminal(this.#stdio[0])) return;
     throw new TsrunError(
       'usage',
       'cannot relay the terminal of the container: standard input is not a terminal (/process/terminal of config.json)',
@@ -35,13 +35,14 @@ export class Foreground implements Disposable {
   /** Keeps a copy of the console's master until the end. */
   takeConsole(master: OwnedFd): void {
     this.#master = duplicateAbove(master.number, 3);
+    clearOnlcr(this.#master.number);
     copyWindowSize(this.#stdio[0], this.#master.number);
   }
 
   /** Relays and forwards while `wait` waits for the program's end. */
   async supervise(pidfd: OwnedFd, wait: () => Promise<ExitStatus>): Promise<ExitStatus> {
     const stopForwarding = forwardSignals(pidfd);
-    const stopRelaying = this.#relay();
+    const stopRelaying = await this.#relay();
     try {
       const status = await wait();
       await stopRelaying();
@@ -59,9 +60,11 @@ export class Foreground implements Disposable {
   }
 
   /** Returns how to end it: the output is drained first. */
-  #relay(): () => Promise<void> {
+  async #relay(): Promise<() => Promise<void>> {
     const master = this.#master;
     if (master === undefined) return () => Promise.resolve();
+    // Only a terminal needs it, and it brings half of Node's network code along.
+    const { ReadStream: TtyInput } = await import('node:tty');
     const [inputFd, outputFd] = this.#stdio;
     const output = createReadStream('', { fd: master.number, autoClose: false });
     const drained = new Promise<void>((resolve) => {
@@ -74,7 +77,7 @@ export class Foreground implements Disposable {
       });
     });
     output.pipe(createWriteStream('', { fd: outputFd, autoClose: false }));
-    const input = new TtyReadStream(inputFd);
+    const input = new TtyInput(inputFd);
     input.setRawMode(true);
     input.pipe(createWriteStream('', { fd: master.number, autoClose: false }));
     const resize = (): void => {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import type { spawn } from 'node:child_process';
 import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Hook } from '../spec/generated/config.ts';
@@ -20,17 +20,20 @@ export async function runHooks(
   state: State,
   log: Log,
 ): Promise<void> {
+  if (hooks === undefined || hooks.length === 0) return;
   const text = JSON.stringify(state);
-  for (const [index, hook] of (hooks ?? []).entries()) {
+  // Most containers have no hooks; the module is loaded for those that do.
+  const { spawn: spawnProcess } = await import('node:child_process');
+  for (const [index, hook] of hooks.entries()) {
     log.debug(`run ${kind} hook #${index}: ${JSON.stringify(hook.path)}`);
-    await runHook(hook, text, `error running ${kind} hook #${index}`);
+    await runHook(spawnProcess, hook, text, `error running ${kind} hook #${index}`);
   }
 }
 
-function runHook(hook: Hook, state: string, title: string): Promise<void> {
+function runHook(spawnProcess: typeof spawn, hook: Hook, state: string, title: string): Promise<void> {
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   return new Promise((resolve, reject) => {
-    const child = spawn(hook.path, args, {
+    const child = spawnProcess(hook.path, args, {
       argv0,
       // Without an environment of its own a hook gets the runtime's, as with runc.
       ...(hook.env === undefined ? {} : { env: environment(hook.env) }),

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -11,8 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
-import type { CgroupReference } from '../cgroup/manager.ts';
+import type { CgroupReference, CgroupReferenceDirectory } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
 import { loadConfig } from '../spec/validate.ts';
 import type { Config } from '../spec/generated/config.ts';
@@ -77,6 +75,10 @@ export class StateDirectory {
     const root = path.dirname(this.path);
     try {
       mkdirSync(root, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw stateError(`create root directory ${JSON.stringify(root)}`, error);
+    }
+    try {
       mkdirSync(this.path, { mode: 0o711 });
       // The umask of the caller may have taken the search bit that a container's user needs to reach its notify socket.
       chmodSync(this.path, 0o711);
@@ -108,7 +110,7 @@ export class StateDirectory {
           file.close();
           return undefined;
         }
-        await setTimeout(pauseMs);
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
       return file;
     } catch (error) {
@@ -172,7 +174,7 @@ export class StateDirectory {
 
   #write(name: string, text: string): void {
     const target = path.join(this.path, name);
-    const temporary = path.join(this.path, `.${name}.${randomBytes(6).toString('hex')}`);
+    const temporary = path.join(this.path, `.${name}.${process.pid}-${process.hrtime.bigint()}`);
     try {
       const fd = openSync(temporary, 'wx', 0o600);
       try {
@@ -242,7 +244,7 @@ function requireRecord(value: unknown, id: string, file: string): ContainerRecor
   const record = value as Partial<ContainerRecord> | null;
   const isObject = typeof record === 'object' && record !== null && record.version === 1 && record.id === id;
   const hasText = isObject && [record.bundle, record.rootfs, record.created].every((text) => typeof text === 'string');
-  const hasCgroup = isObject && Array.isArray(record.cgroup?.directories);
+  const hasCgroup = isObject && isCgroupReference(record.cgroup);
   if (
     !hasText ||
     !hasCgroup ||
@@ -252,6 +254,23 @@ function requireRecord(value: unknown, id: string, file: string): ContainerRecor
     throw new TsrunError('state', `read ${JSON.stringify(file)}: it is no state of container ${JSON.stringify(id)}`);
   }
   return record as ContainerRecord;
+}
+
+function isCgroupReference(value: unknown): boolean {
+  const reference = value as Partial<CgroupReference> | null | undefined;
+  if (reference?.manager !== 'cgroupfs' && reference?.manager !== 'disabled') return false;
+  return Array.isArray(reference.directories) && reference.directories.every(isCgroupDirectory);
+}
+
+function isCgroupDirectory(value: unknown): boolean {
+  const directory = value as Partial<CgroupReferenceDirectory> | null;
+  const isText = (text: unknown): boolean => typeof text === 'string';
+  return (
+    (directory?.kind === 'v1' || directory?.kind === 'v2') &&
+    isText(directory.mountPoint) &&
+    isText(directory.hostPath) &&
+    [directory.controllers, directory.made].every((list) => Array.isArray(list) && list.every(isText))
+  );
 }
 
 function isIdentity(value: ProcessIdentity | undefined): boolean {

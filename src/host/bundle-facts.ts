@@ -2,12 +2,14 @@ import { realpathSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import type { BundleFacts, SourceKind } from '../plan/facts.ts';
+import { readDanglingLink } from './dangling-links.ts';
 import { mountPointOf, parseMountinfo } from './mountinfo.ts';
 
 /** The places to look at; see `planLookups`. */
 interface Places {
   readonly rootfs: string;
   readonly sources: readonly string[];
+  readonly destinations: readonly string[];
   readonly namespaces: readonly string[];
 }
 
@@ -23,6 +25,12 @@ export function readBundleFacts(bundle: string, places: Places): BundleFacts {
     rootfs,
     rootfsMountPoint: mountPointOf(parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')), rootfs),
     sources: Object.fromEntries(places.sources.map((source) => [source, kindOf(source)])),
+    danglingLinks: Object.fromEntries(
+      places.destinations.flatMap((destination) => {
+        const target = readDanglingLink(rootfs, destination);
+        return target === undefined ? [] : [[destination, target]];
+      }),
+    ),
     namespaces: Object.fromEntries(places.namespaces.map((file) => [file, inodeOf(file)])),
   };
 }

@@ -47,7 +47,7 @@ import { directoryPath } from './cgroup/print.ts';
  * cgroup is bound there. Everything happens on handles: the target was opened below the rootfs, what is above it is not looked at again.
  */
 export interface CgroupMountInput {
-  readonly memory: Memory;
+  readonly words: CgroupWords;
   readonly layout: CgroupLayout;
   readonly plan: CgroupPlan;
   /** The container has a cgroup namespace other than tsrun's, and init is in it when the steps run. */
@@ -68,12 +68,23 @@ const BASE_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 /** EPERM: the kernel does not let this user namespace mount it. EBUSY: mounted already where a second time is not allowed. */
 const NOT_MOUNTABLE = ['EPERM', 'EBUSY'] as const;
 
-interface Words {
+/** Words of init's memory that hold handles while cgroups are mounted. */
+export interface CgroupWords {
   /** The tmpfs, then the target of everything below it. */
   readonly tree: Region;
   readonly place: Region;
   readonly source: Region;
   readonly result: Region;
+}
+
+/** The words, for all such mounts of one conversation. */
+export function allocateCgroupWords(memory: Memory): CgroupWords {
+  return {
+    tree: memory.word('cgroup tree'),
+    place: memory.word('cgroup place'),
+    source: memory.word('cgroup source'),
+    result: memory.word('cgroup result'),
+  };
 }
 
 /**
@@ -82,7 +93,7 @@ interface Words {
  * Errors: `unsupported` when this machine has no cgroup mounted.
  */
 export function planCgroupMount(input: CgroupMountInput): Step[] {
-  const { layout, memory, target } = input;
+  const { layout, words, target } = input;
   const directories = input.plan.directories.length > 0 ? input.plan.directories : ownDirectories(layout);
   if (directories.length === 0) {
     const message = 'no cgroup hierarchy is mounted on this machine';
@@ -91,12 +102,6 @@ export function planCgroupMount(input: CgroupMountInput): Step[] {
       issues,
     });
   }
-  const words: Words = {
-    tree: memory.word('cgroup tree'),
-    place: memory.word('cgroup place'),
-    source: memory.word('cgroup source'),
-    result: memory.word('cgroup result'),
-  };
   const [only] = directories;
   if (layout.mode === 'v2' && only !== undefined)
     return planHierarchy(input, only, { words, target, label: label(input) });
@@ -116,7 +121,7 @@ function ownDirectories(layout: CgroupLayout): CgroupDirectory[] {
   ];
 }
 
-function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirectory[], words: Words): Step[] {
+function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirectory[], words: CgroupWords): Step[] {
   const steps = [...planTree(input, words)];
   for (const directory of directories) {
     const name = nameOf(directory);
@@ -143,7 +148,7 @@ function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirector
 }
 
 /** The tmpfs is made detached and then put on the target, so that `tree` is its root whatever lies on the path to it. */
-function planTree(input: CgroupMountInput, { tree, source }: Words): Step[] {
+function planTree(input: CgroupMountInput, { tree, source }: CgroupWords): Step[] {
   const at = (what: string): string => `${label(input)}: ${what}`;
   const attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   return [
@@ -162,7 +167,7 @@ function planTree(input: CgroupMountInput, { tree, source }: Words): Step[] {
 function planHierarchy(
   input: CgroupMountInput,
   directory: CgroupDirectory,
-  to: { words: Words; target: Region; label: string },
+  to: { words: CgroupWords; target: Region; label: string },
 ): Step[] {
   const { words, target } = to;
   // A v1 hierarchy mounted without a cgroup namespace would show the whole host; cgroup2 is mounted so even then, as runc does.
@@ -187,7 +192,7 @@ function planHierarchy(
 function planBind(
   input: CgroupMountInput,
   directory: CgroupDirectory,
-  { words, target, label }: { words: Words; target: Region; label: string },
+  { words, target, label }: { words: CgroupWords; target: Region; label: string },
 ): Step[] {
   const whole = directory.kind === 'v2' && !input.hasCgroupNamespace;
   const path = whole ? directory.mountPoint : directoryPath(directory);

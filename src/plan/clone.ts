@@ -1,7 +1,7 @@
 import { block, call, equals, unless } from '../program/build.ts';
 import type { Block, Region, Step } from '../program/step.ts';
 import type { NamespaceType } from '../spec/generated/config.ts';
-import { CLONE_INTO_CGROUP, CLONE_PARENT } from '../util/constants.ts';
+import { CLONE_INTO_CGROUP, CLONE_PARENT, PR_SET_DUMPABLE } from '../util/constants.ts';
 import { planCgroupJoin, planUnifiedJoin, planUnifiedOpen, type JoinPlace } from './cgroup/join.ts';
 import { hasNewNamespace, type PlanContext } from './context.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
@@ -47,6 +47,8 @@ export function planClone(
         : planUnifiedJoin(places, context.words.target)),
     ],
     clone: [
+      // The user and time namespaces needed it otherwise; the new process must be opaque from its birth (CVE-2016-9962).
+      call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: 'be opaque to other processes' }),
       call('clone3', [args, CLONE_ARGS_SIZE], { label: what, result: pid }),
       ...unless(equals(pid, 0n, { text: 'this is the new process' }), tellPid(context, pid)),
     ],

@@ -1,5 +1,6 @@
 import type { Memory, Region } from '../program/step.ts';
 import type { Config } from '../spec/generated/config.ts';
+import { allocateCgroupWords, type CgroupWords } from './cgroup-mount.ts';
 import type { BundleFacts, HostFacts } from './facts.ts';
 
 /** What every planner of a container's set-up is given. */
@@ -50,6 +51,9 @@ export interface SharedWords {
   readonly source: Region;
   /** Handle of a mount that is being put together. */
   readonly tree: Region;
+  /** Result of looking whether a mount point was there before. */
+  readonly existed: Region;
+  readonly cgroup: CgroupWords;
   /** struct statx of the latest look at a file, 256 bytes. */
   readonly stat: Region;
 }
@@ -62,6 +66,8 @@ export function allocateSharedWords(memory: Memory): SharedWords {
     target: memory.word('target'),
     source: memory.word('source'),
     tree: memory.word('tree'),
+    existed: memory.word('existed'),
+    cgroup: allocateCgroupWords(memory),
     stat: memory.buffer('stat', 256),
   };
 }

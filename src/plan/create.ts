@@ -39,7 +39,7 @@ import { needsProcHandle, planProcHandle } from './proc-handle.ts';
 import { reply, TAG } from './reply.ts';
 import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
-import { planEnterRoot, planRootMount } from './rootfs.ts';
+import { planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts';
 import { planPark } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
@@ -181,6 +181,7 @@ function addIdentity(context: PlanContext, phases: PhaseList, process: Process |
     planSysctl(context),
     planReadonlyPaths(context),
     planMaskedPaths(context),
+    planFinalPropagation(context),
   );
   if (process === undefined) return;
   const passwd = planPasswd(context, process);

@@ -48,6 +48,8 @@ export interface BundleFacts {
   readonly rootfsMountPoint: string;
   /** Absolute path of a bind source -> what lies there. */
   readonly sources: Readonly<Record<string, SourceKind>>;
+  /** Destination of a mount -> where it leads, for those behind a symlink to something that is not there (yet). */
+  readonly danglingLinks: Readonly<Record<string, string>>;
   /** Path of a namespace to join -> its inode as a decimal string; `missing` when nothing is there. */
   readonly namespaces: Readonly<Record<string, string>>;
 }

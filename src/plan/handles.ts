@@ -135,17 +135,32 @@ export interface EnsureOptions {
 export function ensureInRoot(context: PlanContext, path: string, options: EnsureOptions): Step[] {
   const { target } = context.words;
   const shown = JSON.stringify(path);
+  const made = whereToMake(context, path, options);
   const common = {
     ...(options.pointer === undefined ? {} : { pointer: options.pointer }),
     noSymlinks: options.noSymlinks === true,
   };
   const first = openInRoot(context, path, target, { label: `open ${shown}`, accept: ['ENOENT'], ...common });
-  const parts = components(path);
+  const parts = components(made);
   if (parts.length === 0) return [first];
   return [
     first,
     ...when(isNegative(target), makeMissing(context, parts, options, common), `make ${shown} unless it is there`),
   ];
+}
+
+/**
+ * Behind a symlink to something that is not there the missing part is made where the link points to, unless an earlier mount
+ * covers what the host saw there.
+ */
+function whereToMake({ bundle, config }: PlanContext, path: string, { noSymlinks }: EnsureOptions): string {
+  const target = bundle.danglingLinks[path];
+  if (target === undefined || noSymlinks === true) return path;
+  const parts = components(path);
+  const index = (config.mounts ?? []).findIndex(({ destination }) => destination === path);
+  const earlier = (config.mounts ?? []).slice(0, index < 0 ? undefined : index);
+  const covers = (mountPoint: string): boolean => components(mountPoint).every((part, depth) => parts[depth] === part);
+  return earlier.some(({ destination }) => covers(destination)) ? path : target;
 }
 
 function makeMissing(

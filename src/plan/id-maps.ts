@@ -29,7 +29,8 @@ export function planIdMaps(config: Config, identity: IdentityFacts): IdMapPlan |
   if (!hasNewNamespace(config, 'user')) return undefined;
   const uid = config.linux?.uidMappings ?? [];
   const gid = config.linux?.gidMappings ?? [];
-  const privileged = identity.euid === 0 && !identity.inUserNamespace;
+  // Root of a user namespace too may map what that namespace has (man 7 user_namespaces).
+  const privileged = identity.euid === 0;
   const uidTool = !privileged && !isOwnIdOnly(uid, identity.euid);
   const gidTool = !privileged && !isOwnIdOnly(gid, identity.egid);
   return { uid, gid, uidTool, gidTool, denySetgroups: !privileged && !gidTool };

@@ -8,6 +8,8 @@ export interface Lookups {
   readonly rootfs: string;
   /** Sources of bind mounts, absolute. */
   readonly sources: readonly string[];
+  /** Paths inside the rootfs at which something is made when it is missing. */
+  readonly destinations: readonly string[];
   /** Files of namespaces to join. */
   readonly namespaces: readonly string[];
 }
@@ -18,5 +20,7 @@ export function planLookups(config: Config, bundle: string): Lookups {
   const namespaces = (config.linux?.namespaces ?? []).flatMap(({ path }) =>
     path === undefined || path === '' ? [] : [path],
   );
-  return { rootfs: config.root?.path ?? '', sources: [...new Set(sources)], namespaces };
+  const cwd = config.process === undefined ? [] : [config.process.cwd];
+  const destinations = [...(config.mounts ?? []).map(({ destination }) => destination), ...cwd];
+  return { rootfs: config.root?.path ?? '', sources: [...new Set(sources)], destinations, namespaces };
 }

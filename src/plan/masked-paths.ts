@@ -1,4 +1,4 @@
-import { addressOf, at, call, equals, failWhen, isNegative, not, unless, when } from '../program/build.ts';
+import { call, failWhen, isNegative, not, unless, when } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
 import { pointerTo } from '../spec/pointer.ts';
 import {
@@ -21,7 +21,9 @@ import {
 import type { PlanContext } from './context.ts';
 import { closeWord, isDeviceNumber, isDirectory, isFileType, openInRoot, statHandle } from './handles.ts';
 import { MOUNT_ATTR_SIZE, mountAttr } from './mount-attributes.ts';
+import { remountKeeping } from './kept-attributes.ts';
 import { needsProcHandle, planProcHandle } from './proc-handle.ts';
+import { reserveScratch } from './scratch.ts';
 
 /**
  * config-linux.md, "Masked Paths": covers directories with an empty read-only tmpfs and everything else with /dev/null.
@@ -150,38 +152,22 @@ function makeReadonly(context: PlanContext, { shown, pointer }: PathToCover): St
   return [clone, change, attach, closeWord(tree)];
 }
 
-/** Attributes that mount(2) takes away in a remount unless it is told of them; their ST_ flags have the same values. */
-const KEPT = [MS_NOSUID, MS_NODEV, MS_NOEXEC] as const;
-/** Offset of f_flags in struct statfs (include/uapi/asm-generic/statfs.h). */
-const STATFS_FLAGS = 80;
-
 /**
  * The form for kernels before 5.12, which lack mount_setattr(2): a remount, one for each combination of attributes that the mount
  * may have. mount(2) knows no handles; the path leads through the private proc file system to the descriptor.
  */
 function remountReadonly(context: PlanContext, options: { label: string; pointer: string }): Step[] {
-  const { tree, proc, stat } = context.words;
+  const { tree, proc } = context.words;
   const [number] = context.descriptors.scratch;
-  const mask = KEPT.reduce((all, flag) => all | flag, 0);
-  const remount = (kept: number): Step[] =>
-    when(
-      equals(at(stat, STATFS_FLAGS), BigInt(kept), { mask: BigInt(mask), text: `attributes are ${kept}` }),
-      [call('mount', [0, `thread-self/fd/${number}`, 0, MS_REMOUNT | MS_BIND | MS_RDONLY | kept, 0], options)],
-      `keep the attributes ${kept}`,
-    );
+  const flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
   return [
-    call('fstatfs', [tree, addressOf(stat)], options),
     call('dup3', [tree, number, O_CLOEXEC], { ...options, label: `number ${tree.name} ${number}` }),
     call('fchdir', [proc], { ...options, label: 'enter the private proc file system' }),
-    ...subsets(KEPT).flatMap(remount),
-    // Closed, the number would be handed out for the next handle; it goes back to standing for the sync pipe.
-    call('dup3', [context.descriptors.sync, number, O_CLOEXEC], { label: `free number ${number}` }),
+    ...remountKeeping(context, tree, { ...options, except: 0 }, (kept) =>
+      call('mount', [0, `thread-self/fd/${number}`, 0, flags | kept, 0], options),
+    ),
+    ...reserveScratch(context.descriptors),
   ];
-}
-
-/** All sums of some of the flags, none included. */
-function subsets(flags: readonly number[]): number[] {
-  return flags.reduce<number[]>((sums, flag) => [...sums, ...sums.map((sum) => sum | flag)], [0]);
 }
 
 /** A path inside the container that something is mounted over: a masked path or a read-only path. */

@@ -9,6 +9,7 @@ import {
   MOUNT_ATTR_NODIRATIME,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
   MOUNT_ATTR_RDONLY,
   MOUNT_ATTR_STRICTATIME,
   MS_BIND,
@@ -17,6 +18,7 @@ import {
   MS_NODIRATIME,
   MS_NOEXEC,
   MS_NOSUID,
+  MS_NOSYMFOLLOW,
   MS_RDONLY,
   MS_REC,
   MS_REMOUNT,
@@ -24,6 +26,7 @@ import {
   O_CLOEXEC,
 } from '../util/constants.ts';
 import type { PlanContext } from './context.ts';
+import { remountKeeping } from './kept-attributes.ts';
 import type { MountAttributes } from './mount-options.ts';
 import { reserveScratch } from './scratch.ts';
 
@@ -64,7 +67,10 @@ export function changeAttributes(
   if (attributes.set === 0 && attributes.clear === 0) return [];
   if (context.host.kernel.mountSetattr) return [setattr(handle, AT_EMPTY_PATH, mountAttr(attributes), options)];
   const flags = MS_REMOUNT | MS_BIND | mountFlags(attributes.set);
-  return remount(context, handle, flags, options);
+  const except = mountFlags(attributes.set | attributes.clear);
+  return mountAgain(context, handle, options, (path, step) =>
+    remountKeeping(context, handle, { ...step, except }, (kept) => call('mount', [0, path, 0, flags | kept, 0], step)),
+  );
 }
 
 /** The same for the mount and all below it. Errors: `unsupported` without mount_setattr(2). */
@@ -81,7 +87,8 @@ export function changeAttributesRecursively(
 
 /** Sets the propagation (one MS_* type, with MS_REC for all below). */
 export function changePropagation(context: PlanContext, handle: Region, flags: number, options: ChangeOptions): Step[] {
-  if (!context.host.kernel.mountSetattr) return remount(context, handle, flags, options);
+  if (!context.host.kernel.mountSetattr)
+    return mountAgain(context, handle, options, (path, step) => [call('mount', [0, path, 0, flags, 0], step)]);
   const scope = AT_EMPTY_PATH | ((flags & MS_REC) !== 0 ? AT_RECURSIVE : 0);
   return [setattr(handle, scope, mountAttr({ propagation: flags & ~MS_REC }), options)];
 }
@@ -99,20 +106,19 @@ function setattr(handle: Region, flags: number, attr: Block, { label, pointer }:
   return call('mount_setattr', [handle, '', flags, attr, MOUNT_ATTR_SIZE], { label, ...where });
 }
 
-function remount(
+/** Names the mount for mount(2): "." for a directory, a number below /proc/self/fd for a file. */
+function mountAgain(
   context: PlanContext,
   handle: Region,
-  flags: number,
   { label, pointer, isDirectory }: ChangeOptions,
+  steps: (path: string, step: { label: string; pointer?: string }) => readonly Step[],
 ): Step[] {
-  const options = { label, ...(pointer === undefined ? {} : { pointer }) };
-  if (isDirectory === true) {
-    return [call('fchdir', [handle], { label: `enter ${handle.name}` }), call('mount', [0, '.', 0, flags, 0], options)];
-  }
+  const step = { label, ...(pointer === undefined ? {} : { pointer }) };
+  if (isDirectory === true) return [call('fchdir', [handle], { label: `enter ${handle.name}` }), ...steps('.', step)];
   const [number] = context.descriptors.scratch;
   return [
     call('dup3', [handle, number, O_CLOEXEC], { label: `number ${handle.name} ${number}` }),
-    call('mount', [0, `/proc/self/fd/${number}`, 0, flags, 0], options),
+    ...steps(`/proc/self/fd/${number}`, step),
     ...reserveScratch(context.descriptors),
   ];
 }
@@ -126,6 +132,7 @@ function mountFlags(attributes: number): number {
     [MOUNT_ATTR_NODIRATIME, MS_NODIRATIME],
     [MOUNT_ATTR_NOATIME, MS_NOATIME],
     [MOUNT_ATTR_STRICTATIME, MS_STRICTATIME],
+    [MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW],
   ];
   return table.reduce((all, [attribute, flag]) => ((attributes & attribute) === 0 ? all : all | flag), 0);
 }

@@ -118,9 +118,8 @@ function planAfterMount({ context, mount, pointer, options }: FileSystemMount, e
  */
 function planTmpfs(input: FileSystemMount): Stage[] {
   const { context, mount, pointer, options } = input;
-  const { target, source, stat } = context.words;
+  const { target, source, stat, existed } = context.words;
   const hasMode = options.data.some((option) => option.startsWith('mode='));
-  const existed = context.memory.word(`found-${pointer.split('/').at(-1) ?? ''}`);
   const shown = JSON.stringify(mount.destination);
   const copyUp = options.extensions.has('tmpcopyup');
   const before: Step[] = hasMode
@@ -181,14 +180,14 @@ function planTmpfs(input: FileSystemMount): Stage[] {
 
 function planReadonlyLater({ context, mount, pointer, options }: FileSystemMount): Step[] {
   const { target } = context.words;
-  const { set } = mountAttributes(options);
+  const { set, clear } = mountAttributes(options);
   const label = `make ${JSON.stringify(mount.destination)} read-only`;
   return [
     openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer }),
     ...changeAttributes(
       context,
       target,
-      { set: set | MOUNT_ATTR_RDONLY, clear: 0 },
+      { set: set | MOUNT_ATTR_RDONLY, clear },
       { label, pointer: `${pointer}/options`, isDirectory: true },
     ),
     closeWord(target),
@@ -200,7 +199,7 @@ function planCgroup(input: FileSystemMount, plan: CgroupPlan): Step[] {
   return [
     ...ensureTarget(input),
     ...planCgroupMount({
-      memory: context.memory,
+      words: context.words.cgroup,
       target: context.words.target,
       layout: context.host.cgroup,
       plan,

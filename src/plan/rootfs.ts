@@ -48,12 +48,13 @@ export function planRootMount(context: PlanContext): Step[] {
   const { root } = context.words;
   const rootfs = context.bundle.rootfs;
   const shown = JSON.stringify(rootfs);
-  if (!hasNewNamespace(context.config, 'mount')) return [openRootfs(context)];
+  const umask = call('umask', [0], { label: 'create files with the modes as written' });
+  if (!hasNewNamespace(context.config, 'mount')) return [umask, openRootfs(context)];
   const kind = propagation(context);
   // An unbindable root cannot be bind-mounted from, so that comes after pivot_root; until then the mounts are cut off.
   const first = kind.endsWith('unbindable') ? MS_SLAVE | MS_REC : PROPAGATION_FLAGS[kind];
   return [
-    call('umask', [0], { label: 'create files with the modes as written' }),
+    umask,
     call('mount', [0, '/', 0, first, 0], { label: `make the mounts of the host ${kind}`, pointer: POINTER }),
     // pivot_root(2) refuses a new root below a shared mount.
     call('mount', [0, context.bundle.rootfsMountPoint, 0, MS_PRIVATE, 0], {
@@ -89,8 +90,7 @@ export function planEnterRoot(context: PlanContext): Step[] {
   const { root } = context.words;
   const enter = call('fchdir', [root], { label: 'enter the rootfs' });
   if (!hasNewNamespace(context.config, 'mount')) return [enter, ...planChroot()];
-  if (context.options.noPivot) return [enter, ...planMoveRoot(), ...planFinalPropagation(context)];
-  return [...planPivotRoot(context, enter), ...planFinalPropagation(context)];
+  return context.options.noPivot ? [enter, ...planMoveRoot()] : planPivotRoot(context, enter);
 }
 
 /** man 2 pivot_root, "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off. */
@@ -130,9 +130,12 @@ function planChroot(): Step[] {
   ];
 }
 
-/** Shared and unbindable roots are made so at the end: earlier they would be in the way of pivot_root and of bind mounts. */
-function planFinalPropagation(context: PlanContext): Step[] {
+/**
+ * Shared and unbindable roots are made so when nothing is mounted any more: earlier they would be in the way of pivot_root and of
+ * the bind mounts that mask paths.
+ */
+export function planFinalPropagation(context: PlanContext): Step[] {
   const kind = propagation(context);
-  if (!/shared|unbindable/.test(kind)) return [];
+  if (!hasNewNamespace(context.config, 'mount') || !/shared|unbindable/.test(kind)) return [];
   return [call('mount', [0, '/', 0, PROPAGATION_FLAGS[kind], 0], { label: `make the root ${kind}`, pointer: POINTER })];
 }

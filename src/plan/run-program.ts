@@ -43,6 +43,8 @@ export function planPark(descriptors: DescriptorNumbers, connection: Region): Pr
     name: 'wait for start',
     replies: false,
     steps: [
+      // Handles that the set-up still held would pin files of the host for as long as nobody starts the container.
+      call('close_range', [descriptors.listener + 1, 0xffff_ffff, 0], { label: 'close what the set-up needed' }),
       call('accept4', [descriptors.listener, 0, 0, SOCK_CLOEXEC], { label: 'wait for start', result: connection }),
       call('dup3', [connection, descriptors.sync, O_CLOEXEC], { label: 'talk to the one that starts' }),
       call('close', [connection], { label: 'close the connection' }),

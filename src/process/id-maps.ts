@@ -25,18 +25,18 @@ export interface IdMaps {
  * set-uid tools newuidmap and newgidmap. The plan says which.
  * Errors: `host` with the map in the message. Source: man 7 user_namespaces, man 1 newuidmap.
  */
-export function writeIdMaps(pid: number, plan: IdMaps): void {
+export async function writeIdMaps(pid: number, plan: IdMaps): Promise<void> {
   if (plan.denySetgroups) writeSetgroups(pid);
-  writeMap(pid, 'gid', plan.gid, plan.gidTool);
-  writeMap(pid, 'uid', plan.uid, plan.uidTool);
+  await writeMap(pid, 'gid', plan.gid, plan.gidTool);
+  await writeMap(pid, 'uid', plan.uid, plan.uidTool);
 }
 
-function writeMap(pid: number, kind: 'uid' | 'gid', ranges: readonly IdRange[], tool: boolean): void {
+async function writeMap(pid: number, kind: 'uid' | 'gid', ranges: readonly IdRange[], tool: boolean): Promise<void> {
   const shown = ranges.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}`);
   if (tool) {
     const name = `new${kind}map`;
     const numbers = ranges.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size]);
-    const { code, stderr } = runTool(name, [String(pid), ...numbers.map(String)]);
+    const { code, stderr } = await runTool(name, [String(pid), ...numbers.map(String)]);
     if (code === 0) return;
     throw new TsrunError(
       'host',

@@ -64,7 +64,7 @@ async function makeNamespace(maps: IdmapNamespace & { kind: 'new' }, options: Id
   try {
     await conversation.run(HOLD_NAMESPACE);
     // Only one who is privileged may mount with an id map, so the maps can be written directly.
-    writeIdMaps(pid, { uid: maps.uid, gid: maps.gid, uidTool: false, gidTool: false, denySetgroups: false });
+    await writeIdMaps(pid, { uid: maps.uid, gid: maps.gid, uidTool: false, gidTool: false, denySetgroups: false });
     return openFile(`/proc/${pid}/ns/user`, O_RDONLY);
   } finally {
     // The end of the sync pipe ends the process.

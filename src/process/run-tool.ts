@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { TsrunError } from '../errors.ts';
 
 export interface ToolResult {
@@ -11,7 +10,9 @@ export interface ToolResult {
  *
  * Errors: `host` when it is not installed or does not end within 30 s.
  */
-export function runTool(name: string, args: readonly string[]): ToolResult {
+export async function runTool(name: string, args: readonly string[]): Promise<ToolResult> {
+  // Privileged callers never need it.
+  const { spawnSync } = await import('node:child_process');
   const TIMEOUT_MS = 30_000;
   const LIMIT_BYTES = 64 * 1024;
   const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };

@@ -1,3 +1,4 @@
+import { TsrunError } from '../errors.ts';
 import type { Errno } from '../util/errno.ts';
 import type { CallName } from './calls.ts';
 import { LAYOUT, REPORT_SIZE } from './layout.ts';
@@ -117,8 +118,12 @@ export class Memory {
     const offset = this.#next;
     const rounded = Math.ceil(size / 8) * 8;
     this.#next += rounded;
-    if (this.#next > LAYOUT.memory.size)
-      throw new RangeError(`bug: no room for ${JSON.stringify(name)} in init's memory`);
+    if (this.#next > LAYOUT.memory.size) {
+      throw new TsrunError(
+        'unsupported',
+        `init cannot hold so many handles at a time: no room for ${JSON.stringify(name)}`,
+      );
+    }
     return { kind: 'region', name, offset, size: rounded };
   }
 }

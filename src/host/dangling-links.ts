@@ -1,0 +1,57 @@
+import { lstatSync, readlinkSync } from 'node:fs';
+import path from 'node:path';
+
+/** As many symlinks as the kernel follows in one path (man 7 path_resolution). */
+const MAX_LINKS = 40;
+
+/**
+ * Where a path inside a rootfs leads when it goes through a symlink to something that is not there; undefined for every other path.
+ *
+ * Images have such links (`/var/lock -> /run/lock` before anything is in `/run`), and a mount point behind one is made where the
+ * link points to. The answer is a path inside the rootfs without symlinks as they are now; nothing relies on its staying so, as it
+ * is looked up below the root's handle again.
+ */
+export function readDanglingLink(rootfs: string, rootfsPath: string): string | undefined {
+  let rest = split(rootfsPath);
+  let current: string[] = [];
+  let links = 0;
+  for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
+    if (name === '..') {
+      current.pop();
+      continue;
+    }
+    const target = readLink(path.join(rootfs, ...current, name));
+    if (target === 'missing') return links === 0 ? undefined : `/${[...current, name, ...clean(rest)].join('/')}`;
+    if (target === 'no link') {
+      current.push(name);
+      continue;
+    }
+    if (++links > MAX_LINKS) return undefined;
+    if (target.to.startsWith('/')) current = [];
+    rest = [...split(target.to), ...rest];
+  }
+  return undefined;
+}
+
+function split(text: string): string[] {
+  return text.split('/').filter((part) => part !== '' && part !== '.');
+}
+
+/** What follows a missing component has no symlinks: `..` can be taken away as text. */
+function clean(parts: readonly string[]): string[] {
+  const cleaned: string[] = [];
+  for (const part of parts) {
+    if (part === '..') cleaned.pop();
+    else cleaned.push(part);
+  }
+  return cleaned;
+}
+
+function readLink(hostPath: string): { to: string } | 'no link' | 'missing' {
+  try {
+    return lstatSync(hostPath).isSymbolicLink() ? { to: readlinkSync(hostPath) } : 'no link';
+  } catch {
+    // ENOENT, and ENOTDIR below a file: what is wrong with the latter is said when the mount point is made.
+    return 'missing';
+  }
+}
