@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expectFailure, expectSuccess, live, type State } from './support/rig.ts';
-import { waitFor, waitForState } from './support/wait.ts';
+import { isRunning, waitFor, waitForEnd, waitForState } from './support/wait.ts';
 import { findTool, missingTools } from './support/surroundings.ts';
 
 const run = promisify(execFile);
@@ -36,16 +36,23 @@ live('create, start, kill, delete', async (t, rig) => {
     t.equal((await rig.state(id)).pid, state.pid, 'the program is the process that was created');
     t.equal(readFileSync(`/proc/${state.pid}/cmdline`, 'utf8'), 'sleep\x001000\x00');
     expectFailure(t, await rig.tsrun(['start', id]), { message: 'cannot start an already running container' });
-    expectFailure(t, await rig.tsrun(['delete', id]), { message: `cannot delete container ${id} that is not stopped: running` });
+    expectFailure(t, await rig.tsrun(['delete', id]), {
+      message: `cannot delete container ${id} that is not stopped: running`,
+    });
     expectFailure(t, await rig.tsrun(['create', '--bundle', bundle, id]), { message: 'already exists' });
     t.equal((await rig.state(id)).status, 'running', 'the refusals changed nothing');
 
     expectSuccess(t, await rig.tsrun(['kill', id, 'KILL']), 'kill');
-    const stopped = await rig.waitForStatus(id, 'stopped');
+    await waitForEnd(state.pid);
+    const stopped = await rig.state(id);
+    t.equal(stopped.status, 'stopped');
     t.equal(stopped.pid, 0, 'no pid when it is stopped');
     expectFailure(t, await rig.tsrun(['kill', id, 'TERM']), { message: /container not running"?$/m });
     expectFailure(t, await rig.tsrun(['start', id]), { message: 'cannot start a container that has stopped' });
-    expectFailure(t, await rig.tsrun(['exec', id, 'true']), { code: 255, message: 'cannot exec in a stopped container' });
+    expectFailure(t, await rig.tsrun(['exec', id, 'true']), {
+      code: 255,
+      message: 'cannot exec in a stopped container',
+    });
     expectSuccess(t, await rig.tsrun(['delete', id]), 'delete');
     expectFailure(t, await rig.tsrun(['state', id]), { message: 'does not exist' });
     t.strictSame(rig.leftovers(), []);
@@ -54,31 +61,32 @@ live('create, start, kill, delete', async (t, rig) => {
   await t.test('delete also takes a created container', async (t) => {
     const { id, pid } = await rig.create(t);
     expectSuccess(t, await rig.tsrun(['delete', id]), 'delete');
-    t.throws(() => process.kill(pid, 0), 'init is gone');
+    t.notOk(isRunning(pid), 'init is gone');
     t.strictSame(rig.leftovers(), []);
   });
 
   await t.test('kill takes names in any case, with and without SIG, and numbers', async (t) => {
     for (const signal of ['TERM', 'SIGTERM', 'sigterm', '15']) {
       const args = ['sh', '-c', 'trap "exit 3" TERM; echo ready; while :; do sleep 0.01; done'];
-      const { id, result } = await rig.sleeper(t, { args });
+      const { id, pid, result } = await rig.sleeper(t, { args });
       await waitFor(() => result.readOutput().includes('ready'));
       expectSuccess(t, await rig.tsrun(['kill', id, '0']), 'kill 0 only looks');
-      t.equal((await rig.state(id)).status, 'running');
+      t.ok(isRunning(pid));
       expectSuccess(t, await rig.tsrun(['kill', id, signal]), `kill ${signal}`);
-      await rig.waitForStatus(id, 'stopped');
+      await waitForEnd(pid);
       expectSuccess(t, await rig.tsrun(['delete', id]), 'delete');
     }
     const { id } = await rig.sleeper(t);
     expectFailure(t, await rig.tsrun(['kill', id, 'NONSENSE']), { message: /unknown signal.*NONSENSE/ });
     t.equal((await rig.state(id)).status, 'running');
+    t.equal((await rig.state(id)).status, 'running', 'asking changes nothing');
     await rig.delete(t, id);
   });
 
   await t.test('kill of a created container ends it', async (t) => {
-    const { id } = await rig.create(t);
+    const { id, pid } = await rig.create(t);
     expectSuccess(t, await rig.tsrun(['kill', id, 'TERM']), 'kill');
-    await rig.waitForStatus(id, 'stopped');
+    await waitForEnd(pid);
     expectFailure(t, await rig.tsrun(['start', id]), { message: 'cannot start a container that has stopped' });
     expectSuccess(t, await rig.tsrun(['delete', id]), 'delete');
   });
@@ -86,7 +94,7 @@ live('create, start, kill, delete', async (t, rig) => {
   await t.test('delete --force ends a running container, and a missing one is no error', async (t) => {
     const { id, pid } = await rig.sleeper(t);
     expectSuccess(t, await rig.tsrun(['delete', '--force', id]), 'delete --force');
-    t.throws(() => process.kill(pid, 0));
+    t.notOk(isRunning(pid), 'init is gone');
     t.strictSame(rig.leftovers(), []);
     expectSuccess(t, await rig.tsrun(['delete', '--force', id]), 'delete --force of what is gone');
     expectFailure(t, await rig.tsrun(['delete', id]), { message: 'does not exist' });
@@ -100,10 +108,16 @@ live('create, start, kill, delete', async (t, rig) => {
     const ids = [first.id, second.id].sort();
     t.equal((await rig.tsrun(['list', '-q'])).stdout, `${ids.join('\n')}\n`);
     const list = JSON.parse((await rig.tsrun(['list', '--format', 'json'])).stdout) as State[];
-    t.match(list, ids.map((id) => ({ id, status: id === first.id ? 'created' : 'running', owner: 'root' })));
+    t.match(
+      list,
+      ids.map((id) => ({ id, status: id === first.id ? 'created' : 'running', owner: 'root' })),
+    );
     const [header = '', ...rows] = (await rig.tsrun(['list'])).stdout.trimEnd().split('\n');
     t.strictSame(header.split(/\s+/), ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER']);
-    t.strictSame(rows.map((row) => row.split(/\s+/)[0]), ids);
+    t.strictSame(
+      rows.map((row) => row.split(/\s+/)[0]),
+      ids,
+    );
     expectFailure(t, await rig.tsrun(['list', '--format', 'xml']), { message: 'invalid format option' });
     await rig.delete(t, ...ids);
   });
@@ -122,7 +136,7 @@ live('create, start, kill, delete', async (t, rig) => {
 });
 
 live('run', async (t, rig) => {
-  await t.test('the exit code is the program\'s, 128 + n after a signal', async (t) => {
+  await t.test("the exit code is the program's, 128 + n after a signal", async (t) => {
     t.equal((await rig.run({ args: 'exit 0' })).code, 0);
     t.equal((await rig.run({ args: 'exit 7' })).code, 7);
     t.equal((await rig.run({ args: 'exit 255' })).code, 255);
@@ -139,7 +153,10 @@ live('run', async (t, rig) => {
   await t.test('signals for tsrun go to the program', async (t) => {
     const id = rig.id('forward');
     const args = ['sh', '-c', 'trap "exit 42" USR1; trap "exit 43" TERM; echo ready; while :; do sleep 0.01; done'];
-    for (const [signal, code] of [['SIGUSR1', 42], ['SIGTERM', 43]] as const) {
+    for (const [signal, code] of [
+      ['SIGUSR1', 42],
+      ['SIGTERM', 43],
+    ] as const) {
       const running = rig.startTsrun(['run', '--bundle', rig.bundle({ args }), id]);
       await waitForState(rig, id, 'running');
       const log = running.output;
@@ -149,7 +166,7 @@ live('run', async (t, rig) => {
     }
   });
 
-  await t.test('standard input, output and error are the program\'s', async (t) => {
+  await t.test("standard input, output and error are the program's", async (t) => {
     const result = await rig.run({ args: 'cat; echo oops >&2' }, { stdin: 'through the pipe' });
     expectSuccess(t, { ...result, stderr: '' });
     t.equal(result.stdout, 'through the pipe');
@@ -160,7 +177,11 @@ live('run', async (t, rig) => {
     const id = rig.id('detached');
     const pidFile = rig.fresh('pid');
     const bundle = rig.bundle({ args: ['sleep', '1000'] });
-    expectSuccess(t, await rig.tsrun(['run', '--detach', '--pid-file', pidFile, '--bundle', bundle, id]), 'run --detach');
+    expectSuccess(
+      t,
+      await rig.tsrun(['run', '--detach', '--pid-file', pidFile, '--bundle', bundle, id]),
+      'run --detach',
+    );
     const state = await rig.state(id);
     t.equal(state.status, 'running');
     t.equal(String(state.pid), readFileSync(pidFile, 'utf8'));
@@ -175,9 +196,24 @@ live('run', async (t, rig) => {
     for (const args of [['no-such-program'], ['/no/such/program'], ['/etc/passwd'], ['/etc']]) {
       const bundle = rig.bundle({ args });
       const ours = await rig.tsrun(['run', '--bundle', bundle, rig.id('missing')]);
-      const theirs = await rig.start([findTool('runc') ?? '', '--root', rig.path('runc'), 'run', '--bundle', bundle, rig.id('runc')]).done;
+      const theirs = await rig.start([
+        findTool('runc') ?? '',
+        '--root',
+        rig.path('runc'),
+        'run',
+        '--bundle',
+        bundle,
+        rig.id('runc'),
+      ]).done;
       t.equal(ours.code, theirs.code, `${args[0] ?? ''}: the exit code of runc`);
-      const words = /exec: .*$/m.exec(theirs.stderr.replaceAll('\\"', '"'))?.[0].replace(/"?$/, '') ?? 'runc said nothing of the kind';
+      // A directory is refused in other words by each version of Go.
+      if (args[0] === '/etc') {
+        t.match(ours.stderr, /exec: \\"\/etc\\": (is a directory|permission denied)/);
+        continue;
+      }
+      const words =
+        /exec: .*$/m.exec(theirs.stderr.replaceAll('\\"', '"'))?.[0].replace(/"?$/, '') ??
+        'runc said nothing of the kind';
       t.match(ours.stderr.replaceAll('\\"', '"'), words, `${args[0] ?? ''}: the words of runc`);
     }
     const { stderr } = await rig.run({ args: ['no-such-program'] });
@@ -185,24 +221,28 @@ live('run', async (t, rig) => {
     t.strictSame(rig.leftovers(), []);
   });
 
-  await t.test('the configs that `tsrun spec` and `runc spec` write run unchanged but for the terminal', { skip: missingTools('runc') }, async (t) => {
-    for (const tool of ['tsrun', 'runc']) {
-      const bundle = rig.bundle({ fill: () => undefined });
-      const file = path.join(bundle, 'config.json');
-      await run('rm', [file]);
-      if (tool === 'runc') await run('runc', ['spec', '--bundle', bundle]);
-      else expectSuccess(t, await rig.tsrun(['spec', '--bundle', bundle]), 'spec');
-      t.match((await rig.tsrun(['spec', '--bundle', bundle])).stderr, 'File config.json exists. Remove it first');
-      const config = JSON.parse(readFileSync(file, 'utf8')) as { process: { terminal: boolean; args: string[] } };
-      t.equal(config.process.terminal, true, 'the template has a terminal');
-      config.process.terminal = false;
-      config.process.args = ['sh', '-c', 'echo $$; hostname; ls /proc/self/fd; mount | grep -c .; exit 9'];
-      writeFileSync(file, JSON.stringify(config));
-      const result = await rig.tsrun(['run', '--bundle', bundle, rig.id(tool)]);
-      t.equal(result.code, 9, `${tool}: ${result.stderr}`);
-      t.match(result.stdout, new RegExp(`^1\n${tool}\n`), 'pid 1 and the hostname');
-    }
-  });
+  await t.test(
+    'the configs that `tsrun spec` and `runc spec` write run unchanged but for the terminal',
+    { skip: missingTools('runc') },
+    async (t) => {
+      for (const tool of ['tsrun', 'runc']) {
+        const bundle = rig.bundle({ fill: () => undefined });
+        const file = path.join(bundle, 'config.json');
+        await run('rm', [file]);
+        if (tool === 'runc') await run('runc', ['spec', '--bundle', bundle]);
+        else expectSuccess(t, await rig.tsrun(['spec', '--bundle', bundle]), 'spec');
+        t.match((await rig.tsrun(['spec', '--bundle', bundle])).stderr, 'File config.json exists. Remove it first');
+        const config = JSON.parse(readFileSync(file, 'utf8')) as { process: { terminal: boolean; args: string[] } };
+        t.equal(config.process.terminal, true, 'the template has a terminal');
+        config.process.terminal = false;
+        config.process.args = ['sh', '-c', 'echo $$; hostname; ls /proc/self/fd; mount | grep -c .; exit 9'];
+        writeFileSync(file, JSON.stringify(config));
+        const result = await rig.tsrun(['run', '--bundle', bundle, rig.id(tool)]);
+        t.equal(result.code, 9, `${tool}: ${result.stderr}`);
+        t.match(result.stdout, new RegExp(`^1\n${tool}\n`), 'pid 1 and the hostname');
+      }
+    },
+  );
 
   await t.test('a terminal: the program has a console of its own', { skip: missingTools('script') }, async (t) => {
     const bundle = rig.bundle({ fill: () => undefined });
@@ -210,20 +250,32 @@ live('run', async (t, rig) => {
     await run('rm', [file]);
     expectSuccess(t, await rig.tsrun(['spec', '--bundle', bundle]), 'spec');
     const config = JSON.parse(readFileSync(file, 'utf8')) as { process: { args: string[] } };
-    config.process.args = ['sh', '-c', 'tty; test -t 0 && test -t 1 && test -t 2 && echo all-tty; stty size; ls -l /dev/console; exit 5'];
+    config.process.args = [
+      'sh',
+      '-c',
+      'tty; test -t 0 && test -t 1 && test -t 2 && echo all-tty; stty size; ls -l /dev/console; exit 5',
+    ];
     writeFileSync(file, JSON.stringify(config));
     const command = rig.tsrunArgv(['run', '--bundle', bundle, rig.id('tty')]).join(' ');
     const result = await rig.start(['script', '-qec', `stty rows 33 cols 77; ${command}`, '/dev/null']).done;
     t.equal(result.code, 5, result.stdout + result.stderr);
-    t.match(result.stdout, /\/dev\/(pts\/0|console)\r?\n/, 'tty names it');
-    t.match(result.stdout, /all-tty\r?\n/);
+    t.match(result.stdout, /\/dev\/(pts\/0|console)\r*\n/, 'tty names it');
+    t.match(result.stdout, /all-tty\r*\n/);
+    t.notMatch(result.stdout, /\r\r/, 'lines end in one carriage return: only one of the two terminals adds it');
     t.match(result.stdout, /33 77/, 'the size of the outer terminal');
     t.match(result.stdout, /\/dev\/console/);
     const without = await rig.tsrun(['run', '--bundle', bundle, rig.id('no-tty')]);
     expectFailure(t, without, { message: /terminal/ });
     const detached = await rig.tsrun(['create', '--bundle', bundle, rig.id('no-socket')]);
     expectFailure(t, detached, { message: 'cannot allocate tty if tsrun will detach without setting console socket' });
-    const socket = await rig.tsrun(['create', '--bundle', rig.bundle(), '--console-socket', rig.fresh('socket'), rig.id('no-tty')]);
+    const socket = await rig.tsrun([
+      'create',
+      '--bundle',
+      rig.bundle(),
+      '--console-socket',
+      rig.fresh('socket'),
+      rig.id('no-tty'),
+    ]);
     expectFailure(t, socket, { message: 'cannot use console socket if tsrun will not detach or allocate tty' });
     t.strictSame(rig.leftovers(), []);
   });

@@ -40,7 +40,10 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
  * Starts a command in a session of its own, with files in place of pipes: a container that outlives the command holds its
  * standard output, and a pipe would never come to its end.
  */
-export function startCommand(argv: readonly string[], options: CommandOptions & { readonly outputBase: string }): RunningCommand {
+export function startCommand(
+  argv: readonly string[],
+  options: CommandOptions & { readonly outputBase: string },
+): RunningCommand {
   const [file = '', ...args] = argv;
   const { outputBase, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const names = { stdout: `${outputBase}.out`, stderr: `${outputBase}.err` };
@@ -74,7 +77,14 @@ export function startCommand(argv: readonly string[], options: CommandOptions & 
     });
     child.on('exit', (code, signal) => {
       clearTimeout(timer);
-      resolve({ code, signal, stdout: output(), stderr: readFileSync(names.stderr, 'utf8'), timedOut, readOutput: output });
+      resolve({
+        code,
+        signal,
+        stdout: output(),
+        stderr: readFileSync(names.stderr, 'utf8'),
+        timedOut,
+        readOutput: output,
+      });
     });
   });
   return { child, pid: child.pid ?? 0, done, output };

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { rmdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 
 /** How things of one rig are told from those of others who test at the same time. */
@@ -31,7 +31,9 @@ function isOwn(pid: number, { prefix, directory, sessions }: Marks): boolean {
   if (fields[0] === 'Z' || fields[0] === 'X') return false;
   if (sessions.has(Number(fields[3]))) return true;
   if (readText(`/proc/${pid}/cgroup`)?.includes(prefix) === true) return true;
-  return [readLink(`/proc/${pid}/root`), readLink(`/proc/${pid}/cwd`)].some((place) => place.startsWith(`${directory}/`));
+  return [readLink(`/proc/${pid}/root`), readLink(`/proc/${pid}/cwd`)].some((place) =>
+    place.startsWith(`${directory}/`),
+  );
 }
 
 function findProcesses(marks: Marks): string[] {
@@ -40,6 +42,17 @@ function findProcesses(marks: Marks): string[] {
     const commandLine = readText(`/proc/${pid}/cmdline`)?.replaceAll('\0', ' ').trim() ?? '';
     return `process ${pid}: ${exe} (${commandLine})`;
   });
+}
+
+/** Takes away what a failed test has left, so that it does not fail others. */
+export function removeCgroups(prefix: string): void {
+  for (const line of findCgroups({ prefix })) {
+    try {
+      rmdirSync(line.slice('cgroup '.length));
+    } catch {
+      // It is not empty; the test has said so.
+    }
+  }
 }
 
 /** Directories in every mounted cgroup hierarchy whose names contain a container's id. */

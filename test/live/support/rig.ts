@@ -1,18 +1,20 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { specTemplate } from '../../../src/spec/template.ts';
 import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/spec/generated/config.ts';
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
-import { findLeftovers, listOwnProcesses, type Marks } from './leftovers.ts';
+import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { makeRootfs } from './rootfs.ts';
 import { reasonToSkip, tsrunFile } from './surroundings.ts';
 
-type Test = typeof t;
-
 /** A config whose parts are there to be changed. */
-export type BaseConfig = Config & { process: Process & { args: string[]; env: string[] }; mounts: Mount[]; linux: Linux };
+export type BaseConfig = Config & {
+  process: Process & { args: string[]; env: string[] };
+  mounts: Mount[];
+  linux: Linux;
+};
 
 export interface BundleOptions {
   /** What the container runs. Default: `true`. A string is for `sh -c`. */
@@ -53,8 +55,11 @@ export class Rig {
   readonly rootfs = path.join(this.directory, 'rootfs');
   readonly #sessions = new Set<number>();
   readonly #ids = new Set<string>();
+  #latestBundle = '';
 
   constructor() {
+    // The root of a user namespace is somebody else on the way to the rootfs.
+    chmodSync(this.directory, 0o755);
     makeRootfs(this.rootfs);
     mkdirSync(path.join(this.directory, 'output'));
   }
@@ -78,9 +83,15 @@ export class Rig {
     return this.path(`${name}-${count}`);
   }
 
+  /** The bundle that was made last. */
+  latestBundle(): string {
+    return this.#latestBundle;
+  }
+
   /** Writes a bundle and returns its path. */
   bundle(options: BundleOptions = {}): string {
     const bundle = this.fresh('bundle');
+    this.#latestBundle = bundle;
     mkdirSync(bundle);
     const config = baseConfig();
     const { args = ['true'] } = options;
@@ -118,20 +129,31 @@ export class Rig {
   }
 
   /** `tsrun run` of a new bundle. */
-  async run(bundle: BundleOptions = {}, options: TsrunOptions & { readonly flags?: readonly string[] } = {}): Promise<CommandResult> {
+  async run(
+    bundle: BundleOptions = {},
+    options: TsrunOptions & { readonly flags?: readonly string[] } = {},
+  ): Promise<CommandResult> {
     const { flags = [] } = options;
     return this.tsrun(['run', ...flags, '--bundle', this.bundle(bundle), this.id('run')], options);
   }
 
   /** Output of `tsrun run`, trimmed; the test fails unless it went well. */
-  async output(t: Test, bundle: BundleOptions, options: TsrunOptions & { readonly flags?: readonly string[] } = {}): Promise<string> {
+  async output(
+    t: Test,
+    bundle: BundleOptions,
+    options: TsrunOptions & { readonly flags?: readonly string[] } = {},
+  ): Promise<string> {
     const result = await this.run(bundle, options);
     expectSuccess(t, result);
     return result.stdout.trim();
   }
 
   /** A created container; the test fails unless it went well. */
-  async create(t: Test, bundle: BundleOptions = {}, flags: readonly string[] = []): Promise<{ id: string; pid: number; result: CommandResult }> {
+  async create(
+    t: Test,
+    bundle: BundleOptions = {},
+    flags: readonly string[] = [],
+  ): Promise<{ id: string; pid: number; result: CommandResult }> {
     const id = this.id('created');
     const result = await this.tsrun(['create', ...flags, '--bundle', this.bundle(bundle), id]);
     expectSuccess(t, result, 'create');
@@ -184,6 +206,7 @@ export class Rig {
     }
     t.strictSame(this.leftovers(), [], 'nothing is left on the host');
     for (const pid of listOwnProcesses(this.marks())) killQuietly(pid);
+    removeCgroups(this.prefix);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
@@ -193,20 +216,28 @@ export function live(topic: string, body: (t: Test, rig: Rig) => Promise<void>):
   void t.test(topic, { skip: reasonToSkip() }, async (t) => {
     const rig = new Rig();
     try {
-      await body(t as Test, rig);
+      await body(t, rig);
     } finally {
-      await rig.finish(t as Test);
+      await rig.finish(t);
     }
   });
 }
 
 export function expectSuccess(t: Test, result: CommandResult, what = 'tsrun'): void {
   const { code, signal, stderr, timedOut } = result;
-  t.strictSame({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, `${what} succeeds${stderr === '' ? '' : `: ${stderr}`}`);
+  t.strictSame(
+    { code, signal, timedOut },
+    { code: 0, signal: null, timedOut: false },
+    `${what} succeeds${stderr === '' ? '' : `: ${stderr}`}`,
+  );
 }
 
 /** A clear refusal: one error line that says what is wrong, no trace of a bug. */
-export function expectFailure(t: Test, result: CommandResult, wanted: { readonly code?: number; readonly message: RegExp | string }): void {
+export function expectFailure(
+  t: Test,
+  result: CommandResult,
+  wanted: { readonly code?: number; readonly message: RegExp | string },
+): void {
   const { code = 1, message } = wanted;
   t.equal(result.code, code, `exit code ${code}`);
   t.match(result.stderr, message, 'the message says it');
@@ -242,7 +273,7 @@ export function setUserNamespace(config: BaseConfig, hostId = 100_000, size = 65
 
 /** Field of /proc/PID/status, such as `CapEff`. */
 export function statusField(text: string, name: string): string {
-  return new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1] ?? '';
+  return new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(text)?.[1] ?? '';
 }
 
 export function readStatusField(pid: number | 'self', name: string): string {

@@ -7,7 +7,8 @@ let applets: readonly string[] | undefined;
 
 /** Makes a root file system with nothing but busybox, its links, and two files below /etc. */
 export function makeRootfs(directory: string): void {
-  for (const name of ['bin', 'etc', 'tmp', 'proc', 'sys', 'dev', 'root']) mkdirSync(path.join(directory, name), { recursive: true });
+  for (const name of ['bin', 'etc', 'tmp', 'proc', 'sys', 'dev', 'root'])
+    mkdirSync(path.join(directory, name), { recursive: true });
   copyFileSync(BUSYBOX, path.join(directory, 'bin/busybox'));
   applets ??= execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' }).trim().split('\n');
   for (const applet of applets) if (applet !== 'busybox') symlinkSync('busybox', path.join(directory, 'bin', applet));

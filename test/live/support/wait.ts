@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { State } from './rig.ts';
 
 interface Commander {
@@ -17,6 +18,21 @@ export async function waitFor(condition: () => boolean | Promise<boolean>, deadl
   const end = Date.now() + deadlineMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error('it did not come true in time');
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** Whether a process runs: one that ended and that nobody has reaped yet does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until a process has ended. */
+export async function waitForEnd(pid: number): Promise<void> {
+  await waitFor(() => !isRunning(pid));
 }

@@ -1,0 +1,196 @@
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import path from 'node:path';
+import { findCgroups } from './support/leftovers.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig } from './support/rig.ts';
+import { waitFor } from './support/wait.ts';
+
+/** Controller -> directory of a process's cgroup on the host, for hierarchies of version 1; `unified` for version 2. */
+function cgroupsOf(pid: number): Map<string, string> {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [before = '', behind = ''] = line.split(' - ');
+      const [type, , options = ''] = behind.split(' ');
+      return type === 'cgroup' || type === 'cgroup2'
+        ? [{ type, place: before.split(' ')[4] ?? '', options: options.split(',') }]
+        : [];
+    });
+  const found = new Map<string, string>();
+  for (const line of readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n')) {
+    const [, controllers = '', ...rest] = line.split(':');
+    const inside = rest.join(':');
+    if (controllers === '') {
+      const place = mounts.find(({ type }) => type === 'cgroup2')?.place;
+      if (place !== undefined) found.set('unified', path.join(place, inside));
+      continue;
+    }
+    for (const controller of controllers.split(',')) {
+      const place = mounts.find(({ options }) => options.includes(controller))?.place;
+      if (place !== undefined) found.set(controller, path.join(place, inside));
+    }
+  }
+  return found;
+}
+
+function read(directories: Map<string, string>, controller: string, file: string): string {
+  return readFileSync(path.join(directories.get(controller) ?? '/nowhere', file), 'utf8').trim();
+}
+
+const isVersion1 = existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes');
+const skip = isVersion1
+  ? false
+  : 'the machine has no cgroup v1 memory controller; the files of v2 are read in the virtual machines';
+
+live('cgroups', async (t, rig) => {
+  await t.test('limits arrive in the files of the kernel', { skip }, async (t) => {
+    const { id, pid } = await rig.create(t, {
+      change: (config) => {
+        config.linux.resources = {
+          memory: { limit: 64 * 1024 * 1024, reservation: 32 * 1024 * 1024 },
+          pids: { limit: 17 },
+          cpu: { shares: 512, quota: 50_000, period: 100_000, cpus: '0', mems: '0' },
+        };
+      },
+    });
+    const directories = cgroupsOf(pid);
+    t.equal(read(directories, 'memory', 'memory.limit_in_bytes'), String(64 * 1024 * 1024));
+    t.equal(read(directories, 'memory', 'memory.soft_limit_in_bytes'), String(32 * 1024 * 1024));
+    t.equal(read(directories, 'pids', 'pids.max'), '17');
+    t.equal(read(directories, 'cpu', 'cpu.shares'), '512');
+    t.equal(read(directories, 'cpu', 'cpu.cfs_quota_us'), '50000');
+    t.equal(read(directories, 'cpu', 'cpu.cfs_period_us'), '100000');
+    t.equal(read(directories, 'cpuset', 'cpuset.cpus'), '0');
+    for (const [controller, directory] of directories) {
+      t.match(directory, id, `${controller}: its own cgroup`);
+      t.strictSame(read(directories, controller, 'cgroup.procs'), String(pid), `${controller}: nobody else is in it`);
+    }
+    await rig.delete(t, id);
+    for (const [controller, directory] of directories) t.notOk(existsSync(directory), `${controller}: removed`);
+  });
+
+  await t.test('limits hold', { skip }, async (t) => {
+    const forks = await rig.run({
+      args: 'for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; wait',
+      change: (config) => (config.linux.resources = { pids: { limit: 4 } }),
+    });
+    t.match(forks.stderr, /fork|Resource temporarily unavailable/);
+    const memory = await rig.run({
+      args: 'head -c 60000000 /dev/zero | tail -c 59000000 | wc -c',
+      change: (config) => (config.linux.resources = { memory: { limit: 24 * 1024 * 1024, swap: 24 * 1024 * 1024 } }),
+    });
+    t.notMatch(memory.stdout, '59000000', 'tail was killed');
+    t.strictSame(rig.leftovers(), []);
+  });
+
+  await t.test('devices: what is not allowed cannot be opened, the defaults can', { skip }, async (t) => {
+    const change = (config: BaseConfig): void => {
+      config.process.capabilities = { bounding: ['CAP_MKNOD'], effective: ['CAP_MKNOD'], permitted: ['CAP_MKNOD'] };
+      config.linux.resources = {
+        devices: [
+          { allow: false, access: 'rwm' },
+          { allow: true, type: 'c', major: 10, minor: 229, access: 'r' },
+        ],
+      };
+      config.linux.devices = [
+        { path: '/dev/mem-of-host', type: 'c', major: 1, minor: 1 },
+        { path: '/dev/fuse-of-host', type: 'c', major: 10, minor: 229 },
+        { path: '/dev/loop-of-host', type: 'b', major: 7, minor: 0 },
+      ];
+    };
+    const result = await rig.run({
+      args: `for d in null zero full random urandom; do head -c 0 /dev/$d && echo $d ok; done
+        for d in mem loop fuse; do (exec 3</dev/$d-of-host) 2>&1 && echo $d ok; done
+        (exec 3>>/dev/fuse-of-host) 2>&1
+        mknod /tmp/m c 1 1 && echo made; cat /tmp/m 2>&1`,
+      change: (config) => {
+        change(config);
+        config.mounts.push({ destination: '/tmp', type: 'tmpfs', source: 'tmpfs' });
+      },
+    });
+    for (const name of ['null', 'zero', 'full', 'random', 'urandom']) t.match(result.stdout, `${name} ok`);
+    t.match(result.stdout, /mem-of-host.*(Operation not permitted|Permission denied)/);
+    t.match(result.stdout, /loop-of-host.*(Operation not permitted|Permission denied)/);
+    t.notMatch(result.stdout, /^(mem|loop) ok/m);
+    t.notMatch(
+      result.stdout,
+      /fuse-of-host.*Operation not permitted[^]*fuse-of-host.*Operation not permitted/,
+      'reading is allowed',
+    );
+    t.match(result.stdout, /\nmade\n/, 'nodes may be made, as runc allows');
+    t.match(result.stdout, /\/tmp\/m.*(Operation not permitted|Permission denied)/, 'but not used');
+  });
+
+  await t.test('cgroupsPath: absolute, relative, absent', { skip }, async (t) => {
+    const own = cgroupsOf(process.pid);
+    const name = `${rig.prefix}-path`;
+    const places = [
+      { cgroupsPath: `/${name}/deep/absolute`, wanted: `/${name}/deep/absolute` },
+      { cgroupsPath: `${name}-relative/one`, wanted: `/${name}-relative/one` },
+    ];
+    for (const { cgroupsPath, wanted } of places) {
+      const { id, pid } = await rig.create(t, { change: (config) => (config.linux.cgroupsPath = cgroupsPath) });
+      const found = cgroupsOf(pid);
+      t.ok(
+        [...found.values()].every((directory) => directory.endsWith(wanted)),
+        `${cgroupsPath}: ${[...found.values()].join(' ')}`,
+      );
+      if (cgroupsPath.startsWith('/')) t.equal(found.get('pids'), `/sys/fs/cgroup/pids${wanted}`);
+      else t.equal(found.get('memory'), path.join(own.get('memory') ?? '', wanted), "below tsrun's own cgroup");
+      await rig.delete(t, id);
+      t.ok(
+        [...found.values()].every((directory) => !existsSync(directory)),
+        'removed',
+      );
+    }
+    // The parents that create made for a cgroup are nobody's property: taking them away is allowed and not required.
+    for (const line of findCgroups({ prefix: name })) removeTree(line.slice('cgroup '.length));
+    const { id, pid } = await rig.create(t);
+    t.match(cgroupsOf(pid).get('pids'), new RegExp(`/${id}$`), 'absent: named after the container');
+    await rig.delete(t, id);
+    t.strictSame(rig.leftovers(), []);
+  });
+
+  await t.test('a cgroup that is in use is refused and stays', { skip }, async (t) => {
+    const cgroupsPath = `/${rig.prefix}-shared`;
+    const first = await rig.sleeper(t, { change: (config) => (config.linux.cgroupsPath = cgroupsPath) });
+    const second = await rig.run({ change: (config) => (config.linux.cgroupsPath = cgroupsPath) });
+    expectFailure(t, second, { message: /cgroup/ });
+    t.equal((await rig.state(first.id)).status, 'running', 'the container that is there lives');
+    t.equal(read(cgroupsOf(first.pid), 'pids', 'cgroup.procs'), String(first.pid));
+    await rig.delete(t, first.id);
+  });
+
+  await t.test('a limit the kernel refuses is named and leaves nothing', { skip }, async (t) => {
+    const result = await rig.run({ change: (config) => (config.linux.resources = { cpu: { cpus: '4000' } }) });
+    expectFailure(t, result, { message: /cpuset\.cpus|\/linux\/resources\/cpu\/cpus/ });
+    t.strictSame(rig.leftovers(), []);
+  });
+
+  await t.test('processes that outlive init are ended with it', { skip }, async (t) => {
+    const { id, pid, result } = await rig.sleeper(t, {
+      args: 'sleep 1000 & sleep 1000 & echo ready; wait',
+      change: (config) =>
+        (config.linux.namespaces = (config.linux.namespaces ?? []).filter(({ type }) => type !== 'pid')),
+    });
+    await waitFor(() => result.readOutput().includes('ready'));
+    t.equal(read(cgroupsOf(pid), 'pids', 'cgroup.procs').split('\n').length, 3);
+    expectSuccess(t, await rig.tsrun(['kill', id, 'KILL']), 'kill');
+    await rig.waitForStatus(id, 'stopped');
+    expectSuccess(t, await rig.tsrun(['delete', id]), 'delete');
+    t.strictSame(rig.leftovers(), []);
+  });
+
+  await t.test("--cgroup-manager disabled leaves tsrun's own", async (t) => {
+    const cgroup = (
+      await rig.output(t, { args: 'cat /proc/self/cgroup' }, { global: ['--cgroup-manager', 'disabled'] })
+    ).split('\n');
+    t.strictSame(cgroup.sort(), readFileSync('/proc/self/cgroup', 'utf8').trim().split('\n').sort());
+  });
+});
+
+function removeTree(directory: string): void {
+  if (!existsSync(directory)) return;
+  for (const entry of readdirSync(directory, { withFileTypes: true }))
+    if (entry.isDirectory()) removeTree(path.join(directory, entry.name));
+  rmdirSync(directory);
+}

@@ -1,0 +1,113 @@
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expectFailure, expectSuccess, live, statusField } from './support/rig.ts';
+
+/** Bits of a set of capabilities as /proc/PID/status shows them. */
+function mask(...numbers: readonly number[]): string {
+  return numbers
+    .reduce((bits, number) => bits | (1n << BigInt(number)), 0n)
+    .toString(16)
+    .padStart(16, '0');
+}
+
+live('exec', async (t, rig) => {
+  const { id, pid } = await rig.sleeper(t, {
+    change: (config) => {
+      config.process.env.push('FROM=config');
+      config.process.user = { uid: 0, gid: 0, additionalGids: [55] };
+    },
+    fill: (rootfs) => {
+      symlinkSync('/etc', path.join(rootfs, 'link'));
+    },
+  });
+
+  await t.test('exit codes', async (t) => {
+    t.equal((await rig.tsrun(['exec', id, 'true'])).code, 0);
+    t.equal((await rig.tsrun(['exec', id, 'sh', '-c', 'exit 7'])).code, 7);
+    t.equal((await rig.tsrun(['exec', id, 'sh', '-c', 'kill -9 $$'])).code, 137);
+    t.equal((await rig.tsrun(['exec', id, 'sh', '-c', 'kill -15 $$'])).code, 143);
+    expectFailure(t, await rig.tsrun(['exec', id, 'no-such-program']), {
+      code: 255,
+      message: /exec failed: .*executable file not found in \$PATH/,
+    });
+    expectFailure(t, await rig.tsrun(['exec', id, '/etc/passwd']), { code: 255, message: /permission denied/ });
+    expectFailure(t, await rig.tsrun(['exec', '--cwd', '/etc/passwd', id, 'true']), {
+      code: 255,
+      message: /cwd|passwd/,
+    });
+  });
+
+  await t.test('in the namespaces of the container, below its cgroup, with its saved environment', async (t) => {
+    const script =
+      'for n in mnt pid net uts ipc; do readlink /proc/self/ns/$n; done; echo $FROM; cat /proc/self/cgroup; id -G; ps -o args | grep -c "[s]leep"; cat /proc/self/status';
+    const { stdout } = await rig.tsrun(['exec', id, 'sh', '-c', script]);
+    const wanted = await Promise.all(
+      ['mnt', 'pid', 'net', 'uts', 'ipc'].map(async (name) =>
+        (await import('node:fs/promises')).readlink(`/proc/${pid}/ns/${name}`),
+      ),
+    );
+    const lines = stdout.split('\n');
+    t.strictSame(lines.slice(0, 5), wanted);
+    t.equal(lines[5], 'config');
+    const cgroup = stdout.split('\n').filter((line) => /^\d+:/.test(line));
+    t.strictSame(cgroup, readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n'));
+    const own = readFileSync(`/proc/${pid}/status`, 'utf8');
+    for (const name of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', 'Groups']) {
+      t.equal(statusField(stdout, name).trim(), statusField(own, name).trim(), name);
+    }
+  });
+
+  await t.test('options change what the config has', async (t) => {
+    const args = [
+      'exec',
+      '--cwd',
+      '/tmp',
+      '--env',
+      'A=1',
+      '--env',
+      'FROM=exec',
+      '--user',
+      '1000:77',
+      id,
+      'sh',
+      '-c',
+      'pwd; echo $A $FROM $HOME; id -u; id -g',
+    ];
+    t.equal((await rig.tsrun(args)).stdout, '/tmp\n1 exec /home/worker\n1000\n77\n');
+    const literal = await rig.tsrun(['exec', id, 'echo', '--env', '-t', '--', 'x']);
+    t.equal(literal.stdout, '--env -t -- x\n', "options behind the command are the command's");
+  });
+
+  await t.test('--process takes a whole document', async (t) => {
+    const file = rig.fresh('process.json');
+    const document = {
+      terminal: false,
+      cwd: '/etc',
+      args: ['sh', '-c', 'pwd; echo $ONLY$FROM; id -u; cat /proc/self/status; exit 4'],
+      env: ['PATH=/bin', 'ONLY=this'],
+      user: { uid: 1000, gid: 1000 },
+      capabilities: {},
+    };
+    writeFileSync(file, JSON.stringify(document));
+    const result = await rig.tsrun(['exec', '--process', file, id]);
+    t.equal(result.code, 4, result.stderr);
+    t.match(result.stdout, /^\/etc\nthis\n1000\n/);
+    t.equal(statusField(result.stdout, 'CapBnd'), mask());
+    writeFileSync(file, JSON.stringify({ ...document, cwd: 'relative' }));
+    expectFailure(t, await rig.tsrun(['exec', '--process', file, id]), { code: 255, message: '/cwd' });
+  });
+
+  await t.test('--detach and --pid-file', async (t) => {
+    const pidFile = rig.fresh('pid');
+    expectSuccess(t, await rig.tsrun(['exec', '--detach', '--pid-file', pidFile, id, 'sleep', '500']), 'exec --detach');
+    const text = readFileSync(pidFile, 'utf8');
+    t.match(text, /^[1-9]\d*$/);
+    t.equal(readFileSync(`/proc/${text}/cmdline`, 'utf8'), 'sleep\x00500\x00');
+    t.not(readFileSync(`/proc/${text}/status`, 'utf8'), '');
+  });
+
+  await t.test('standard input reaches it', async (t) => {
+    t.equal((await rig.tsrun(['exec', id, 'cat'], { stdin: 'hello' })).stdout, 'hello');
+  });
+  await rig.delete(t, id);
+});
