@@ -47,7 +47,7 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
   const cleanup = new Cleanup(runtime.log);
   try {
     const { conversation, results } = await join(
-      { init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
+      { directory: directory.path, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
       (master) => {
         if (consoleSocket === undefined) foreground.takeConsole(master);
         else sendConsole(master, consoleSocket);
@@ -124,6 +124,8 @@ function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
 }
 
 interface Joining {
+  /** The container's state directory. */
+  readonly directory: string;
   readonly init: ProcessIdentity;
   readonly initFd: OwnedFd;
   readonly plan: ExecPlan;
@@ -144,7 +146,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     arch: readArch(),
     syncFd: descriptors.sync,
     descriptors: inherited,
-    fallbackDirectory: '/run',
+    fallbackDirectory: joining.directory,
     phases: plan.phases,
     idMaps: undefined,
     rlimits: plan.rlimits,

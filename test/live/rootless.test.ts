@@ -1,0 +1,89 @@
+import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import type { Test } from 'tap';
+import { specTemplate } from '../../src/spec/template.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
+
+const NOBODY = 65534;
+const AS_NOBODY = [
+  'setpriv',
+  `--reuid=${NOBODY}`,
+  `--regid=${NOBODY}`,
+  '--clear-groups',
+  'env',
+  '-u',
+  'XDG_RUNTIME_DIR',
+  // tap has every Node process write its coverage, which this user may not.
+  '-u',
+  'NODE_OPTIONS',
+] as const;
+
+/** A bundle with the config of `tsrun spec --rootless`, for an ordinary user who may write the rig's state directory. */
+function rootlessBundle(rig: Rig, args: string, change?: (config: BaseConfig) => void): string {
+  mkdirSync(rig.root, { recursive: true });
+  chownSync(rig.root, NOBODY, NOBODY);
+  return rig.bundle({
+    change: (config) => {
+      const template = specTemplate({ rootless: true, uid: NOBODY, gid: NOBODY }) as BaseConfig;
+      Object.assign(config, template, { root: config.root });
+      config.process = { ...template.process, terminal: false, args: ['/bin/sh', '-c', args] };
+      change?.(config);
+    },
+  });
+}
+
+/** Runs a command where nobody owns 65536 subordinate ids, in a mount namespace of its own. */
+function withSubordinateIds(rig: Rig): string[] {
+  const file = rig.path('subordinate-ids');
+  writeFileSync(file, 'nobody:200000:65536\n');
+  const mounts = `mount --bind ${file} /etc/subuid && mount --bind ${file} /etc/subgid`;
+  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', `${mounts}; exec "$@"`, 'sh', ...AS_NOBODY];
+}
+
+function mapSubordinateIds(config: BaseConfig): void {
+  config.linux.uidMappings = [
+    { containerID: 0, hostID: NOBODY, size: 1 },
+    { containerID: 1, hostID: 200000, size: 1000 },
+  ];
+  config.linux.gidMappings = config.linux.uidMappings;
+}
+
+async function runAsNobody(t: Test, rig: Rig, bundle: string, under: readonly string[]): Promise<string> {
+  const result = await rig.tsrun(['run', '--bundle', bundle, rig.id('rootless')], { under });
+  expectSuccess(t, result);
+  return result.stdout;
+}
+
+live('an ordinary user runs a container', async (t, rig) => {
+  await t.test('as the one user it can map, without setgroups and without a cgroup', async (t) => {
+    const show = 'id -u; tr -s " " </proc/self/uid_map; cat /proc/self/setgroups; readlink /proc/self/ns/user';
+    const output = await runAsNobody(t, rig, rootlessBundle(rig, show), AS_NOBODY);
+    const [uid, map, setgroups, namespace] = output.trim().split('\n');
+    t.equal(uid, '0');
+    t.equal(map?.trim(), `0 ${NOBODY} 1`);
+    t.equal(setgroups, 'deny');
+    t.match(namespace, /^user:\[\d+\]$/);
+  });
+
+  const skip = existsSync('/usr/bin/newuidmap') ? false : 'newuidmap is not installed';
+
+  await t.test('as many users, through newuidmap and newgidmap', { skip }, async (t) => {
+    const bundle = rootlessBundle(rig, 'cat /proc/self/uid_map /proc/self/gid_map | tr -s " "', mapSubordinateIds);
+    const output = await runAsNobody(t, rig, bundle, withSubordinateIds(rig));
+    const map = [` 0 ${NOBODY} 1`, ' 1 200000 1000'];
+    t.strictSame(output.trimEnd().split('\n'), [...map, ...map]);
+  });
+
+  await t.test('and is told when the ids are not its own', { skip }, async (t) => {
+    const bundle = rootlessBundle(rig, 'true', mapSubordinateIds);
+    const result = await rig.tsrun(['run', '--bundle', bundle, rig.id('refused')], { under: AS_NOBODY });
+    expectFailure(t, result, { message: /map gids .* with newgidmap: exit code \d+: newgidmap:/ });
+  });
+
+  await t.test('and is told when limits need a cgroup that it may not make', async (t) => {
+    const bundle = rootlessBundle(rig, 'true', (config) => {
+      config.linux.resources = { pids: { limit: 10 } };
+    });
+    const result = await rig.tsrun(['run', '--bundle', bundle, rig.id('limits')], { under: AS_NOBODY });
+    expectFailure(t, result, { message: /make cgroup .*EACCES/ });
+  });
+});
