@@ -21,7 +21,10 @@ export function readDanglingLink(rootfs: string, rootfsPath: string): string | u
       continue;
     }
     const target = readLink(path.join(rootfs, ...current, name));
-    if (target === 'missing') return links === 0 ? undefined : `/${[...current, name, ...clean(rest)].join('/')}`;
+    if (target === 'missing') {
+      // What is behind a `..` below something that is not there nobody can say.
+      return links === 0 || rest.includes('..') ? undefined : `/${[...current, name, ...rest].join('/')}`;
+    }
     if (target === 'no link') {
       current.push(name);
       continue;
@@ -35,16 +38,6 @@ export function readDanglingLink(rootfs: string, rootfsPath: string): string | u
 
 function split(text: string): string[] {
   return text.split('/').filter((part) => part !== '' && part !== '.');
-}
-
-/** What follows a missing component has no symlinks: `..` can be taken away as text. */
-function clean(parts: readonly string[]): string[] {
-  const cleaned: string[] = [];
-  for (const part of parts) {
-    if (part === '..') cleaned.pop();
-    else cleaned.push(part);
-  }
-  return cleaned;
 }
 
 function readLink(hostPath: string): { to: string } | 'no link' | 'missing' {

@@ -154,9 +154,10 @@ export function ensureInRoot(context: PlanContext, path: string, options: Ensure
  * covers what the host saw there.
  */
 function whereToMake({ bundle, config }: PlanContext, path: string, { noSymlinks }: EnsureOptions): string {
-  const target = bundle.danglingLinks[path];
-  if (target === undefined || noSymlinks === true) return path;
   const parts = components(path);
+  const links = new Map(Object.entries(bundle.danglingLinks));
+  const target = links.get(`/${parts.join('/')}`);
+  if (target === undefined || noSymlinks === true) return path;
   const index = (config.mounts ?? []).findIndex(({ destination }) => destination === path);
   const earlier = (config.mounts ?? []).slice(0, index < 0 ? undefined : index);
   const covers = (mountPoint: string): boolean => components(mountPoint).every((part, depth) => parts[depth] === part);

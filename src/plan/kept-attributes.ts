@@ -1,10 +1,10 @@
 import { addressOf, at, call, equals, when } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
-import { MS_NODEV, MS_NOEXEC, MS_NOSUID } from '../util/constants.ts';
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../util/constants.ts';
 import type { PlanContext } from './context.ts';
 
 /** Attributes that mount(2) takes away in a remount unless it is told of them; their ST_ flags have the same values. */
-const ALL_KEPT = [MS_NOSUID, MS_NODEV, MS_NOEXEC];
+const ALL_KEPT = [MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC];
 /** Offset of f_flags in struct statfs (include/uapi/asm-generic/statfs.h). */
 const STATFS_FLAGS = 80;
 

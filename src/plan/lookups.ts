@@ -1,6 +1,7 @@
 import { isBindMount } from '../spec/bind-mount.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { bindSource } from './bind-mounts.ts';
+import { components } from './handles.ts';
 
 /** The places of the host that a config names, for `host/` to look at. */
 export interface Lookups {
@@ -21,6 +22,9 @@ export function planLookups(config: Config, bundle: string): Lookups {
     path === undefined || path === '' ? [] : [path],
   );
   const cwd = config.process === undefined ? [] : [config.process.cwd];
-  const destinations = [...(config.mounts ?? []).map(({ destination }) => destination), ...cwd];
+  // As the planner spells them when it looks them up.
+  const destinations = [...(config.mounts ?? []).map(({ destination }) => destination), ...cwd].map(
+    (path) => `/${components(path).join('/')}`,
+  );
   return { rootfs: config.root?.path ?? '', sources: [...new Set(sources)], destinations, namespaces };
 }

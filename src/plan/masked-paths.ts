@@ -163,7 +163,7 @@ function remountReadonly(context: PlanContext, options: { label: string; pointer
   return [
     call('dup3', [tree, number, O_CLOEXEC], { ...options, label: `number ${tree.name} ${number}` }),
     call('fchdir', [proc], { ...options, label: 'enter the private proc file system' }),
-    ...remountKeeping(context, tree, { ...options, except: 0 }, (kept) =>
+    ...remountKeeping(context, tree, { ...options, except: MS_RDONLY }, (kept) =>
       call('mount', [0, `thread-self/fd/${number}`, 0, flags | kept, 0], options),
     ),
     ...reserveScratch(context.descriptors),

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { selectCgroupManager } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
-import { planCgroupMount } from '../../src/plan/cgroup-mount.ts';
+import { allocateCgroupWords, planCgroupMount } from '../../src/plan/cgroup-mount.ts';
 import { joinPlaces, planCgroupJoin } from '../../src/plan/cgroup/join.ts';
 import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
 import { planCgroup } from '../../src/plan/cgroup/plan.ts';
@@ -94,7 +94,7 @@ function planSteps(input: {
     call('unshare', [namespaces], { label: 'new namespaces' }),
     call('mount', ['none', '/', 0, MS_REC | MS_PRIVATE, 0], { label: 'keep mounts to ourselves' }),
     call('openat', [AT_FDCWD, input.target, O_PATH | O_CLOEXEC, 0], { label: 'open the target', result: target }),
-    ...planCgroupMount({ ...input, memory, target, flags, destination: '/sys/fs/cgroup' }),
+    ...planCgroupMount({ ...input, words: allocateCgroupWords(memory), target, flags, destination: '/sys/fs/cgroup' }),
     reply(SYNC_FD, 99n, 'done'),
   ];
 }

@@ -47,6 +47,7 @@ export function makeContext(changes: ContextChanges = {}): PlanContext {
       rootfs: '/bundle/rootfs',
       rootfsMountPoint: '/',
       sources: {},
+      danglingLinks: {},
       namespaces: {},
       ...changes.bundle,
     },

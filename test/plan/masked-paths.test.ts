@@ -80,12 +80,12 @@ t.test('planReadonlyPaths() remounts with the attributes kept where mount_setatt
     printSteps(planReadonlyPaths(makeContext({ config: { linux }, host: oldKernel }))),
     `
    0  openat2(root, "proc/sys", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES  # open "/proc/sys"  (/linux/readonlyPaths/0)
-   1  if target < 0 skip 24  # skip "/proc/sys" when it is not there
+   1  if target < 0 skip 25  # skip "/proc/sys" when it is not there
    2    open_tree(target, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/proc/sys"  (/linux/readonlyPaths/0)
    3    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/proc/sys"  (/linux/readonlyPaths/0)
-   4    fstatfs(tree, &stat)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-   5    dup3(tree, 5, O_CLOEXEC)  # number tree 5  (/linux/readonlyPaths/0)
-   6    fchdir(proc)  # enter the private proc file system  (/linux/readonlyPaths/0)
+   4    dup3(tree, 5, O_CLOEXEC)  # number tree 5  (/linux/readonlyPaths/0)
+   5    fchdir(proc)  # enter the private proc file system  (/linux/readonlyPaths/0)
+   6    fstatfs(tree, &stat)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
    7    if not (attributes are 0) skip 1  # keep the attributes 0
    8      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
    9    if not (attributes are 2) skip 1  # keep the attributes 2
@@ -102,10 +102,11 @@ t.test('planReadonlyPaths() remounts with the attributes kept where mount_setatt
   20      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_NOEXEC|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
   21    if not (attributes are 14) skip 1  # keep the attributes 14
   22      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_NOEXEC|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-  23    dup3(3, 5, O_CLOEXEC)  # free number 5
-  24    close(tree), accepts any errno  # close tree
-  25    close(target), accepts any errno  # close target
-  26  fchdir(root)  # return to the root
+  23    dup3(3, 5, O_CLOEXEC)  # keep number 5
+  24    dup3(3, 6, O_CLOEXEC)  # keep number 6
+  25    close(tree), accepts any errno  # close tree
+  26    close(target), accepts any errno  # close target
+  27  fchdir(root)  # return to the root
 `,
   );
   t.end();

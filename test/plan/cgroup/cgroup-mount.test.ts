@@ -1,5 +1,5 @@
 import t from 'tap';
-import { planCgroupMount } from '../../../src/plan/cgroup-mount.ts';
+import { allocateCgroupWords, planCgroupMount } from '../../../src/plan/cgroup-mount.ts';
 import { joinPlaces, planCgroupJoin, planUnifiedOpen } from '../../../src/plan/cgroup/join.ts';
 import type { CgroupLayout } from '../../../src/plan/cgroup/layout.ts';
 import { planCgroup } from '../../../src/plan/cgroup/plan.ts';
@@ -15,7 +15,7 @@ function mount(layout: CgroupLayout, options: { hasCgroupNamespace: boolean; fla
   const plan = planCgroup({ config: { linux: { cgroupsPath: '/c1' } }, layout, id: 'c1', manager });
   const memory = new Memory();
   return planCgroupMount({
-    memory,
+    words: allocateCgroupWords(memory),
     layout,
     plan,
     hasCgroupNamespace: options.hasCgroupNamespace,

@@ -1,0 +1,50 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { writePidFile } from '../../src/container/pid-file.ts';
+import { makeDirectory } from './rig.ts';
+
+t.test('writePidFile() writes the number without a newline, and takes the place of an older file', (t) => {
+  const directory = makeDirectory(t);
+  const file = path.join(directory, 'pid');
+  writePidFile(file, 123456);
+  t.equal(readFileSync(file, 'utf8'), '123456');
+  const { ino } = statSync(file);
+  writePidFile(file, 7);
+  t.equal(readFileSync(file, 'utf8'), '7');
+  t.not(statSync(file).ino, ino);
+  t.same(readdirSync(directory), ['pid']);
+  t.end();
+});
+
+t.test('writePidFile() leaves no temporary file when it fails', (t) => {
+  const directory = makeDirectory(t);
+  mkdirSync(path.join(directory, 'pid'));
+  t.throws(
+    () => {
+      writePidFile(path.join(directory, 'pid'), 1);
+    },
+    { code: 'host', errno: 'EISDIR', message: `write pid file ${JSON.stringify(path.join(directory, 'pid'))}: EISDIR` },
+  );
+  t.same(readdirSync(directory), ['pid']);
+  t.throws(
+    () => {
+      writePidFile(path.join(directory, 'missing/pid'), 1);
+    },
+    { code: 'host', errno: 'ENOENT' },
+  );
+  t.end();
+});
+
+t.test('writePidFile() does not write into a file that another put in the way', (t) => {
+  const directory = makeDirectory(t);
+  writeFileSync(path.join(directory, '.pid'), 'theirs');
+  t.throws(
+    () => {
+      writePidFile(path.join(directory, 'pid'), 1);
+    },
+    { code: 'host', errno: 'EEXIST' },
+  );
+  t.equal(readFileSync(path.join(directory, '.pid'), 'utf8'), 'theirs');
+  t.end();
+});

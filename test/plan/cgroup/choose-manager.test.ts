@@ -1,0 +1,33 @@
+import t from 'tap';
+import { chooseCgroupManager, type ManagerChoice } from '../../../src/plan/cgroup/choose-manager.ts';
+import type { Config } from '../../../src/spec/generated/config.ts';
+
+const user: ManagerChoice = { asked: 'cgroupfs', isRoot: false, isWritable: false };
+const choose = (linux: Config['linux'], changes: Partial<ManagerChoice> = {}) =>
+  chooseCgroupManager({ ociVersion: '1.3.0', ...(linux === undefined ? {} : { linux }) }, { ...user, ...changes });
+
+t.test('chooseCgroupManager() goes on without cgroups for a user who has none and asks for none', (t) => {
+  for (const linux of [undefined, {}, { cgroupsPath: '' }, { resources: {} }, { resources: { pids: {}, memory: {} } }])
+    t.equal(choose(linux as Config['linux']), 'disabled', JSON.stringify(linux));
+  const devices = [{ allow: false, access: 'rwm' as const }];
+  t.equal(choose({ resources: { devices } }), 'disabled', 'device rules are no limit');
+  t.equal(choose({ resources: { unified: {}, hugepageLimits: [] } }), 'disabled');
+  t.end();
+});
+
+t.test('chooseCgroupManager() takes what was asked for when there is a place or a limit', (t) => {
+  t.equal(choose({ cgroupsPath: '/pod/c1' }), 'cgroupfs');
+  t.equal(choose({ resources: { pids: { limit: 5 } } }), 'cgroupfs');
+  t.equal(choose({ resources: { unified: { 'pids.max': '5' } } }), 'cgroupfs');
+  t.equal(choose({ resources: { hugepageLimits: [{ pageSize: '2MB', limit: 0 }] } }), 'cgroupfs');
+  t.equal(choose({ resources: { devices: [{ allow: true }], cpu: { shares: 2 } } }), 'cgroupfs');
+  t.end();
+});
+
+t.test('chooseCgroupManager() takes what was asked for where cgroups can be made', (t) => {
+  t.equal(choose({}, { isRoot: true }), 'cgroupfs', 'root is told when it fails');
+  t.equal(choose({}, { isWritable: true }), 'cgroupfs', 'a cgroup that was delegated');
+  for (const isRoot of [true, false]) t.equal(choose({}, { asked: 'disabled', isRoot }), 'disabled');
+  t.equal(choose({ cgroupsPath: '/x' }, { asked: 'disabled' }), 'disabled');
+  t.end();
+});

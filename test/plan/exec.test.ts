@@ -1,0 +1,200 @@
+import t from 'tap';
+import { execDescriptors, planExec, type ExecInput } from '../../src/plan/exec.ts';
+import { stepFailure } from '../../src/process/failure.ts';
+import { encode } from '../../src/program/encode.ts';
+import { verify } from '../../src/program/verify.ts';
+import type { Process } from '../../src/spec/generated/config.ts';
+import { minimalConfig } from './bundles.ts';
+import { makeHost, makeProcess, printSteps } from './fixtures.ts';
+import { executedCalls, Rehearsal } from './rehearse.ts';
+
+const simple = makeProcess({ args: ['/bin/true'], env: ['HOME=/root'] });
+
+function inputOf(process: Process, changes: Partial<ExecInput> = {}): ExecInput {
+  return {
+    id: 'c1',
+    config: { ...minimalConfig, process },
+    host: makeHost(),
+    bundle: {
+      bundle: '/bundle',
+      rootfs: '/bundle/rootfs',
+      rootfsMountPoint: '/',
+      sources: {},
+      danglingLinks: {},
+      namespaces: {},
+    },
+    options: { noPivot: false, noNewKeyring: false, preserveFds: 0 },
+    process,
+    differing: ['pid', 'mount'],
+    cgroup: [],
+    changeRoot: false,
+    ...changes,
+  };
+}
+
+const phasesOf = (process: Process, changes: Partial<ExecInput> = {}) => planExec(inputOf(process, changes)).phases;
+const labelsOf = (process: Process, changes: Partial<ExecInput> = {}) =>
+  phasesOf(process, changes).flatMap(({ program }) => program.steps.map(({ label }) => label));
+
+t.test('execDescriptors() are behind those of the program', (t) => {
+  t.same(execDescriptors(0), { sync: 3, listener: -1, pidfd: 4, root: 5, scratch: [6, 7], idmaps: 8 });
+  t.equal(execDescriptors(2).sync, 5);
+  t.end();
+});
+
+t.test('planExec() joins the container by its pidfd and is born into its pid namespace', (t) => {
+  const [join, become] = phasesOf(simple);
+  t.equal(
+    printSteps(join?.program.steps ?? []),
+    `
+   0  close_range(8, 4294967295, 0)  # close inherited descriptors
+   1  fcntl(3, 2, 1), accepts EBADF  # close descriptor 3 on exec
+   2  fcntl(4, 2, 1), accepts EBADF  # close descriptor 4 on exec
+   3  fcntl(5, 2, 1), accepts EBADF  # close descriptor 5 on exec
+   4  fcntl(6, 2, 1), accepts EBADF  # close descriptor 6 on exec
+   5  fcntl(7, 2, 1), accepts EBADF  # close descriptor 7 on exec
+   6  dup3(3, 6, O_CLOEXEC)  # keep number 6
+   7  dup3(3, 7, O_CLOEXEC)  # keep number 7
+   8  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
+   9  prctl(PR_SET_NAME, "tsrun:init", 0, 0, 0)  # be called "tsrun:init"
+  10  setns(4, CLONE_NEWNS|CLONE_NEWPID)  # join the pid, mount namespaces of the container
+  11  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
+  12  clone3({flags=CLONE_PARENT}, 88) = pid  # create the process
+  13  if this is the new process skip 2  # skip 2 when this is the new process
+  14    writev(3, [tag 17, pid], 2)  # tell its pid
+  15    exit_group(0)  # end the process that cloned it
+`,
+  );
+  const steps = become?.program.steps ?? [];
+  const first = steps.findIndex(({ label }) => label === 'look at stdin');
+  t.equal(
+    printSteps(steps.slice(0, first)),
+    `
+   0  setsid()  # start a session
+   1  keyctl(1, "_ses.c1", 0, 0, 0) = target, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
+   2  if target == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
+   3  sched_setaffinity(0, 1024, all CPUs), accepts any errno  # allow all CPUs
+   4  openat(AT_FDCWD, "/", O_CLOEXEC|O_DIRECTORY|O_PATH, 0) = root  # open the root of the container
+   5  umask(022)  # set umask to 0022  (/process/user/umask)
+`,
+  );
+  t.end();
+});
+
+t.test('planExec() joins nothing when it is in the same namespaces, and the root where that differs', (t) => {
+  t.notOk(labelsOf(simple, { differing: [] }).some((label) => label.startsWith('join the')));
+  const labels = labelsOf(simple, { changeRoot: true });
+  t.ok(labels.indexOf('make it the root') > labels.indexOf('join the pid, mount namespaces of the container'));
+  t.ok(labels.indexOf('make it the root') < labels.indexOf('create the process'));
+  t.end();
+});
+
+t.test('planExec() becomes the root of a user namespace that it joins', (t) => {
+  const labels = labelsOf(simple, { differing: ['user', 'mount'] });
+  const root = labels.indexOf('become user 0 of the user namespace');
+  t.ok(root > labels.indexOf('join the user, mount namespaces of the container'));
+  t.notOk(labelsOf(simple).includes('become user 0 of the user namespace'));
+  t.end();
+});
+
+t.test('planExec() joins the cgroups before it leaves the mounts of the host', (t) => {
+  const labels = labelsOf(simple, { cgroup: [{ kind: 'v1', hostPath: '/sys/fs/cgroup/pids/c1' }] });
+  const joined = labels.indexOf('join cgroup "/sys/fs/cgroup/pids/c1"');
+  t.ok(joined > 0 && joined < labels.indexOf('join the pid, mount namespaces of the container'));
+  t.end();
+});
+
+t.test('planExec() asks only for what it needs to know', (t) => {
+  const exchanges = (process: Process) => phasesOf(process).map(({ exchange }) => exchange);
+  t.same(exchanges(simple), ['pid', 'ready']);
+  t.same(exchanges(makeProcess({ terminal: true, env: ['HOME=/'] })), ['pid', 'console', 'ready']);
+  t.same(exchanges(makeProcess({ terminal: true })), ['pid', 'console', 'passwd', 'ready']);
+  t.end();
+});
+
+t.test('planExec() refuses a label of a security module that the host does not run', (t) => {
+  t.throws(() => phasesOf(makeProcess({ apparmorProfile: 'p' })), { code: 'unsupported' });
+  t.throws(() => phasesOf(makeProcess({ selinuxLabel: 'u:r:t:s0' })), { code: 'unsupported' });
+  const host = makeHost({ lsm: { apparmor: true } });
+  const labels = labelsOf(makeProcess({ apparmorProfile: 'p' }), { host });
+  t.ok(labels.indexOf('apply AppArmor profile "p"') > labels.indexOf('open a private proc file system'));
+  t.end();
+});
+
+t.test('planExec() passes the limits and the places of the program on', (t) => {
+  const process = makeProcess({
+    args: ['sh'],
+    env: ['PATH=/a:/b'],
+    rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }],
+  });
+  const { candidates, rlimits } = planExec(inputOf(process));
+  t.same(candidates, ['/a/sh', '/b/sh']);
+  t.match(rlimits, [{ pointer: '/process/rlimits/0' }]);
+  t.end();
+});
+
+const full = makeProcess({
+  terminal: true,
+  consoleSize: { height: 24, width: 80 },
+  args: ['sh'],
+  env: ['PATH=/usr/bin:/bin'],
+  user: { uid: 1, gid: 2, additionalGids: [3] },
+  capabilities: { bounding: ['CAP_KILL'], effective: ['CAP_KILL'], permitted: ['CAP_KILL'] },
+  noNewPrivileges: true,
+  oomScoreAdj: 5,
+  execCPUAffinity: { initial: '0', final: '0-1' },
+  scheduler: { policy: 'SCHED_BATCH' },
+  ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 4 },
+});
+
+function rehearse(): Rehearsal {
+  const input = inputOf(full, {
+    cgroup: [{ kind: 'v2', hostPath: '/sys/fs/cgroup/c1' }],
+    differing: ['user', 'mount'],
+  });
+  // The model's container is a host whose /dev/pts is a devpts already; a terminal is planned in create.test.ts.
+  const { terminal: _terminal, ...rest } = full;
+  const { phases, descriptors } = planExec({ ...input, process: rest });
+  const openFds = [0, 1, 2, descriptors.sync, descriptors.pidfd, descriptors.root];
+  const programs = phases.map(({ program }) => program);
+  for (const program of programs) {
+    t.same(verify(program), []);
+    for (const arch of ['x86-64', 'arm64'] as const)
+      t.ok(encode(program, { arch, syncFd: descriptors.sync }).length > 0);
+  }
+  return new Rehearsal(programs, { arch: 'x86-64', syncFd: descriptors.sync, openFds, rootfs: 'bare' });
+}
+
+t.test('planExec() makes programs that work', (t) => {
+  const rehearsal = rehearse();
+  const failed = rehearsal
+    .run()
+    .flatMap(({ failure }, index) =>
+      failure === undefined ? [] : [rehearsal.programs[index]?.steps[failure.step]?.failure],
+    );
+  // The model's host has no programs: the one that is looked for is not found, and nothing else is wrong.
+  t.same(failed, ['exec: "sh": executable file not found in $PATH']);
+  t.end();
+});
+
+t.test('planExec() makes programs whose every step is named when it fails', (t) => {
+  const rehearsal = rehearse();
+  const flaws: string[] = [];
+  for (const [index, simulation] of rehearsal.run().entries()) {
+    const program = rehearsal.programs[index];
+    if (program === undefined) throw new Error('no such program');
+    for (const number of executedCalls(simulation)) {
+      const step = program.steps[number];
+      if (step?.kind !== 'call' || step.accept === 'any') continue;
+      const { failure } = rehearsal.run({ program: index, step: number, errno: 'EIO' }).at(-1) ?? {};
+      if (failure?.step !== number) flaws.push(`${step.label}: reported ${JSON.stringify(failure)}`);
+      else {
+        const { message } = stepFailure(program, number, -failure.errno);
+        const wanted = step.failure?.replaceAll('{errno}', 'EIO') ?? `${step.label}: EIO`;
+        if (!message.startsWith(wanted)) flaws.push(`${step.label}: the message is ${message}`);
+      }
+    }
+  }
+  t.same(flaws, []);
+  t.end();
+});

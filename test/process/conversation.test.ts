@@ -1,0 +1,240 @@
+import { readFileSync, readSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { reply, replyWithDescriptors } from '../../src/plan/reply.ts';
+import { call, stringArray, words } from '../../src/program/build.ts';
+import { Memory, type Program, type Step } from '../../src/program/step.ts';
+import { encode } from '../../src/program/encode.ts';
+import { Conversation } from '../../src/process/conversation.ts';
+import { receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
+import { waitChild } from '../../src/sys/wait.ts';
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../src/util/constants.ts';
+import { ARCH, startInit, SYNC_FD } from './init-rig.ts';
+
+const label = { label: 'test' };
+const make = (...steps: Step[]): Program => ({ name: 'test it', steps, replies: true });
+const silent = (...steps: Step[]): Program => ({ name: 'test it', steps, replies: false });
+const numbers = { sync: SYNC_FD, listener: 4, scratch: [5, 6], idmaps: 7 } as const;
+
+t.test('Conversation.run() answers with the tag and the words of the program', async (t) => {
+  const { conversation, pid } = startInit(t);
+  const word = new Memory().word('pid');
+  const answer = await conversation.run(
+    make(call('getpid', [], { ...label, result: word }), reply(SYNC_FD, 17n, 'go', [word])),
+  );
+  t.equal(answer.tag, 17n);
+  t.equal(answer.body.readBigUInt64LE(0), BigInt(pid));
+  t.same(answer.descriptors, []);
+  const second = await conversation.run(make(reply(SYNC_FD, 18n, 'go')));
+  t.same([second.tag, second.body.length], [18n, 0]);
+});
+
+t.test('Conversation.run() passes descriptors on, close-on-exec', async (t) => {
+  const { conversation } = startInit(t);
+  const root = new Memory().word('root');
+  const { descriptors } = await conversation.run(
+    make(
+      call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { ...label, result: root }),
+      ...replyWithDescriptors(numbers, 20n, 'hand over', [root]),
+    ),
+  );
+  t.equal(descriptors.length, 1);
+  const info = readFileSync(`/proc/self/fdinfo/${descriptors[0]?.number ?? -1}`, 'utf8');
+  t.match(info, /^flags:\s*0?[0-7]*2[0-7]{6}$/m);
+  for (const descriptor of descriptors) descriptor.close();
+});
+
+t.test('Conversation.run() throws the step that failed, and init goes on', async (t) => {
+  const { conversation } = startInit(t);
+  const failing = make(
+    call('umask', [0], label),
+    call('openat', [AT_FDCWD, '/nowhere/at/all', O_PATH, 0], { label: 'open it', pointer: '/mounts/0' }),
+    reply(SYNC_FD, 17n, 'go'),
+  );
+  await t.rejects(conversation.run(failing), {
+    code: 'step',
+    message: 'open it: ENOENT (/mounts/0 of config.json)',
+    step: { index: 1, call: 'openat', errno: 'ENOENT' },
+  });
+  t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
+});
+
+t.test('Conversation.run() sends a program of several packets', async (t) => {
+  const { conversation } = startInit(t);
+  const steps = Array.from({ length: 3000 }, () => call('getpid', [], label));
+  const program = make(...steps, reply(SYNC_FD, 17n, 'go'));
+  t.ok(encode(program, { arch: ARCH, syncFd: SYNC_FD }).length > 1);
+  t.equal((await conversation.run(program)).tag, 17n);
+  const failing = make(
+    ...steps,
+    call('umask', [0], label),
+    call('close', [99], { label: 'close it' }),
+    reply(SYNC_FD, 17n, 'go'),
+  );
+  await t.rejects(conversation.run(failing), { message: 'close it: EBADF', step: { index: 3001 } });
+  const early = make(call('close', [99], { label: 'close it' }), ...steps, reply(SYNC_FD, 17n, 'go'));
+  await t.rejects(conversation.run(early), { message: 'close it: EBADF', step: { index: 0 } });
+  t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
+});
+
+t.test('Conversation.run() waits without blocking when the answer takes its time', async (t) => {
+  const [input, output] = socketPair('stream');
+  const { conversation } = startInit(t, { extra: new Map([[4, input.number]]) });
+  input.close();
+  const buffer = new Memory().buffer('buffer', 8);
+  const running = conversation.run(
+    make(call('read', [4, { kind: 'address', of: buffer, offset: 0 }, 8], label), reply(SYNC_FD, 17n, 'go', [buffer])),
+  );
+  let wentOn = false;
+  setImmediate(() => {
+    wentOn = true;
+    sendMessage(output.number, Buffer.from('12345678'));
+  });
+  const { body } = await running;
+  output.close();
+  t.ok(wentOn, 'the event loop went on');
+  t.equal(body.toString(), '12345678');
+});
+
+t.test('Conversation.run() says that init is gone', async (t) => {
+  const gone = { code: 'init', message: 'test it: the init process is gone', errno: 'EPIPE' };
+  const ended = startInit(t);
+  await t.rejects(ended.conversation.run(make(call('exit_group', [7], label), reply(SYNC_FD, 17n, 'go'))), gone);
+  t.same(waitChild(ended.pid), { kind: 'exited', code: 7 });
+  await t.rejects(ended.conversation.run(make(reply(SYNC_FD, 17n, 'go'))), gone);
+  const killed = startInit(t);
+  process.kill(killed.pid, 'SIGKILL');
+  t.same(waitChild(killed.pid), { kind: 'killed', signal: 9 });
+  await t.rejects(killed.conversation.run(make(reply(SYNC_FD, 17n, 'go'))), gone);
+  t.throws(() => {
+    killed.conversation.dispatch(silent(call('umask', [0], label)));
+  }, gone);
+});
+
+t.test('Conversation refuses programs that make no sense', async (t) => {
+  const { conversation } = startInit(t);
+  await t.rejects(conversation.run(make(call('umask', [0], label))), { message: /^bug: program "test it": / });
+  const long = silent(...Array.from({ length: 3000 }, () => call('getpid', [], label)));
+  t.throws(
+    () => {
+      conversation.dispatch(long);
+    },
+    { message: /^bug: test it takes \d+ packets without answering$/ },
+  );
+});
+
+t.test('closing a Conversation ends init', (t) => {
+  const { conversation, pid } = startInit(t);
+  conversation.close();
+  t.same(waitChild(pid), { kind: 'exited', code: 1 });
+  t.end();
+});
+
+t.test('Conversation.dispatch() does not wait', async (t) => {
+  const { conversation } = startInit(t);
+  conversation.dispatch(silent(call('umask', [0], label)));
+  t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
+});
+
+function execute(file: string, args: readonly string[]): Program {
+  return silent(
+    call('close_range', [SYNC_FD + 1, 0xffff_ffff, 0], label),
+    call('execve', [file, stringArray(args), stringArray([])], { label: 'exec: "x"', failure: 'exec: "x": {error}' }),
+  );
+}
+
+/** What comes out of a descriptor until its end. */
+function drain(fd: number): string {
+  const buffer = Buffer.alloc(1 << 20);
+  let length = 0;
+  for (let count = -1; count !== 0; length += count) count = readSync(fd, buffer, length, buffer.length - length, null);
+  return buffer.toString('utf8', 0, length);
+}
+
+async function keepOnExec(conversation: Conversation): Promise<void> {
+  const F_SETFD = 2;
+  await conversation.run(make(call('fcntl', [SYNC_FD, F_SETFD, 1], label), reply(SYNC_FD, 17n, 'go')));
+}
+
+t.test('Conversation.runToEnd() takes silence for success', async (t) => {
+  const [input, output] = socketPair('stream');
+  const { conversation, pid } = startInit(t, { output: output.number });
+  output.close();
+  await keepOnExec(conversation);
+  await conversation.runToEnd(execute('/bin/echo', ['echo', 'it runs']));
+  t.equal(drain(input.number), 'it runs\n');
+  input.close();
+  t.same(waitChild(pid), { kind: 'exited', code: 0 });
+});
+
+t.test('Conversation.runToEnd() passes arguments that need several packets', async (t) => {
+  const [input, output] = socketPair('stream');
+  const { conversation, pid } = startInit(t, { output: output.number });
+  output.close();
+  await keepOnExec(conversation);
+  const args = ['echo', ...Array.from({ length: 40 }, (_, index) => String(index % 10).repeat(5000))];
+  const program = execute('/bin/echo', args);
+  t.ok(encode(program, { arch: ARCH, syncFd: SYNC_FD }).length > 3);
+  await conversation.runToEnd(program);
+  t.equal(drain(input.number), `${args.slice(1).join(' ')}\n`);
+  input.close();
+  t.same(waitChild(pid), { kind: 'exited', code: 0 });
+});
+
+t.test('Conversation.runToEnd() throws why the program cannot be run, and init stays', async (t) => {
+  const { conversation } = startInit(t);
+  await keepOnExec(conversation);
+  await t.rejects(conversation.runToEnd(execute('/nowhere', ['x'])), {
+    code: 'program',
+    message: 'exec: "x": no such file or directory',
+  });
+  await t.rejects(conversation.runToEnd(execute('/', ['x'])), { message: 'exec: "x": permission denied' });
+  t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
+});
+
+/** A conversation with a partner that this test plays. */
+function play(t: Test, answer: Uint8Array): Conversation {
+  const [ours, theirs] = socketPair('seqpacket');
+  t.teardown(() => {
+    theirs.close();
+  });
+  sendMessage(theirs.number, answer);
+  return new Conversation(ours, { arch: ARCH, syncFd: SYNC_FD });
+}
+
+t.test('Conversation does not believe everything that init says', async (t) => {
+  const answer = (...values: bigint[]) => Buffer.from(words(values, 'words').bytes);
+  const program = make(reply(SYNC_FD, 17n, 'go'));
+  const run = async (bytes: Uint8Array) => {
+    using conversation = play(t, bytes);
+    return await conversation.run(program);
+  };
+  await t.rejects(run(Buffer.from('abc')), {
+    code: 'init',
+    message: 'test it: init sent 3 bytes that are no failure report',
+  });
+  await t.rejects(run(answer(0n, 0x1000_1010n)), { code: 'init', message: /16 bytes that are no failure report/ });
+  await t.rejects(run(answer(0n, 0x1000_1011n, -1n)), {
+    code: 'init',
+    message: /0x10001011 is not the address of an operation/,
+  });
+  await t.rejects(run(answer(0n, 0x1000_1010n, -1n)), { code: 'step', message: 'go: EPERM' });
+  t.equal((await run(answer(99n))).tag, 99n);
+  using conversation = play(t, answer(17n));
+  const steps = Array.from({ length: 3000 }, () => call('getpid', [], label));
+  await t.rejects(conversation.run(make(...steps, reply(SYNC_FD, 17n, 'go'))), {
+    code: 'init',
+    message: 'test it: init answered 17, wanted "more"',
+  });
+});
+
+t.test('Conversation closes the descriptors of a failure report', async (t) => {
+  const [ours, theirs] = socketPair('seqpacket');
+  const [one, other] = socketPair('stream');
+  sendMessage(theirs.number, Buffer.from(words([0n, 0x1000_1010n, -1n], 'report').bytes), [one.number]);
+  one.close();
+  using conversation = new Conversation(ours, { arch: ARCH, syncFd: SYNC_FD });
+  await t.rejects(conversation.run(make(reply(SYNC_FD, 17n, 'go'))), { code: 'step' });
+  t.equal(receiveMessage(other.number, 8).bytes.length, 0, 'the other end is at its end');
+  other.close();
+  theirs.close();
+});

@@ -1,0 +1,72 @@
+import t from 'tap';
+import { stepFailure } from '../../src/process/failure.ts';
+import { call, failWhen, isZero } from '../../src/program/build.ts';
+import { Memory, type Program } from '../../src/program/step.ts';
+import { ERRNO } from '../../src/util/errno.ts';
+
+const word = new Memory().word('word');
+const program: Program = {
+  name: 'test it',
+  replies: true,
+  steps: [
+    call('umask', [0], { label: 'do this' }),
+    call('umask', [0], { label: 'do that', pointer: '/mounts/0' }),
+    call('umask', [0], { label: 'x', failure: '{errno} and {errno}, in words {error}', pointer: '/p' }),
+    failWhen(isZero(word), 'ENODEV', { label: 'look' }),
+    call('execve', ['/x', 0, 0], { label: 'exec: "x"', failure: 'exec: "x": {error}' }),
+  ],
+};
+
+t.test('stepFailure() says what was being done, and the errno', (t) => {
+  const error = stepFailure(program, 0, -ERRNO.EPERM);
+  t.equal(error.message, 'do this: EPERM');
+  t.match(error, { name: 'TsrunError', code: 'step', errno: 'EPERM' });
+  t.same(error.step, { index: 0, label: 'do this', call: 'umask', errno: 'EPERM' });
+  t.end();
+});
+
+t.test('stepFailure() says which property asked for the step', (t) => {
+  const error = stepFailure(program, 1, -ERRNO.ENOENT);
+  t.equal(error.message, 'do that: ENOENT (/mounts/0 of config.json)');
+  t.equal(error.step?.pointer, '/mounts/0');
+  t.end();
+});
+
+t.test('stepFailure() fills the text of the step in', (t) => {
+  const message = (errno: number) => stepFailure(program, 2, -errno).message;
+  t.equal(message(ERRNO.EACCES), 'EACCES and EACCES, in words permission denied (/p of config.json)');
+  t.equal(message(ERRNO.EIO), 'EIO and EIO, in words EIO (/p of config.json)');
+  t.end();
+});
+
+t.test('stepFailure() names a check as such', (t) => {
+  t.match(stepFailure(program, 3, -ERRNO.ENODEV), {
+    message: 'look: ENODEV',
+    step: { call: 'check', errno: 'ENODEV' },
+  });
+  t.end();
+});
+
+t.test('stepFailure() has the words of the C library for a program that cannot be run', (t) => {
+  const texts: [keyof typeof ERRNO, string][] = [
+    ['ENOENT', 'no such file or directory'],
+    ['EACCES', 'permission denied'],
+    ['ENOEXEC', 'exec format error'],
+    ['ENOTDIR', 'not a directory'],
+    ['ELOOP', 'too many levels of symbolic links'],
+    ['ETXTBSY', 'text file busy'],
+    ['E2BIG', 'argument list too long'],
+  ];
+  for (const [errno, text] of texts)
+    t.match(stepFailure(program, 4, -ERRNO[errno]), { code: 'program', message: `exec: "x": ${text}`, errno });
+  t.end();
+});
+
+t.test('stepFailure() does not believe in steps that were not sent', (t) => {
+  for (const index of [-1, 5])
+    t.match(stepFailure(program, index, -ERRNO.EPERM), {
+      code: 'init',
+      message: `test it: init reports a step ${index} that was not sent: EPERM`,
+    });
+  t.end();
+});

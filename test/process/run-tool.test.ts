@@ -1,0 +1,27 @@
+import t from 'tap';
+import { runTool } from '../../src/process/run-tool.ts';
+
+t.test('runTool() answers the exit code and what was said', async (t) => {
+  t.same(await runTool('true', []), { code: 0, stderr: '' });
+  t.same(await runTool('sh', ['-c', 'echo "$1" >&2; exit 3', 'sh', 'no; such']), { code: 3, stderr: 'no; such\n' });
+});
+
+t.test('runTool() gives the tool nothing of the environment', async (t) => {
+  process.env['TSRUN_TEST_VARIABLE'] = 'seen';
+  t.teardown(() => {
+    delete process.env['TSRUN_TEST_VARIABLE'];
+  });
+  const { stderr } = await runTool('sh', ['-c', 'echo "$PATH, $TSRUN_TEST_VARIABLE, $HOME" >&2']);
+  t.equal(stderr, '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin, , \n');
+});
+
+t.test('runTool() answers 128 for a tool that is killed', async (t) => {
+  t.equal((await runTool('sh', ['-c', 'kill -9 $$'])).code, 128);
+});
+
+t.test('runTool() says that a tool is not installed', async (t) => {
+  await t.rejects(runTool('no-such-tool-at-all', []), {
+    code: 'host',
+    message: /^run "no-such-tool-at-all": .*ENOENT/,
+  });
+});
