@@ -91,7 +91,15 @@ t.test('parseJson() reads what JSON.parse reads and refuses what it refuses', (t
     fc.json({ maxDepth: 6 }),
     fc
       .array(
-        fc.constantFrom(...'{}[]",:\\ut0123456789eE+-. \n\u0001truefalsn', '"a":', '1e5', '-0', 'null', '\\u00', '"'),
+        fc.constantFrom(
+          ...Array.from('{}[]",:\\ut0123456789eE+-. \n\u0001truefalsn'),
+          '"a":',
+          '1e5',
+          '-0',
+          'null',
+          '\\u00',
+          '"',
+        ),
       )
       .map((parts) => parts.join('')),
     fc.tuple(fc.json(), fc.nat(), fc.string({ maxLength: 2 })).map(([text, at, insert]) => {

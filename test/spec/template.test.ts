@@ -17,7 +17,9 @@ for (const rootless of [false, true]) {
 
   t.test(`specTemplate() is what runc spec writes, rootless: ${rootless}`, (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'tsrun-spec-'));
-    t.teardown(() => rmSync(folder, { recursive: true }));
+    t.teardown(() => {
+      rmSync(folder, { recursive: true });
+    });
     const runc = spawnSync('runc', ['spec', ...(rootless ? ['--rootless'] : [])], { cwd: folder });
     if (runc.error !== undefined) {
       t.comment(`skipped: runc does not run: ${runc.error.message}`);
