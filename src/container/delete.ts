@@ -2,6 +2,7 @@ import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { specVersionMax } from '../spec/versions.ts';
+import type { OwnedFd } from '../sys/fd.ts';
 import { killAndWait } from './end-process.ts';
 import { runHooks } from './hooks.ts';
 import type { DeleteOptions, Runtime } from './runtime.ts';
@@ -32,18 +33,21 @@ export async function deleteContainer(runtime: Runtime, { id, force }: DeleteOpt
     throw new TsrunError('status', `cannot delete container ${id} that is not stopped: ${status}`);
   }
   // Without its init a creator at work fails and cleans up. It is not killed itself: it may be a server with other containers.
-  if (force && record.init !== undefined) await killAndWait(record.init);
-  using lock = await directory.tryLock(force ? FORCE_TIMEOUT_MS : DELETE_TIMEOUT_MS).catch(ignoreMissing);
-  if (lock === undefined && !force)
+  if (status === 'creating' && record.init !== undefined) await killAndWait(record.init);
+  using lock = await takeLock(directory, force);
+  if (lock === undefined && !force) {
     throw new TsrunError('status', `container ${JSON.stringify(id)} is busy with another operation`);
+  }
   const current = readRecord(directory, force);
   if (current === undefined) {
     directory.remove();
     return;
   }
-  await endProcesses(current, force || status === 'created');
+  // Without a pid namespace of its own the end of init leaves its other processes running.
+  const kill = force || status === 'created' || !current.hasPidNamespace;
+  await endProcesses(current, kill);
   const config = readConfig(directory);
-  await openCgroup(current.cgroup).remove({ kill: force || status === 'created' });
+  await openCgroup(current.cgroup).remove({ kill });
   directory.remove();
   await runPoststop(runtime, directory, current, config);
 }
@@ -58,10 +62,14 @@ function readRecord(directory: StateDirectory, force: boolean): ContainerRecord 
   }
 }
 
-/** Removed by its creator while we waited. */
-function ignoreMissing(error: unknown): undefined {
-  if (error instanceof TsrunError && error.code === 'not-found') return undefined;
-  throw error;
+async function takeLock(directory: StateDirectory, force: boolean): Promise<OwnedFd | undefined> {
+  try {
+    return await directory.tryLock(force ? FORCE_TIMEOUT_MS : DELETE_TIMEOUT_MS);
+  } catch (error) {
+    // Its creator may have removed it while we waited.
+    if (force && error instanceof TsrunError && error.code === 'not-found') return undefined;
+    throw error;
+  }
 }
 
 async function endProcesses(record: ContainerRecord, kill: boolean): Promise<void> {
