@@ -7,6 +7,8 @@ export { startContainer } from './container/start.ts';
 export { runContainer } from './container/run.ts';
 export { execInContainer } from './container/exec.ts';
 export { killContainer } from './container/kill.ts';
+export { pauseContainer } from './container/pause.ts';
+export { resumeContainer } from './container/resume.ts';
 export { deleteContainer } from './container/delete.ts';
 export { readStatus } from './container/state.ts';
 export { listContainers } from './container/list.ts';

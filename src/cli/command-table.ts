@@ -14,6 +14,11 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   run: { description: 'create and start a container, and wait for it', load: () => import('./commands/run.ts') },
   exec: { description: 'run another program in a container', load: () => import('./commands/exec.ts') },
   kill: { description: 'send a signal to a container', load: () => import('./commands/kill.ts') },
+  pause: { description: 'stop all processes of a container where they are', load: () => import('./commands/pause.ts') },
+  resume: {
+    description: 'let the processes of a paused container go on',
+    load: () => import('./commands/resume.ts'),
+  },
   delete: { description: 'remove a container and all it holds', load: () => import('./commands/delete.ts') },
   state: { description: 'print the state of a container', load: () => import('./commands/state.ts') },
   list: { description: 'list the containers below the root', load: () => import('./commands/list.ts') },

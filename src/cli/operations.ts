@@ -21,6 +21,8 @@ export interface Operations {
   runContainer(runtime: Runtime, options: RunOptions): Promise<number>;
   execInContainer(runtime: Runtime, options: ExecOptions): Promise<number>;
   killContainer(runtime: Runtime, options: KillOptions): Promise<void>;
+  pauseContainer(runtime: Runtime, id: string): Promise<void>;
+  resumeContainer(runtime: Runtime, id: string): Promise<void>;
   deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
   readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
   listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
@@ -51,6 +53,14 @@ export const operations: Operations = {
   async killContainer(runtime, options) {
     const { killContainer } = await import('../container/kill.ts');
     await killContainer(runtime, options);
+  },
+  async pauseContainer(runtime, id) {
+    const { pauseContainer } = await import('../container/pause.ts');
+    await pauseContainer(runtime, id);
+  },
+  async resumeContainer(runtime, id) {
+    const { resumeContainer } = await import('../container/resume.ts');
+    await resumeContainer(runtime, id);
   },
   async deleteContainer(runtime, options) {
     const { deleteContainer } = await import('../container/delete.ts');

@@ -8,7 +8,7 @@ import { StateDirectory } from './state-store.ts';
 import { currentStatus } from './status.ts';
 
 const SIGKILL = 9;
-/** Signals whose default action ends a process: 1 to 15 but SIGTRAP and SIGBUS are not sent by people; SIGCHLD and SIGCONT do not end one. */
+/** Signals that people send to end a process: HUP INT QUIT ABRT USR1 USR2 PIPE ALRM TERM, whose default action does that (man 7 signal). */
 const ENDING: ReadonlySet<number> = new Set([1, 2, 3, 6, 10, 12, 13, 14, 15]);
 
 /**

@@ -8,6 +8,8 @@ const usages: Record<string, string> = {
   run: 'tsrun run [options] ID',
   exec: 'tsrun exec [options] ID COMMAND [ARGUMENT...]',
   kill: 'tsrun kill [options] ID [SIGNAL]',
+  pause: 'tsrun pause ID',
+  resume: 'tsrun resume ID',
   delete: 'tsrun delete [options] ID',
   state: 'tsrun state ID',
   list: 'tsrun list [options]',

@@ -52,6 +52,8 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     runContainer: operation('runContainer', 0),
     execInContainer: operation('execInContainer', 0),
     killContainer: operation('killContainer'),
+    pauseContainer: operation('pauseContainer'),
+    resumeContainer: operation('resumeContainer'),
     deleteContainer: operation('deleteContainer'),
     readStatus: operation('readStatus', status),
     listContainers: operation('listContainers', [status]),

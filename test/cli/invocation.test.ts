@@ -20,6 +20,8 @@ const accepted: Row[] = [
   ['create --no-subreaper --pid-file= web', 'createContainer', create],
   ['create web --no-pivot', 'createContainer', { ...create, noPivot: true }],
   ['start web', 'startContainer', 'web'],
+  ['pause web', 'pauseContainer', 'web'],
+  ['resume web', 'resumeContainer', 'web'],
   ['run web', 'runContainer', run],
   ['run -d --keep -no-subreaper web', 'runContainer', { ...run, detach: true, keep: true }],
   ['exec web ls', 'execInContainer', { ...exec, change: { ...change, args: ['ls'] } }],

@@ -1,0 +1,22 @@
+import { openCgroup } from '../cgroup/select.ts';
+import { TsrunError } from '../errors.ts';
+import type { Runtime } from './runtime.ts';
+import { StateDirectory } from './state-store.ts';
+import { currentStatus } from './status.ts';
+
+/**
+ * Stops every process of a container where it is, by the freezer of its cgroup; returns when they stand still.
+ *
+ * Errors: `not-found`; `status` unless the container is created or running; `cgroup`, also when it does not freeze within 10 s (it is
+ * thawed again then).
+ */
+export async function pauseContainer(runtime: Runtime, id: string): Promise<void> {
+  const directory = new StateDirectory(runtime.root, id);
+  directory.readRecord();
+  using _lock = await directory.lock();
+  const record = directory.readRecord();
+  const status = currentStatus(directory, record);
+  if (status === 'paused') throw new TsrunError('status', 'container paused');
+  if (status !== 'running' && status !== 'created') throw new TsrunError('status', 'container not running');
+  await openCgroup(record.cgroup).freeze();
+}

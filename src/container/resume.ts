@@ -1,0 +1,15 @@
+import { openCgroup } from '../cgroup/select.ts';
+import { TsrunError } from '../errors.ts';
+import type { Runtime } from './runtime.ts';
+import { StateDirectory } from './state-store.ts';
+
+/** Lets the processes of a paused container go on. Errors: `not-found`; `status` unless it is paused; `cgroup`. */
+export async function resumeContainer(runtime: Runtime, id: string): Promise<void> {
+  const directory = new StateDirectory(runtime.root, id);
+  directory.readRecord();
+  using _lock = await directory.lock();
+  const cgroup = openCgroup(directory.readRecord().cgroup);
+  // A created container may have been paused too, whose status stays `created` as long as init has not become the program.
+  if (!cgroup.isFrozen()) throw new TsrunError('status', 'container not paused');
+  await cgroup.thaw();
+}
