@@ -24,11 +24,15 @@ export type Status = ContainerStatus['status'];
 
 /** The status as it is at this moment. */
 export function currentStatus(directory: StateDirectory, record: ContainerRecord): Status {
-  if (!record.isComplete && isAlive(record.creator)) return 'creating';
-  if (record.init === undefined || !isAlive(record.init)) return 'stopped';
-  // A creator that was killed took init with it, or is about to: there is nothing that could be started.
-  if (!record.isComplete) return 'stopped';
-  if (existsSync(directory.file(INIT_SOCKET)) && !hasBecomeProgram(record.init.pid)) return 'created';
+  const { init, creator, isComplete } = record;
+  const isGone = init === undefined || !isAlive(init);
+  // A creator that is killed right after its init became the program never says that it has finished.
+  if (!isComplete && (isGone || !hasBecomeProgram(init.pid))) {
+    // Without a creator init is gone or about to go: there is nothing that could be started.
+    return isAlive(creator) ? 'creating' : 'stopped';
+  }
+  if (isGone) return 'stopped';
+  if (existsSync(directory.file(INIT_SOCKET)) && !hasBecomeProgram(init.pid)) return 'created';
   return openCgroup(record.cgroup).isFrozen() ? 'paused' : 'running';
 }
 

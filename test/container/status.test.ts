@@ -4,6 +4,8 @@ import { readStatus } from '../../src/container/state.ts';
 import { listContainers } from '../../src/container/list.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from '../../src/container/state-store.ts';
 import { currentStatus } from '../../src/container/status.ts';
+import { identifyProcess } from '../../src/container/process-identity.ts';
+import { startInit } from '../process/init-rig.ts';
 import { GONE, keepLog, makeDirectory, makeRecord, ownIdentity } from './rig.ts';
 
 const own = ownIdentity();
@@ -25,9 +27,13 @@ t.test('currentStatus() follows from what is there', (t) => {
     return currentStatus(directory, record);
   };
   t.equal(statusOf({ isComplete: false, creator: own }), 'creating');
-  t.equal(statusOf({ isComplete: false, creator: own, init: own }), 'creating');
+  const { pid } = startInit(t);
+  const waiting = identifyProcess(pid);
+  if (waiting === undefined) throw new Error('the init that was just started is gone');
+  t.equal(statusOf({ isComplete: false, creator: own, init: waiting }), 'creating');
   t.equal(statusOf({ isComplete: false, creator: GONE }), 'stopped', 'its creator was killed');
-  t.equal(statusOf({ isComplete: false, creator: GONE, init: own }), 'stopped', 'nothing could be started');
+  t.equal(statusOf({ isComplete: false, creator: GONE, init: waiting }), 'stopped', 'nothing could be started');
+  t.equal(statusOf({ isComplete: false, creator: GONE, init: own }), 'running', 'killed once the program ran');
   t.equal(statusOf({ isComplete: true }), 'stopped');
   t.equal(statusOf({ isComplete: true, init: GONE }), 'stopped', 'the number belongs to another');
   t.equal(statusOf({ isComplete: true, init: GONE }, { socket: true }), 'stopped');
@@ -38,6 +44,7 @@ t.test('currentStatus() follows from what is there', (t) => {
     'running',
     'it executes something else than init',
   );
+  t.equal(statusOf({ isComplete: true, init: waiting }, { socket: true }), 'created');
   t.end();
 });
 
