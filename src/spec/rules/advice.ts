@@ -13,6 +13,7 @@ export const advice: readonly Rule[] = [
   { name: 'relative-destinations', check: adviseOnDestinations },
   { name: 'joined-user-namespace', check: adviseOnMappings },
   { name: 'personality-flags', check: adviseOnPersonality },
+  { name: 'network-devices', check: adviseOnNetDevices },
 ];
 
 function adviseOnVersion({ ociVersion }: DraftConfig): Issue[] {
@@ -53,6 +54,14 @@ function adviseOnMappings({ linux }: DraftConfig): Issue[] {
     return [{ pointer, message: `joins ${quote(path)} although there are mappings: they must be that namespace's` }];
   }
   return [];
+}
+
+// Not refused: the specification's own sample of network devices has no such namespace.
+function adviseOnNetDevices({ linux }: DraftConfig): Issue[] {
+  if (Object.keys(linux?.netDevices ?? {}).length === 0) return [];
+  if (linux?.namespaces?.some((namespace) => namespace?.type === 'network') === true) return [];
+  const message = 'moves network devices without a namespace of type "network" to move them into';
+  return [{ pointer: '/linux/netDevices', message }];
 }
 
 function adviseOnPersonality({ linux }: DraftConfig): Issue[] {

@@ -28,10 +28,6 @@ export function checkNetDevices(config: DraftConfig): Issue[] {
   const devices = config.linux?.netDevices;
   const issues: Issue[] = [];
   const seen = new Set<string>();
-  if (devices !== undefined && Object.keys(devices).length > 0 && !hasNamespace(config, 'network')) {
-    const message = 'moves network devices, wanted a namespace of type "network" to move them into';
-    issues.push({ pointer: '/linux/netDevices', message });
-  }
   for (const [device, pointer, hostName] of membersOf(devices, '/linux/netDevices')) {
     const name = isAbsent(device.name) ? hostName : (device.name ?? hostName);
     if (!isDeviceName(hostName)) issues.push({ pointer, message: `is named ${quote(hostName)}, ${wantedDeviceName}` });

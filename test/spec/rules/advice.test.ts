@@ -5,6 +5,14 @@ import { checkRows, type Rows } from './rows.ts';
 const mappings = [{ containerID: 0, hostID: 1, size: 1 }];
 
 const rows: Record<string, Rows> = {
+  'network-devices': {
+    accepted: [
+      {},
+      { linux: { netDevices: {} } },
+      { linux: { netDevices: { a: {} }, namespaces: [{ type: 'network' }] } },
+    ],
+    refused: [[{ linux: { netDevices: { eth0: {} } } }, '/linux/netDevices', 'without a namespace of type "network"']],
+  },
   'spec-version': {
     accepted: [{}, { ociVersion: '1.0.2-dev' }, { ociVersion: '1.3.0' }, { ociVersion: '1.3.7' }],
     refused: [

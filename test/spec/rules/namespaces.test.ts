@@ -38,7 +38,6 @@ checkRows(t, checkNetDevices, {
     withNetwork({ eth0: {}, eth1: { name: '' }, eth2: { name: 'wan%d' }, eth3: { name: 'wan%d' } }),
   ],
   refused: [
-    [{ linux: { netDevices: { eth0: {} } } }, '/linux/netDevices', 'wanted a namespace of type "network"'],
     [withNetwork({ eth0: { name: 'a/b' } }), '/linux/netDevices/eth0/name', 'is "a/b", wanted 1 to 15 characters'],
     [withNetwork({ 'a b': { name: 'ok' } }), '/linux/netDevices/a b', 'is named "a b"'],
     [withNetwork({ eth0: { name: '..' } }), '/linux/netDevices/eth0/name', 'is ".."'],
