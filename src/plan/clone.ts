@@ -27,16 +27,16 @@ export interface ClonePlan {
  * that no helper process stays between. The process that clones it reports its pid and ends.
  *
  * The v1 cgroups are joined by the process that clones, and inherited. Into the cgroup2 directory the new process is born
- * (CLONE_INTO_CGROUP); only where a user namespace takes away the right to that, the directory is joined as well.
+ * (CLONE_INTO_CGROUP); only where a namespace entered before the clone takes away the right to that, the directory is joined too.
  */
 export function planClone(
   context: PlanContext,
   places: readonly JoinPlace[],
-  options: { readonly types?: readonly NamespaceType[]; readonly entersUserNamespace: boolean },
+  options: { readonly types?: readonly NamespaceType[]; readonly joinsUnified: boolean },
 ): ClonePlan {
   const types = options.types ?? CLONED.filter((type) => hasNewNamespace(context.config, type));
   const pid = context.memory.word('pid');
-  const bornInto = !options.entersUserNamespace && places.some(({ kind }) => kind === 'v2');
+  const bornInto = !options.joinsUnified && places.some(({ kind }) => kind === 'v2');
   const args = cloneArguments(types, bornInto);
   const what = types.length === 0 ? 'create the process' : `create the process in new ${types.join(', ')} namespaces`;
   return {

@@ -111,8 +111,9 @@ function addNamespaces(
   phases: PhaseList,
   { openTrees, places }: { readonly openTrees: readonly Step[]; readonly places: readonly JoinPlace[] },
 ): void {
-  const entersUserNamespace = findNamespace(context.config, 'user') !== undefined;
-  const { joinCgroups, clone } = planClone(context, places, { entersUserNamespace });
+  const joinsCgroupNamespace = (findNamespace(context.config, 'cgroup')?.path ?? '') !== '';
+  const joinsUnified = findNamespace(context.config, 'user') !== undefined || joinsCgroupNamespace;
+  const { joinCgroups, clone } = planClone(context, places, { joinsUnified });
   phases.add(
     planStartInit(context, { lastDescriptor: lastCreateDescriptor(context) }),
     planOomScore(context, context.config.process),

@@ -74,8 +74,9 @@ export function planExec(input: ExecInput): ExecPlan {
   const context: PlanContext = { ...input, memory, descriptors, words: allocateSharedWords(memory), warnings: [] };
   const { process } = input;
   const found = allocateFound(memory, process);
-  const entersUserNamespace = input.differing.includes('user');
-  const { joinCgroups, clone } = planClone(context, input.cgroup, { types: [], entersUserNamespace });
+  // Inside its cgroup namespace the kernel would not show this process, which comes from outside, the way in (nsdelegate: ENOENT).
+  const joinsUnified = input.differing.includes('user') || input.differing.includes('cgroup');
+  const { joinCgroups, clone } = planClone(context, input.cgroup, { types: [], joinsUnified });
   const phases = new PhaseList();
   phases
     .add(

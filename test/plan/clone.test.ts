@@ -9,8 +9,8 @@ const v1 = [
   { kind: 'v1', hostPath: '/sys/fs/cgroup/cpu/c1' },
 ] as const;
 const v2 = [{ kind: 'v2', hostPath: '/sys/fs/cgroup/c1' }] as const;
-const apart = { entersUserNamespace: true } as const;
-const together = { entersUserNamespace: false } as const;
+const apart = { joinsUnified: true } as const;
+const together = { joinsUnified: false } as const;
 
 /** struct clone_args as words. */
 function cloneArguments(steps: readonly Step[]): bigint[] {

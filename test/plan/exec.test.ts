@@ -198,3 +198,21 @@ t.test('planExec() makes programs whose every step is named when it fails', (t) 
   t.same(flaws, []);
   t.end();
 });
+
+t.test('planExec() joins the cgroup2 directory before a namespace that would take the right away', (t) => {
+  const cgroup = [{ kind: 'v2' as const, hostPath: '/sys/fs/cgroup/c1' }];
+  const rows = [
+    { differing: ['pid', 'mount'], bornInto: true },
+    // With nsdelegate clone3 answers ENOENT when the process comes from outside of the cgroup namespace.
+    { differing: ['pid', 'cgroup'], bornInto: false },
+    { differing: ['user', 'pid'], bornInto: false },
+  ] as const;
+  for (const { differing, bornInto } of rows) {
+    const labels = labelsOf(simple, { cgroup, differing });
+    t.equal(labels.includes('open cgroup "/sys/fs/cgroup/c1"'), bornInto, differing.join());
+    const joined = labels.indexOf('join cgroup "/sys/fs/cgroup/c1"');
+    t.equal(joined >= 0, !bornInto, differing.join());
+    if (joined >= 0) t.ok(joined < labels.findIndex((label) => label.startsWith('join the ')), 'joined first');
+  }
+  t.end();
+});
