@@ -1,5 +1,5 @@
 import { readHostFacts } from '../host/facts.ts';
-import { printCgroupPlan } from '../plan/cgroup/print.ts';
+import { cgroupPlanToJson, printCgroupPlan } from '../plan/cgroup/print.ts';
 import type { CreatePlan } from '../plan/create.ts';
 import { descriptorNumbers } from '../plan/context.ts';
 import { planRunProgram } from '../plan/run-program.ts';
@@ -66,7 +66,8 @@ function indent(text: string): string {
 }
 
 function planToJson(plan: CreatePlan, programs: readonly Program[]): unknown {
-  const { cgroup, idMaps, idmapNamespaces, warnings } = plan;
+  const { idMaps, idmapNamespaces, warnings } = plan;
+  const cgroup = cgroupPlanToJson(plan.cgroup);
   const rlimits = plan.rlimits.map((limit) => ({ ...limit, soft: String(limit.soft), hard: String(limit.hard) }));
   return { cgroup, idMaps, idmapNamespaces, programs: programs.map(programToJson), rlimits, warnings };
 }

@@ -5,7 +5,6 @@ const write = bindLibc('long write(int fd, const void *bytes, size_t count)');
 const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
 
 export const POLLIN = 1;
-export const POLLHUP = 16;
 
 /** Writes all bytes. Errors: `host`. */
 export function writeFully(fd: number, bytes: Uint8Array): void {
