@@ -119,6 +119,14 @@ class CgroupfsManager implements CgroupManager {
     applyWrites(plan.limits, this.reference.directories);
   }
 
+  attach(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  announceLimits(): Promise<void> {
+    return Promise.resolve();
+  }
+
   applyDevices({ devices }: CgroupPlan): void {
     if (devices === undefined) return;
     try {

@@ -9,6 +9,8 @@ const nothing: CgroupManager = {
   reference: REFERENCE,
   openDirectory: () => undefined,
   join: () => undefined,
+  attach: () => Promise.resolve(),
+  announceLimits: () => Promise.resolve(),
   applyLimits: () => undefined,
   applyDevices: () => undefined,
   processes: () => [],

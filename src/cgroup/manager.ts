@@ -1,10 +1,12 @@
-import type { CgroupManagerName, CgroupPlan } from '../plan/cgroup/plan.ts';
+import type { BusName, CgroupManagerName, CgroupPlan } from '../plan/cgroup/plan.ts';
 
 /** What is kept in the state of a container, so that its cgroups can be found without a plan. Plain JSON. */
 export interface CgroupReference {
   readonly manager: CgroupManagerName;
   readonly version: CgroupPlan['version'];
   readonly directories: readonly CgroupReferenceDirectory[];
+  /** The unit of systemd whose cgroups these are. */
+  readonly unit?: { readonly name: string; readonly bus: BusName };
 }
 
 export interface CgroupReferenceDirectory {
@@ -51,6 +53,13 @@ export interface CgroupManager {
   join(pid: number, options?: { unified?: boolean }): void;
   /** Best when set-up is over: a limit of processes counts those that set-up forks. */
   applyLimits(plan: CgroupPlan): void;
+  /**
+   * With systemd, starts the container's unit around a process, and when it runs already moves the process into it; the cgroups exist
+   * from then on, with what `prepare` writes. Nothing happens with the other managers, whose cgroups are made by `create`.
+   */
+  attach(pid: number, plan?: CgroupPlan): Promise<void>;
+  /** Tells systemd about changed limits, so that it keeps them when it is reloaded. Nothing happens with the other managers. */
+  announceLimits(plan: CgroupPlan): Promise<void>;
   /** Puts the device rules in force, on v2 in the place of those from before. */
   applyDevices(plan: CgroupPlan): void;
   /** Process ids as seen from here, also those in cgroups made inside the container, ascending. Empty when the cgroup is gone. */

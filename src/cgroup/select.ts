@@ -3,12 +3,15 @@ import { unreachable } from '../util/unreachable.ts';
 import { cgroupfsDriver } from './cgroupfs.ts';
 import { disabledDriver } from './disabled.ts';
 import type { CgroupDriver, CgroupManager, CgroupReference } from './manager.ts';
+import { systemdDriver } from './systemd.ts';
 
 /** The driver of a plan's `manager`. */
 export function selectCgroupManager(manager: CgroupManagerName): CgroupDriver {
   switch (manager) {
     case 'cgroupfs':
       return cgroupfsDriver();
+    case 'systemd':
+      return systemdDriver();
     case 'disabled':
       return disabledDriver;
     default:

@@ -1,7 +1,5 @@
-import { TsrunError } from '../errors.ts';
 import type { CreateOptions, Stdio } from '../container/runtime.ts';
 import type { ExplainOptions } from './operations.ts';
-import type { GlobalOptions } from './options.ts';
 import type { OptionTable, OptionValues } from './option-table.ts';
 import { absolutePath, workingDirectory, type Surroundings } from './surroundings.ts';
 import { readPreserveFds } from './values.ts';
@@ -60,15 +58,4 @@ export function readCreateOptions(
     ...(pidFile !== undefined && { pidFile }),
     stdio: ownStdio,
   };
-}
-
-/**
- * Refuses to make a container whose cgroup nobody would manage as asked.
- *
- * Only for what makes containers: callers give the same global options to `delete` and `state`, which do not need the
- * driver. Errors: `unsupported`.
- */
-export function requireCgroupManager({ cgroupManager }: GlobalOptions): void {
-  if (cgroupManager !== 'systemd') return;
-  throw new TsrunError('unsupported', 'the systemd cgroup manager is not supported yet: use --cgroup-manager cgroupfs');
 }

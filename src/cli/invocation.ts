@@ -105,7 +105,7 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
 }
 
 function toRuntime({ root, cgroupManager }: GlobalOptions, log: LogSink): CommandContext['runtime'] {
-  return { root, cgroupManager: cgroupManager === 'disabled' ? 'disabled' : 'cgroupfs', log };
+  return { root, cgroupManager, log };
 }
 
 // In runc's words.

@@ -4,7 +4,7 @@ import { TsrunError } from '../errors.ts';
 import { ownCgroupsAreWritable } from '../host/cgroup-layout.ts';
 import { readHostFacts } from '../host/facts.ts';
 import { chooseCgroupManager } from '../plan/cgroup/choose-manager.ts';
-import { planCgroup } from '../plan/cgroup/plan.ts';
+import { planCgroup, type BusName } from '../plan/cgroup/plan.ts';
 import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbers } from '../plan/context.ts';
 import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
@@ -99,11 +99,18 @@ export function planContainer(
     id,
     manager,
     rootless: !isRoot,
+    systemd: ownSystemd(host),
   });
   return planCreate(
     { id, config: bundle.config, host, bundle: bundle.facts, options: { noPivot, noNewKeyring, preserveFds } },
     cgroup,
   );
+}
+
+/** root of the machine asks its systemd; everyone else the one of the own session, which knows the user by the id outside. */
+function ownSystemd({ identity }: HostFacts): { readonly bus: BusName; readonly uid: number } {
+  const isUser = identity.euid !== 0 || identity.inUserNamespace;
+  return { bus: isUser ? 'user' : 'system', uid: identity.euid };
 }
 
 /** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
@@ -140,7 +147,7 @@ async function build(building: Building): Promise<BuiltContainer> {
   directory.writeRecord(preview);
   const cgroup = driver.create(plan.cgroup);
   cleanup.add('remove the cgroup', () => cgroup.remove());
-  const record: ContainerRecord = { ...preview, cgroup: cgroup.reference };
+  let record: ContainerRecord = { ...preview, cgroup: cgroup.reference };
   directory.writeRecord(record);
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
@@ -158,6 +165,10 @@ async function build(building: Building): Promise<BuiltContainer> {
     cleanup,
     onSpawned: () => {
       for (const fd of lent) fd.close();
+    },
+    onCgroup: async (pid) => {
+      await cgroup.attach(pid, plan.cgroup);
+      record = { ...record, cgroup: cgroup.reference };
     },
     onPid: (pid) => {
       init = identifyProcess(pid);

@@ -16,6 +16,8 @@ export interface PhaseHandlers {
   readonly uid: number;
   /** Where the program was looked for. */
   readonly candidates: readonly string[];
+  /** Called when the spawned process waits for its cgroup. */
+  readonly onCgroup: (spawnedPid: number) => Promise<void>;
   /** Called once, as soon as the process exists. */
   readonly onPid: (pid: number) => void;
   /** Called with the master of the console, which is closed afterwards: who keeps it duplicates it. */
@@ -55,6 +57,9 @@ export async function runPhases(
 
 async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers): Promise<Partial<PhaseResults>> {
   switch (exchange) {
+    case 'cgroup':
+      await handlers.onCgroup(handlers.spawnedPid);
+      return {};
     case 'id-maps':
       if (handlers.idMaps === undefined) throw new Error('bug: init waits for id maps that were not planned');
       await writeIdMaps(handlers.spawnedPid, handlers.idMaps);

@@ -1,3 +1,5 @@
+import type { CgroupReference } from '../cgroup/manager.ts';
+import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
@@ -47,7 +49,16 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
   const cleanup = new Cleanup(runtime.log);
   try {
     const { conversation, results } = await join(
-      { directory: directory.path, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
+      {
+        directory: directory.path,
+        cgroup: record.cgroup,
+        init,
+        initFd,
+        plan,
+        options,
+        cleanup,
+        uid: process.user?.uid ?? 0,
+      },
       (master) => {
         if (consoleSocket === undefined) foreground.takeConsole(master);
         else sendConsole(master, consoleSocket);
@@ -118,14 +129,21 @@ function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
     options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds },
     process: config.process ?? { cwd: '/' },
     differing,
-    cgroup: record.cgroup.directories,
+    cgroup: isUserUnit(record) ? [] : record.cgroup.directories,
+    attachesToUnit: isUserUnit(record),
     changeRoot: record.isChrooted,
   });
+}
+
+/** An ordinary user may not move a process from a session into a unit; the user's systemd may. */
+function isUserUnit({ cgroup }: ContainerRecord): boolean {
+  return cgroup.unit?.bus === 'user';
 }
 
 interface Joining {
   /** The container's state directory. */
   readonly directory: string;
+  readonly cgroup: CgroupReference;
   readonly init: ProcessIdentity;
   readonly initFd: OwnedFd;
   readonly plan: ExecPlan;
@@ -154,6 +172,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     candidates: plan.candidates,
     cleanup,
     onSpawned: () => undefined,
+    onCgroup: (pid) => openCgroup(joining.cgroup).attach(pid),
     onPid: () => undefined,
     onConsole,
     onRootfs: () => Promise.resolve(),

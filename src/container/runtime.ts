@@ -4,7 +4,7 @@ import type { Log } from '../log.ts';
 export interface Runtime {
   /** Directory of the state directories, absolute. */
   readonly root: string;
-  readonly cgroupManager: 'cgroupfs' | 'disabled';
+  readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
   readonly log: Log;
 }
 

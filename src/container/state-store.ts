@@ -258,8 +258,16 @@ function requireRecord(value: unknown, id: string, file: string): ContainerRecor
 
 function isCgroupReference(value: unknown): boolean {
   const reference = value as Partial<CgroupReference> | null | undefined;
-  if (reference?.manager !== 'cgroupfs' && reference?.manager !== 'disabled') return false;
+  if (reference === null || reference === undefined || !MANAGERS.some((name) => name === reference.manager))
+    return false;
+  if ((reference.manager === 'systemd') !== isUnit(reference.unit)) return false;
   return Array.isArray(reference.directories) && reference.directories.every(isCgroupDirectory);
+}
+
+const MANAGERS: readonly CgroupReference['manager'][] = ['cgroupfs', 'systemd', 'disabled'];
+
+function isUnit(unit: CgroupReference['unit']): boolean {
+  return typeof unit?.name === 'string' && ['system', 'user'].includes(unit.bus);
 }
 
 function isCgroupDirectory(value: unknown): boolean {

@@ -45,6 +45,7 @@ import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
 import { planSysctl } from './sysctl.ts';
 import { planTerminal } from './terminal.ts';
+import { addUnit } from './unit.ts';
 import { planUts } from './uts.ts';
 
 /** Everything that is going to happen to create a container, decided before the first of it happens. */
@@ -83,6 +84,8 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   const process = context.config.process;
   const phases = new PhaseList();
   const trees = planHostTrees(context);
+  phases.add(planStartInit(context, { lastDescriptor: lastCreateDescriptor(context) }));
+  if (cgroup.scope !== undefined) addUnit(context.descriptors, phases);
   addNamespaces(context, phases, { openTrees: trees.steps, places: joinPlaces(cgroup) });
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
@@ -114,13 +117,7 @@ function addNamespaces(
   const joinsCgroupNamespace = (findNamespace(context.config, 'cgroup')?.path ?? '') !== '';
   const joinsUnified = findNamespace(context.config, 'user') !== undefined || joinsCgroupNamespace;
   const { joinCgroups, clone } = planClone(context, places, { joinsUnified });
-  phases.add(
-    planStartInit(context, { lastDescriptor: lastCreateDescriptor(context) }),
-    planOomScore(context, context.config.process),
-    joinCgroups,
-    openTrees,
-    planJoinNamespaces(context),
-  );
+  phases.add(planOomScore(context, context.config.process), joinCgroups, openTrees, planJoinNamespaces(context));
   if (hasNewNamespace(context.config, 'user')) {
     phases.add(planNewUserNamespace(context)).exchange('id-maps', 'enter a user namespace');
   }

@@ -25,6 +25,7 @@ import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
 import { planScheduler } from './scheduler.ts';
 import { planStartInit } from './start-init.ts';
+import { addUnit } from './unit.ts';
 import { planTerminal } from './terminal.ts';
 
 /** A further process in a container that exists. */
@@ -50,6 +51,8 @@ export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descr
   readonly differing: readonly (keyof typeof NAMESPACE_FLAGS)[];
   /** The container's cgroups. */
   readonly cgroup: readonly JoinPlace[];
+  /** systemd moves the process into the container's unit, because tsrun itself may not. */
+  readonly attachesToUnit: boolean;
   /** Enter the root directory of init by itself: its root is not that of the mount namespace. */
   readonly changeRoot: boolean;
 }
@@ -78,9 +81,10 @@ export function planExec(input: ExecInput): ExecPlan {
   const joinsUnified = input.differing.includes('user') || input.differing.includes('cgroup');
   const { joinCgroups, clone } = planClone(context, input.cgroup, { types: [], joinsUnified });
   const phases = new PhaseList();
+  phases.add(planStartInit(context, { lastDescriptor: descriptors.idmaps - 1 }));
+  if (input.attachesToUnit) addUnit(descriptors, phases);
   phases
     .add(
-      planStartInit(context, { lastDescriptor: descriptors.idmaps - 1 }),
       planOomScore(context, process),
       planExecAffinity(process, 'initial'),
       joinCgroups,

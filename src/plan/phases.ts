@@ -3,6 +3,7 @@ import type { Program, Step } from '../program/step.ts';
 /**
  * What happens at the end of a phase: init has answered and waits, the parent does its part and sends the next program.
  *
+ * - `cgroup`   the parent has systemd move init into the container's unit
  * - `id-maps`  the parent writes the id maps of the new user namespace
  * - `pid`      the container's process exists; the parent learns its pid and reaps the process that cloned it
  * - `copy-up`  the parent copies a directory into a fresh tmpfs
@@ -11,7 +12,7 @@ import type { Program, Step } from '../program/step.ts';
  * - `passwd`   the parent looks up the home directory
  * - `ready`    everything is done, the container may be started
  */
-export type Exchange = 'id-maps' | 'pid' | 'copy-up' | 'rootfs' | 'console' | 'passwd' | 'ready';
+export type Exchange = 'cgroup' | 'id-maps' | 'pid' | 'copy-up' | 'rootfs' | 'console' | 'passwd' | 'ready';
 
 export interface Phase {
   readonly program: Program;

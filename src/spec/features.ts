@@ -34,8 +34,8 @@ export interface FeatureClaims {
 export const currentClaims: FeatureClaims = {
   cgroupV1: true,
   cgroupV2: true,
-  systemd: false,
-  systemdUser: false,
+  systemd: true,
+  systemdUser: true,
   rdma: true,
   apparmor: true,
   selinux: true,

@@ -180,6 +180,17 @@ live('cgroups', async (t, rig) => {
     t.strictSame(rig.leftovers(), []);
   });
 
+  const hasSystemd = existsSync('/run/systemd/system') ? 'systemd runs on this machine' : false;
+  await t.test('--systemd-cgroup without systemd says what to do', { skip: hasSystemd }, async (t) => {
+    const global = ['--systemd-cgroup'];
+    const result = await rig.run({}, { global });
+    expectFailure(t, result, { message: /system message bus: .*use --cgroup-manager cgroupfs/ });
+    t.notMatch(result.stderr, 'level=warning');
+    const wrong = await rig.run({ change: (config) => (config.linux.cgroupsPath = '/no/unit') }, { global });
+    expectFailure(t, wrong, { message: /\/linux\/cgroupsPath: .*slice:prefix:name/ });
+    t.strictSame(rig.leftovers(), []);
+  });
+
   await t.test("--cgroup-manager disabled leaves tsrun's own", async (t) => {
     const cgroup = (
       await rig.output(t, { args: 'cat /proc/self/cgroup' }, { global: ['--cgroup-manager', 'disabled'] })

@@ -54,6 +54,7 @@ function writtenRegions({ steps }: Program): Set<Region> {
 }
 
 const EXCHANGE_TAGS = {
+  cgroup: TAG.cgroup,
   'id-maps': TAG.idMaps,
   pid: TAG.pid,
   'copy-up': TAG.copyUp,

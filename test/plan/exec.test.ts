@@ -27,6 +27,7 @@ function inputOf(process: Process, changes: Partial<ExecInput> = {}): ExecInput 
     process,
     differing: ['pid', 'mount'],
     cgroup: [],
+    attachesToUnit: false,
     changeRoot: false,
     ...changes,
   };
@@ -214,5 +215,14 @@ t.test('planExec() joins the cgroup2 directory before a namespace that would tak
     t.equal(joined >= 0, !bornInto, differing.join());
     if (joined >= 0) t.ok(joined < labels.findIndex((label) => label.startsWith('join the ')), 'joined first');
   }
+  t.end();
+});
+
+t.test('planExec() has systemd move it before anything else, where tsrun may not', (t) => {
+  const { name, exchange } = { name: 'start init', exchange: 'cgroup' };
+  const [first, second] = phasesOf({ cwd: '/', args: ['/x'] }, { attachesToUnit: true });
+  t.match(first, { program: { name }, exchange });
+  t.equal(second?.exchange, 'pid');
+  t.not(phasesOf({ cwd: '/', args: ['/x'] })[0]?.exchange, 'cgroup');
   t.end();
 });

@@ -79,6 +79,8 @@ const MUTATORS: ReadonlySet<string> = new Set([
 const KEPT: Readonly<Record<string, string>> = {
   'sys/library.ts koffi': 'the library is loaded at most once in a process, when it is first needed',
   'sys/library.ts libc': 'the same',
+  'sys/sd-bus.ts library': 'the same',
+  'sys/sd-bus.ts bound': 'the functions of it that are in use',
 };
 
 const sources = readSources();

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts';
-import { createOptions, readCreateOptions, requireCgroupManager } from '../create-options.ts';
+import { createOptions, readCreateOptions } from '../create-options.ts';
 
 /** `tsrun create`: everything up to the start of the program. */
 export const command = defineCommand({
@@ -9,9 +9,8 @@ export const command = defineCommand({
   positionals: { minimum: 1, maximum: 1 },
   options: createOptions,
   failurePrefix: 'tsrun create failed: ',
-  async run({ values, positionals: [id = ''] }, { global, runtime, surroundings, operations }) {
+  async run({ values, positionals: [id = ''] }, { runtime, surroundings, operations }) {
     const options = readCreateOptions(values, { id, surroundings });
-    requireCgroupManager(global);
     await operations.createContainer(runtime, options);
     return 0;
   },

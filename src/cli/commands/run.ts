@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts';
-import { createOptions, readCreateOptions, requireCgroupManager } from '../create-options.ts';
+import { createOptions, readCreateOptions } from '../create-options.ts';
 
 /** `tsrun run`: create and start; unless detached, the exit code is the program's. */
 export const command = defineCommand({
@@ -13,9 +13,8 @@ export const command = defineCommand({
     keep: { type: 'boolean', description: 'do not remove the container when the program has ended' },
   },
   failurePrefix: 'tsrun run failed: ',
-  async run({ values, positionals: [id = ''] }, { global, runtime, surroundings, operations }) {
+  async run({ values, positionals: [id = ''] }, { runtime, surroundings, operations }) {
     const options = readCreateOptions(values, { id, surroundings });
-    requireCgroupManager(global);
     return operations.runContainer(runtime, {
       ...options,
       detach: values.detach === true,

@@ -18,6 +18,7 @@ export function chooseCgroupManager(
   { asked, isRoot, isWritable }: ManagerChoice,
 ): CgroupManagerName {
   const asksNothing = (linux?.cgroupsPath ?? '') === '' && !hasLimits(linux?.resources ?? {});
+  if (asked === 'systemd') return asked;
   return !isRoot && !isWritable && asksNothing ? 'disabled' : asked;
 }
 

@@ -1,7 +1,7 @@
 import { call } from '../../program/build.ts';
 import type { Place, Region, Step } from '../../program/step.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY } from '../../util/constants.ts';
-import type { CgroupPlan } from './plan.ts';
+import type { CgroupDirectory, CgroupPlan } from './plan.ts';
 import { directoryPath } from './print.ts';
 
 /** A cgroup of the container by its absolute path, as a plan gives it for `create` and the state for `exec`. */
@@ -10,9 +10,16 @@ export interface JoinPlace {
   readonly hostPath: string;
 }
 
-/** The cgroups of a plan, to be joined. */
-export function joinPlaces(plan: CgroupPlan): JoinPlace[] {
-  return plan.directories.map((directory) => ({ kind: directory.kind, hostPath: directoryPath(directory) }));
+/** The cgroups of a plan, to be joined: systemd itself moves a process into those that it keeps. */
+export function joinPlaces({ directories, scope }: CgroupPlan): JoinPlace[] {
+  const own =
+    scope === undefined || scope.isSlice ? directories : directories.filter((directory) => !isKeptBySystemd(directory));
+  return own.map((directory) => ({ kind: directory.kind, hostPath: directoryPath(directory) }));
+}
+
+/** cgroup2, and on cgroup v1 the hierarchy without controllers in which systemd keeps its units apart. */
+export function isKeptBySystemd({ kind, controllers }: Pick<CgroupDirectory, 'kind' | 'controllers'>): boolean {
+  return kind === 'v2' || controllers.includes('name=systemd');
 }
 
 /**

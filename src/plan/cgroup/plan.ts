@@ -6,10 +6,15 @@ import { collectDeviceRules } from './device-rules.ts';
 import type { CgroupLayout } from './layout.ts';
 import { planCgroupDirectories, type CgroupDirectory } from './path.ts';
 import { Problems } from './problems.ts';
+import { planScope, scopeDirectories, type ScopePlan } from './systemd/scope.ts';
+import { planUnit, type BusName } from './systemd/unit.ts';
 import { planDevicesV1 } from './v1/devices.ts';
 import type { CgroupWrite } from './writes.ts';
 
 export type { CgroupDirectory } from './path.ts';
+export type { ScopePlan } from './systemd/scope.ts';
+export type { UnitProperty, UnitValue } from './systemd/properties.ts';
+export type { BusName } from './systemd/unit.ts';
 export type { CgroupWrite, ControllerEnable, InheritWrite, UsageCheck, ValueWrite } from './writes.ts';
 
 /** Device rules as v1 writes, or as an eBPF program for a v2 directory. */
@@ -20,6 +25,7 @@ export type DevicePlan =
 /**
  * Everything that is done to cgroups for a container, in the order of its fields:
  *
+ *     scope         with the systemd manager, the unit whose cgroups the directories are
  *     directories   made or found, checked to be empty and not frozen
  *     prepare       before anyone joins: what joining needs, and what must be there before the first process
  *     (join)
@@ -30,22 +36,28 @@ export interface CgroupPlan {
   readonly manager: CgroupManagerName;
   /** `none`: no cgroup is touched. */
   readonly version: CgroupLayout['mode'];
+  readonly scope?: ScopePlan;
   readonly directories: readonly CgroupDirectory[];
   readonly prepare: readonly CgroupWrite[];
   readonly limits: readonly CgroupWrite[];
   readonly devices?: DevicePlan;
 }
 
-/** Who makes the cgroups: tsrun by itself, or nobody (`--cgroup-manager=disabled` as in crun). */
-export type CgroupManagerName = 'cgroupfs' | 'disabled';
+/** Who makes the cgroups: tsrun by itself, systemd, or nobody (`--cgroup-manager=disabled` as in crun). */
+export type CgroupManagerName = 'cgroupfs' | 'systemd' | 'disabled';
 
 export interface CgroupPlanInput {
-  readonly config: { readonly linux?: { readonly cgroupsPath?: string; readonly resources?: Resources } };
+  readonly config: {
+    readonly linux?: { readonly cgroupsPath?: string; readonly resources?: Resources };
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly layout: CgroupLayout;
   readonly id: string;
   readonly manager: CgroupManagerName;
   /** Device rules that the kernel forbids to set are then passed over: a user namespace cannot make devices anyway. Default: false. */
   readonly rootless?: boolean;
+  /** Whose systemd makes the cgroups, and the user id by which it knows its own. Default: the machine's, root. */
+  readonly systemd?: { readonly bus: BusName; readonly uid: number };
 }
 
 /**
@@ -57,19 +69,37 @@ export interface CgroupPlanInput {
 export function planCgroup(input: CgroupPlanInput): CgroupPlan {
   const { layout, manager } = input;
   if (manager === 'disabled') return { manager, version: 'none', directories: [], prepare: [], limits: [] };
-  const directories = planCgroupDirectories({ layout, cgroupsPath: input.config.linux?.cgroupsPath, id: input.id });
+  const resources = input.config.linux?.resources ?? {};
+  const problems = new Problems();
+  const { directories, scope } = planPlaces(input, resources, problems);
   if (directories.length === 0) {
     throw new TsrunError(
       'unsupported',
       'plan the cgroup: no cgroup hierarchy is mounted, expected one below "/sys/fs/cgroup"',
     );
   }
-  const resources = input.config.linux?.resources ?? {};
-  const problems = new Problems();
-  const { prepare, limits } = planControllers({ resources, layout, directories, problems });
+  const { prepare: allPrepare, limits } = planControllers({ resources, layout, directories, problems });
+  // A user's systemd passes on what it was given itself; the cgroups above its own are not this user's.
+  const prepare = scope?.bus === 'user' ? allPrepare.filter(({ kind }) => kind !== 'enable') : allPrepare;
   const devices = planDevices({ resources, directories, problems, rootless: input.rootless ?? false });
   problems.throwIfAny();
-  return { manager, version: layout.mode, directories, prepare, limits, devices };
+  const common = { manager, version: layout.mode, directories, prepare, limits, devices };
+  return scope === undefined ? common : { ...common, scope };
+}
+
+/** With systemd the unit decides where the cgroups are; cgroupsPath then names the unit. */
+function planPlaces(
+  { config, layout, id, manager, systemd = { bus: 'system', uid: 0 } }: CgroupPlanInput,
+  resources: Resources,
+  problems: Problems,
+): { directories: CgroupDirectory[]; scope?: ScopePlan } {
+  const cgroupsPath = config.linux?.cgroupsPath;
+  if (manager !== 'systemd') return { directories: planCgroupDirectories({ layout, cgroupsPath, id }) };
+  const place = planUnit({ cgroupsPath, id, layout, ...systemd });
+  const { bus } = systemd;
+  const annotations = config.annotations ?? {};
+  const scope = planScope({ place, bus, id, layout, resources, annotations, problems });
+  return { directories: scopeDirectories(layout, place), scope };
 }
 
 /** A v1 devices hierarchy wins, also on a hybrid machine; everywhere else the cgroup2 directory takes the eBPF program. */

@@ -1,4 +1,4 @@
-import type { CgroupPlan } from './plan.ts';
+import type { CgroupPlan, ScopePlan, UnitProperty, UnitValue } from './plan.ts';
 import type { CgroupDirectory } from './path.ts';
 import type { CgroupWrite } from './writes.ts';
 
@@ -7,6 +7,7 @@ export function printCgroupPlan(plan: CgroupPlan): string {
   if (plan.version === 'none') return 'cgroup: none\n';
   const show = (write: CgroupWrite): string => `  ${printCgroupWrite(write, plan.directories)}`;
   const lines = [`cgroup ${plan.version}`];
+  if (plan.scope !== undefined) lines.push(...printScope(plan.scope));
   lines.push(...plan.directories.map((directory) => `  make ${JSON.stringify(directoryPath(directory))}`));
   if (plan.prepare.length > 0) lines.push('before joining', ...plan.prepare.map(show));
   if (plan.limits.length > 0) lines.push('limits', ...plan.limits.map(show));
@@ -19,11 +20,28 @@ export function printCgroupPlan(plan: CgroupPlan): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The plan as plain JSON: the eBPF program is given by its listing. */
+function printScope({ bus, unit, properties }: ScopePlan): string[] {
+  const show = ({ name, signature, value }: UnitProperty): string => `    ${name} ${signature} ${showValue(value)}`;
+  return [`  start ${unit} by the ${bus} manager of systemd`, ...properties.map(show)];
+}
+
+function showValue(value: UnitValue): string {
+  return JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part));
+}
+
+/** The plan as plain JSON: the eBPF program is given by its listing, numbers of 64 bits as strings. */
 export function cgroupPlanToJson(plan: CgroupPlan): object {
-  if (plan.devices?.kind !== 'v2') return plan;
-  const { kind, directory, optional, listing } = plan.devices;
-  return { ...plan, devices: { kind, directory, optional, listing } };
+  const { scope, devices } = plan;
+  const numbers = ({ value, ...property }: UnitProperty): object => {
+    return { ...property, value: JSON.parse(showValue(value)) as unknown };
+  };
+  const shown =
+    scope === undefined
+      ? plan
+      : { ...plan, scope: { ...scope, properties: scope.properties.map(numbers), limits: scope.limits.map(numbers) } };
+  if (devices?.kind !== 'v2') return shown;
+  const { kind, directory, optional, listing } = devices;
+  return { ...shown, devices: { kind, directory, optional, listing } };
 }
 
 /** Absolute path of a cgroup: the container's own in this hierarchy, or one above it. */

@@ -1,0 +1,137 @@
+import { TsrunError } from '../errors.ts';
+import type { CgroupPlan } from '../plan/cgroup/plan.ts';
+import { applyWrites } from './apply.ts';
+import { cgroupfsDriver } from './cgroupfs.ts';
+import { ensureDirectory, previewDirectory, removeEmpty } from './directory.ts';
+import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
+import { SystemdUnits } from './systemd-units.ts';
+
+/**
+ * Has systemd make the cgroups, as a transient scope that is delegated to the container.
+ *
+ * A scope starts with a process in it: only `attach` starts it. From then on its cgroups are worked on like those that tsrun makes
+ * itself, and so are the v1 hierarchies that systemd leaves alone.
+ */
+export function systemdDriver(): CgroupDriver {
+  return {
+    preview,
+    create: (plan) => new SystemdManager(preview(plan), { isStarted: false }),
+    open: (reference) => new SystemdManager(reference, { isStarted: true }),
+  };
+}
+
+function preview(plan: CgroupPlan): CgroupReference {
+  const { scope, version } = plan;
+  if (scope === undefined) throw new Error('bug: a plan for systemd without a unit');
+  const directories = plan.directories.map(({ kind, controllers, mountPoint, path }): CgroupReferenceDirectory => {
+    return { kind, controllers, mountPoint, hostPath: previewDirectory({ mountPoint, path }).hostPath, made: [] };
+  });
+  return { manager: 'systemd', version, directories, unit: { name: scope.unit, bus: scope.bus } };
+}
+
+class SystemdManager implements CgroupManager {
+  #reference: CgroupReference;
+  /** What a unit's cgroups have in common with those that tsrun makes. */
+  #files: CgroupManager;
+  /** Without a unit there is nothing that could be removed. */
+  #isStarted: boolean;
+
+  constructor(reference: CgroupReference, { isStarted }: { isStarted: boolean }) {
+    this.#isStarted = isStarted;
+    this.#reference = reference;
+    this.#files = cgroupfsDriver().open(reference);
+  }
+
+  get reference(): CgroupReference {
+    return this.#reference;
+  }
+
+  async attach(pid: number, plan?: CgroupPlan): Promise<void> {
+    using units = new SystemdUnits(this.#unit.bus);
+    if (plan === undefined) {
+      await units.attach(this.#unit.name, pid);
+      return;
+    }
+    // Whatever fails in the middle of it, the unit may be there.
+    this.#isStarted = true;
+    const path = await units.start(plan.scope ?? missingScope(), pid);
+    this.#adopt(plan, path);
+    applyWrites(plan.prepare, this.#reference.directories);
+  }
+
+  async announceLimits({ scope }: CgroupPlan): Promise<void> {
+    if (scope === undefined || scope.limits.length === 0) return;
+    using units = new SystemdUnits(this.#unit.bus);
+    await units.setProperties(this.#unit.name, scope.limits);
+  }
+
+  async remove(options: { kill?: boolean } = {}): Promise<void> {
+    if (!this.#isStarted) return;
+    if (options.kill === true && this.processes().length > 0) await this.killAll(9);
+    using units = new SystemdUnits(this.#unit.bus);
+    await units.stop(this.#unit.name);
+    await this.#files.remove(options);
+  }
+
+  openDirectory(): number | undefined {
+    return this.#files.openDirectory();
+  }
+
+  join(pid: number, options?: { unified?: boolean }): void {
+    this.#files.join(pid, options);
+  }
+
+  applyLimits(plan: CgroupPlan): void {
+    this.#files.applyLimits(plan);
+  }
+
+  applyDevices(plan: CgroupPlan): void {
+    this.#files.applyDevices(plan);
+  }
+
+  processes(): number[] {
+    return this.#files.processes();
+  }
+
+  isFrozen(): boolean {
+    return this.#files.isFrozen();
+  }
+
+  freeze(): Promise<void> {
+    return this.#files.freeze();
+  }
+
+  thaw(): Promise<void> {
+    return this.#files.thaw();
+  }
+
+  killAll(signal: number): Promise<void> {
+    return this.#files.killAll(signal);
+  }
+
+  get #unit(): NonNullable<CgroupReference['unit']> {
+    const { unit } = this.#reference;
+    if (unit === undefined) throw new TsrunError('state', 'use the cgroup of systemd: the state names no unit');
+    return unit;
+  }
+
+  /** The cgroups of the unit that has started: systemd says where it is, and what it did not make tsrun makes. */
+  #adopt(plan: CgroupPlan, unitPath: string): void {
+    const directories: CgroupReferenceDirectory[] = [];
+    try {
+      for (const { kind, controllers, mountPoint } of plan.directories) {
+        const ensured = ensureDirectory({ kind, mountPoint, path: unitPath });
+        directories.push({ kind, controllers, mountPoint, ...ensured });
+      }
+    } catch (error) {
+      for (const { made } of directories) removeEmpty(made);
+      throw error;
+    }
+    this.#reference = { ...this.#reference, directories };
+    this.#files = cgroupfsDriver().open(this.#reference);
+  }
+}
+
+function missingScope(): never {
+  throw new Error('bug: a plan for systemd without a unit');
+}
