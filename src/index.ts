@@ -21,7 +21,9 @@ export type {
   ProcessChange,
   RunOptions,
   Runtime,
+  StartOptions,
   Stdio,
+  SubCgroup,
 } from './container/runtime.ts';
 export { TsrunError, type ErrorCode, type Issue, type FailedStep } from './errors.ts';
 export type { Log } from './log.ts';

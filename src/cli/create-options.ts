@@ -1,6 +1,7 @@
 import type { CreateOptions, Stdio } from '../container/runtime.ts';
 import type { ExplainOptions } from './operations.ts';
 import type { OptionTable, OptionValues } from './option-table.ts';
+import { readListenOption, readNotifySocket } from './service-manager.ts';
 import { absolutePath, workingDirectory, type Surroundings } from './surroundings.ts';
 import { readPreserveFds } from './values.ts';
 
@@ -21,10 +22,9 @@ export const createOptions = {
   'pidfd-socket': {
     type: 'string',
     placeholder: 'PATH',
-    description: 'unix socket to send a pidfd to (not supported yet)',
-    unsupported: true,
+    description: 'unix socket to send a pidfd of init to',
   },
-  'no-subreaper': { type: 'boolean', description: 'accepted for the sake of callers; it has no effect' },
+  'no-subreaper': { type: 'boolean', description: 'leave orphans of the container to others (run in the foreground)' },
 } as const satisfies OptionTable;
 
 /** The descriptors of tsrun itself. */
@@ -52,10 +52,15 @@ export function readCreateOptions(
 ): CreateOptions {
   const consoleSocket = absolutePath(values['console-socket'], surroundings);
   const pidFile = absolutePath(values['pid-file'], surroundings);
+  const pidfdSocket = absolutePath(values['pidfd-socket'], surroundings);
+  const notifySocket = readNotifySocket(surroundings);
   return {
     ...readBundleOptions(values, { id, surroundings }),
     ...(consoleSocket !== undefined && { consoleSocket }),
     ...(pidFile !== undefined && { pidFile }),
+    ...(pidfdSocket !== undefined && { pidfdSocket }),
+    ...readListenOption(surroundings),
+    ...(notifySocket !== undefined && { notifySocket }),
     stdio: ownStdio,
   };
 }

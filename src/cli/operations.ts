@@ -6,6 +6,7 @@ import type {
   KillOptions,
   RunOptions,
   Runtime,
+  StartOptions,
 } from '../container/runtime.ts';
 
 /** What `explain` is asked for. */
@@ -17,7 +18,7 @@ export type ExplainOptions = Pick<
 /** The operations that commands call. */
 export interface Operations {
   createContainer(runtime: Runtime, options: CreateOptions): Promise<void>;
-  startContainer(runtime: Runtime, id: string): Promise<void>;
+  startContainer(runtime: Runtime, id: string, options?: StartOptions): Promise<void>;
   runContainer(runtime: Runtime, options: RunOptions): Promise<number>;
   execInContainer(runtime: Runtime, options: ExecOptions): Promise<number>;
   killContainer(runtime: Runtime, options: KillOptions): Promise<void>;
@@ -38,9 +39,9 @@ export const operations: Operations = {
     const { createContainer } = await import('../container/create.ts');
     await createContainer(runtime, options);
   },
-  async startContainer(runtime, id) {
+  async startContainer(runtime, id, options) {
     const { startContainer } = await import('../container/start.ts');
-    await startContainer(runtime, id);
+    await startContainer(runtime, id, options);
   },
   async runContainer(runtime, options) {
     const { runContainer } = await import('../container/run.ts');

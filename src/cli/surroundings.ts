@@ -6,6 +6,7 @@ import { writeText } from './write-text.ts';
 /** What the command line takes from the process it runs in, so that tests can stand in for it. */
 export interface Surroundings {
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
   readonly uid: number;
   readonly gid: number;
   inUserNamespace(): boolean;
@@ -18,6 +19,7 @@ export interface Surroundings {
 export function processSurroundings(): Surroundings {
   return {
     environment: process.env,
+    pid: process.pid,
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
     inUserNamespace: () => !isInitialIdMap(readFileSync('/proc/self/uid_map', 'latin1')),

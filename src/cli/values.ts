@@ -1,10 +1,11 @@
 import { TsrunError } from '../errors.ts';
+import type { SubCgroup } from '../container/runtime.ts';
 
 // One more means "no change" to the kernel, in setuid(2) and its kin.
 const largestId = 0xffff_fffe;
 
 // No process can have more open descriptors than this by the kernel's default limit (fs.nr_open).
-const mostDescriptors = 1_048_576;
+export const mostDescriptors = 1_048_576;
 
 /** A user or group number. Strict, since a name that is half read as a number would be user 0: CVE-2026-30892. Errors: `usage`. */
 export function readId(text: string, option: string): number {
@@ -22,6 +23,30 @@ export function readUser(text: string): { uid: number; gid?: number } {
 export function readPreserveFds(text: string | undefined): number {
   if (text === undefined) return 0;
   return readNumber(text, { option: 'preserve-fds', largest: mostDescriptors, wanted: 'a number of descriptors' });
+}
+
+/**
+ * The values of `exec --cgroup`: one PATH alone, or `CONTROLLER,...:PATH` any number of times, each controller once.
+ * Errors: `usage`, in runc's words.
+ */
+export function readSubCgroups(values: readonly string[]): SubCgroup[] {
+  const named = new Set<string>();
+  return values.map((text) => {
+    const [first = '', second, ...more] = text.split(':');
+    const invalid = (why: string): TsrunError => new TsrunError('usage', `invalid --cgroup argument${why}`);
+    if (more.length > 0) throw invalid(`: ${text}`);
+    if (second === undefined) {
+      if (values.length > 1) throw invalid(`: ${text} (missing <controller>: prefix)`);
+      return { path: first };
+    }
+    const controllers = first.split(',');
+    for (const controller of controllers) {
+      if (controller === '') throw invalid(`: ${text}: a controller has no name`);
+      if (named.has(controller)) throw invalid(`(s): controller ${controller} specified multiple times`);
+      named.add(controller);
+    }
+    return { controllers, path: second };
+  });
 }
 
 /** `table` or `json`. Errors: `usage`, in runc's words. */

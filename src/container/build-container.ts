@@ -8,6 +8,7 @@ import { planCgroup, type BusName } from '../plan/cgroup/plan.ts';
 import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbers } from '../plan/context.ts';
 import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
+import { serviceEnvironment, withNotifyMount } from '../plan/service-manager.ts';
 import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -19,8 +20,9 @@ import { readBundle, type Bundle } from './bundle.ts';
 import { Cleanup } from './cleanup.ts';
 import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
 import { runHooks } from './hooks.ts';
+import { makeNotifyDirectory, notifyDirectory } from './notify-socket.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
-import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
+import { identifyProcess, innermostPid, type ProcessIdentity } from './process-identity.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { specVersionMax } from '../spec/versions.ts';
@@ -56,10 +58,12 @@ export interface BuildOptions extends CreateOptions {
  * A failure at any point leaves nothing behind: no process, cgroup, mount or state directory. If tsrun itself is killed, init
  * reads the end of the sync pipe and exits; `delete` finds the rest through the state directory.
  */
-export async function buildContainer(runtime: Runtime, options: BuildOptions): Promise<BuiltContainer> {
-  const directory = new StateDirectory(runtime.root, options.id);
+export async function buildContainer(runtime: Runtime, given: BuildOptions): Promise<BuiltContainer> {
+  const directory = new StateDirectory(runtime.root, given.id);
+  // From here on it makes no difference why a descriptor is the program's.
+  const options = { ...given, preserveFds: (given.listenFds ?? 0) + given.preserveFds };
   requirePreservedDescriptors(options.preserveFds);
-  const bundle = readBundle(options.bundle, options.configFile, runtime.log);
+  const bundle = readBundleFor(directory, options, runtime);
   options.checkProcess(bundle.config.process);
   const host = readHostFacts();
   const plan = planContainer(runtime, options, bundle, host);
@@ -79,6 +83,16 @@ export async function buildContainer(runtime: Runtime, options: BuildOptions): P
     await cleanup.run();
     throw error;
   }
+}
+
+/** The bundle, with the directory of the notify socket among its mounts where there will be one. */
+function readBundleFor(directory: StateDirectory, options: BuildOptions, { log }: Runtime): Bundle {
+  const { bundle: hostPath, configFile, notifySocket } = options;
+  if (notifySocket === undefined) return readBundle(hostPath, configFile, log);
+  const source = notifyDirectory(directory);
+  const bundle = readBundle(hostPath, configFile, log, (config) => withNotifyMount(config, source));
+  const sources = { ...bundle.facts.sources, [source]: 'directory' as const };
+  return { ...bundle, facts: { ...bundle.facts, sources } };
 }
 
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
@@ -141,6 +155,8 @@ interface Building {
 async function build(building: Building): Promise<BuiltContainer> {
   const { options, bundle, host, plan, directory, cleanup, lock } = building;
   directory.writeConfig(bundle.text);
+  const notifies = options.notifySocket !== undefined;
+  if (notifies) makeNotifyDirectory(directory);
   const driver = selectCgroupManager(plan.cgroup.manager);
   // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
   const preview = firstRecord(building, driver.preview(plan.cgroup));
@@ -185,6 +201,8 @@ async function build(building: Building): Promise<BuiltContainer> {
     ...(init === undefined ? {} : { init }),
     executable: results.executable,
     home: results.home,
+    environment: serviceEnvironment({ listenFds: options.listenFds ?? 0, pid: innermostPid(results.pid), notifies }),
+    notifies,
   };
   return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup, lock };
 }

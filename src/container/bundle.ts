@@ -19,15 +19,21 @@ export interface Bundle {
 const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /**
- * Reads and validates a bundle, and looks at the places it names.
+ * Reads and validates a bundle, and looks at the places it names. `change` makes of the config what the container is made from.
  *
  * Errors: `bundle` when it or its rootfs cannot be read, `config` with every problem of config.json.
  */
-export function readBundle(hostPath: string, configFile: string | undefined, log: Log): Bundle {
+export function readBundle(
+  hostPath: string,
+  configFile: string | undefined,
+  log: Log,
+  change: (config: Config) => Config = (config) => config,
+): Bundle {
   const directory = resolveDirectory(hostPath);
   const name = configFile ?? 'config.json';
   const text = readConfigText(path.resolve(directory, name), name);
-  const { config, warnings } = loadConfig(text);
+  const { config: read, warnings } = loadConfig(text);
+  const config = change(read);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
   return { config, text, facts: readBundleFacts(directory, planLookups(config, directory)) };
 }

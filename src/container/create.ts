@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { buildContainer, type BuiltContainer } from './build-container.ts';
 import { requireConsole, sendConsole } from './console.ts';
 import { writePidFile } from './pid-file.ts';
+import { sendPidfd } from './pidfd-socket.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 
 /**
@@ -24,6 +25,7 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
     },
   });
   try {
+    sendPidfd(options.pidfdSocket, { pid: built.results.pid, kind: 'standard' });
     park(built, options.pidFile);
   } catch (error) {
     await built.cleanup.run();

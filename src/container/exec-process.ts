@@ -32,8 +32,8 @@ function userOf(base: Process, change: ProcessChange & { kind: 'options' }): Non
   const user = { ...base.user };
   if (change.user !== undefined) {
     user.uid = change.user.uid;
-    // As with runc a user alone keeps no group of the container's own process.
-    user.gid = change.user.gid ?? 0;
+    // As with runc a user alone keeps the group of the container's own process.
+    if (change.user.gid !== undefined) user.gid = change.user.gid;
   }
   if (change.additionalGids.length > 0)
     user.additionalGids = [...(user.additionalGids ?? []), ...change.additionalGids];

@@ -1,10 +1,13 @@
 import type { CgroupReference } from '../cgroup/manager.ts';
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
+import { readUnifiedDirectory } from '../host/cgroup-layout.ts';
 import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
+import { planSubCgroups, type ContainerCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
 import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
 import { planRunProgram } from '../plan/run-program.ts';
+import { serviceEnvironment } from '../plan/service-manager.ts';
 import type { Config } from '../spec/generated/config.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
@@ -18,7 +21,8 @@ import { execProcess } from './exec-process.ts';
 import { Foreground } from './foreground.ts';
 import { writePidFile } from './pid-file.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
-import { openProcess, type ProcessIdentity } from './process-identity.ts';
+import { sendPidfd } from './pidfd-socket.ts';
+import { innermostPid, openProcess, type ProcessIdentity } from './process-identity.ts';
 import { waitForChild } from './run.ts';
 import type { ExecOptions, Runtime } from './runtime.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
@@ -30,8 +34,10 @@ import { currentStatus } from './status.ts';
  * Returns its exit code, 128 + n after a signal; 0 at once with `detach`. Errors: `not-found`, `status`, `config` for the process,
  * `program`, `step`, `cgroup`, `host`.
  */
-export async function execInContainer(runtime: Runtime, options: ExecOptions): Promise<number> {
-  const directory = new StateDirectory(runtime.root, options.id);
+export async function execInContainer(runtime: Runtime, given: ExecOptions): Promise<number> {
+  const directory = new StateDirectory(runtime.root, given.id);
+  const listenFds = given.listenFds ?? 0;
+  const options = { ...given, preserveFds: listenFds + given.preserveFds };
   requirePreservedDescriptors(options.preserveFds);
   const record = directory.readRecord();
   const init = requireRunning(directory, record, options);
@@ -65,10 +71,11 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
       },
     );
     using pidfd = pidfdOpen(results.pid);
+    sendPidfd(options.pidfdSocket, { pid: results.pid, kind: 'setns' });
     if (options.pidFile !== undefined) writePidFile(options.pidFile, results.pid);
-    await conversation.runToEnd(
-      planRunProgram(plan.descriptors, { process, executable: results.executable, home: results.home }),
-    );
+    const { executable, home, pid } = results;
+    const environment = serviceEnvironment({ listenFds, pid: innermostPid(pid), notifies: false });
+    await conversation.runToEnd(planRunProgram(plan.descriptors, { process, executable, home, environment }));
     conversation.close();
     if (detach) return 0;
     return exitCode(await foreground.supervise(pidfd, () => waitForChild(results.pid, pidfd)));
@@ -129,7 +136,10 @@ function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
     options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds },
     process: config.process ?? { cwd: '/' },
     differing,
-    cgroup: isUserUnit(record) ? [] : record.cgroup.directories,
+    cgroup:
+      isUserUnit(record) && options.subCgroups === undefined
+        ? []
+        : planSubCgroups(withFallback(record, init), options.subCgroups ?? []),
     attachesToUnit: isUserUnit(record),
     changeRoot: record.isChrooted,
   });
@@ -138,6 +148,19 @@ function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
 /** An ordinary user may not move a process from a session into a unit; the user's systemd may. */
 function isUserUnit({ cgroup }: ContainerRecord): boolean {
   return cgroup.unit?.bus === 'user';
+}
+
+/**
+ * The container's cgroups. Its init may have moved to one below and have handed on the controllers: no process can join the
+ * container's cgroup2 directory then, and the one of init stands in.
+ */
+function withFallback({ cgroup }: ContainerRecord, init: ProcessIdentity): ContainerCgroup[] {
+  return cgroup.directories.map((directory) => {
+    if (directory.kind === 'v1') return directory;
+    const own = readUnifiedDirectory(init.pid);
+    // Only below: init may be in the cgroup of somebody else, who moved it there.
+    return own?.startsWith(`${directory.hostPath}/`) === true ? { ...directory, fallback: own } : directory;
+  });
 }
 
 interface Joining {

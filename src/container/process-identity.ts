@@ -37,6 +37,16 @@ export function openProcess(identity: ProcessIdentity): OwnedFd | undefined {
   return undefined;
 }
 
+/** The number under which a process knows itself, in its own pid namespace; man 5 proc_pid_status, NSpid. 0 when it is gone. */
+export function innermostPid(pid: number): number {
+  try {
+    const numbers = /^NSpid:\s*(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? String(pid);
+    return Number(numbers.split(/\s+/).at(-1));
+  } catch {
+    return 0;
+  }
+}
+
 /** man 5 proc_pid_stat: the second field is the name in parentheses and may itself contain any character. */
 function readStat(pid: number): { state: string; startTime: string } | undefined {
   let text: string;

@@ -8,7 +8,11 @@ import { buildContainer, type BuiltContainer } from './build-container.ts';
 import { requireConsole, sendConsole } from './console.ts';
 import { announce } from './create.ts';
 import { deleteContainer } from './delete.ts';
+import { endProcess } from './end-process.ts';
 import { Foreground } from './foreground.ts';
+import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
+import { Orphans } from './orphans.ts';
+import { sendPidfd } from './pidfd-socket.ts';
 import type { RunOptions, Runtime } from './runtime.ts';
 import { runPoststart } from './start.ts';
 
@@ -36,20 +40,55 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
       else sendConsole(master, consoleSocket);
     },
   });
-  let pidfd: OwnedFd | undefined;
+  return await runBuilt(runtime, options, { built, foreground });
+}
+
+interface Running {
+  readonly built: BuiltContainer;
+  readonly foreground: Foreground;
+}
+
+async function runBuilt(runtime: Runtime, options: RunOptions, running: Running): Promise<number> {
+  const { built } = running;
   try {
-    pidfd = pidfdOpen(built.results.pid);
-    await execute(runtime, built, options.pidFile);
-    if (detach) return 0;
-    const status = await foreground.supervise(pidfd, () => waitForChild(built.results.pid, pidfd));
+    const status = await superviseProgram(runtime, options, running);
+    if (status === undefined) return 0;
     if (!options.keep) await deleteContainer(runtime, { id: options.id, force: true });
     return exitCode(status);
   } catch (error) {
     await built.cleanup.run();
     throw error;
   } finally {
-    pidfd?.close();
     built.conversation.close();
+  }
+}
+
+/** Starts the program; unless detached, the answer is how it ended. */
+async function superviseProgram(
+  runtime: Runtime,
+  options: RunOptions,
+  { built, foreground }: Running,
+): Promise<ExitStatus | undefined> {
+  const { detach, notifySocket: host } = options;
+  const { pid } = built.results;
+  using pidfd = pidfdOpen(pid);
+  using orphans = options.subreaper === true && !detach ? new Orphans(pid) : undefined;
+  sendPidfd(options.pidfdSocket, { pid, kind: 'standard' });
+  using socket = host === undefined ? undefined : bindNotifySocket(built.directory);
+  await execute(runtime, built, options.pidFile);
+  // In the foreground tsrun itself is the service: it ends with the program.
+  const relay = { host: host ?? '', mainPid: detach ? pid : process.pid, pidfd };
+  const notified = socket === undefined ? undefined : relayReadiness({ socket, ...relay }, runtime.log);
+  try {
+    if (!detach) orphans?.reap();
+    const status = detach ? undefined : await foreground.supervise(pidfd, () => waitForChild(pid, pidfd));
+    await notified;
+    return status;
+  } catch (error) {
+    // Its end is also that of the relay, which must not outlive the descriptors it waits on.
+    await endProcess(pid);
+    await notified;
+    throw error;
   }
 }
 
@@ -58,7 +97,12 @@ async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string 
   announce(built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
   await conversation.runToEnd(
-    planRunProgram(descriptors, { process, executable: results.executable, home: results.home }),
+    planRunProgram(descriptors, {
+      process,
+      executable: results.executable,
+      home: results.home,
+      environment: record.environment ?? [],
+    }),
   );
   directory.writeRecord({ ...record, isComplete: true });
   lock.close();

@@ -1,4 +1,7 @@
 import type { Log } from '../log.ts';
+import type { SubCgroup } from '../plan/cgroup/sub-cgroup.ts';
+
+export type { SubCgroup } from '../plan/cgroup/sub-cgroup.ts';
 
 /** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */
 export interface Runtime {
@@ -25,9 +28,23 @@ export interface CreateOptions {
   readonly noPivot: boolean;
   /** Keep the caller's session keyring. */
   readonly noNewKeyring: boolean;
-  /** How many descriptors from 3 on the program inherits. */
+  /** How many descriptors the program inherits behind those of `listenFds`. */
   readonly preserveFds: number;
+  /** How many sockets, from 3 on, are handed over to the program by the protocol of sd_listen_fds(3). Default: 0. */
+  readonly listenFds?: number;
+  /** Unix socket that is sent a pidfd of the container's init. Absolute. */
+  readonly pidfdSocket?: string;
+  /**
+   * Socket of the service manager, as in sd_notify(3): a path, or an abstract name behind `@`. The container gets one of its
+   * own, and that the program is ready is passed on.
+   */
+  readonly notifySocket?: string;
   readonly stdio: Stdio;
+}
+
+export interface StartOptions {
+  /** As for `create`, which has to have been given one too. */
+  readonly notifySocket?: string;
 }
 
 export interface RunOptions extends CreateOptions {
@@ -35,6 +52,11 @@ export interface RunOptions extends CreateOptions {
   readonly detach: boolean;
   /** Keep the container's state and cgroup when the program has ended. */
   readonly keep: boolean;
+  /**
+   * While it waits in the foreground, this process adopts and reaps what the container's processes leave behind: only for a process
+   * that has no other children. Default: false.
+   */
+  readonly subreaper?: boolean;
 }
 
 export interface ExecOptions {
@@ -43,9 +65,15 @@ export interface ExecOptions {
   readonly change: ProcessChange;
   readonly pidFile?: string;
   readonly consoleSocket?: string;
+  /** Unix socket that is sent a pidfd of the process. Absolute. */
+  readonly pidfdSocket?: string;
   readonly detach: boolean;
   readonly preserveFds: number;
+  /** As for `create`. */
+  readonly listenFds?: number;
   readonly ignorePaused: boolean;
+  /** Cgroups below the container's for the process. Default: the container's own. */
+  readonly subCgroups?: readonly SubCgroup[];
   readonly stdio: Stdio;
 }
 

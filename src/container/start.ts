@@ -14,19 +14,41 @@ import { connectUnix } from '../sys/socket.ts';
 import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
 import { killAndWait } from './end-process.ts';
 import { runHooks } from './hooks.ts';
-import type { Runtime } from './runtime.ts';
+import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
+import { openProcess } from './process-identity.ts';
+import type { Runtime, StartOptions } from './runtime.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 
 /**
  * Has init become the container's program (runtime.md, "Start").
  *
- * Returns when the program runs. Errors: `not-found`, `status` unless the container is created, `program` when it cannot be
+ * Returns when the program runs; with a service manager to notify, when the program is ready or has ended. Errors: `not-found`, `status` unless the container is created, `program` when it cannot be
  * executed (init has ended then), `hook` for poststart hooks (the program has been killed then).
  */
-export async function startContainer(runtime: Runtime, id: string): Promise<void> {
+export async function startContainer(runtime: Runtime, id: string, options: StartOptions = {}): Promise<void> {
   const directory = new StateDirectory(runtime.root, id);
-  directory.readRecord();
+  const { init, notifies } = directory.readRecord();
+  const host = options.notifySocket;
+  if (host !== undefined && notifies !== true)
+    runtime.log.warning('nobody will be notified: the container was created without a notify socket');
+  if (host === undefined || notifies !== true || init === undefined) {
+    await becomeProgram(runtime, directory);
+    return;
+  }
+  using pidfd = openProcess(init);
+  if (pidfd === undefined) throw new TsrunError('status', 'cannot start a container that has stopped');
+  // The lock is free again while the program gets ready, which may take its time.
+  const socket = await becomeProgram(runtime, directory, () => bindNotifySocket(directory));
+  if (socket !== undefined) await relayReadiness({ socket, host, mainPid: init.pid, pidfd }, runtime.log);
+}
+
+/** `prepare` runs when the container is known to be startable; its socket is answered, or closed on failure. */
+async function becomeProgram(
+  runtime: Runtime,
+  directory: StateDirectory,
+  prepare?: () => OwnedFd,
+): Promise<OwnedFd | undefined> {
   using _lock = await directory.lock();
   const record = directory.readRecord();
   requireCreated(directory, record);
@@ -35,9 +57,16 @@ export async function startContainer(runtime: Runtime, id: string): Promise<void
     throw new TsrunError('status', 'process property must not be empty: there is nothing to start');
   const descriptors = descriptorNumbers(record.preserveFds);
   using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });
-  await conversation.runToEnd(programOf(record, config));
-  rmSync(directory.file(INIT_SOCKET), { force: true });
-  await runPoststart(runtime, directory, record, config);
+  const prepared = prepare?.();
+  try {
+    await conversation.runToEnd(programOf(record, config));
+    rmSync(directory.file(INIT_SOCKET), { force: true });
+    await runPoststart(runtime, directory, record, config);
+    return prepared;
+  } catch (error) {
+    prepared?.close();
+    throw error;
+  }
 }
 
 /** The last program of a container's init, from what was found when it was created. */
@@ -46,6 +75,7 @@ export function programOf(record: ContainerRecord, config: Config): Program {
     process: config.process ?? { cwd: '/' },
     executable: record.executable ?? '',
     home: record.home ?? '/',
+    environment: record.environment ?? [],
   });
 }
 

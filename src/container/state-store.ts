@@ -39,7 +39,12 @@ export interface ContainerRecord {
   /** Path of the program inside the container. */
   readonly executable?: string;
   readonly home?: string;
+  /** Entries `NAME=value` that the program gets on top of those of its config. */
+  readonly environment?: readonly string[];
+  /** Its readiness is passed on: there is a directory for the socket of sd_notify(3). */
+  readonly notifies?: boolean;
   readonly cgroup: CgroupReference;
+  /** How many descriptors from 3 on are the program's. */
   readonly preserveFds: number;
   /** The root directory of the container is not the root of its mount namespace. */
   readonly isChrooted: boolean;
@@ -249,7 +254,8 @@ function requireRecord(value: unknown, id: string, file: string): ContainerRecor
     !hasText ||
     !hasCgroup ||
     !isIdentity(record.creator) ||
-    (record.init !== undefined && !isIdentity(record.init))
+    (record.init !== undefined && !isIdentity(record.init)) ||
+    !isEnvironment(record.environment)
   ) {
     throw new TsrunError('state', `read ${JSON.stringify(file)}: it is no state of container ${JSON.stringify(id)}`);
   }
@@ -283,4 +289,10 @@ function isCgroupDirectory(value: unknown): boolean {
 
 function isIdentity(value: ProcessIdentity | undefined): boolean {
   return Number.isSafeInteger(value?.pid) && (value?.pid ?? 0) > 0 && typeof value?.startTime === 'string';
+}
+
+function isEnvironment(value: readonly string[] | undefined): boolean {
+  return (
+    value === undefined || (Array.isArray(value) && value.every((entry) => /^[^=\0]+=[^\0]*$/.test(String(entry))))
+  );
 }

@@ -22,6 +22,19 @@ export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLay
   return parseCgroupLayout(read(`${proc}/self/mountinfo`), read(`${proc}/self/cgroup`), readControllers);
 }
 
+/** Absolute path of the cgroup2 directory that a process is in; undefined when it is gone, or in none that is mounted here. */
+export function readUnifiedDirectory(pid: number): string | undefined {
+  let layout: CgroupLayout;
+  try {
+    const membership = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+    layout = parseCgroupLayout(readFileSync('/proc/self/mountinfo', 'utf8'), membership, () => []);
+  } catch {
+    // It has ended; whoever asked finds that out by other means.
+    return undefined;
+  }
+  return layout.unified === undefined ? undefined : path.join(layout.unified.mountPoint, layout.unified.ownPath);
+}
+
 /** Whether this process may make cgroups where a container's are made by default, in every hierarchy. */
 export function ownCgroupsAreWritable({ hierarchies, unified }: CgroupLayout): boolean {
   const parents = hierarchies.map(({ mountPoint, ownPath }) => path.join(mountPoint, ownPath));

@@ -1,9 +1,17 @@
-import { block, call, equals, unless } from '../program/build.ts';
+import { block, call, equals, unless, when } from '../program/build.ts';
 import type { Block, Region, Step } from '../program/step.ts';
 import type { NamespaceType } from '../spec/generated/config.ts';
 import { CLONE_INTO_CGROUP, CLONE_PARENT, PR_SET_DUMPABLE } from '../util/constants.ts';
-import { planCgroupJoin, planUnifiedJoin, planUnifiedOpen, type JoinPlace } from './cgroup/join.ts';
+import {
+  findUnified,
+  planCgroupJoin,
+  planFallbackOpen,
+  planUnifiedJoin,
+  planUnifiedOpen,
+  type JoinPlace,
+} from './cgroup/join.ts';
 import { hasNewNamespace, type PlanContext } from './context.ts';
+import { failedWith } from './failed-with.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
 import { reply, TAG } from './reply.ts';
 
@@ -36,22 +44,50 @@ export function planClone(
 ): ClonePlan {
   const types = options.types ?? CLONED.filter((type) => hasNewNamespace(context.config, type));
   const pid = context.memory.word('pid');
-  const bornInto = !options.joinsUnified && places.some(({ kind }) => kind === 'v2');
-  const args = cloneArguments(types, bornInto);
+  const unified = findUnified(places);
+  const born = options.joinsUnified ? undefined : unified;
+  const args = cloneArguments(types, born !== undefined);
   const what = types.length === 0 ? 'create the process' : `create the process in new ${types.join(', ')} namespaces`;
+  const { target: file, source: directory, existed: joined } = context.words;
+  const words = { file, directory, joined };
+  const instead = planCloneInstead(types, born, { pid, what });
   return {
     joinCgroups: [
-      ...planCgroupJoin(places, context.words.target),
-      ...(bornInto
-        ? planUnifiedOpen(places, { kind: 'place', of: args, offset: CGROUP_OFFSET })
-        : planUnifiedJoin(places, context.words.target)),
+      ...planCgroupJoin(places, words),
+      ...(born === undefined
+        ? planUnifiedJoin(places, words)
+        : planUnifiedOpen(places, { kind: 'place', of: args, offset: CGROUP_OFFSET }, words)),
+      ...instead.open,
     ],
     clone: [
       // The user and time namespaces needed it otherwise; the new process must be opaque from its birth (CVE-2016-9962).
       call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: 'be opaque to other processes' }),
-      call('clone3', [args, CLONE_ARGS_SIZE], { label: what, result: pid }),
+      call('clone3', [args, CLONE_ARGS_SIZE], {
+        label: what,
+        result: pid,
+        ...(instead.clone.length > 0 ? { accept: ['EBUSY'] } : {}),
+      }),
+      ...instead.clone,
       ...unless(equals(pid, 0n, { text: 'this is the new process' }), tellPid(context, pid)),
     ],
+  };
+}
+
+/**
+ * The clone into the cgroup2 directory of the container's init, for when init has moved itself and its controllers into a
+ * cgroup below the container's: that takes no processes any more (man 7 cgroups, "no internal processes").
+ */
+function planCloneInstead(
+  types: readonly NamespaceType[],
+  place: JoinPlace | undefined,
+  { pid, what }: { readonly pid: Region; readonly what: string },
+): { open: Step[]; clone: Step[] } {
+  if (place?.fallback === undefined) return { open: [], clone: [] };
+  const args = cloneArguments(types, true);
+  const clone = call('clone3', [args, CLONE_ARGS_SIZE], { label: `${what} in the cgroup of init`, result: pid });
+  return {
+    open: planFallbackOpen(place, { kind: 'place', of: args, offset: CGROUP_OFFSET }),
+    clone: when(failedWith(pid, 'EBUSY'), [clone], 'use the cgroup of init when that of the container is busy'),
   };
 }
 

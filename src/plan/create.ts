@@ -16,7 +16,7 @@ import { refuseOnThisHost } from './host-rules.ts';
 import { planIdMaps, type IdMapPlan } from './id-maps.ts';
 import { planIdmapNamespaces, type IdmapNamespace } from './idmaps.ts';
 import { planIoPriority } from './io-priority.ts';
-import { planNewKeyring } from './keyring.ts';
+import { hasKeyLabel, labelKeys, planNewKeyring } from './keyring.ts';
 import { planLoopback } from './loopback.ts';
 import { planApparmor, planSelinux } from './lsm.ts';
 import { planMaskedPaths, planReadonlyPaths } from './masked-paths.ts';
@@ -43,6 +43,7 @@ import { planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts'
 import { planPark } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
+import { planNullStdio } from './stdio.ts';
 import { planSysctl } from './sysctl.ts';
 import { planTerminal } from './terminal.ts';
 import { addUnit } from './unit.ts';
@@ -127,13 +128,16 @@ function addNamespaces(
 /** Phases `copy-up` and `rootfs`: the file system, as seen before it is entered. */
 function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan): void {
   const { config } = context;
+  const procHandle = needsProcHandle(config) ? planProcHandle(context) : [];
+  const labelled = hasKeyLabel(config.process);
   phases.add(
     [call('setsid', [], { label: 'start a session' })],
-    context.options.noNewKeyring ? [] : planNewKeyring(context),
+    labelled ? procHandle : [],
+    labelKeys(context, config.process, planNewKeyring(context)),
     planResetAffinity(),
     hasNewNamespace(config, 'network') ? planLoopback(context) : [],
     planCgroupNamespace(context),
-    needsProcHandle(config) ? planProcHandle(context) : [],
+    labelled ? [] : procHandle,
     planRootMount(context),
   );
   for (const { steps, exchange } of mounts.stages) {
@@ -148,6 +152,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
       .exchange('rootfs', 'prepare the rootfs');
   }
   phases.add(planEnterRoot(context));
+  if (config.process !== undefined && config.process.terminal !== true) phases.add(planNullStdio(context));
   if (config.process?.terminal === true) {
     phases.add(planTerminal(context, config.process, { console: true })).exchange('console', 'open the console');
     phases.add(reserveScratch(context.descriptors));

@@ -11,7 +11,7 @@ import { planNoNewPrivileges, planUmask } from './credentials.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
 import { planBecomeUser } from './finish-process.ts';
 import { planIoPriority } from './io-priority.ts';
-import { planJoinKeyring } from './keyring.ts';
+import { hasKeyLabel, labelKeys, planJoinKeyring } from './keyring.ts';
 import { planApparmor, planSelinux } from './lsm.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
 import { planOomScore } from './oom-score.ts';
@@ -92,13 +92,15 @@ export function planExec(input: ExecInput): ExecPlan {
       clone,
     )
     .exchange('pid', 'join the container');
+  const labelled = hasKeyLabel(process);
   phases.add(
     [call('setsid', [], { label: 'start a session' })],
-    planJoinKeyring(context),
+    labelled ? planProcHandle(context) : [],
+    labelKeys(context, process, planJoinKeyring(context)),
     affinity(process),
     openRoot(context),
   );
-  if (hasLabels(process)) phases.add(planProcHandle(context));
+  if (hasLabels(process) && !labelled) phases.add(planProcHandle(context));
   if (process.terminal === true) {
     phases.add(planTerminal(context, process, { console: false })).exchange('console', 'open the console');
     phases.add(reserveScratch(descriptors));

@@ -1,8 +1,10 @@
 import { call, failWhen, isNegative, unless } from '../program/build.ts';
 import type { Step } from '../program/step.ts';
+import type { Process } from '../spec/generated/config.ts';
 import { KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_SETPERM } from '../util/constants.ts';
 import { findNamespace, type PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
+import { planSelinuxKeyLabel, planSelinuxKeyLabelEnd } from './lsm.ts';
 
 /**
  * What join_session_keyring() of security/keys/process_keys.c gives a new keyring: KEY_POS_ALL, KEY_USR_VIEW, KEY_USR_READ,
@@ -46,6 +48,17 @@ export function planJoinKeyring(context: PlanContext): Step[] {
       failure: `${label}: {errno}: the user has too many keys, see kernel.keys.maxkeys and kernel.keys.root_maxkeys`,
     }),
   ];
+}
+
+/** Whether `labelKeys` has something to write, which takes `words.proc`. */
+export function hasKeyLabel(process: Process | undefined): boolean {
+  return (process?.selinuxLabel ?? '') !== '';
+}
+
+/** Steps that make a keyring, with the label of the program on it where there is one. */
+export function labelKeys(context: PlanContext, process: Process | undefined, steps: readonly Step[]): Step[] {
+  if (process === undefined || !hasKeyLabel(process) || steps.length === 0) return [...steps];
+  return [...planSelinuxKeyLabel(context, process), ...steps, ...planSelinuxKeyLabelEnd(context, process)];
 }
 
 function keyringName({ id }: PlanContext): string {

@@ -12,10 +12,14 @@ export interface ProgramToRun {
   readonly executable: string;
   /** The home directory of its user, for when the environment has none. */
   readonly home: string;
+  /** Entries `NAME=value` that the runtime adds to the environment of the config. */
+  readonly environment?: readonly string[];
 }
 
 /** The end of init: it closes what is not the program's and becomes the program. Silence on the sync pipe is success. */
-export function planRunProgram(descriptors: DescriptorNumbers, { process, executable, home }: ProgramToRun): Program {
+export function planRunProgram(descriptors: DescriptorNumbers, program: ProgramToRun): Program {
+  const { executable, home, environment = [] } = program;
+  const process = { ...program.process, env: [...(program.process.env ?? []), ...environment] };
   const { sync } = descriptors;
   const { args = [] } = process;
   const shown = JSON.stringify(args[0] ?? '');

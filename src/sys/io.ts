@@ -17,29 +17,38 @@ export function writeFully(fd: number, bytes: Uint8Array): void {
 
 /** Whether the descriptor can be read (or has reached its end) within `timeoutMs`; blocks this thread so long. */
 export function pollReadable(fd: number, timeoutMs: number): boolean {
-  return pollCall(pollEntry(fd), 1, timeoutMs) > 0;
+  return pollCall(pollEntries([fd]), 1, timeoutMs) > 0;
 }
 
 /**
  * Waits on a thread of the pool until the descriptor can be read or has reached its end; the event loop goes on.
  * Answers false when `timeoutMs` passed (-1 waits for ever).
  */
-export function waitReadable(fd: number, timeoutMs = -1): Promise<boolean> {
-  const entry = pollEntry(fd);
+export async function waitReadable(fd: number, timeoutMs = -1): Promise<boolean> {
+  return (await waitAnyReadable([fd], timeoutMs)).length > 0;
+}
+
+/** The same for several descriptors at once. Answers those that can be read; none when `timeoutMs` passed. */
+export function waitAnyReadable(fds: readonly number[], timeoutMs = -1): Promise<number[]> {
+  const entries = pollEntries(fds);
   return new Promise((resolve, reject) => {
-    pollCall.async(entry, 1, timeoutMs, (error: Error | null, result: number) => {
+    pollCall.async(entries, fds.length, timeoutMs, (error: Error | null, result: number) => {
       if (error !== null) reject(error);
-      // EINTR (-1) tells nothing: look again. The entry stays referenced until here.
-      else if (result < 0) waitReadable(fd, timeoutMs).then(resolve, reject);
-      else resolve(result > 0);
+      // EINTR (-1) tells nothing: look again. The entries stay referenced until here.
+      else if (result < 0) waitAnyReadable(fds, timeoutMs).then(resolve, reject);
+      else resolve(fds.filter((_, index) => entries.readInt16LE(index * ENTRY_SIZE + 6) !== 0));
     });
   });
 }
 
-/** struct pollfd: int fd, short events, short revents. */
-function pollEntry(fd: number): Buffer {
-  const entry = Buffer.alloc(8);
-  entry.writeInt32LE(fd, 0);
-  entry.writeInt16LE(POLLIN, 4);
-  return entry;
+const ENTRY_SIZE = 8;
+
+/** struct pollfd[]: int fd, short events, short revents. */
+function pollEntries(fds: readonly number[]): Buffer {
+  const entries = Buffer.alloc(fds.length * ENTRY_SIZE);
+  fds.forEach((fd, index) => {
+    entries.writeInt32LE(fd, index * ENTRY_SIZE);
+    entries.writeInt16LE(POLLIN, index * ENTRY_SIZE + 4);
+  });
+  return entries;
 }

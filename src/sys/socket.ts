@@ -1,5 +1,5 @@
 import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
 import { TsrunError } from '../errors.ts';
 import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
@@ -20,10 +20,16 @@ const MSG_CTRUNC = 0x08;
 /** SCM_MAX_FD descriptors at most in one message (include/net/scm.h). */
 const MAX_FDS = 253;
 
-export type SocketType = 'seqpacket' | 'stream';
+export type SocketType = 'seqpacket' | 'stream' | 'datagram';
+
+const TYPES: Readonly<Record<SocketType, number>> = {
+  seqpacket: SOCK_SEQPACKET,
+  stream: SOCK_STREAM,
+  datagram: SOCK_DGRAM,
+};
 
 function typeFlags(type: SocketType): number {
-  return (type === 'seqpacket' ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC;
+  return TYPES[type] | SOCK_CLOEXEC;
 }
 
 /** A connected pair of unix sockets, both close-on-exec. Errors: `host`. */
@@ -33,13 +39,13 @@ export function socketPair(type: SocketType): [OwnedFd, OwnedFd] {
   return [new OwnedFd(pair.readInt32LE(0)), new OwnedFd(pair.readInt32LE(4))];
 }
 
-/** A unix socket that listens at `path`, close-on-exec. Errors: `host`. */
+/** A unix socket that listens at `path`, or receives datagrams there, close-on-exec. Errors: `host`. */
 export function listenUnix(path: string, type: SocketType): OwnedFd {
   const socket = new OwnedFd(checked(socketCall(AF_UNIX, typeFlags(type), 0), 'create a socket'));
   try {
     const address = unixAddress(path);
     checked(bindCall(socket.number, address, address.length), `bind socket ${JSON.stringify(path)}`);
-    checked(listenCall(socket.number, 1), `listen on socket ${JSON.stringify(path)}`);
+    if (type !== 'datagram') checked(listenCall(socket.number, 1), `listen on socket ${JSON.stringify(path)}`);
     return socket;
   } catch (error) {
     socket.close();
@@ -47,7 +53,7 @@ export function listenUnix(path: string, type: SocketType): OwnedFd {
   }
 }
 
-/** A unix socket connected to `path`, close-on-exec. Errors: `host`. */
+/** A unix socket connected to `path` (an abstract name when it starts with `@`), close-on-exec. Errors: `host`. */
 export function connectUnix(path: string, type: SocketType): OwnedFd {
   const socket = new OwnedFd(checked(socketCall(AF_UNIX, typeFlags(type), 0), 'create a socket'));
   try {
@@ -68,9 +74,12 @@ function unixAddress(path: string): Buffer {
       `socket path ${JSON.stringify(path)} has ${name.length} bytes, wanted less than ${SUN_PATH_SIZE}`,
     );
   }
-  const address = Buffer.alloc(2 + name.length + 1);
+  // The length of an abstract name is that of the address; a path ends in NUL.
+  const isAbstract = path.startsWith('@');
+  const address = Buffer.alloc(2 + name.length + (isAbstract ? 0 : 1));
   address.writeUInt16LE(AF_UNIX, 0);
   name.copy(address, 2);
+  if (isAbstract) address[2] = 0;
   return address;
 }
 

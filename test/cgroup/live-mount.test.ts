@@ -22,6 +22,7 @@ import {
   O_CLOEXEC,
   O_PATH,
 } from '../../src/util/constants.ts';
+import { joinWords } from '../plan/cgroup/fixtures.ts';
 import { NATIVE_ARCH, RealInit, SYNC_FD, wordsOf } from '../init/real-init.ts';
 import { cleanUp, membershipOf, partOf, PREFIX, whyNotLive } from './live.ts';
 
@@ -90,7 +91,7 @@ function planSteps(input: {
   const flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (input.readonly ? MS_RDONLY : 0);
   const namespaces = CLONE_NEWNS | (input.hasCgroupNamespace ? CLONE_NEWCGROUP : 0);
   return [
-    ...planCgroupJoin(joinPlaces(input.plan), memory.word('scratch')),
+    ...planCgroupJoin(joinPlaces(input.plan), joinWords(memory)),
     call('unshare', [namespaces], { label: 'new namespaces' }),
     call('mount', ['none', '/', 0, MS_REC | MS_PRIVATE, 0], { label: 'keep mounts to ourselves' }),
     call('openat', [AT_FDCWD, input.target, O_PATH | O_CLOEXEC, 0], { label: 'open the target', result: target }),

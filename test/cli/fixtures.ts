@@ -20,6 +20,7 @@ export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundi
   const printed: string[] = [];
   return {
     environment: {},
+    pid: 4242,
     uid: 0,
     gid: 0,
     inUserNamespace: () => false,

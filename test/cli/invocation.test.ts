@@ -6,7 +6,7 @@ const runtime = { root: '/run/tsrun', cgroupManager: 'cgroupfs' };
 const create = { id: 'web', bundle: '/work', noPivot: false, noNewKeyring: false, preserveFds: 0, stdio: [0, 1, 2] };
 const exec = { id: 'web', detach: false, preserveFds: 0, ignorePaused: false, stdio: [0, 1, 2] };
 const change = { kind: 'options', env: [], terminal: false, additionalGids: [], capabilities: [] };
-const run = { ...create, detach: false, keep: false };
+const run = { ...create, detach: false, keep: false, subreaper: true };
 
 type Row = readonly [line: string, name: string, options: unknown];
 
@@ -23,7 +23,26 @@ const accepted: Row[] = [
   ['pause web', 'pauseContainer', 'web'],
   ['resume web', 'resumeContainer', 'web'],
   ['run web', 'runContainer', run],
-  ['run -d --keep -no-subreaper web', 'runContainer', { ...run, detach: true, keep: true }],
+  ['run -d --keep -no-subreaper web', 'runContainer', { ...run, detach: true, keep: true, subreaper: false }],
+  ['create --pidfd-socket s web', 'createContainer', { ...create, pidfdSocket: '/work/s' }],
+  ['run --pidfd-socket=/s web', 'runContainer', { ...run, pidfdSocket: '/s' }],
+  [
+    'exec --pidfd-socket s --cgroup /sub web ls',
+    'execInContainer',
+    { ...exec, change: { ...change, args: ['ls'] }, pidfdSocket: '/work/s', subCgroups: [{ path: '/sub' }] },
+  ],
+  [
+    'exec --cgroup cpu,cpuacct:a --cgroup pids:b/c web ls',
+    'execInContainer',
+    {
+      ...exec,
+      change: { ...change, args: ['ls'] },
+      subCgroups: [
+        { controllers: ['cpu', 'cpuacct'], path: 'a' },
+        { controllers: ['pids'], path: 'b/c' },
+      ],
+    },
+  ],
   ['exec web ls', 'execInContainer', { ...exec, change: { ...change, args: ['ls'] } }],
   ['exec web ls --tty -- -d', 'execInContainer', { ...exec, change: { ...change, args: ['ls', '--tty', '--', '-d'] } }],
   ['exec -t web sh', 'execInContainer', { ...exec, change: { ...change, args: ['sh'], terminal: true } }],
@@ -128,6 +147,13 @@ const refused = [
   ['exec --user +1 web ls', `invalid value "+1" ${user}: wanted a numeric id`],
   ['exec --user 0x0 web ls', `invalid value "0x0" ${user}: wanted a numeric id`],
   ['exec --user 4294967295 web ls', `invalid value "4294967295" ${user}: wanted a numeric id`],
+  ['exec --cgroup a --cgroup b web ls', 'invalid --cgroup argument: a (missing <controller>: prefix)'],
+  ['exec --cgroup a:b:c web ls', 'invalid --cgroup argument: a:b:c'],
+  [
+    'exec --cgroup cpu:a --cgroup pids,cpu:b web ls',
+    'invalid --cgroup argument(s): controller cpu specified multiple times',
+  ],
+  ['exec --cgroup :a web ls', 'invalid --cgroup argument: :a: a controller has no name'],
   ['exec -g users web ls', 'invalid value "users" for option "--additional-gids": wanted a numeric id'],
 ] as const;
 
@@ -139,12 +165,31 @@ t.test('command lines that make no sense are refused in one line', async (t) => 
   }
 });
 
-t.test('what is not there yet is refused as such', async (t) => {
-  for (const line of ['create --pidfd-socket s web', 'run --pidfd-socket=s web']) {
-    t.match(await runLine(line), { code: 1, failure: { code: 'unsupported' } }, line);
+t.test('the environment of a service manager becomes options', async (t) => {
+  const optionsOf = async (line: string, environment: Record<string, string>): Promise<unknown> =>
+    (await runLine(line, { surroundings: { environment } })).calls[0]?.slice(2);
+  const sockets = { LISTEN_FDS: '2', LISTEN_PID: '4242' };
+  t.strictSame(await optionsOf('create web', sockets), [{ ...create, listenFds: 2 }]);
+  t.strictSame(await optionsOf('run web', sockets), [{ ...run, listenFds: 2 }]);
+  const inside = { ...exec, change: { ...change, args: ['ls'] } };
+  t.strictSame(await optionsOf('exec web ls', sockets), [{ ...inside, listenFds: 2 }]);
+  for (const odd of [
+    { LISTEN_FDS: '2' },
+    { LISTEN_FDS: '2', LISTEN_PID: '1' },
+    { LISTEN_FDS: '-1', LISTEN_PID: '4242' },
+    { LISTEN_FDS: '0', LISTEN_PID: '4242' },
+    { LISTEN_FDS: '9999999', LISTEN_PID: '4242' },
+    { LISTEN_FDS: '2x', LISTEN_PID: '4242' },
+  ])
+    t.strictSame(await optionsOf('create web', odd), [create], JSON.stringify(odd));
+  for (const socket of ['/run/notify', '@abstract']) {
+    const notify = { NOTIFY_SOCKET: socket };
+    t.strictSame(await optionsOf('create web', notify), [{ ...create, notifySocket: socket }]);
+    t.strictSame(await optionsOf('start web', notify), ['web', { notifySocket: socket }]);
+    t.strictSame(await optionsOf('exec web ls', notify), [inside], 'not for exec');
   }
-  const cgroup = await runLine('exec --cgroup a web ls');
-  t.match(cgroup, { code: 255, failure: { message: 'option "--cgroup" of "exec" is not supported yet' } });
+  for (const socket of ['', '/', 'relative', 'vsock:2:1'])
+    t.strictSame(await optionsOf('create web', { NOTIFY_SOCKET: socket }), [create], socket);
 });
 
 t.test('global options reach the operations', async (t) => {

@@ -54,8 +54,8 @@ t.test('execProcess() changes what the command line names', (t) => {
   t.end();
 });
 
-t.test('execProcess() takes group 0 for a user alone', (t) => {
-  t.match(change({ user: { uid: 5 } }).user, { uid: 5, gid: 0 });
+t.test('execProcess() keeps the group for a user alone, as runc does', (t) => {
+  t.match(change({ user: { uid: 5 } }).user, { uid: 5, gid: 1000 });
   t.match(change({ user: { uid: 5, gid: 6 } }).user, { uid: 5, gid: 6 });
   t.same(change({ additionalGids: [8, 9] }).user?.additionalGids, [7, 8, 9]);
   t.end();

@@ -104,3 +104,19 @@ t.test('planClone() joins the cgroup2 directory before a user namespace takes th
   t.equal(cloneArguments(clone)[0], 0x8000n);
   t.end();
 });
+
+t.test('planClone() is born into the cgroup of init when that of the container takes no processes', (t) => {
+  const places = [{ kind: 'v2', hostPath: '/cg/c1', fallback: '/cg/c1/init' }] as const;
+  const { joinCgroups, clone } = planClone(makeContext(), places, together);
+  t.match(joinCgroups, [{ label: 'open cgroup "/cg/c1"' }, { label: 'open cgroup "/cg/c1/init"', accept: ['ENOENT'] }]);
+  t.equal(
+    printSteps(clone.slice(0, 4)),
+    `
+   0  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
+   1  clone3({flags=CLONE_PARENT|CLONE_INTO_CGROUP}, 88) = pid, accepts EBUSY  # create the process
+   2  if not (pid == -EBUSY) skip 1  # use the cgroup of init when that of the container is busy
+   3    clone3({flags=CLONE_PARENT|CLONE_INTO_CGROUP}, 88) = pid  # create the process in the cgroup of init
+`,
+  );
+  t.end();
+});

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { planJoinKeyring, planNewKeyring } from '../../src/plan/keyring.ts';
-import { listFailures, makeContext, printSteps } from './fixtures.ts';
+import { hasKeyLabel, labelKeys, planJoinKeyring, planNewKeyring } from '../../src/plan/keyring.ts';
+import { listFailures, makeContext, makeHost, makeProcess, printSteps } from './fixtures.ts';
 
 t.test('planNewKeyring() makes a keyring that its owner can search', (t) => {
   t.equal(
@@ -39,5 +39,20 @@ t.test('planJoinKeyring() leaves the permissions alone and explains a full quota
 t.test('--no-new-keyring keeps the keyring of the caller', (t) => {
   const context = makeContext({ options: { noNewKeyring: true } });
   t.same([...planNewKeyring(context), ...planJoinKeyring(context)], []);
+  t.end();
+});
+
+t.test('labelKeys() has the keyring labelled as the program is, where it has a label', (t) => {
+  const context = makeContext({ host: makeHost({ lsm: { selinux: true } }) });
+  const process = makeProcess({ selinuxLabel: 'u:r:t:s0' });
+  const keyring = planJoinKeyring(context);
+  const labels = labelKeys(context, process, keyring).map(({ label }) => label);
+  t.equal(labels.indexOf('label new keys "u:r:t:s0"'), 0);
+  t.ok(labels.indexOf('join session keyring "_ses.c1"') > 0);
+  t.ok(labels.indexOf('end labelling new keys') > labels.lastIndexOf('join session keyring "_ses.c1"'));
+  t.same(labelKeys(context, makeProcess({}), keyring), keyring);
+  t.same(labelKeys(context, undefined, keyring), keyring);
+  t.same(labelKeys(context, process, []), []);
+  t.same([hasKeyLabel(process), hasKeyLabel(makeProcess({})), hasKeyLabel(undefined)], [true, false, false]);
   t.end();
 });

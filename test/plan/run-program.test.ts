@@ -27,6 +27,17 @@ t.test('CVE-2024-21626: planRunProgram() closes every descriptor but those of th
   t.end();
 });
 
+t.test('planRunProgram() adds what the runtime has to say to the environment', (t) => {
+  const env = ['A=1', 'LISTEN_FDS=9'];
+  const run = planRunProgram(descriptorNumbers(0), {
+    ...program,
+    process: { ...process, env },
+    environment: ['LISTEN_FDS=2', 'LISTEN_PID=1'],
+  });
+  t.match(printProgram(run), '["A=1","LISTEN_FDS=2","LISTEN_PID=1","HOME=/root"]');
+  t.end();
+});
+
 t.test('planRunProgram() fails in the words that callers look for', (t) => {
   const run = planRunProgram(descriptorNumbers(0), program);
   const last = run.steps.length - 1;

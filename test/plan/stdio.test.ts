@@ -1,5 +1,5 @@
 import t from 'tap';
-import { planStdioOwner } from '../../src/plan/stdio.ts';
+import { planNullStdio, planStdioOwner } from '../../src/plan/stdio.ts';
 import { makeContext, makeProcess, printSteps } from './fixtures.ts';
 
 t.test('planStdioOwner() leaves /dev/null and what the user has already alone', (t) => {
@@ -26,5 +26,30 @@ t.test('planStdioOwner() leaves /dev/null and what the user has already alone', 
 t.test('planStdioOwner() compares the owner with stx_uid', (t) => {
   const [, , check] = planStdioOwner(makeContext(), makeProcess({ user: { uid: 1000 } }));
   t.match(check, { condition: { value: { offset: 16 }, mask: 0xffff_ffff_0000_0000n, wanted: 1000n << 32n } });
+  t.end();
+});
+
+t.test('CVE-2025-31133: planNullStdio() verifies the /dev/null of the container before it uses it', (t) => {
+  const printed = printSteps(planNullStdio(makeContext()));
+  t.match(
+    printed,
+    /^\n +0 +openat2\(root, "dev\/null", \{flags=O_PATH, resolve=RESOLVE_IN_ROOT\|RESOLVE_NO_SYMLINKS\}/,
+  );
+  const order = [
+    'if not (is device 1:3)',
+    'if not (is a character device)',
+    'flags=O_RDWR',
+    'if not (is device 1:3) fail ENODEV',
+    'dup3(source, 0, 0)',
+    'dup3(source, 1, 0)',
+    'dup3(source, 2, 0)',
+    'close(source)',
+    'close(target)',
+  ].map((text) => printed.indexOf(text));
+  t.same(
+    order,
+    [...order].sort((a, b) => a - b),
+  );
+  t.notOk(order.includes(-1));
   t.end();
 });

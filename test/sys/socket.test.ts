@@ -4,9 +4,10 @@ import path from 'node:path';
 import t from 'tap';
 import { OwnedFd } from '../../src/sys/fd.ts';
 import { openFile } from '../../src/sys/file.ts';
-import { pollReadable, waitReadable, writeFully } from '../../src/sys/io.ts';
+import { pollReadable, waitAnyReadable, waitReadable, writeFully } from '../../src/sys/io.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
 import { bindLibc } from '../../src/sys/library.ts';
+import { pipe } from '../../src/sys/pipe.ts';
 import { O_RDONLY } from '../../src/util/constants.ts';
 
 const accept = bindLibc('int accept(int fd, void *address, void *length)');
@@ -128,4 +129,29 @@ t.test('writeFully() names the descriptor when it fails', (t) => {
     { code: 'host', errno: 'EBADF', message: 'write 3 bytes to descriptor 9999: EBADF' },
   );
   t.end();
+});
+
+t.test('listenUnix() and connectUnix() speak datagrams, also by abstract names', (t) => {
+  for (const name of [path.join(directory, 'datagram.sock'), `@tsrun-test-${process.pid}`]) {
+    using receiver = listenUnix(name, 'datagram');
+    using sender = connectUnix(name, 'datagram');
+    for (const text of ['one', 'two']) sendMessage(sender.number, Buffer.from(text));
+    t.equal(receiveMessage(receiver.number, 10).bytes.toString(), 'one', name);
+    t.equal(receiveMessage(receiver.number, 10).bytes.toString(), 'two', name);
+  }
+  t.end();
+});
+
+t.test('waitAnyReadable() tells which of them, and pipe() ends when its writer is closed', async (t) => {
+  const [first, firstWriter] = pipe();
+  const [second, secondWriter] = pipe();
+  using _first = first;
+  using _second = second;
+  const both = [first.number, second.number];
+  t.same(await waitAnyReadable(both, 0), []);
+  writeFully(secondWriter.number, Buffer.from('x'));
+  t.same(await waitAnyReadable(both), [second.number]);
+  firstWriter.close();
+  t.same(await waitAnyReadable(both), both, 'the end counts as well');
+  secondWriter.close();
 });

@@ -6,7 +6,7 @@ import { waitReadable } from '../../src/sys/io.ts';
 import { setRlimit } from '../../src/sys/prlimit.ts';
 import { receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
 import { spawn } from '../../src/sys/spawn.ts';
-import { exitCode, reapChild, waitChild } from '../../src/sys/wait.ts';
+import { exitCode, peekEndedChild, reapChild, waitChild } from '../../src/sys/wait.ts';
 import { O_RDONLY } from '../../src/util/constants.ts';
 
 /** Starts /bin/cat, which lives as long as the other end of its standard input. */
@@ -91,6 +91,19 @@ t.test('waitChild() tells an exit code from a signal', async (t) => {
     { code: 'host', errno: 'ESRCH' },
   );
   t.throws(() => pidfdOpen(pid), { code: 'host', errno: 'ESRCH' });
+});
+
+t.test('peekEndedChild() names a child that has ended, and leaves it to be reaped', async (t) => {
+  t.equal(peekEndedChild(), undefined);
+  const { pid, socket } = startCat();
+  t.equal(peekEndedChild(), undefined, 'it runs');
+  using pidfd = pidfdOpen(pid);
+  socket.close();
+  await waitReadable(pidfd.number);
+  t.equal(peekEndedChild(), pid);
+  t.equal(peekEndedChild(), pid, 'still there');
+  t.same(waitChild(pid), { kind: 'exited', code: 0 });
+  t.equal(peekEndedChild(), undefined);
 });
 
 t.test('setRlimit() sets a limit of another process', (t) => {

@@ -1,8 +1,9 @@
 import { defineCommand } from '../command.ts';
 import { ownStdio } from '../create-options.ts';
 import { processOptions, readProcessChange } from '../process-change.ts';
+import { readListenOption } from '../service-manager.ts';
 import { absolutePath } from '../surroundings.ts';
-import { readPreserveFds } from '../values.ts';
+import { readPreserveFds, readSubCgroups } from '../values.ts';
 
 /** `tsrun exec`: runs another program in a container; unless detached, the exit code is the program's. */
 export const command = defineCommand({
@@ -19,15 +20,13 @@ export const command = defineCommand({
     'ignore-paused': { type: 'boolean', description: 'also when the container is paused' },
     cgroup: {
       type: 'strings',
-      placeholder: 'PATH',
-      description: 'run in a cgroup below the container (not supported yet)',
-      unsupported: true,
+      placeholder: '[CONTROLLER,...:]PATH',
+      description: 'run in a cgroup below the container, for all or some controllers',
     },
     'pidfd-socket': {
       type: 'string',
       placeholder: 'PATH',
-      description: 'unix socket to send a pidfd to (not supported yet)',
-      unsupported: true,
+      description: 'unix socket to send a pidfd of the program to',
     },
   },
   failurePrefix: 'exec failed: ',
@@ -35,13 +34,18 @@ export const command = defineCommand({
   async run({ values, positionals: [id = '', ...args] }, { runtime, surroundings, operations }) {
     const pidFile = absolutePath(values['pid-file'], surroundings);
     const consoleSocket = absolutePath(values['console-socket'], surroundings);
+    const pidfdSocket = absolutePath(values['pidfd-socket'], surroundings);
+    const subCgroups = readSubCgroups(values.cgroup);
     return operations.execInContainer(runtime, {
       id,
       change: readProcessChange(values, { args, surroundings }),
       ...(pidFile !== undefined && { pidFile }),
       ...(consoleSocket !== undefined && { consoleSocket }),
+      ...(pidfdSocket !== undefined && { pidfdSocket }),
       detach: values.detach === true,
       preserveFds: readPreserveFds(values['preserve-fds']),
+      ...readListenOption(surroundings),
+      ...(subCgroups.length > 0 && { subCgroups }),
       ignorePaused: values['ignore-paused'] === true,
       stdio: ownStdio,
     });

@@ -1,4 +1,5 @@
 import { defineCommand } from '../command.ts';
+import { readNotifySocket } from '../service-manager.ts';
 
 /** `tsrun start`: runs the program of a created container. */
 export const command = defineCommand({
@@ -7,8 +8,10 @@ export const command = defineCommand({
   usage: 'ID',
   positionals: { minimum: 1, maximum: 1 },
   options: {},
-  async run({ positionals: [id = ''] }, { runtime, operations }) {
-    await operations.startContainer(runtime, id);
+  async run({ positionals: [id = ''] }, { runtime, surroundings, operations }) {
+    const notifySocket = readNotifySocket(surroundings);
+    if (notifySocket === undefined) await operations.startContainer(runtime, id);
+    else await operations.startContainer(runtime, id, { notifySocket });
     return 0;
   },
 });

@@ -1,6 +1,19 @@
-import { call } from '../../program/build.ts';
-import type { Place, Region, Step } from '../../program/step.ts';
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY } from '../../util/constants.ts';
+import { call, when } from '../../program/build.ts';
+import type { CallStep, Place, Region, Step } from '../../program/step.ts';
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
+} from '../../util/constants.ts';
+import { failedWith } from '../failed-with.ts';
+import { OPEN_HOW_SIZE, openHow } from '../handles.ts';
 import type { CgroupDirectory, CgroupPlan } from './plan.ts';
 import { directoryPath } from './print.ts';
 
@@ -8,7 +21,22 @@ import { directoryPath } from './print.ts';
 export interface JoinPlace {
   readonly kind: 'v1' | 'v2';
   readonly hostPath: string;
+  /** A cgroup below it that is joined in its place, relative, without `..`. */
+  readonly below?: string;
+  /** A cgroup2 directory for when `hostPath` takes no processes, because it has handed its controllers on to the ones below. */
+  readonly fallback?: string;
 }
+
+/** Words that are free for a moment. */
+export interface JoinWords {
+  readonly directory: Region;
+  readonly file: Region;
+  /** Result of a write that may be refused. */
+  readonly joined: Region;
+}
+
+/** Nothing leads out of the container's cgroup: no symlink, no mount, no `..`. */
+const BELOW = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
 /** The cgroups of a plan, to be joined: systemd itself moves a process into those that it keeps. */
 export function joinPlaces({ directories, scope }: CgroupPlan): JoinPlace[] {
@@ -29,20 +57,9 @@ export function isKeptBySystemd({ kind, controllers }: Pick<CgroupDirectory, 'ki
  * a pid to cgroup.procs costs (kernel/cgroup/cgroup.c, cgroup_procs_write_start, since 5.5): eight hierarchies took 0.3 ms
  * instead of 12 ms. Init has one thread, so that both mean the same. For cgroup2, where threads cannot leave their process, see
  * `planUnifiedOpen`.
- *
- * `scratch` is a word that is free for a moment.
  */
-export function planCgroupJoin(places: readonly JoinPlace[], scratch: Region): Step[] {
-  return places
-    .filter(({ kind }) => kind === 'v1')
-    .flatMap(({ hostPath }): Step[] => [
-      call('openat', [AT_FDCWD, `${hostPath}/tasks`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], {
-        label: `join cgroup ${JSON.stringify(hostPath)}: open tasks`,
-        result: scratch,
-      }),
-      call('write', [scratch, '0', 1], { label: `join cgroup ${JSON.stringify(hostPath)}` }),
-      call('close', [scratch], { label: 'close tasks', accept: 'any' }),
-    ]);
+export function planCgroupJoin(places: readonly JoinPlace[], words: JoinWords): Step[] {
+  return places.filter(({ kind }) => kind === 'v1').flatMap((place) => joinBy(place, 'tasks', words));
 }
 
 /**
@@ -50,24 +67,74 @@ export function planCgroupJoin(places: readonly JoinPlace[], scratch: Region): S
  *
  * No steps where there is no cgroup2 directory; `result` stays 0 then.
  */
-export function planUnifiedOpen(places: readonly JoinPlace[], result: Region | Place): Step[] {
-  const unified = places.find(({ kind }) => kind === 'v2');
+export function planUnifiedOpen(places: readonly JoinPlace[], result: Region | Place, words: JoinWords): Step[] {
+  const unified = findUnified(places);
   if (unified === undefined) return [];
-  const path = unified.hostPath;
-  const label = `open cgroup ${JSON.stringify(path)}`;
-  return [call('openat', [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0], { label, result })];
+  const { hostPath, below } = unified;
+  const label = `open cgroup ${shownPath(unified)}`;
+  if (below === undefined) return [openDirectory(hostPath, { label, result })];
+  const how = openHow({ flags: O_PATH | O_DIRECTORY, resolve: BELOW });
+  return [
+    openDirectory(hostPath, { label, result: words.directory }),
+    call('openat2', [words.directory, below, how, OPEN_HOW_SIZE], { label, result }),
+    call('close', [words.directory], { label: 'close the cgroup above it', accept: 'any' }),
+  ];
+}
+
+/** Opens the cgroup2 directory that stands in for one that takes no processes; one that is gone is found missing at its use. */
+export function planFallbackOpen({ fallback = '' }: JoinPlace, result: Place): Step[] {
+  if (fallback === '') return [];
+  const label = `open cgroup ${JSON.stringify(fallback)}`;
+  return [{ ...openDirectory(fallback, { label, result }), accept: ['ENOENT'] }];
 }
 
 /** Init moves itself into the container's cgroup2 directory, where it may not be cloned into it. */
-export function planUnifiedJoin(places: readonly JoinPlace[], scratch: Region): Step[] {
-  return places
-    .filter(({ kind }) => kind === 'v2')
-    .flatMap(({ hostPath }): Step[] => [
-      call('openat', [AT_FDCWD, `${hostPath}/cgroup.procs`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], {
-        label: `join cgroup ${JSON.stringify(hostPath)}: open cgroup.procs`,
-        result: scratch,
-      }),
-      call('write', [scratch, '0', 1], { label: `join cgroup ${JSON.stringify(hostPath)}` }),
-      call('close', [scratch], { label: 'close cgroup.procs', accept: 'any' }),
-    ]);
+export function planUnifiedJoin(places: readonly JoinPlace[], words: JoinWords): Step[] {
+  const unified = findUnified(places);
+  if (unified === undefined) return [];
+  const { kind, fallback } = unified;
+  const steps = joinBy(unified, 'cgroup.procs', words);
+  if (fallback === undefined) return steps;
+  const tolerant = steps.map((step): Step => {
+    if (step.kind !== 'call' || step.call !== 'write') return step;
+    return { ...step, accept: ['EBUSY'], result: words.joined };
+  });
+  const instead = joinBy({ kind, hostPath: fallback }, 'cgroup.procs', words);
+  return [...tolerant, ...when(failedWith(words.joined, 'EBUSY'), instead, 'join the cgroup of init when it is busy')];
+}
+
+/** The cgroup2 directory of a container. */
+export function findUnified(places: readonly JoinPlace[]): JoinPlace | undefined {
+  return places.find(({ kind }) => kind === 'v2');
+}
+
+function joinBy(place: JoinPlace, file: string, { directory, file: word }: JoinWords): Step[] {
+  const { hostPath, below } = place;
+  const label = `join cgroup ${shownPath(place)}`;
+  const options = { label: `${label}: open ${file}`, result: word };
+  const open =
+    below === undefined
+      ? [call('openat', [AT_FDCWD, `${hostPath}/${file}`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], options)]
+      : [
+          openDirectory(hostPath, { label, result: directory }),
+          call(
+            'openat2',
+            [directory, `${below}/${file}`, openHow({ flags: O_WRONLY, resolve: BELOW }), OPEN_HOW_SIZE],
+            options,
+          ),
+          call('close', [directory], { label: 'close the cgroup above it', accept: 'any' }),
+        ];
+  return [
+    ...open,
+    call('write', [word, '0', 1], { label }),
+    call('close', [word], { label: `close ${file}`, accept: 'any' }),
+  ];
+}
+
+function openDirectory(hostPath: string, options: { label: string; result: Region | Place }): CallStep {
+  return call('openat', [AT_FDCWD, hostPath, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0], options);
+}
+
+function shownPath({ hostPath, below }: JoinPlace): string {
+  return JSON.stringify(below === undefined ? hostPath : `${hostPath}/${below}`);
 }

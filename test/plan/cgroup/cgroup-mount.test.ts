@@ -6,7 +6,7 @@ import { planCgroup } from '../../../src/plan/cgroup/plan.ts';
 import { Memory, type Step } from '../../../src/program/step.ts';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../../src/util/constants.ts';
 import { printSteps } from '../fixtures.ts';
-import { HYBRID_LAYOUT, V1_LAYOUT, V2_LAYOUT } from './fixtures.ts';
+import { HYBRID_LAYOUT, joinWords, V1_LAYOUT, V2_LAYOUT } from './fixtures.ts';
 
 const FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
@@ -151,12 +151,16 @@ t.test('planCgroupJoin() moves init by tasks on v1, planUnifiedOpen() opens cgro
     manager: 'cgroupfs',
   });
   const memory = new Memory();
-  const steps = planCgroupJoin(joinPlaces(plan), memory.word('scratch'));
+  const steps = planCgroupJoin(joinPlaces(plan), joinWords(memory));
   t.strictSame(brief(steps).slice(0, 3), ['openat /sys/fs/cgroup/cpu/c1/tasks', 'write 0', 'close']);
   t.equal(steps.length, 3 * HYBRID_LAYOUT.hierarchies.length);
-  t.strictSame(brief(planUnifiedOpen(joinPlaces(plan), memory.word('unified'))), ['openat /sys/fs/cgroup/unified/c1']);
-  t.doesNotThrow(() => printSteps([...steps, ...planUnifiedOpen(joinPlaces(plan), memory.word('again'))]));
+  t.strictSame(brief(planUnifiedOpen(joinPlaces(plan), memory.word('unified'), joinWords(memory))), [
+    'openat /sys/fs/cgroup/unified/c1',
+  ]);
+  t.doesNotThrow(() =>
+    printSteps([...steps, ...planUnifiedOpen(joinPlaces(plan), memory.word('again'), joinWords(memory))]),
+  );
   const v1 = planCgroup({ config: {}, layout: V1_LAYOUT, id: 'c1', manager: 'cgroupfs' });
-  t.strictSame(planUnifiedOpen(joinPlaces(v1), memory.word('none')), []);
+  t.strictSame(planUnifiedOpen(joinPlaces(v1), memory.word('none'), joinWords(memory)), []);
   t.end();
 });

@@ -1,5 +1,7 @@
+import type { JoinWords } from '../../../src/plan/cgroup/join.ts';
 import type { CgroupLayout } from '../../../src/plan/cgroup/layout.ts';
 import type { CgroupPlan, CgroupWrite, ValueWrite } from '../../../src/plan/cgroup/plan.ts';
+import type { Memory } from '../../../src/program/step.ts';
 
 const V1 = [
   'cpuset',
@@ -68,4 +70,9 @@ function shortenValue(write: ValueWrite): string {
   const again = write.again === undefined ? '' : `!${write.again.join(',')}`;
   const orElse = write.orElse === undefined ? '' : ` | ${shortenValue(write.orElse)}`;
   return `${write.file}=${write.value}${accept}${again}${orElse}`;
+}
+
+/** Words for the steps that join cgroups. */
+export function joinWords(memory: Memory): JoinWords {
+  return { directory: memory.word('directory'), file: memory.word('file'), joined: memory.word('joined') };
 }
