@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { baseConfig, makeRootfs, type BaseConfig } from './bundle.ts';
@@ -44,6 +45,7 @@ export class Case {
   readonly #surroundings: Surroundings;
   readonly #name: string;
   readonly #ids: string[] = [];
+  readonly #background: ChildProcess[] = [];
   #count = 0;
 
   constructor(name: string, surroundings: Surroundings) {
@@ -81,8 +83,11 @@ export class Case {
   }
 
   /** Runs the runtime with `--root`. */
-  async cli(args: readonly string[], options: { readonly cwd?: string } = {}): Promise<CommandResult> {
-    const result = await this.host([...this.runtime, '--root', this.root, ...args], options);
+  async cli(
+    args: readonly string[],
+    { under = [], ...options }: { readonly cwd?: string; readonly under?: readonly string[] } = {},
+  ): Promise<CommandResult> {
+    const result = await this.host([...under, ...this.runtime, '--root', this.root, ...args], options);
     if (result.timedOut)
       throw new Failure(`the runtime's ${args[0]} was killed after ${this.#surroundings.timeoutMs} ms`, {
         wanted: 'an end',
@@ -110,6 +115,16 @@ export class Case {
     return result.stdout;
   }
 
+  /** Starts a program of the machine that runs until the end of the case; its pid. */
+  background(...[file = '', ...args]: readonly string[]): number {
+    const child = spawn(file, args, { stdio: 'ignore', cwd: '/' });
+    // Without a pid it was not started, which the caller sees.
+    child.on('error', () => undefined);
+    this.#background.push(child);
+    if (child.pid === undefined) throw new Skip(`${file} cannot be started`);
+    return child.pid;
+  }
+
   /** A created container. */
   async create(options: BundleOptions & { readonly bundle?: string } = {}): Promise<Container> {
     const { container, result } = await this.tryCreate(options);
@@ -118,12 +133,17 @@ export class Case {
   }
 
   async tryCreate(
-    options: BundleOptions & { readonly bundle?: string; readonly id?: string } = {},
+    options: BundleOptions & {
+      readonly bundle?: string;
+      readonly id?: string;
+      readonly under?: readonly string[];
+    } = {},
   ): Promise<{ container: Container; result: CommandResult }> {
     const bundle = options.bundle ?? this.bundle(options);
     const id = options.id ?? this.id();
     const pidFile = this.fresh('pid');
-    const result = await this.cli(['create', '--bundle', bundle, '--pid-file', pidFile, id], { cwd: bundle });
+    const { under = [] } = options;
+    const result = await this.cli(['create', '--bundle', bundle, '--pid-file', pidFile, id], { cwd: bundle, under });
     return { container: new Container(this, { id, bundle, pidFile, result }), result };
   }
 
@@ -164,6 +184,7 @@ export class Case {
     for (const id of this.#ids)
       if (existsSync(path.join(this.root, id)))
         await this.host([...this.runtime, '--root', this.root, 'delete', '--force', id]);
+    for (const child of this.#background) child.kill('SIGKILL');
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
     const below = mounts
       .map((line) => line.split(' ')[4] ?? '')

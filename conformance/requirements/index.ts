@@ -1,6 +1,15 @@
 import type { Requirement } from '../harness/requirement.ts';
+import { hookRequirements } from './hooks.ts';
 import { mountOptions } from './mount-options.ts';
+import { namespaceRequirements } from './namespaces.ts';
 import { operations } from './operations.ts';
+import { processRequirements } from './process.ts';
 
 /** Every requirement, in the order of the report. */
-export const requirements: readonly Requirement[] = [...operations, ...mountOptions];
+export const requirements: readonly Requirement[] = [
+  ...operations,
+  ...mountOptions,
+  ...processRequirements,
+  ...namespaceRequirements,
+  ...hookRequirements,
+];
