@@ -1,9 +1,11 @@
 import type { Requirement } from '../harness/requirement.ts';
+import { filesystemRequirements } from './filesystem.ts';
 import { hookRequirements } from './hooks.ts';
 import { mountOptions } from './mount-options.ts';
 import { namespaceRequirements } from './namespaces.ts';
 import { operations } from './operations.ts';
 import { processRequirements } from './process.ts';
+import { resourceRequirements } from './resources.ts';
 
 /** Every requirement, in the order of the report. */
 export const requirements: readonly Requirement[] = [
@@ -12,4 +14,6 @@ export const requirements: readonly Requirement[] = [
   ...processRequirements,
   ...namespaceRequirements,
   ...hookRequirements,
+  ...filesystemRequirements,
+  ...resourceRequirements,
 ];
