@@ -18,12 +18,12 @@ import { bringUp } from './bring-up.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import { Cleanup } from './cleanup.ts';
 import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
-import { runHooks } from './hooks.ts';
+import { runCreateHooks } from './create-hooks.ts';
+import { runPoststop } from './poststop.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 import type { Process } from '../spec/generated/config.ts';
-import { specVersionMax } from '../spec/versions.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 
 /** A container whose init is ready and waits for its last program. */
@@ -65,7 +65,15 @@ export async function buildContainer(runtime: Runtime, options: BuildOptions): P
   const plan = planContainer(runtime, options, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
+  const environment = { isThere: false };
+  const { id } = options;
+  const { config, facts } = bundle;
   directory.make();
+  // The first to be added is the last to be done.
+  cleanup.add('run the poststop hooks', async () => {
+    if (!environment.isThere) return;
+    await runPoststop({ id, bundle: facts.bundle, annotations: config.annotations }, config, runtime.log);
+  });
   cleanup.add('remove the state directory', () => {
     directory.remove();
   });
@@ -74,7 +82,7 @@ export async function buildContainer(runtime: Runtime, options: BuildOptions): P
     cleanup.add('release the lock', () => {
       lock.close();
     });
-    return await build({ runtime, options, bundle, host, plan, directory, cleanup, lock });
+    return await build({ runtime, options, bundle, host, plan, directory, cleanup, lock, environment });
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -107,13 +115,11 @@ export function planContainer(
 }
 
 /** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
-function refuseUnsupported({ linux, hooks }: Bundle['config']): void {
+function refuseUnsupported({ linux }: Bundle['config']): void {
   const found = [
     [linux?.seccomp !== undefined, '/linux/seccomp'],
     [linux?.intelRdt !== undefined, '/linux/intelRdt'],
     [Object.keys(linux?.netDevices ?? {}).length > 0, '/linux/netDevices'],
-    [(hooks?.createContainer?.length ?? 0) > 0, '/hooks/createContainer'],
-    [(hooks?.startContainer?.length ?? 0) > 0, '/hooks/startContainer'],
   ] as const;
   const pointers = found.filter(([present]) => present).map(([, pointer]) => pointer);
   if (pointers.length === 0) return;
@@ -129,6 +135,8 @@ interface Building {
   readonly directory: StateDirectory;
   readonly cleanup: Cleanup;
   readonly lock: OwnedFd;
+  /** runtime.md, "Lifecycle": once the container's environment exists, its end is followed by the poststop hooks. */
+  readonly environment: { isThere: boolean };
 }
 
 async function build(building: Building): Promise<BuiltContainer> {
@@ -139,7 +147,8 @@ async function build(building: Building): Promise<BuiltContainer> {
   const preview = firstRecord(building, driver.preview(plan.cgroup));
   directory.writeRecord(preview);
   const cgroup = driver.create(plan.cgroup);
-  cleanup.add('remove the cgroup', () => cgroup.remove());
+  // Hooks that ran in the container may have left processes in it.
+  cleanup.add('remove the cgroup', () => cgroup.remove({ kill: true }));
   const record: ContainerRecord = { ...preview, cgroup: cgroup.reference };
   directory.writeRecord(record);
   const descriptors = descriptorNumbers(options.preserveFds);
@@ -166,8 +175,21 @@ async function build(building: Building): Promise<BuiltContainer> {
       cgroup.applyLimits(plan.cgroup);
     },
     onConsole: options.onConsole,
-    onRootfs: () => runRuntimeHooks(building, init?.pid ?? 0),
+    onRootfs: async (conversation) => {
+      building.environment.isThere = true;
+      const { config } = bundle;
+      const pid = init?.pid ?? 0;
+      await runCreateHooks({
+        config,
+        source: record,
+        pid,
+        conversation,
+        setting: plan.hooks,
+        log: building.runtime.log,
+      });
+    },
   });
+  building.environment.isThere = true;
   cgroup.applyDevices(plan.cgroup);
   const finished: ContainerRecord = {
     ...record,
@@ -225,18 +247,4 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupRef
 function listenForStart(directory: StateDirectory): OwnedFd {
   using handle = openFile(directory.path, O_PATH | O_DIRECTORY);
   return listenUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
-}
-
-async function runRuntimeHooks({ bundle, directory, runtime }: Building, pid: number): Promise<void> {
-  const { config, facts } = bundle;
-  const state = {
-    ociVersion: specVersionMax,
-    id: directory.id,
-    pid,
-    status: 'creating' as const,
-    bundle: facts.bundle,
-    ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
-  };
-  await runHooks('prestart', config.hooks?.prestart, state, runtime.log);
-  await runHooks('createRuntime', config.hooks?.createRuntime, state, runtime.log);
 }

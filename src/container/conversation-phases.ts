@@ -20,8 +20,8 @@ export interface PhaseHandlers {
   readonly onPid: (pid: number) => void;
   /** Called with the master of the console, which is closed afterwards: who keeps it duplicates it. */
   readonly onConsole: (master: OwnedFd) => void;
-  /** Called when the rootfs is prepared and not yet entered. */
-  readonly onRootfs: () => Promise<void>;
+  /** Called when the rootfs is prepared and not yet entered; init waits for programs. */
+  readonly onRootfs: (conversation: Conversation) => Promise<void>;
 }
 
 /** What the conversation brought to light. */
@@ -45,7 +45,9 @@ export async function runPhases(
   for (const { program, exchange } of phases) {
     const reply = await conversation.run(program);
     try {
-      Object.assign(results, await answer(exchange, reply, handlers));
+      // The parent's part at this exchange may itself talk with init.
+      if (exchange === 'rootfs') await handlers.onRootfs(conversation);
+      else Object.assign(results, await answer(exchange, reply, handlers));
     } finally {
       for (const descriptor of reply.descriptors) descriptor.close();
     }
@@ -53,7 +55,11 @@ export async function runPhases(
   return results;
 }
 
-async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers): Promise<Partial<PhaseResults>> {
+async function answer(
+  exchange: Exclude<Exchange, 'rootfs'>,
+  reply: Reply,
+  handlers: PhaseHandlers,
+): Promise<Partial<PhaseResults>> {
   switch (exchange) {
     case 'id-maps':
       if (handlers.idMaps === undefined) throw new Error('bug: init waits for id maps that were not planned');
@@ -72,9 +78,6 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
       await copyUp(lower.number, upper.number);
       return {};
     }
-    case 'rootfs':
-      await handlers.onRootfs();
-      return {};
     case 'console': {
       const [master] = reply.descriptors;
       if (master === undefined) throw new TsrunError('init', 'open the console: init sent no terminal');

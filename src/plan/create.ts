@@ -7,6 +7,7 @@ import { planHostTrees } from './bind-mounts.ts';
 import { joinPlaces, type JoinPlace } from './cgroup/join.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
 import { planClone } from './clone.ts';
+import { createContainerSetting, type HookSetting } from './container-hook.ts';
 import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 import { planMakeCwd } from './cwd.ts';
 import { planDevices } from './devices.ts';
@@ -57,6 +58,8 @@ export interface CreatePlan {
   readonly rlimits: readonly RlimitSetting[];
   /** Where the program was looked for; the `ready` reply tells which of them it is. Empty without a process. */
   readonly candidates: readonly string[];
+  /** How createContainer hooks are run while init waits at the exchange `rootfs`. */
+  readonly hooks: HookSetting;
   /** The last program: init waits for start. */
   readonly park: Program;
   readonly warnings: readonly string[];
@@ -100,6 +103,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     phases: phases.finish(),
     rlimits: process === undefined ? [] : planRlimits(process),
     candidates: process === undefined ? [] : candidates(process),
+    hooks: createContainerSetting(context, context.words.root),
     park: planPark(context.descriptors, memory.word('connection')),
     warnings: context.warnings,
   };
@@ -145,7 +149,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
   }
   if (findNamespace(config, 'mount') !== undefined) phases.add(planDevices(context));
   if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
-  if (hasRuntimeHooks(context)) {
+  if (hasCreateHooks(context)) {
     phases
       .add([reply(context.descriptors.sync, TAG.rootfs, 'wait for the hooks')])
       .exchange('rootfs', 'prepare the rootfs');
@@ -158,7 +162,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
   phases.add(mounts.last, planReadonlyRoot(context));
 }
 
-function hasRuntimeHooks({ config: { hooks } }: PlanContext): boolean {
+function hasCreateHooks({ config: { hooks } }: PlanContext): boolean {
   const lists = [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer];
   return lists.some((list) => list !== undefined && list.length > 0);
 }

@@ -19,6 +19,10 @@ export const TAG = {
   passwd: 21n,
   /** Everything is done. */
   ready: 22n,
+  /** A hook runs: init's pid as its namespace sees it, and the descriptors of `planStartHook`. */
+  hookStarted: 23n,
+  /** How a hook ended: the status word of wait4(2). */
+  hookEnded: 24n,
 } as const;
 
 /** `write` of a tag alone, or with the values of some words behind it. */

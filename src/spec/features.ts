@@ -43,7 +43,7 @@ export const currentClaims: FeatureClaims = {
   memoryPolicy: true,
   idmap: true,
   netDevices: false,
-  unsafeAnnotations: [],
+  unsafeAnnotations: ['run.oci.hooks.'],
 };
 
 export interface FeaturesBuild {
