@@ -20,8 +20,10 @@ import { Cleanup } from './cleanup.ts';
 import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
 import { runCreateHooks } from './create-hooks.ts';
 import { runPoststop } from './poststop.ts';
+import { moveNetDevices } from './net-devices.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
+import { removeResctrl, Resctrl } from './resctrl.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
@@ -116,11 +118,7 @@ export function planContainer(
 
 /** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
 function refuseUnsupported({ linux }: Bundle['config']): void {
-  const found = [
-    [linux?.seccomp !== undefined, '/linux/seccomp'],
-    [linux?.intelRdt !== undefined, '/linux/intelRdt'],
-    [Object.keys(linux?.netDevices ?? {}).length > 0, '/linux/netDevices'],
-  ] as const;
+  const found = [[linux?.seccomp !== undefined, '/linux/seccomp']] as const;
   const pointers = found.filter(([present]) => present).map(([, pointer]) => pointer);
   if (pointers.length === 0) return;
   throw new TsrunError('unsupported', `this version of tsrun cannot apply ${pointers.join(', ')} of config.json`);
@@ -142,15 +140,7 @@ interface Building {
 async function build(building: Building): Promise<BuiltContainer> {
   const { options, bundle, host, plan, directory, cleanup, lock } = building;
   directory.writeConfig(bundle.text);
-  const driver = selectCgroupManager(plan.cgroup.manager);
-  // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
-  const preview = firstRecord(building, driver.preview(plan.cgroup));
-  directory.writeRecord(preview);
-  const cgroup = driver.create(plan.cgroup);
-  // Hooks that ran in the container may have left processes in it.
-  cleanup.add('remove the cgroup', () => cgroup.remove({ kill: true }));
-  const record: ContainerRecord = { ...preview, cgroup: cgroup.reference };
-  directory.writeRecord(record);
+  const { cgroup, resctrl, record } = makeGroups(building);
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
   let init: ProcessIdentity | undefined;
@@ -173,6 +163,10 @@ async function build(building: Building): Promise<BuiltContainer> {
       directory.writeRecord({ ...record, ...(init === undefined ? {} : { init }) });
       // Only now: the clone itself needs room below a low pids limit.
       cgroup.applyLimits(plan.cgroup);
+      resctrl?.join(pid);
+    },
+    onNetwork: (socket) => {
+      moveNetDevices(plan.netDevices, { pid: init?.pid ?? 0, socket });
     },
     onConsole: options.onConsole,
     onRootfs: async (conversation) => {
@@ -198,6 +192,47 @@ async function build(building: Building): Promise<BuiltContainer> {
     home: results.home,
   };
   return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup, lock };
+}
+
+interface Groups {
+  readonly cgroup: CgroupManager;
+  readonly resctrl: Resctrl | undefined;
+  readonly record: ContainerRecord;
+}
+
+/** The cgroups and the resctrl groups that init is going to be in, with the record that finds them again. */
+function makeGroups(building: Building): Groups {
+  const { plan, directory, cleanup } = building;
+  const driver = selectCgroupManager(plan.cgroup.manager);
+  // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
+  const resctrl = makeResctrl(building);
+  const preview: ContainerRecord = {
+    ...firstRecord(building, driver.preview(plan.cgroup)),
+    ...(resctrl === undefined ? {} : { resctrl: resctrl.preview() }),
+  };
+  directory.writeRecord(preview);
+  const cgroup = driver.create(plan.cgroup);
+  // Hooks that ran in the container may have left processes in it.
+  cleanup.add('remove the cgroup', () => cgroup.remove({ kill: true }));
+  const made = resctrl?.make();
+  if (made !== undefined) {
+    cleanup.add('remove what was made in resctrl', () => {
+      removeResctrl(made);
+    });
+  }
+  const record: ContainerRecord = {
+    ...preview,
+    cgroup: cgroup.reference,
+    ...(made === undefined ? {} : { resctrl: made }),
+  };
+  directory.writeRecord(record);
+  return { cgroup, resctrl, record };
+}
+
+/** The planner has refused a config that wants resctrl where there is none. */
+function makeResctrl({ plan, bundle }: Building): Resctrl | undefined {
+  const { resctrl } = bundle.facts;
+  return plan.intelRdt === undefined || resctrl === undefined ? undefined : new Resctrl(resctrl, plan.intelRdt);
 }
 
 /** What init is given: number in init -> descriptor here. `lent` is closed once init has it. */

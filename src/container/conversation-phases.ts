@@ -18,6 +18,8 @@ export interface PhaseHandlers {
   readonly candidates: readonly string[];
   /** Called once, as soon as the process exists. */
   readonly onPid: (pid: number) => void;
+  /** Called with a netlink socket of the container's network namespace, which is closed afterwards. */
+  readonly onNetwork: (socket: OwnedFd) => void;
   /** Called with the master of the console, which is closed afterwards: who keeps it duplicates it. */
   readonly onConsole: (master: OwnedFd) => void;
   /** Called when the rootfs is prepared and not yet entered; init waits for programs. */
@@ -76,6 +78,12 @@ async function answer(
       const [upper, lower] = reply.descriptors;
       if (upper === undefined || lower === undefined) throw new TsrunError('init', 'copy up: init sent no directories');
       await copyUp(lower.number, upper.number);
+      return {};
+    }
+    case 'network': {
+      const [socket] = reply.descriptors;
+      if (socket === undefined) throw new TsrunError('init', 'move network devices: init sent no socket');
+      handlers.onNetwork(socket);
       return {};
     }
     case 'console': {

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { killAndWait } from './end-process.ts';
 import { runPoststop } from './poststop.ts';
+import { removeResctrl } from './resctrl.ts';
 import type { ContainerRecord, StateDirectory } from './state-store.ts';
 
 const SIGKILL = 9;
@@ -24,6 +25,7 @@ export async function destroyContainer(
   if (record.init !== undefined) await killAndWait(record.init);
   const config = readConfig(directory);
   await cgroup.remove({ kill });
+  if (record.resctrl !== undefined) removeResctrl(record.resctrl);
   directory.remove();
   await runPoststop(record, config, log);
 }

@@ -156,6 +156,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     onSpawned: () => undefined,
     onPid: () => undefined,
     onConsole,
+    onNetwork: () => undefined,
     onRootfs: () => Promise.resolve(),
   });
 }

@@ -13,9 +13,11 @@ import { planMakeCwd } from './cwd.ts';
 import { planDevices } from './devices.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
 import { planBecomeUser } from './finish-process.ts';
+import { closeWord } from './handles.ts';
 import { refuseOnThisHost } from './host-rules.ts';
 import { planIdMaps, type IdMapPlan } from './id-maps.ts';
 import { planIdmapNamespaces, type IdmapNamespace } from './idmaps.ts';
+import { planIntelRdt, type IntelRdtPlan } from './intel-rdt.ts';
 import { planIoPriority } from './io-priority.ts';
 import { planNewKeyring } from './keyring.ts';
 import { planLoopback } from './loopback.ts';
@@ -32,6 +34,7 @@ import {
   planUserNamespaceRoot,
 } from './namespaces.ts';
 import { planNoNewPrivileges, planUmask } from './credentials.ts';
+import { planNetDevices, planNetlinkSocket, type NetDeviceMove } from './net-devices.ts';
 import { planOomScore } from './oom-score.ts';
 import { planPasswd } from './passwd.ts';
 import { planPersonality } from './personality.ts';
@@ -51,8 +54,11 @@ import { planUts } from './uts.ts';
 /** Everything that is going to happen to create a container, decided before the first of it happens. */
 export interface CreatePlan {
   readonly cgroup: CgroupPlan;
+  readonly intelRdt: IntelRdtPlan | undefined;
   readonly idmapNamespaces: readonly IdmapNamespace[];
   readonly idMaps: IdMapPlan | undefined;
+  /** Moved by the parent at the exchange `network`. */
+  readonly netDevices: readonly NetDeviceMove[];
   readonly phases: readonly Phase[];
   /** Set by the parent with prlimit(2) as soon as the process exists. */
   readonly rlimits: readonly RlimitSetting[];
@@ -98,8 +104,10 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   phases.exchange('ready', 'become the container');
   return {
     cgroup,
+    intelRdt: planIntelRdt(context.config, context.id),
     idmapNamespaces: planIdmapNamespaces(context.config),
     idMaps: planIdMaps(context.config, context.host.identity),
+    netDevices: planNetDevices(context.config),
     phases: phases.finish(),
     rlimits: process === undefined ? [] : planRlimits(process),
     candidates: process === undefined ? [] : candidates(process),
@@ -139,6 +147,12 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
     context.options.noNewKeyring ? [] : planNewKeyring(context),
     planResetAffinity(),
     hasNewNamespace(config, 'network') ? planLoopback(context) : [],
+  );
+  if (planNetDevices(config).length > 0) {
+    phases.add(planNetlinkSocket(context)).exchange('network', 'take network devices over');
+    phases.add(reserveScratch(context.descriptors), [closeWord(context.words.target, 'close the netlink socket')]);
+  }
+  phases.add(
     planCgroupNamespace(context),
     needsProcHandle(config) ? planProcHandle(context) : [],
     planRootMount(context),

@@ -21,6 +21,8 @@ export const TAG = {
   ready: 22n,
   /** A hook runs: init's pid as its namespace sees it, and the descriptors of `planStartHook`. */
   hookStarted: 23n,
+  /** A netlink socket of the container's network namespace, as a descriptor. */
+  netlink: 25n,
   /** How a hook ended: the status word of wait4(2). */
   hookEnded: 24n,
 } as const;

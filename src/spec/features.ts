@@ -39,10 +39,10 @@ export const currentClaims: FeatureClaims = {
   rdma: true,
   apparmor: true,
   selinux: true,
-  intelRdt: false,
+  intelRdt: true,
   memoryPolicy: true,
   idmap: true,
-  netDevices: false,
+  netDevices: true,
   unsafeAnnotations: ['run.oci.hooks.'],
 };
 

@@ -56,6 +56,7 @@ function writtenRegions({ steps }: Program): Set<Region> {
 const EXCHANGE_TAGS = {
   'id-maps': TAG.idMaps,
   pid: TAG.pid,
+  network: TAG.netlink,
   'copy-up': TAG.copyUp,
   rootfs: TAG.rootfs,
   console: TAG.console,
