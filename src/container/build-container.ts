@@ -19,13 +19,15 @@ import { bringUp } from './bring-up.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import { Cleanup } from './cleanup.ts';
 import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
-import { runHooks } from './hooks.ts';
+import { runCreateHooks } from './create-hooks.ts';
+import { moveNetDevices } from './net-devices.ts';
 import { makeNotifyDirectory, notifyDirectory } from './notify-socket.ts';
+import { runPoststop } from './poststop.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { identifyProcess, innermostPid, type ProcessIdentity } from './process-identity.ts';
+import { removeResctrl, Resctrl } from './resctrl.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 import type { Process } from '../spec/generated/config.ts';
-import { specVersionMax } from '../spec/versions.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 
 /** A container whose init is ready and waits for its last program. */
@@ -69,7 +71,15 @@ export async function buildContainer(runtime: Runtime, given: BuildOptions): Pro
   const plan = planContainer(runtime, options, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
+  const environment = { isThere: false };
+  const { id } = options;
+  const { config, facts } = bundle;
   directory.make();
+  // The first to be added is the last to be done.
+  cleanup.add('run the poststop hooks', async () => {
+    if (!environment.isThere) return;
+    await runPoststop({ id, bundle: facts.bundle, annotations: config.annotations }, config, runtime.log);
+  });
   cleanup.add('remove the state directory', () => {
     directory.remove();
   });
@@ -78,7 +88,7 @@ export async function buildContainer(runtime: Runtime, given: BuildOptions): Pro
     cleanup.add('release the lock', () => {
       lock.close();
     });
-    return await build({ runtime, options, bundle, host, plan, directory, cleanup, lock });
+    return await build({ runtime, options, bundle, host, plan, directory, cleanup, lock, environment });
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -128,14 +138,8 @@ function ownSystemd({ identity }: HostFacts): { readonly bus: BusName; readonly 
 }
 
 /** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
-function refuseUnsupported({ linux, hooks }: Bundle['config']): void {
-  const found = [
-    [linux?.seccomp !== undefined, '/linux/seccomp'],
-    [linux?.intelRdt !== undefined, '/linux/intelRdt'],
-    [Object.keys(linux?.netDevices ?? {}).length > 0, '/linux/netDevices'],
-    [(hooks?.createContainer?.length ?? 0) > 0, '/hooks/createContainer'],
-    [(hooks?.startContainer?.length ?? 0) > 0, '/hooks/startContainer'],
-  ] as const;
+function refuseUnsupported({ linux }: Bundle['config']): void {
+  const found = [[linux?.seccomp !== undefined, '/linux/seccomp']] as const;
   const pointers = found.filter(([present]) => present).map(([, pointer]) => pointer);
   if (pointers.length === 0) return;
   throw new TsrunError('unsupported', `this version of tsrun cannot apply ${pointers.join(', ')} of config.json`);
@@ -150,6 +154,8 @@ interface Building {
   readonly directory: StateDirectory;
   readonly cleanup: Cleanup;
   readonly lock: OwnedFd;
+  /** runtime.md, "Lifecycle": once the container's environment exists, its end is followed by the poststop hooks. */
+  readonly environment: { isThere: boolean };
 }
 
 async function build(building: Building): Promise<BuiltContainer> {
@@ -157,14 +163,8 @@ async function build(building: Building): Promise<BuiltContainer> {
   directory.writeConfig(bundle.text);
   const notifies = options.notifySocket !== undefined;
   if (notifies) makeNotifyDirectory(directory);
-  const driver = selectCgroupManager(plan.cgroup.manager);
-  // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
-  const preview = firstRecord(building, driver.preview(plan.cgroup));
-  directory.writeRecord(preview);
-  const cgroup = driver.create(plan.cgroup);
-  cleanup.add('remove the cgroup', () => cgroup.remove());
-  let record: ContainerRecord = { ...preview, cgroup: cgroup.reference };
-  directory.writeRecord(record);
+  const { cgroup, resctrl, ...groups } = makeGroups(building);
+  let { record } = groups;
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
   let init: ProcessIdentity | undefined;
@@ -191,10 +191,27 @@ async function build(building: Building): Promise<BuiltContainer> {
       directory.writeRecord({ ...record, ...(init === undefined ? {} : { init }) });
       // Only now: the clone itself needs room below a low pids limit.
       cgroup.applyLimits(plan.cgroup);
+      resctrl?.join(pid);
+    },
+    onNetwork: (socket) => {
+      moveNetDevices(plan.netDevices, { pid: init?.pid ?? 0, socket });
     },
     onConsole: options.onConsole,
-    onRootfs: () => runRuntimeHooks(building, init?.pid ?? 0),
+    onRootfs: async (conversation) => {
+      building.environment.isThere = true;
+      const { config } = bundle;
+      const pid = init?.pid ?? 0;
+      await runCreateHooks({
+        config,
+        source: record,
+        pid,
+        conversation,
+        setting: plan.hooks,
+        log: building.runtime.log,
+      });
+    },
   });
+  building.environment.isThere = true;
   cgroup.applyDevices(plan.cgroup);
   const finished: ContainerRecord = {
     ...record,
@@ -205,6 +222,47 @@ async function build(building: Building): Promise<BuiltContainer> {
     notifies,
   };
   return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup, lock };
+}
+
+interface Groups {
+  readonly cgroup: CgroupManager;
+  readonly resctrl: Resctrl | undefined;
+  readonly record: ContainerRecord;
+}
+
+/** The cgroups and the resctrl groups that init is going to be in, with the record that finds them again. */
+function makeGroups(building: Building): Groups {
+  const { plan, directory, cleanup } = building;
+  const driver = selectCgroupManager(plan.cgroup.manager);
+  // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
+  const resctrl = makeResctrl(building);
+  const preview: ContainerRecord = {
+    ...firstRecord(building, driver.preview(plan.cgroup)),
+    ...(resctrl === undefined ? {} : { resctrl: resctrl.preview() }),
+  };
+  directory.writeRecord(preview);
+  const cgroup = driver.create(plan.cgroup);
+  // Hooks that ran in the container may have left processes in it.
+  cleanup.add('remove the cgroup', () => cgroup.remove({ kill: true }));
+  const made = resctrl?.make();
+  if (made !== undefined) {
+    cleanup.add('remove what was made in resctrl', () => {
+      removeResctrl(made);
+    });
+  }
+  const record: ContainerRecord = {
+    ...preview,
+    cgroup: cgroup.reference,
+    ...(made === undefined ? {} : { resctrl: made }),
+  };
+  directory.writeRecord(record);
+  return { cgroup, resctrl, record };
+}
+
+/** The planner has refused a config that wants resctrl where there is none. */
+function makeResctrl({ plan, bundle }: Building): Resctrl | undefined {
+  const { resctrl } = bundle.facts;
+  return plan.intelRdt === undefined || resctrl === undefined ? undefined : new Resctrl(resctrl, plan.intelRdt);
 }
 
 /** What init is given: number in init -> descriptor here. `lent` is closed once init has it. */
@@ -254,18 +312,4 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupRef
 function listenForStart(directory: StateDirectory): OwnedFd {
   using handle = openFile(directory.path, O_PATH | O_DIRECTORY);
   return listenUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
-}
-
-async function runRuntimeHooks({ bundle, directory, runtime }: Building, pid: number): Promise<void> {
-  const { config, facts } = bundle;
-  const state = {
-    ociVersion: specVersionMax,
-    id: directory.id,
-    pid,
-    status: 'creating' as const,
-    bundle: facts.bundle,
-    ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
-  };
-  await runHooks('prestart', config.hooks?.prestart, state, runtime.log);
-  await runHooks('createRuntime', config.hooks?.createRuntime, state, runtime.log);
 }

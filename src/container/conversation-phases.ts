@@ -20,10 +20,12 @@ export interface PhaseHandlers {
   readonly onCgroup: (spawnedPid: number) => Promise<void>;
   /** Called once, as soon as the process exists. */
   readonly onPid: (pid: number) => void;
+  /** Called with a netlink socket of the container's network namespace, which is closed afterwards. */
+  readonly onNetwork: (socket: OwnedFd) => void;
   /** Called with the master of the console, which is closed afterwards: who keeps it duplicates it. */
   readonly onConsole: (master: OwnedFd) => void;
-  /** Called when the rootfs is prepared and not yet entered. */
-  readonly onRootfs: () => Promise<void>;
+  /** Called when the rootfs is prepared and not yet entered; init waits for programs. */
+  readonly onRootfs: (conversation: Conversation) => Promise<void>;
 }
 
 /** What the conversation brought to light. */
@@ -47,7 +49,9 @@ export async function runPhases(
   for (const { program, exchange } of phases) {
     const reply = await conversation.run(program);
     try {
-      Object.assign(results, await answer(exchange, reply, handlers));
+      // The parent's part at this exchange may itself talk with init.
+      if (exchange === 'rootfs') await handlers.onRootfs(conversation);
+      else Object.assign(results, await answer(exchange, reply, handlers));
     } finally {
       for (const descriptor of reply.descriptors) descriptor.close();
     }
@@ -55,7 +59,11 @@ export async function runPhases(
   return results;
 }
 
-async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers): Promise<Partial<PhaseResults>> {
+async function answer(
+  exchange: Exclude<Exchange, 'rootfs'>,
+  reply: Reply,
+  handlers: PhaseHandlers,
+): Promise<Partial<PhaseResults>> {
   switch (exchange) {
     case 'cgroup':
       await handlers.onCgroup(handlers.spawnedPid);
@@ -77,9 +85,12 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
       await copyUp(lower.number, upper.number);
       return {};
     }
-    case 'rootfs':
-      await handlers.onRootfs();
+    case 'network': {
+      const [socket] = reply.descriptors;
+      if (socket === undefined) throw new TsrunError('init', 'move network devices: init sent no socket');
+      handlers.onNetwork(socket);
       return {};
+    }
     case 'console': {
       const [master] = reply.descriptors;
       if (master === undefined) throw new TsrunError('init', 'open the console: init sent no terminal');

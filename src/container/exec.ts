@@ -198,6 +198,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     onCgroup: (pid) => openCgroup(joining.cgroup).attach(pid),
     onPid: () => undefined,
     onConsole,
+    onNetwork: () => undefined,
     onRootfs: () => Promise.resolve(),
   });
 }

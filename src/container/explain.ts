@@ -1,11 +1,12 @@
 import { readHostFacts } from '../host/facts.ts';
 import { cgroupPlanToJson, printCgroupPlan } from '../plan/cgroup/print.ts';
 import type { CreatePlan } from '../plan/create.ts';
+import { planHook, startContainerSetting, type HookSetting } from '../plan/container-hook.ts';
 import { descriptorNumbers } from '../plan/context.ts';
 import { planRunProgram } from '../plan/run-program.ts';
 import { printProgram, programToJson } from '../program/print.ts';
 import type { Program } from '../program/step.ts';
-import type { Process } from '../spec/generated/config.ts';
+import type { Config, Hook } from '../spec/generated/config.ts';
 import { planContainer } from './build-container.ts';
 import { readBundle } from './bundle.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
@@ -31,14 +32,32 @@ export interface Explanation {
 export function explainContainer(runtime: Runtime, options: ExplainOptions): Explanation {
   const bundle = readBundle(options.bundle, options.configFile, runtime.log);
   const plan = planContainer(runtime, options, bundle, readHostFacts());
-  const programs = [...plan.phases.map(({ program }) => program), ...lastProgram(plan, bundle.config.process, options)];
+  const { hooks } = bundle.config;
+  const programs = [
+    ...plan.phases.flatMap(({ program, exchange }) =>
+      exchange === 'rootfs' ? [program, ...hookPrograms(plan.hooks, hooks?.createContainer)] : [program],
+    ),
+    ...lastPrograms(plan, bundle.config, options),
+  ];
   return { text: printPlan(plan, programs), json: planToJson(plan, programs) };
 }
 
-function lastProgram(plan: CreatePlan, process: Process | undefined, options: ExplainOptions): Program[] {
+function lastPrograms(plan: CreatePlan, { process, hooks }: Config, options: ExplainOptions): Program[] {
   if (process === undefined) return [];
   const program = { process, executable: plan.candidates[0] ?? '', home: '/' };
-  return [planRunProgram(descriptorNumbers(options.preserveFds), program)];
+  const descriptors = descriptorNumbers(options.preserveFds);
+  return [
+    ...hookPrograms(startContainerSetting(descriptors, program), hooks?.startContainer),
+    planRunProgram(descriptors, program),
+  ];
+}
+
+/** What init does for the hooks that run in the container; those outside of it are no part of a program. */
+function hookPrograms(setting: HookSetting, hooks: readonly Hook[] = []): Program[] {
+  return hooks.flatMap((hook, index) => {
+    const { start, reap } = planHook(setting, hook, `${setting.kind} hook #${index}`);
+    return [start, reap];
+  });
 }
 
 function printPlan(plan: CreatePlan, programs: readonly Program[]): string {

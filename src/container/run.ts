@@ -14,7 +14,7 @@ import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
 import { Orphans } from './orphans.ts';
 import { sendPidfd } from './pidfd-socket.ts';
 import type { RunOptions, Runtime } from './runtime.ts';
-import { runPoststart } from './start.ts';
+import { runPoststart, runStartContainer } from './start-hooks.ts';
 
 /**
  * Creates and starts a container and waits for its program, in one go.
@@ -96,6 +96,7 @@ async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string 
   const { conversation, directory, record, bundle, descriptors, results, lock } = built;
   announce(built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
+  await runStartContainer(runtime, conversation, { record, config: bundle.config });
   await conversation.runToEnd(
     planRunProgram(descriptors, {
       process,
@@ -106,7 +107,7 @@ async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string 
   );
   directory.writeRecord({ ...record, isComplete: true });
   lock.close();
-  await runPoststart(runtime, directory, record, bundle.config);
+  await runPoststart(runtime, record, bundle.config);
 }
 
 /** Waits for the end of a child and reaps it. */

@@ -6,25 +6,26 @@ import { planRunProgram } from '../plan/run-program.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
 import type { Program } from '../program/step.ts';
-import { specVersionMax } from '../spec/versions.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { openFile } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { connectUnix } from '../sys/socket.ts';
 import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
-import { killAndWait } from './end-process.ts';
-import { runHooks } from './hooks.ts';
+import { Cleanup } from './cleanup.ts';
+import { destroyContainer } from './destroy.ts';
 import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
 import { openProcess } from './process-identity.ts';
 import type { Runtime, StartOptions } from './runtime.ts';
+import { runPoststart, runStartContainer } from './start-hooks.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 
 /**
  * Has init become the container's program (runtime.md, "Start").
  *
- * Returns when the program runs; with a service manager to notify, when the program is ready or has ended. Errors: `not-found`, `status` unless the container is created, `program` when it cannot be
- * executed (init has ended then), `hook` for poststart hooks (the program has been killed then).
+ * Returns when the program runs; with a service manager to notify, when the program is ready or has ended. Errors: `not-found`,
+ * `status` unless the container is created, `program` when it cannot be executed (init has ended then), `hook` for startContainer
+ * and poststart hooks (the container is destroyed then).
  */
 export async function startContainer(runtime: Runtime, id: string, options: StartOptions = {}): Promise<void> {
   const directory = new StateDirectory(runtime.root, id);
@@ -59,14 +60,23 @@ async function becomeProgram(
   using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });
   const prepared = prepare?.();
   try {
+    await runStartContainer(runtime, conversation, { record, config });
     await conversation.runToEnd(programOf(record, config));
     rmSync(directory.file(INIT_SOCKET), { force: true });
-    await runPoststart(runtime, directory, record, config);
+    await runPoststart(runtime, record, config);
     return prepared;
   } catch (error) {
     prepared?.close();
+    if (error instanceof TsrunError && error.code === 'hook') await destroy(runtime, directory, record);
     throw error;
   }
+}
+
+/** runtime.md, "Lifecycle": a hook of start that fails ends the container, which is destroyed then, poststop hooks included. */
+async function destroy({ log }: Runtime, directory: StateDirectory, record: ContainerRecord): Promise<void> {
+  const cleanup = new Cleanup(log);
+  cleanup.add('destroy the container', () => destroyContainer(directory, record, { kill: true, log }));
+  await cleanup.run();
 }
 
 /** The last program of a container's init, from what was found when it was created. */
@@ -77,31 +87,6 @@ export function programOf(record: ContainerRecord, config: Config): Program {
     home: record.home ?? '/',
     environment: record.environment ?? [],
   });
-}
-
-/** config.md, "Poststart": a failure stops the container. */
-export async function runPoststart(
-  runtime: Runtime,
-  directory: StateDirectory,
-  record: ContainerRecord,
-  config: Config,
-): Promise<void> {
-  const hooks = config.hooks?.poststart ?? [];
-  if (hooks.length === 0) return;
-  const state = {
-    ociVersion: specVersionMax,
-    id: directory.id,
-    pid: record.init?.pid ?? 0,
-    status: 'running' as const,
-    bundle: record.bundle,
-    ...(record.annotations === undefined ? {} : { annotations: { ...record.annotations } }),
-  };
-  try {
-    await runHooks('poststart', hooks, state, runtime.log);
-  } catch (error) {
-    if (record.init !== undefined) await killAndWait(record.init);
-    throw error;
-  }
 }
 
 function requireCreated(directory: StateDirectory, record: ContainerRecord): void {

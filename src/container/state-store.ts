@@ -19,6 +19,7 @@ import { openFile, tryLock } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { O_CREAT, O_RDWR } from '../util/constants.ts';
 import type { ProcessIdentity } from './process-identity.ts';
+import type { ResctrlReference } from './resctrl.ts';
 
 /** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
 export interface ContainerRecord {
@@ -44,6 +45,8 @@ export interface ContainerRecord {
   /** Its readiness is passed on: there is a directory for the socket of sd_notify(3). */
   readonly notifies?: boolean;
   readonly cgroup: CgroupReference;
+  /** What was made in the resctrl file system, with `intelRdt` only. */
+  readonly resctrl?: ResctrlReference;
   /** How many descriptors from 3 on are the program's. */
   readonly preserveFds: number;
   /** The root directory of the container is not the root of its mount namespace. */
@@ -249,7 +252,7 @@ function requireRecord(value: unknown, id: string, file: string): ContainerRecor
   const record = value as Partial<ContainerRecord> | null;
   const isObject = typeof record === 'object' && record !== null && record.version === 1 && record.id === id;
   const hasText = isObject && [record.bundle, record.rootfs, record.created].every((text) => typeof text === 'string');
-  const hasCgroup = isObject && isCgroupReference(record.cgroup);
+  const hasCgroup = isObject && isCgroupReference(record.cgroup) && isResctrlReference(record.resctrl);
   if (
     !hasText ||
     !hasCgroup ||
@@ -274,6 +277,14 @@ const MANAGERS: readonly CgroupReference['manager'][] = ['cgroupfs', 'systemd', 
 
 function isUnit(unit: CgroupReference['unit']): boolean {
   return typeof unit?.name === 'string' && ['system', 'user'].includes(unit.bus);
+}
+
+function isResctrlReference(reference: Partial<ResctrlReference> | null | undefined): boolean {
+  if (reference === undefined) return true;
+  const made: unknown = reference?.made;
+  return (
+    typeof reference?.mountPoint === 'string' && Array.isArray(made) && made.every((path) => typeof path === 'string')
+  );
 }
 
 function isCgroupDirectory(value: unknown): boolean {

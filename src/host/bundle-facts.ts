@@ -20,10 +20,13 @@ interface Places {
  */
 export function readBundleFacts(bundle: string, places: Places): BundleFacts {
   const rootfs = readRootfs(path.resolve(bundle, places.rootfs));
+  const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const resctrl = mounts.find(({ type }) => type === 'resctrl');
   return {
     bundle,
     rootfs,
-    rootfsMountPoint: mountPointOf(parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')), rootfs),
+    ...(resctrl === undefined ? {} : { resctrl: resctrl.mountPoint }),
+    rootfsMountPoint: mountPointOf(mounts, rootfs),
     sources: Object.fromEntries(places.sources.map((source) => [source, kindOf(source)])),
     danglingLinks: Object.fromEntries(
       places.destinations.flatMap((destination) => {

@@ -11,9 +11,14 @@ import { findNamespace, type PlanContext } from './context.ts';
  * Errors: `bundle`.
  */
 export function refuseOnThisHost(context: PlanContext): void {
-  const issues = [missingSources, missingNamespaces, sharedUserNamespace, sharedNetworkSysctl].flatMap((rule) =>
-    rule(context),
-  );
+  const issues = [
+    missingSources,
+    missingNamespaces,
+    sharedUserNamespace,
+    sharedNetworkSysctl,
+    netDevices,
+    intelRdt,
+  ].flatMap((rule) => rule(context));
   if (issues.length > 0) throw new TsrunError('bundle', describeIssues('invalid bundle', issues), { issues });
 }
 
@@ -58,4 +63,23 @@ function sharedNetworkSysctl({ config, bundle, host }: PlanContext): Issue[] {
       pointer: pointerTo('/linux/sysctl', key),
       message: `sysctl ${JSON.stringify(key)} not allowed in the network namespace of the host`,
     }));
+}
+
+/** Devices can be moved only by one who rules the host's network, and only away from it. */
+function netDevices({ config, bundle, host }: PlanContext): Issue[] {
+  if (Object.keys(config.linux?.netDevices ?? {}).length === 0) return [];
+  const pointer = '/linux/netDevices';
+  if (host.identity.euid !== 0)
+    return [
+      { pointer, message: 'network devices of the host can be moved by root alone: not in a rootless container' },
+    ];
+  const namespace = findNamespace(config, 'network');
+  if (namespace !== undefined && bundle.namespaces[namespace.path ?? ''] !== host.namespaces['net']) return [];
+  return [{ pointer, message: 'network devices need a network namespace other than that of the host' }];
+}
+
+/** config-linux.md, "IntelRdt": without the file system of the kernel there is nothing to apply it to. */
+function intelRdt({ config, bundle }: PlanContext): Issue[] {
+  if (config.linux?.intelRdt === undefined || bundle.resctrl !== undefined) return [];
+  return [{ pointer: '/linux/intelRdt', message: 'resctrl is not mounted' }];
 }

@@ -123,16 +123,21 @@ export class Conversation implements Disposable {
       for (const descriptor of message.descriptors) descriptor.close();
       this.#throwFailure(program, packet, message.bytes);
     }
-    return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors };
+    const explain = (report: Buffer): TsrunError => this.#explainFailure(program, packet, report);
+    return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors, explain };
   }
 
   #throwFailure(program: Program, packet: Packet, bytes: Buffer): never {
+    throw this.#explainFailure(program, packet, bytes);
+  }
+
+  #explainFailure(program: Program, packet: Packet, bytes: Buffer): TsrunError {
     if (bytes.length !== 24 || bytes.readBigUInt64LE(0) !== TAG_FAILURE) {
-      throw new TsrunError('init', `${program.name}: init sent ${bytes.length} bytes that are no failure report`);
+      return new TsrunError('init', `${program.name}: init sent ${bytes.length} bytes that are no failure report`);
     }
     const address = Number(bytes.readBigUInt64LE(8));
     const result = Number(bytes.readBigInt64LE(16));
-    throw stepFailure(program, stepOfFailure(packet, address), result);
+    return stepFailure(program, stepOfFailure(packet, address), result);
   }
 
   /**
@@ -153,6 +158,8 @@ export interface Reply {
   readonly body: Buffer;
   /** Descriptors that came along, owned by the caller. */
   readonly descriptors: readonly OwnedFd[];
+  /** What a failure report means that a process which the program has forked sends by another way. */
+  readonly explain: (report: Buffer) => TsrunError;
 }
 
 function initGone(program: Program, cause?: unknown): TsrunError {

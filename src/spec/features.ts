@@ -39,11 +39,11 @@ export const currentClaims: FeatureClaims = {
   rdma: true,
   apparmor: true,
   selinux: true,
-  intelRdt: false,
+  intelRdt: true,
   memoryPolicy: true,
   idmap: true,
-  netDevices: false,
-  unsafeAnnotations: [],
+  netDevices: true,
+  unsafeAnnotations: ['run.oci.hooks.'],
 };
 
 export interface FeaturesBuild {

@@ -57,6 +57,7 @@ const EXCHANGE_TAGS = {
   cgroup: TAG.cgroup,
   'id-maps': TAG.idMaps,
   pid: TAG.pid,
+  network: TAG.netlink,
   'copy-up': TAG.copyUp,
   rootfs: TAG.rootfs,
   console: TAG.console,
