@@ -12,6 +12,7 @@ export { resumeContainer } from './container/resume.ts';
 export { deleteContainer } from './container/delete.ts';
 export { readStatus } from './container/state.ts';
 export { listContainers } from './container/list.ts';
+export { listProcesses, showProcesses } from './container/ps.ts';
 export type {
   ContainerStatus,
   CreateOptions,
@@ -21,6 +22,7 @@ export type {
   ProcessChange,
   RunOptions,
   Runtime,
+  ShowProcessesOptions,
   Stdio,
 } from './container/runtime.ts';
 export { TsrunError, type ErrorCode, type Issue, type FailedStep } from './errors.ts';

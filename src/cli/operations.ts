@@ -6,6 +6,7 @@ import type {
   KillOptions,
   RunOptions,
   Runtime,
+  ShowProcessesOptions,
 } from '../container/runtime.ts';
 
 /** What `explain` is asked for. */
@@ -26,6 +27,8 @@ export interface Operations {
   deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
   readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
   listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
+  listProcesses(runtime: Runtime, id: string): Promise<readonly number[]>;
+  showProcesses(runtime: Runtime, options: ShowProcessesOptions): Promise<string>;
   explainContainer(
     runtime: Runtime,
     options: ExplainOptions,
@@ -73,6 +76,14 @@ export const operations: Operations = {
   async listContainers(runtime) {
     const { listContainers } = await import('../container/list.ts');
     return listContainers(runtime);
+  },
+  async listProcesses(runtime, id) {
+    const { listProcesses } = await import('../container/ps.ts');
+    return listProcesses(runtime, id);
+  },
+  async showProcesses(runtime, options) {
+    const { showProcesses } = await import('../container/ps.ts');
+    return showProcesses(runtime, options);
   },
   async explainContainer(runtime, options) {
     const { explainContainer } = await import('../container/explain.ts');

@@ -87,6 +87,12 @@ export interface DeleteOptions {
   readonly force: boolean;
 }
 
+export interface ShowProcessesOptions {
+  readonly id: string;
+  /** Arguments of ps(1) that choose the columns; all processes have to be among what it lists. Default: `-ef`. */
+  readonly psArguments: readonly string[];
+}
+
 /** A container as `state` and `list` show it. */
 export interface ContainerStatus {
   readonly ociVersion: string;

@@ -13,6 +13,7 @@ const usages: Record<string, string> = {
   delete: 'tsrun delete [options] ID',
   state: 'tsrun state ID',
   list: 'tsrun list [options]',
+  ps: 'tsrun ps [options] ID [PS-OPTION...]',
   spec: 'tsrun spec [options]',
   features: 'tsrun features',
   explain: 'tsrun explain [options] [ID]',

@@ -57,6 +57,8 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     deleteContainer: operation('deleteContainer'),
     readStatus: operation('readStatus', status),
     listContainers: operation('listContainers', [status]),
+    listProcesses: operation('listProcesses', [42, 43]),
+    showProcesses: operation('showProcesses', 'PID CMD\n 42 sh\n'),
     explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
   };
   return { operations, calls };

@@ -22,6 +22,9 @@ const accepted: Row[] = [
   ['start web', 'startContainer', 'web'],
   ['pause web', 'pauseContainer', 'web'],
   ['resume web', 'resumeContainer', 'web'],
+  ['ps web', 'showProcesses', { id: 'web', psArguments: [] }],
+  ['ps web -f json -- -h', 'showProcesses', { id: 'web', psArguments: ['-f', 'json', '--', '-h'] }],
+  ['ps --format json web', 'listProcesses', 'web'],
   ['run web', 'runContainer', run],
   ['run -d --keep -no-subreaper web', 'runContainer', { ...run, detach: true, keep: true }],
   ['exec web ls', 'execInContainer', { ...exec, change: { ...change, args: ['ls'] } }],
@@ -213,6 +216,9 @@ t.test('results are printed', async (t) => {
   t.strictSame(JSON.parse((await runLine('list --format=json')).stdout), [status]);
   t.equal((await runLine('list -q -f json')).stdout, 'web\n');
   t.equal((await runLine('list -f json', list)).stdout, 'null\n');
+  t.equal((await runLine('ps --format json web')).stdout, '[42,43]\n');
+  t.equal((await runLine('ps -f json web', { results: { listProcesses: [] } })).stdout, 'null\n');
+  t.equal((await runLine('ps web')).stdout, 'PID CMD\n 42 sh\n');
   t.equal((await runLine('explain')).stdout, 'mount ...\n');
   t.equal((await runLine('explain --json web')).stdout, '{\n  "phases": []\n}\n');
 });
