@@ -7,6 +7,7 @@ import type {
   RunOptions,
   Runtime,
   ShowProcessesOptions,
+  UpdateOptions,
 } from '../container/runtime.ts';
 
 /** What `explain` is asked for. */
@@ -27,6 +28,7 @@ export interface Operations {
   deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
   readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
   listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
+  updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void>;
   listProcesses(runtime: Runtime, id: string): Promise<readonly number[]>;
   showProcesses(runtime: Runtime, options: ShowProcessesOptions): Promise<string>;
   explainContainer(
@@ -76,6 +78,10 @@ export const operations: Operations = {
   async listContainers(runtime) {
     const { listContainers } = await import('../container/list.ts');
     return listContainers(runtime);
+  },
+  async updateContainer(runtime, options) {
+    const { updateContainer } = await import('../container/update.ts');
+    await updateContainer(runtime, options);
   },
   async listProcesses(runtime, id) {
     const { listProcesses } = await import('../container/ps.ts');
