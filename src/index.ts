@@ -13,11 +13,15 @@ export { deleteContainer } from './container/delete.ts';
 export { readStatus } from './container/state.ts';
 export { listContainers } from './container/list.ts';
 export { updateContainer } from './container/update.ts';
+export { containerEvents, containerStats } from './container/events.ts';
 export { listProcesses, showProcesses } from './container/ps.ts';
 export type {
+  ContainerEvent,
+  ContainerStats,
   ContainerStatus,
   CreateOptions,
   DeleteOptions,
+  EventOptions,
   ExecOptions,
   KillOptions,
   ProcessChange,

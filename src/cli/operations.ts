@@ -1,7 +1,10 @@
 import type {
+  ContainerEvent,
+  ContainerStats,
   ContainerStatus,
   CreateOptions,
   DeleteOptions,
+  EventOptions,
   ExecOptions,
   KillOptions,
   RunOptions,
@@ -29,6 +32,8 @@ export interface Operations {
   readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
   listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
   updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void>;
+  containerStats(runtime: Runtime, id: string): Promise<ContainerStats>;
+  containerEvents(runtime: Runtime, options: EventOptions): Promise<AsyncIterable<ContainerEvent>>;
   listProcesses(runtime: Runtime, id: string): Promise<readonly number[]>;
   showProcesses(runtime: Runtime, options: ShowProcessesOptions): Promise<string>;
   explainContainer(
@@ -82,6 +87,14 @@ export const operations: Operations = {
   async updateContainer(runtime, options) {
     const { updateContainer } = await import('../container/update.ts');
     await updateContainer(runtime, options);
+  },
+  async containerStats(runtime, id) {
+    const { containerStats } = await import('../container/events.ts');
+    return containerStats(runtime, id);
+  },
+  async containerEvents(runtime, options) {
+    const { containerEvents } = await import('../container/events.ts');
+    return containerEvents(runtime, options);
   },
   async listProcesses(runtime, id) {
     const { listProcesses } = await import('../container/ps.ts');

@@ -14,7 +14,8 @@ export interface Surroundings {
   currentDirectory(): string;
   /** All of standard input as text. Errors: `host`. */
   readStdin(): string;
-  writeStdout(text: string): void;
+  /** False when whoever read it has gone away. */
+  writeStdout(text: string): boolean;
 }
 
 /** The surroundings of this process. */
@@ -26,9 +27,7 @@ export function processSurroundings(): Surroundings {
     inUserNamespace: () => !isInitialIdMap(readFileSync('/proc/self/uid_map', 'latin1')),
     currentDirectory: () => process.cwd(),
     readStdin: () => readText(0),
-    writeStdout: (text) => {
-      writeText(1, text);
-    },
+    writeStdout: (text) => writeText(1, text),
   };
 }
 

@@ -1,3 +1,5 @@
+import type { CgroupReference } from '../cgroup/manager.ts';
+import { readOomKills } from '../cgroup/oom.ts';
 import { TsrunError } from '../errors.ts';
 import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
@@ -47,7 +49,16 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
   const cleanup = new Cleanup(runtime.log);
   try {
     const { conversation, results } = await join(
-      { directory: directory.path, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
+      {
+        directory: directory.path,
+        init,
+        initFd,
+        plan,
+        options,
+        cleanup,
+        uid: process.user?.uid ?? 0,
+        cgroup: record.cgroup,
+      },
       (master) => {
         if (consoleSocket === undefined) foreground.takeConsole(master);
         else sendConsole(master, consoleSocket);
@@ -132,9 +143,11 @@ interface Joining {
   readonly options: ExecOptions;
   readonly cleanup: Cleanup;
   readonly uid: number;
+  readonly cgroup: CgroupReference;
 }
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
+  const oomKills = readOomKills(joining.cgroup);
   const { init, initFd, plan, options, cleanup } = joining;
   const { descriptors } = plan;
   using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
@@ -153,6 +166,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     uid: joining.uid,
     candidates: plan.candidates,
     cleanup,
+    wasOomKilled: () => readOomKills(joining.cgroup) > oomKills,
     onSpawned: () => undefined,
     onPid: () => undefined,
     onConsole,

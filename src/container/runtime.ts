@@ -1,3 +1,5 @@
+import type { Stats } from '../cgroup/stats/document.ts';
+import type { NetworkInterface } from '../host/network-interfaces.ts';
 import type { Log } from '../log.ts';
 import type { Resources } from '../spec/generated/config.ts';
 
@@ -98,6 +100,25 @@ export interface UpdateOptions {
   readonly l3CacheSchema?: string;
   readonly memBwSchema?: string;
 }
+
+export interface EventOptions {
+  readonly id: string;
+  /** Time between two statistics, more than 0. */
+  readonly intervalMs: number;
+  /** Ends the stream, within a second. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the kernel has counted for a container. */
+export interface ContainerStats extends Stats {
+  /** Interfaces of the container's own network namespace, as it sees them, without `lo`. */
+  readonly networkInterfaces: readonly NetworkInterface[];
+}
+
+export type ContainerEvent =
+  | { readonly type: 'stats'; readonly id: string; readonly data: ContainerStats }
+  /** The container ran out of memory. */
+  | { readonly type: 'oom'; readonly id: string };
 
 export interface ShowProcessesOptions {
   readonly id: string;

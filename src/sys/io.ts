@@ -5,6 +5,7 @@ const write = bindLibc('long write(int fd, const void *bytes, size_t count)');
 const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
 
 export const POLLIN = 1;
+export const POLLPRI = 2;
 
 /** Writes all bytes. Errors: `host`. */
 export function writeFully(fd: number, bytes: Uint8Array): void {
@@ -24,22 +25,36 @@ export function pollReadable(fd: number, timeoutMs: number): boolean {
  * Waits on a thread of the pool until the descriptor can be read or has reached its end; the event loop goes on.
  * Answers false when `timeoutMs` passed (-1 waits for ever).
  */
-export function waitReadable(fd: number, timeoutMs = -1): Promise<boolean> {
-  const entry = pollEntry(fd);
+export async function waitReadable(fd: number, timeoutMs = -1): Promise<boolean> {
+  const [isReady = false] = await waitAny([{ fd, events: POLLIN }], timeoutMs);
+  return isReady;
+}
+
+/** A descriptor and the events to wait for. */
+export interface PollEntry {
+  readonly fd: number;
+  readonly events: number;
+}
+
+/** As `waitReadable` for several descriptors: whether something happened on each, all false when `timeoutMs` passed. */
+export function waitAny(entries: readonly PollEntry[], timeoutMs = -1): Promise<boolean[]> {
+  const buffer = Buffer.concat(entries.map(({ fd, events }) => pollEntry(fd, events)));
   return new Promise((resolve, reject) => {
-    pollCall.async(entry, 1, timeoutMs, (error: Error | null, result: number) => {
+    pollCall.async(buffer, entries.length, timeoutMs, (error: Error | null, result: number) => {
       if (error !== null) reject(error);
-      // EINTR (-1) tells nothing: look again. The entry stays referenced until here.
-      else if (result < 0) waitReadable(fd, timeoutMs).then(resolve, reject);
-      else resolve(result > 0);
+      // EINTR (-1) tells nothing: look again. The buffer stays referenced until here.
+      else if (result < 0) waitAny(entries, timeoutMs).then(resolve, reject);
+      else resolve(entries.map((_, index) => buffer.readInt16LE(index * POLL_ENTRY_BYTES + 6) !== 0));
     });
   });
 }
 
+const POLL_ENTRY_BYTES = 8;
+
 /** struct pollfd: int fd, short events, short revents. */
-function pollEntry(fd: number): Buffer {
-  const entry = Buffer.alloc(8);
+function pollEntry(fd: number, events = POLLIN): Buffer {
+  const entry = Buffer.alloc(POLL_ENTRY_BYTES);
   entry.writeInt32LE(fd, 0);
-  entry.writeInt16LE(POLLIN, 4);
+  entry.writeInt16LE(events, 4);
   return entry;
 }

@@ -5,7 +5,7 @@ import type {
   NetworkResources,
   Resources,
 } from '../../spec/generated/config.ts';
-import { isSet } from './values.ts';
+import { isSet, toInteger } from './values.ts';
 
 /**
  * The changes of an update that ask for something: callers fill in every member of a document, with 0 and empty text for "leave
@@ -70,7 +70,7 @@ function mergeMemory(
   const { limit, swap } = old;
   if (!swapIsApart || changes.swap !== undefined || changes.limit === undefined) return merged;
   if (!isLimited(limit) || !isLimited(swap)) return merged;
-  return { ...merged, swap: shrink(BigInt(swap) - BigInt(limit) + BigInt(changes.limit)) };
+  return { ...merged, swap: toInteger(BigInt(swap) - BigInt(limit) + BigInt(changes.limit)) };
 }
 
 function mergeBlockIo(old: BlockIo = {}, changes: BlockIo): BlockIo {
@@ -116,9 +116,4 @@ function isText(text: string | undefined): text is string {
 
 function isLimited(value: number | bigint | undefined): value is number | bigint {
   return isSet(value) && BigInt(value) !== -1n;
-}
-
-/** A number where it holds the value exactly. */
-export function shrink(value: bigint): number | bigint {
-  return BigInt.asIntN(54, value) === value && Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }

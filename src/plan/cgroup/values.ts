@@ -43,3 +43,8 @@ export function swapMax(limit: Integer | undefined, swap: Integer | undefined): 
   if (BigInt(swap) === -1n) return 'max';
   return String(BigInt(swap) - BigInt(limit ?? 0));
 }
+
+/** A number where it holds the value exactly, else the BigInt. */
+export function toInteger(value: bigint): Integer {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+}
