@@ -1,3 +1,4 @@
+import { readOomKills } from '../cgroup/oom.ts';
 import { selectCgroupManager } from '../cgroup/select.ts';
 import type { CgroupManager, CgroupReference } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
@@ -165,6 +166,7 @@ async function build(building: Building): Promise<BuiltContainer> {
   if (notifies) makeNotifyDirectory(directory);
   const { cgroup, resctrl, ...groups } = makeGroups(building);
   let { record } = groups;
+  const oomKills = readOomKills(cgroup.reference);
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
   let init: ProcessIdentity | undefined;
@@ -179,6 +181,7 @@ async function build(building: Building): Promise<BuiltContainer> {
     uid: bundle.config.process?.user?.uid ?? 0,
     candidates: plan.candidates,
     cleanup,
+    wasOomKilled: () => readOomKills(cgroup.reference) > oomKills,
     onSpawned: () => {
       for (const fd of lent) fd.close();
     },

@@ -1,5 +1,6 @@
 import type { CgroupReference } from '../cgroup/manager.ts';
 import { openCgroup } from '../cgroup/select.ts';
+import { readOomKills } from '../cgroup/oom.ts';
 import { TsrunError } from '../errors.ts';
 import { readUnifiedDirectory } from '../host/cgroup-layout.ts';
 import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
@@ -176,6 +177,7 @@ interface Joining {
 }
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
+  const oomKills = readOomKills(joining.cgroup);
   const { init, initFd, plan, options, cleanup } = joining;
   const { descriptors } = plan;
   using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
@@ -194,6 +196,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     uid: joining.uid,
     candidates: plan.candidates,
     cleanup,
+    wasOomKilled: () => readOomKills(joining.cgroup) > oomKills,
     onSpawned: () => undefined,
     onCgroup: (pid) => openCgroup(joining.cgroup).attach(pid),
     onPid: () => undefined,

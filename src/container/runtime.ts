@@ -1,5 +1,8 @@
+import type { Stats } from '../cgroup/stats/document.ts';
+import type { NetworkInterface } from '../host/network-interfaces.ts';
 import type { Log } from '../log.ts';
 import type { SubCgroup } from '../plan/cgroup/sub-cgroup.ts';
+import type { Resources } from '../spec/generated/config.ts';
 
 export type { SubCgroup } from '../plan/cgroup/sub-cgroup.ts';
 
@@ -113,6 +116,42 @@ export interface DeleteOptions {
   readonly id: string;
   /** Kill what still runs; a container that does not exist is no error. */
   readonly force: boolean;
+}
+
+export interface UpdateOptions {
+  readonly id: string;
+  /** Members that are absent, 0 or empty text leave what is. */
+  readonly changes:
+    | { readonly kind: 'document'; /** JSON of a resources section. */ readonly text: string; readonly name: string }
+    | { readonly kind: 'resources'; readonly resources: Resources };
+  /** Line for the schemata of Intel RDT, such as `L3:0=f`. */
+  readonly l3CacheSchema?: string;
+  readonly memBwSchema?: string;
+}
+
+export interface EventOptions {
+  readonly id: string;
+  /** Time between two statistics, more than 0. */
+  readonly intervalMs: number;
+  /** Ends the stream, within a second. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the kernel has counted for a container. */
+export interface ContainerStats extends Stats {
+  /** Interfaces of the container's own network namespace, as it sees them, without `lo`. */
+  readonly networkInterfaces: readonly NetworkInterface[];
+}
+
+export type ContainerEvent =
+  | { readonly type: 'stats'; readonly id: string; readonly data: ContainerStats }
+  /** The container ran out of memory. */
+  | { readonly type: 'oom'; readonly id: string };
+
+export interface ShowProcessesOptions {
+  readonly id: string;
+  /** Arguments of ps(1) that choose the columns; all processes have to be among what it lists. Default: `-ef`. */
+  readonly psArguments: readonly string[];
 }
 
 /** A container as `state` and `list` show it. */

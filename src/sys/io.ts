@@ -5,6 +5,7 @@ const write = bindLibc('long write(int fd, const void *bytes, size_t count)');
 const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
 
 export const POLLIN = 1;
+export const POLLPRI = 2;
 export const POLLOUT = 4;
 
 /** Writes all bytes. Errors: `host`. */
@@ -31,7 +32,7 @@ export async function waitReadable(fd: number, timeoutMs = -1): Promise<boolean>
 
 export interface Interest {
   readonly fd: number;
-  /** POLLIN or POLLOUT; errors and the end of the other side are always told. */
+  /** POLLIN, POLLPRI or POLLOUT; errors and the end of the other side are always told. */
   readonly events: number;
 }
 
@@ -47,14 +48,19 @@ export function waitAny(interests: readonly Interest[], timeoutMs = -1): Promise
       if (error !== null) reject(error);
       // EINTR (-1) tells nothing: look again. The entries stay referenced until here.
       else if (result < 0) waitAny(interests, timeoutMs).then(resolve, reject);
-      else resolve(interests.filter((_, index) => entries.readInt16LE(index * 8 + 6) !== 0).map(({ fd }) => fd));
+      else
+        resolve(
+          interests.filter((_, index) => entries.readInt16LE(index * POLL_ENTRY_BYTES + 6) !== 0).map(({ fd }) => fd),
+        );
     });
   });
 }
 
+const POLL_ENTRY_BYTES = 8;
+
 /** struct pollfd: int fd, short events, short revents. */
 function pollEntry(fd: number, events = POLLIN): Buffer {
-  const entry = Buffer.alloc(8);
+  const entry = Buffer.alloc(POLL_ENTRY_BYTES);
   entry.writeInt32LE(fd, 0);
   entry.writeInt16LE(events, 4);
   return entry;
