@@ -1,4 +1,5 @@
 import { TsrunError } from '../errors.ts';
+import { words } from '../util/words.ts';
 
 // One more means "no change" to the kernel, in setuid(2) and its kin.
 const largestId = 0xffff_fffe;
@@ -27,7 +28,7 @@ export function readPreserveFds(text: string | undefined): number {
 /** `table` or `json`. Errors: `usage`, in runc's words. */
 export function readListFormat(text = 'table'): 'table' | 'json' {
   if (text === 'table' || text === 'json') return text;
-  throw new TsrunError('usage', 'invalid format option');
+  throw new TsrunError('usage', words.invalidFormat);
 }
 
 function readNumber(

@@ -9,6 +9,7 @@ import type { Cleanup } from './cleanup.ts';
 import { runPhases, type PhaseHandlers, type PhaseResults } from './conversation-phases.ts';
 import { endProcess } from './end-process.ts';
 import { applyRlimits } from './rlimits.ts';
+import { words } from '../util/words.ts';
 
 export interface BringUpOptions extends SpawnInitOptions, Omit<PhaseHandlers, 'spawnedPid'> {
   readonly phases: readonly Phase[];
@@ -64,7 +65,8 @@ function explainDeath(error: unknown, pid: number, forget: () => void): unknown 
   if (status === undefined) return error;
   forget();
   const end = status.kind === 'exited' ? `exit code ${status.code}` : `killed by signal ${status.signal}`;
-  const hint = status.kind === 'killed' && status.signal === 9 ? ' (possibly OOM-killed: memory limit too low?)' : '';
+  const hint =
+    status.kind === 'killed' && status.signal === 9 ? ` ${words.killedInSetup}: is the memory limit too low?` : '';
   return new TsrunError('init', `${error.message}: ${end}${hint}`, { cause: error });
 }
 

@@ -83,7 +83,7 @@ export async function buildContainer(runtime: Runtime, options: BuildOptions): P
 
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planContainer(
-  runtime: Pick<Runtime, 'cgroupManager'>,
+  runtime: Pick<Runtime, 'cgroupManager' | 'rootless'>,
   options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'>,
   bundle: Bundle,
   host: HostFacts,
@@ -91,7 +91,8 @@ export function planContainer(
   const { id, noPivot, noNewKeyring, preserveFds } = options;
   refuseUnsupported(bundle.config);
   const isRoot = host.identity.euid === 0;
-  const choice = { asked: runtime.cgroupManager, isRoot, isWritable: isRoot || ownCgroupsAreWritable(host.cgroup) };
+  const { cgroupManager: asked, rootless = !isRoot } = runtime;
+  const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(host.cgroup) };
   const manager = chooseCgroupManager(bundle.config, choice);
   const cgroup = planCgroup({
     config: bundle.config,

@@ -3,6 +3,7 @@ import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Hook } from '../spec/generated/config.ts';
 import type { State } from '../spec/generated/state.ts';
+import { words } from '../util/words.ts';
 
 export type RuntimeHookKind = 'prestart' | 'createRuntime' | 'poststart' | 'poststop';
 
@@ -26,7 +27,7 @@ export async function runHooks(
   const { spawn: spawnProcess } = await import('node:child_process');
   for (const [index, hook] of hooks.entries()) {
     log.debug(`run ${kind} hook #${index}: ${JSON.stringify(hook.path)}`);
-    await runHook(spawnProcess, hook, text, `error running ${kind} hook #${index}`);
+    await runHook(spawnProcess, hook, text, words.hookFailed(kind, index));
   }
 }
 

@@ -11,6 +11,7 @@ import { deleteContainer } from './delete.ts';
 import { Foreground } from './foreground.ts';
 import type { RunOptions, Runtime } from './runtime.ts';
 import { runPoststart } from './start.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Creates and starts a container and waits for its program, in one go.
@@ -25,8 +26,7 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
     ...options,
     listens: false,
     checkProcess: (process) => {
-      if (process === undefined)
-        throw new TsrunError('config', 'process property must not be empty: there is nothing to run');
+      if (process === undefined) throw new TsrunError('config', `${words.noProcess}: there is nothing to run`);
       const terminal = process.terminal === true;
       requireConsole({ terminal, detached: detach, consoleSocket });
       if (terminal && !detach) foreground.requireTerminal();

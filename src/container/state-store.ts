@@ -19,6 +19,7 @@ import { openFile, tryLock } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { O_CREAT, O_RDWR } from '../util/constants.ts';
 import type { ProcessIdentity } from './process-identity.ts';
+import { words } from '../util/words.ts';
 
 /** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
 export interface ContainerRecord {
@@ -84,7 +85,7 @@ export class StateDirectory {
       chmodSync(this.path, 0o711);
     } catch (error) {
       if (hasErrno(error, 'EEXIST')) {
-        throw new TsrunError('exists', `container with given ID already exists: ${JSON.stringify(this.id)}`);
+        throw new TsrunError('exists', `${words.alreadyExists}: ${JSON.stringify(this.id)}`);
       }
       throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
     }
@@ -224,14 +225,14 @@ function isId(id: string): boolean {
 
 /** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
 export function requireId(id: string): void {
-  if (id === '') throw new TsrunError('id', 'container id cannot be empty');
+  if (id === '') throw new TsrunError('id', words.emptyId);
   if (!isId(id) || id.length > 255) {
-    throw new TsrunError('id', `invalid container ID format: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
+    throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
   }
 }
 
 export function doesNotExist(id: string): TsrunError {
-  return new TsrunError('not-found', `container ${JSON.stringify(id)} does not exist`);
+  return new TsrunError('not-found', `${words.doesNotExist}: ${JSON.stringify(id)}`);
 }
 
 function stateError(what: string, cause: unknown): TsrunError {

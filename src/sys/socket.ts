@@ -1,5 +1,5 @@
 import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
 import { TsrunError } from '../errors.ts';
 import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
@@ -20,10 +20,16 @@ const MSG_CTRUNC = 0x08;
 /** SCM_MAX_FD descriptors at most in one message (include/net/scm.h). */
 const MAX_FDS = 253;
 
-export type SocketType = 'seqpacket' | 'stream';
+export type SocketType = 'seqpacket' | 'stream' | 'datagram';
+
+const TYPES: Readonly<Record<SocketType, number>> = {
+  seqpacket: SOCK_SEQPACKET,
+  stream: SOCK_STREAM,
+  datagram: SOCK_DGRAM,
+};
 
 function typeFlags(type: SocketType): number {
-  return (type === 'seqpacket' ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC;
+  return TYPES[type] | SOCK_CLOEXEC;
 }
 
 /** A connected pair of unix sockets, both close-on-exec. Errors: `host`. */
@@ -39,7 +45,8 @@ export function listenUnix(path: string, type: SocketType): OwnedFd {
   try {
     const address = unixAddress(path);
     checked(bindCall(socket.number, address, address.length), `bind socket ${JSON.stringify(path)}`);
-    checked(listenCall(socket.number, 1), `listen on socket ${JSON.stringify(path)}`);
+    // Datagrams arrive without a connection.
+    if (type !== 'datagram') checked(listenCall(socket.number, 1), `listen on socket ${JSON.stringify(path)}`);
     return socket;
   } catch (error) {
     socket.close();
