@@ -15,6 +15,7 @@ const usages: Record<string, string> = {
   list: 'tsrun list [options]',
   spec: 'tsrun spec [options]',
   features: 'tsrun features',
+  completion: 'tsrun completion [options] [SHELL]',
   explain: 'tsrun explain [options] [ID]',
 };
 
