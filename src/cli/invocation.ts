@@ -160,7 +160,7 @@ async function withPrefix(prefix: string | undefined, run: () => Promise<number>
   try {
     return await run();
   } catch (error) {
-    if (prefix === undefined || !(error instanceof TsrunError) || error.code === 'usage') throw error;
+    if (prefix === undefined || !(error instanceof TsrunError)) throw error;
     const { code, message, issues, step, errno } = error;
     const details = { cause: error, issues, ...(step && { step }), ...(errno !== undefined && { errno }) };
     throw new TsrunError(code, prefix + message, details);

@@ -143,7 +143,7 @@ function exitCodeOf(line: string): number {
 t.test('command lines that make no sense are refused in one line', async (t) => {
   for (const [line, message] of refused) {
     const outcome = await runLine(line);
-    t.equal(messageOf(outcome), message, line);
+    t.ok(messageOf(outcome).endsWith(message), line);
     t.match(outcome, { code: exitCodeOf(line), failure: { code: 'usage' }, calls: [] });
   }
 });
