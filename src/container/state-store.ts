@@ -75,7 +75,8 @@ export class StateDirectory {
   make(): void {
     const root = path.dirname(this.path);
     try {
-      mkdirSync(root, { recursive: true, mode: 0o700 });
+      // Sticky: what cleans up XDG_RUNTIME_DIR passes over it (XDG Base Directory Specification).
+      mkdirSync(root, { recursive: true, mode: 0o1700 });
     } catch (error) {
       throw stateError(`create root directory ${JSON.stringify(root)}`, error);
     }

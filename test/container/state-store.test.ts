@@ -29,7 +29,7 @@ t.test('StateDirectory.make() takes an id once', (t) => {
   t.teardown(() => process.umask(umask));
   const directory = new StateDirectory(root, 'c1');
   directory.make();
-  t.same([modeOf(root), modeOf(directory.path)], ['700', '711'], 'the umask of the caller does not matter');
+  t.same([modeOf(root), modeOf(directory.path)], ['1700', '711'], 'the umask of the caller does not matter');
   t.throws(
     () => {
       new StateDirectory(root, 'c1').make();
