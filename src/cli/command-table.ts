@@ -32,6 +32,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   restore: { description: 'not supported: continue a saved container', load: () => import('./commands/restore.ts') },
   spec: { description: 'write a config.json to start from', load: () => import('./commands/spec.ts') },
   features: { description: 'print what this tsrun supports', load: () => import('./commands/features.ts') },
+  completion: {
+    description: 'print a script with which a shell completes tsrun',
+    load: () => import('./commands/completion.ts'),
+  },
   explain: {
     description: 'print what creating a container would do',
     load: () => import('./commands/explain.ts'),

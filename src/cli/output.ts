@@ -1,3 +1,4 @@
+import { escapeControls } from '../util/escape-controls.ts';
 import type { ContainerStatus } from '../container/runtime.ts';
 
 /** What `state` prints. Shape: JSON with two spaces a level and no line feed at the end; `owner` is always empty. Source: runc state.go. */
@@ -19,7 +20,8 @@ export function formatListIds(containers: readonly ContainerStatus[]): string {
 export function formatListTable(containers: readonly ContainerStatus[]): string {
   const header = ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER'];
   const rows = containers.map(({ id, pid, status, bundle, created, owner }) => {
-    return [id, String(pid), status, bundle, created, owner].map(escapeControls);
+    // The path of a bundle is somebody else's text: it may neither break a line nor steer the terminal.
+    return [id, String(pid), status, bundle, created, owner].map((cell) => escapeControls(cell, { lines: true }));
   });
   return formatTable([header, ...rows]);
 }
@@ -57,11 +59,4 @@ function padCell(cell: string, width: number, cellsLeft: number): string {
 // In code points: padEnd() counts UTF-16 units, and a path may hold any character.
 function widthOf(cell: string): number {
   return Array.from(cell).length;
-}
-
-// The path of a bundle is somebody else's text: it may neither break a line nor steer the terminal.
-function escapeControls(cell: string): string {
-  return cell.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {
-    return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
 }

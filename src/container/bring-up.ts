@@ -9,6 +9,7 @@ import type { Cleanup } from './cleanup.ts';
 import { runPhases, type PhaseHandlers, type PhaseResults } from './conversation-phases.ts';
 import { endProcess } from './end-process.ts';
 import { applyRlimits } from './rlimits.ts';
+import { words } from '../util/words.ts';
 
 export interface BringUpOptions extends SpawnInitOptions, Omit<PhaseHandlers, 'spawnedPid'> {
   readonly phases: readonly Phase[];
@@ -74,10 +75,10 @@ function explainDeath(
   forget();
   // In runc's words.
   if (wasOomKilled()) {
-    return new TsrunError('init', 'container init was OOM-killed (memory limit too low?)', { cause: error });
+    return new TsrunError('init', words.oomKilled, { cause: error });
   }
   const end = status.kind === 'exited' ? `exit code ${status.code}` : `killed by signal ${status.signal}`;
-  const hint = status.kind === 'killed' && status.signal === 9 ? ' (possibly OOM-killed)' : '';
+  const hint = status.kind === 'killed' && status.signal === 9 ? ` ${words.killedInSetup}` : '';
   return new TsrunError('init', `${error.message}: ${end}${hint}`, { cause: error });
 }
 

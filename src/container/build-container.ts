@@ -108,7 +108,7 @@ function readBundleFor(directory: StateDirectory, options: BuildOptions, { log }
 
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planContainer(
-  runtime: Pick<Runtime, 'cgroupManager'>,
+  runtime: Pick<Runtime, 'cgroupManager' | 'rootless'>,
   options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'>,
   bundle: Bundle,
   host: HostFacts,
@@ -116,7 +116,8 @@ export function planContainer(
   const { id, noPivot, noNewKeyring, preserveFds } = options;
   refuseUnsupported(bundle.config);
   const isRoot = host.identity.euid === 0;
-  const choice = { asked: runtime.cgroupManager, isRoot, isWritable: isRoot || ownCgroupsAreWritable(host.cgroup) };
+  const { cgroupManager: asked, rootless = !isRoot } = runtime;
+  const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(host.cgroup) };
   const manager = chooseCgroupManager(bundle.config, choice);
   const cgroup = planCgroup({
     config: bundle.config,

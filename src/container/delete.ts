@@ -2,9 +2,11 @@ import { TsrunError } from '../errors.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { destroyContainer } from './destroy.ts';
 import { killAndWait } from './end-process.ts';
+import { forMatchingIds } from './select-ids.ts';
 import type { DeleteOptions, Runtime } from './runtime.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
 
 const DELETE_TIMEOUT_MS = 60_000;
 /** A creator that hangs in a hook does not keep its container from being removed. */
@@ -17,7 +19,13 @@ const FORCE_TIMEOUT_MS = 5_000;
  * directory that a killed tsrun left half-made, and finds nothing wrong with a container that does not exist.
  * Errors: `not-found`, `status`, `cgroup`, `state`. A poststop hook that fails is a warning.
  */
-export async function deleteContainer(runtime: Runtime, { id, force }: DeleteOptions): Promise<void> {
+export async function deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void> {
+  const { id, isPattern = false } = options;
+  if (!isPattern) return deleteOne(runtime, options);
+  await forMatchingIds(runtime, id, (match) => deleteOne(runtime, { ...options, id: match }));
+}
+
+async function deleteOne(runtime: Runtime, { id, force }: DeleteOptions): Promise<void> {
   const directory = new StateDirectory(runtime.root, id);
   const record = readRecord(directory, force);
   if (record === undefined) {
@@ -26,7 +34,7 @@ export async function deleteContainer(runtime: Runtime, { id, force }: DeleteOpt
   }
   const status = currentStatus(directory, record);
   if (!force && status !== 'stopped' && status !== 'created') {
-    throw new TsrunError('status', `cannot delete container ${id} that is not stopped: ${status}`);
+    throw new TsrunError('status', words.deleteNotStopped(id, status));
   }
   // Without its init a creator at work fails and cleans up. It is not killed itself: it may be a server with other containers.
   if (status === 'creating' && record.init !== undefined) await killAndWait(record.init);

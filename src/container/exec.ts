@@ -28,6 +28,7 @@ import { waitForChild } from './run.ts';
 import type { ExecOptions, Runtime } from './runtime.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Runs a further process in a container.
@@ -50,7 +51,7 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
   using foreground = new Foreground(options.stdio);
   if (terminal && !detach) foreground.requireTerminal();
   using initFd = openProcess(init);
-  if (initFd === undefined) throw new TsrunError('status', 'cannot exec in a stopped container');
+  if (initFd === undefined) throw new TsrunError('status', words.execStopped);
   const plan = planFor({ record, config: { ...config, process }, init, options });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
@@ -89,10 +90,10 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
 function requireRunning(directory: StateDirectory, record: ContainerRecord, options: ExecOptions): ProcessIdentity {
   const status = currentStatus(directory, record);
   if (status === 'stopped' || status === 'creating' || record.init === undefined) {
-    throw new TsrunError('status', 'cannot exec in a stopped container');
+    throw new TsrunError('status', words.execStopped);
   }
   if (status === 'paused' && !options.ignorePaused) {
-    throw new TsrunError('status', 'cannot exec in a paused container (use --ignore-paused to override)');
+    throw new TsrunError('status', words.execPaused);
   }
   return record.init;
 }

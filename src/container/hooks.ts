@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import type { Hook } from '../spec/generated/config.ts';
 import type { State } from '../spec/generated/state.ts';
 import { HookOutput } from './hook-output.ts';
+import { words } from '../util/words.ts';
 
 export type RuntimeHookKind = 'prestart' | 'createRuntime' | 'poststart' | 'poststop';
 
@@ -25,7 +26,7 @@ export async function runHooks(
   for (const [index, hook] of hooks.entries()) {
     log.debug(`run ${kind} hook #${index}: ${JSON.stringify(hook.path)}`);
     using output = new HookOutput(state.annotations, log);
-    await runHook(spawnProcess, hook, { state: text, title: `error running ${kind} hook #${index}`, output });
+    await runHook(spawnProcess, hook, { state: text, title: words.hookFailed(kind, index), output });
   }
 }
 

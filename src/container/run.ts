@@ -15,6 +15,7 @@ import { Orphans } from './orphans.ts';
 import { sendPidfd } from './pidfd-socket.ts';
 import type { RunOptions, Runtime } from './runtime.ts';
 import { runPoststart, runStartContainer } from './start-hooks.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Creates and starts a container and waits for its program, in one go.
@@ -29,8 +30,7 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
     ...options,
     listens: false,
     checkProcess: (process) => {
-      if (process === undefined)
-        throw new TsrunError('config', 'process property must not be empty: there is nothing to run');
+      if (process === undefined) throw new TsrunError('config', `${words.noProcess}: there is nothing to run`);
       const terminal = process.terminal === true;
       requireConsole({ terminal, detached: detach, consoleSocket });
       if (terminal && !detach) foreground.requireTerminal();

@@ -11,6 +11,8 @@ export interface Runtime {
   /** Directory of the state directories, absolute. */
   readonly root: string;
   readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
+  /** Whether a container does without a cgroup where none may be made and it asks for none. Default: unless tsrun is root. */
+  readonly rootless?: boolean;
   readonly log: Log;
 }
 
@@ -106,6 +108,8 @@ export type ProcessChange =
 
 export interface KillOptions {
   readonly id: string;
+  /** `id` is a regular expression: every container whose id it matches. */
+  readonly isPattern?: boolean;
   /** Signal number; 0 only looks whether there is a process. */
   readonly signal: number;
   /** Every process of the container's cgroup. */
@@ -114,6 +118,8 @@ export interface KillOptions {
 
 export interface DeleteOptions {
   readonly id: string;
+  /** `id` is a regular expression: every container whose id it matches. */
+  readonly isPattern?: boolean;
   /** Kill what still runs; a container that does not exist is no error. */
   readonly force: boolean;
 }

@@ -19,6 +19,7 @@ import type { Runtime, StartOptions } from './runtime.ts';
 import { runPoststart, runStartContainer } from './start-hooks.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Has init become the container's program (runtime.md, "Start").
@@ -54,8 +55,7 @@ async function becomeProgram(
   const record = directory.readRecord();
   requireCreated(directory, record);
   const config = directory.readConfig();
-  if (config.process === undefined)
-    throw new TsrunError('status', 'process property must not be empty: there is nothing to start');
+  if (config.process === undefined) throw new TsrunError('status', `${words.noProcess}: there is nothing to start`);
   const descriptors = descriptorNumbers(record.preserveFds);
   using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });
   const prepared = prepare?.();
@@ -95,12 +95,12 @@ function requireCreated(directory: StateDirectory, record: ContainerRecord): voi
     case 'created':
       return;
     case 'stopped':
-      throw new TsrunError('status', 'cannot start a container that has stopped');
+      throw new TsrunError('status', words.startStopped);
     case 'running':
-      throw new TsrunError('status', 'cannot start an already running container');
+      throw new TsrunError('status', words.startRunning);
     case 'creating':
     case 'paused':
-      throw new TsrunError('status', `cannot start a container in the ${status} state`);
+      throw new TsrunError('status', words.startInState(status));
   }
 }
 
@@ -109,8 +109,7 @@ function connect(directory: StateDirectory): OwnedFd {
   try {
     return connectUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
   } catch (error) {
-    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT'))
-      throw new TsrunError('status', 'cannot start a container that has stopped');
+    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT')) throw new TsrunError('status', words.startStopped);
     throw error;
   }
 }

@@ -20,6 +20,7 @@ import type { OwnedFd } from '../sys/fd.ts';
 import { O_CREAT, O_RDWR } from '../util/constants.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { ResctrlReference } from './resctrl.ts';
+import { words } from '../util/words.ts';
 
 /** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
 export interface ContainerRecord {
@@ -82,7 +83,8 @@ export class StateDirectory {
   make(): void {
     const root = path.dirname(this.path);
     try {
-      mkdirSync(root, { recursive: true, mode: 0o700 });
+      // Sticky: what cleans up XDG_RUNTIME_DIR passes over it (XDG Base Directory Specification).
+      mkdirSync(root, { recursive: true, mode: 0o1700 });
     } catch (error) {
       throw stateError(`create root directory ${JSON.stringify(root)}`, error);
     }
@@ -92,7 +94,7 @@ export class StateDirectory {
       chmodSync(this.path, 0o711);
     } catch (error) {
       if (hasErrno(error, 'EEXIST')) {
-        throw new TsrunError('exists', `container with given ID already exists: ${JSON.stringify(this.id)}`);
+        throw new TsrunError('exists', `${words.alreadyExists}: ${JSON.stringify(this.id)}`);
       }
       throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
     }
@@ -232,14 +234,14 @@ function isId(id: string): boolean {
 
 /** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
 export function requireId(id: string): void {
-  if (id === '') throw new TsrunError('id', 'container id cannot be empty');
+  if (id === '') throw new TsrunError('id', words.emptyId);
   if (!isId(id) || id.length > 255) {
-    throw new TsrunError('id', `invalid container ID format: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
+    throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
   }
 }
 
 export function doesNotExist(id: string): TsrunError {
-  return new TsrunError('not-found', `container ${JSON.stringify(id)} does not exist`);
+  return new TsrunError('not-found', `${words.doesNotExist}: ${JSON.stringify(id)}`);
 }
 
 function stateError(what: string, cause: unknown): TsrunError {

@@ -8,6 +8,7 @@ import { checkResources, loadResources, validateConfig } from '../spec/validate.
 import type { Runtime, UpdateOptions } from './runtime.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Changes the limits of a container that is created, running or paused, and keeps them in its saved config.
@@ -22,7 +23,7 @@ export async function updateContainer(runtime: Runtime, options: UpdateOptions):
   using _lock = await directory.lock();
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
-  if (status === 'stopped' || status === 'creating') throw new TsrunError('status', 'container not running');
+  if (status === 'stopped' || status === 'creating') throw new TsrunError('status', words.notRunning);
   const config = directory.readConfig();
   requireRdt(config, options);
   const changes = readChanges(options, config.linux?.resources ?? {});

@@ -4,6 +4,7 @@ import { TsrunError } from '../errors.ts';
 import type { BundleFacts, SourceKind } from '../plan/facts.ts';
 import { readDanglingLink } from './dangling-links.ts';
 import { mountPointOf, parseMountinfo } from './mountinfo.ts';
+import { words } from '../util/words.ts';
 
 /** The places to look at; see `planLookups`. */
 interface Places {
@@ -43,13 +44,13 @@ function readRootfs(wanted: string): string {
   try {
     const resolved = realpathSync(wanted);
     if (!statSync(resolved).isDirectory()) {
-      throw new TsrunError('bundle', `invalid rootfs: ${shown} is not a directory (/root/path of config.json)`);
+      throw new TsrunError('bundle', `invalid rootfs: ${shown} is ${words.ENOTDIR} (/root/path of config.json)`);
     }
     return resolved;
   } catch (error) {
     if (error instanceof TsrunError) throw error;
     const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
-    const what = errno === 'ENOENT' ? 'no such file or directory' : errno;
+    const what = errno === 'ENOENT' ? words.ENOENT : errno;
     throw new TsrunError('bundle', `invalid rootfs: ${shown}: ${what} (/root/path of config.json)`, {
       errno,
       cause: error,

@@ -6,6 +6,7 @@ import type { Errno } from '../util/errno.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
 import { isDirectory, isFileType } from './handles.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Looking up the program inside the container, as execvp(3) and Go's exec.LookPath do, without asking the parent.
@@ -86,14 +87,15 @@ function lookAt(context: PlanContext, path: string, found: Region): Step[] {
       accept: ['ENOENT', 'ENOTDIR', 'EACCES'],
       result: target,
     }),
-    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: no such file or directory`),
-    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: not a directory`),
-    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: permission denied`),
-    fail(isDirectory(context), 'EISDIR', 'is a directory'),
+    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: ${words.ENOENT}`),
+    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${words.ENOTDIR}`),
+    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: ${words.EACCES}`),
+    // dockerd before 23 knows no other word than the second for it, as execve(2) gives that errno.
+    fail(isDirectory(context), 'EISDIR', `${words.EISDIR}: ${words.EACCES}`),
     // execve(2) answers EACCES to FIFOs and the like.
-    fail(not(isRegular(context)), 'EACCES', 'permission denied'),
+    fail(not(isRegular(context)), 'EACCES', words.EACCES),
     checkAccess(path, target, { label, failure: `${shown}: {errno}`, accept: ['EACCES'] }),
-    fail(failedWith(target, 'EACCES'), 'EACCES', 'permission denied'),
+    fail(failedWith(target, 'EACCES'), 'EACCES', words.EACCES),
     ...mark(found, 0, shown),
   ];
 }
@@ -111,7 +113,7 @@ function search(context: PlanContext, { name, paths, found }: Search): Step[] {
     const look = lookFor(context, path, { found, index, shown });
     return index === 0 ? look : when(isZero(at(found, 0)), look, `${shown}: go on unless it is found`);
   });
-  const notFound = { label: `${shown}: look for it`, failure: `${shown}: executable file not found in $PATH` };
+  const notFound = { label: `${shown}: look for it`, failure: `${shown}: ${words.notInPath}` };
   return [...steps, failWhen(isZero(at(found, 0)), 'ENOENT', notFound)];
 }
 

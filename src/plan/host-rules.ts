@@ -4,6 +4,7 @@ import { pointerTo } from '../spec/pointer.ts';
 import { sysctlPath } from '../spec/sysctl-path.ts';
 import { bindSource } from './bind-mounts.ts';
 import { findNamespace, type PlanContext } from './context.ts';
+import { words } from '../util/words.ts';
 
 /**
  * What a config asks for that only a look at the host can refuse, all of it at once, as a user wants to mend it in one go.
@@ -30,7 +31,7 @@ function missingSources({ config, bundle }: PlanContext): Issue[] {
     return [
       {
         pointer: `/mounts/${index}/source`,
-        message: `${JSON.stringify(path)} does not exist: no such file or directory`,
+        message: `${JSON.stringify(path)} does not exist: ${words.ENOENT}`,
       },
     ];
   });
@@ -39,7 +40,7 @@ function missingSources({ config, bundle }: PlanContext): Issue[] {
 function missingNamespaces({ config, bundle }: PlanContext): Issue[] {
   return (config.linux?.namespaces ?? []).flatMap(({ type, path = '' }, index) => {
     if (bundle.namespaces[path] !== 'missing') return [];
-    const message = `${type} namespace ${JSON.stringify(path)} does not exist: no such file or directory`;
+    const message = `${type} namespace ${JSON.stringify(path)} does not exist: ${words.ENOENT}`;
     return [{ pointer: `/linux/namespaces/${index}/path`, message }];
   });
 }

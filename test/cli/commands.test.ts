@@ -20,6 +20,7 @@ const usages: Record<string, string> = {
   restore: 'tsrun restore [options] ID',
   spec: 'tsrun spec [options]',
   features: 'tsrun features',
+  completion: 'tsrun completion [options] [SHELL]',
   explain: 'tsrun explain [options] [ID]',
 };
 
@@ -63,8 +64,9 @@ t.test('commandHelp() of kill', async (t) => {
     'send a signal to a container',
     '',
     'Options:',
-    '  -a, --all   to every process of the container',
-    '  -h, --help  print this text',
+    '  -a, --all                to every process of the container',
+    '  -r, --regex              ID is a regular expression; every container that matches',
+    '  -h, -?, --help, --usage  print this text',
     '',
     'The global options stand before the command; "tsrun --help" describes them.',
   ];

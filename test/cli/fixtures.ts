@@ -95,7 +95,7 @@ export async function runLine(
   const args = typeof line === 'string' ? line.split(' ').filter((word) => word !== '') : line;
   let exitCodeOf: (failure: unknown) => number = () => 1;
   try {
-    const invocation = prepareInvocation(args, { surroundings, operations, writeStderr: () => undefined });
+    const invocation = await prepareInvocation(args, { surroundings, operations, writeStderr: () => undefined });
     exitCodeOf = (failure) => invocation.exitCodeOf(failure);
     const code = await invocation.run();
     return { code, stdout: surroundings.printed.join(''), calls };

@@ -69,7 +69,10 @@ t.test('loadConfig() takes null for absent and says so', (t) => {
   const { config, warnings } = loadConfig(text);
   t.strictSame(config, { ociVersion: '1.4.0', root: { path: 'rootfs' }, linux: { maskedPaths: [] } });
   t.strictSame(pointersOf(warnings), ['/linux/devices', '/mounts', '/ociVersion']);
-  t.equal(failureOf(() => loadConfig('null')).message, 'config.json: /: is null, wanted an object');
+  t.equal(
+    failureOf(() => loadConfig('null')).message,
+    'config.json: /: is null, wanted an object: config cannot be null',
+  );
   const inList = '{"ociVersion":"1.3.0","root":{"path":"a"},"mounts":[null]}';
   t.strictSame(pointersOf(failureOf(() => loadConfig(inList)).issues), ['/mounts', '/mounts/0']);
   t.end();
