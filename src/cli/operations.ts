@@ -7,6 +7,7 @@ import type {
   RunOptions,
   Runtime,
 } from '../container/runtime.ts';
+import type { SeccompBuild } from '../spec/features.ts';
 
 /** What `explain` is asked for. */
 export type ExplainOptions = Pick<
@@ -26,6 +27,7 @@ export interface Operations {
   deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
   readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
   listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
+  readSeccompBuild(): Promise<SeccompBuild | undefined>;
   explainContainer(
     runtime: Runtime,
     options: ExplainOptions,
@@ -73,6 +75,10 @@ export const operations: Operations = {
   async listContainers(runtime) {
     const { listContainers } = await import('../container/list.ts');
     return listContainers(runtime);
+  },
+  async readSeccompBuild() {
+    const { readSeccompBuild } = await import('../container/seccomp-build.ts');
+    return readSeccompBuild();
   },
   async explainContainer(runtime, options) {
     const { explainContainer } = await import('../container/explain.ts');

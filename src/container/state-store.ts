@@ -228,6 +228,7 @@ function isId(id: string): boolean {
 /** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
 export function requireId(id: string): void {
   if (id === '') throw new TsrunError('id', 'container id cannot be empty');
+  if (id === RESERVED) throw new TsrunError('id', `invalid container ID: ${JSON.stringify(id)} is tsrun's own`);
   if (!isId(id) || id.length > 255) {
     throw new TsrunError('id', `invalid container ID format: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
   }

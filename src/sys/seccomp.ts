@@ -8,8 +8,8 @@ import { createMemfd } from './memfd.ts';
 const LIBRARY = 'libseccomp.so.2';
 const SCMP_FLTATR_CTL_OPTIMIZE = 8;
 const OPTIMIZE_TREE = 2;
-/** What the kernel takes, twice over: a longer export is somebody's mistake. */
-const EXPORT_LIMIT_BYTES = 2 * 4096 * 8;
+/** Much more than the kernel takes, so that a filter that is too long is told from a broken export. */
+const EXPORT_LIMIT_BYTES = 16 * 4096 * 8;
 
 /** One comparison of an argument; both values are unsigned, 64 bits. */
 export interface SeccompCondition {

@@ -1,4 +1,5 @@
 import { prepareInvocation } from '../../src/cli/invocation.ts';
+import type { SeccompBuild } from '../../src/spec/features.ts';
 import type { Operations } from '../../src/cli/operations.ts';
 import type { Surroundings } from '../../src/cli/surroundings.ts';
 import type { ContainerStatus, Runtime } from '../../src/container/runtime.ts';
@@ -57,6 +58,7 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     deleteContainer: operation('deleteContainer'),
     readStatus: operation('readStatus', status),
     listContainers: operation('listContainers', [status]),
+    readSeccompBuild: () => Promise.resolve(results.readSeccompBuild as SeccompBuild | undefined),
     explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
   };
   return { operations, calls };
