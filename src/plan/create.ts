@@ -92,10 +92,13 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
   const found = process === undefined ? [] : [allocateFound(memory, process)];
+  const isFiltered = input.seccomp?.position === 'early';
   addEarlyFilter(phases, context.descriptors, input.seccomp);
   phases.add(
     process === undefined ? [] : planBecomeUser(context, process),
-    process === undefined ? [] : found.flatMap((region) => planFindExecutable(context, process, region)),
+    process === undefined
+      ? []
+      : found.flatMap((region) => planFindExecutable(context, process, { found: region, isFiltered })),
     [reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)],
   );
   phases.exchange('ready', 'become the container');

@@ -120,9 +120,11 @@ export function planExec(input: ExecInput): ExecPlan {
   );
   addEarlyFilter(phases, descriptors, input.seccomp);
   phases
-    .add(planBecomeUser(context, process), planFindExecutable(context, process, found), [
-      reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found]),
-    ])
+    .add(
+      planBecomeUser(context, process),
+      planFindExecutable(context, process, { found, isFiltered: input.seccomp?.position === 'early' }),
+      [reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found])],
+    )
     .exchange('ready', 'become the process');
   return {
     descriptors,

@@ -214,6 +214,28 @@ live('seccomp', async (t, rig) => {
     });
   });
 
+  await t.test('a profile that is older than close_range and faccessat2', async (t) => {
+    const { names: all = [], action = 'SCMP_ACT_ALLOW' as const } = strict.syscalls?.[0] ?? {};
+    const names = all.filter((name) => name !== 'close_range' && name !== 'faccessat2');
+    const seccomp: Seccomp = { ...strict, syscalls: [{ names, action }] };
+    for (const args of [['true'], ['/bin/true']]) {
+      for (const { name, change } of VARIANTS)
+        expectSuccess(t, await rig.run({ args, change: withFilter(seccomp, change) }), `${args.join(' ')}, ${name}`);
+    }
+  });
+
+  await t.test('without libseccomp', async (t) => {
+    const library = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/libseccomp.so.2`;
+    const hide = `mount --bind /dev/null "$(readlink -f ${library})" && exec "$@"`;
+    const under = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', hide, 'sh'];
+    expectFailure(t, await rig.run({ change: withFilter(lenient) }, { under }), {
+      message: /linux\.seccomp needs libseccomp/,
+    });
+    expectSuccess(t, await rig.run({}, { under }), 'a container without a filter');
+    const features = await rig.tsrun(['features'], { under });
+    t.match(JSON.parse(features.stdout), { linux: { seccomp: { enabled: false } } });
+  });
+
   await t.test('explain names the filter', async (t) => {
     const { stdout } = await rig.tsrun(['explain', '--bundle', rig.bundle({ change: withFilter(lenient) })]);
     t.match(stdout, /load the seccomp filter \(\d+ instructions, default SCMP_ACT_ALLOW\)/);

@@ -11,9 +11,15 @@ import { planFilterRules, type FilterRules } from './filter.ts';
  *
  * Where the filter is loaded: a process with no_new_privs or CAP_SYS_ADMIN may do it at any time, and then it is the last thing
  * before execve(2), so that nothing but the program itself has to live with it (`late`). Without either it is done while init
- * still has all rights, before it becomes the user (`early`), as runc does; then the profile has to allow what init does after
- * that: write, writev, read, close, chdir, getcwd, prctl, capset, setgroups, setresgid, setresuid, statx, faccessat2, getpid, and,
- * for a created container, accept4 and dup3. Each call that is missing fails with its step's label, and no container is made.
+ * still has all rights, before it becomes the user (`early`), as runc does. Then the profile has to allow what init does after
+ * that:
+ *
+ *     read, write, writev, close, chdir, getcwd, fchown, prctl, capset, setgroups, setresgid, setresuid, statx, getpid, execve,
+ *     prlimit64 for a low RLIMIT_NOFILE, accept4 and dup3 for a container that is created first and started later
+ *
+ * and may lack close_range and faccessat2, which profiles of before 2020 do not know. A call that is refused is a failure with
+ * the label of its step, and no container is made; where `write` itself is refused, or a refusal kills, all that is known is that
+ * init is gone. A late filter that refuses `write` hides why execve(2) failed: such a container looks started and has ended.
  */
 export interface SeccompPlan {
   readonly rules: FilterRules;
