@@ -13,6 +13,7 @@ import type {
   StartOptions,
   UpdateOptions,
 } from '../container/runtime.ts';
+import type { SeccompBuild } from '../spec/features.ts';
 
 /** What `explain` is asked for. */
 export type ExplainOptions = Pick<
@@ -37,6 +38,7 @@ export interface Operations {
   containerEvents(runtime: Runtime, options: EventOptions): Promise<AsyncIterable<ContainerEvent>>;
   listProcesses(runtime: Runtime, id: string): Promise<readonly number[]>;
   showProcesses(runtime: Runtime, options: ShowProcessesOptions): Promise<string>;
+  readSeccompBuild(): Promise<SeccompBuild | undefined>;
   explainContainer(
     runtime: Runtime,
     options: ExplainOptions,
@@ -104,6 +106,10 @@ export const operations: Operations = {
   async showProcesses(runtime, options) {
     const { showProcesses } = await import('../container/ps.ts');
     return showProcesses(runtime, options);
+  },
+  async readSeccompBuild() {
+    const { readSeccompBuild } = await import('../container/seccomp-build.ts');
+    return readSeccompBuild();
   },
   async explainContainer(runtime, options) {
     const { explainContainer } = await import('../container/explain.ts');

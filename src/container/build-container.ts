@@ -9,6 +9,7 @@ import { planCgroup, type BusName } from '../plan/cgroup/plan.ts';
 import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbers } from '../plan/context.ts';
 import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { serviceEnvironment, withNotifyMount } from '../plan/service-manager.ts';
 import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
@@ -28,6 +29,7 @@ import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { identifyProcess, innermostPid, type ProcessIdentity } from './process-identity.ts';
 import { removeResctrl, Resctrl } from './resctrl.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
+import { compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 
@@ -37,6 +39,8 @@ export interface BuiltContainer {
   readonly record: ContainerRecord;
   readonly bundle: Bundle;
   readonly plan: CreatePlan;
+  /** The filter of the program, which is not loaded yet when its position is `late`. */
+  readonly seccomp: CompiledSeccomp | undefined;
   readonly cgroup: CgroupManager;
   readonly conversation: Conversation;
   readonly descriptors: DescriptorNumbers;
@@ -69,7 +73,8 @@ export async function buildContainer(runtime: Runtime, given: BuildOptions): Pro
   const bundle = readBundleFor(directory, options, runtime);
   options.checkProcess(bundle.config.process);
   const host = readHostFacts();
-  const plan = planContainer(runtime, options, bundle, host);
+  const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
+  const plan = planContainer(runtime, { ...options, seccomp }, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   const environment = { isThere: false };
@@ -89,7 +94,7 @@ export async function buildContainer(runtime: Runtime, given: BuildOptions): Pro
     cleanup.add('release the lock', () => {
       lock.close();
     });
-    return await build({ runtime, options, bundle, host, plan, directory, cleanup, lock, environment });
+    return await build({ runtime, options, bundle, host, plan, seccomp, directory, cleanup, lock, environment });
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -109,12 +114,13 @@ function readBundleFor(directory: StateDirectory, options: BuildOptions, { log }
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planContainer(
   runtime: Pick<Runtime, 'cgroupManager' | 'rootless'>,
-  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'>,
+  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'> & {
+    readonly seccomp: CompiledSeccomp | undefined;
+  },
   bundle: Bundle,
   host: HostFacts,
 ): CreatePlan {
-  const { id, noPivot, noNewKeyring, preserveFds } = options;
-  refuseUnsupported(bundle.config);
+  const { id, noPivot, noNewKeyring, preserveFds, seccomp } = options;
   const isRoot = host.identity.euid === 0;
   const { cgroupManager: asked, rootless = !isRoot } = runtime;
   const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(host.cgroup) };
@@ -128,7 +134,14 @@ export function planContainer(
     systemd: ownSystemd(host),
   });
   return planCreate(
-    { id, config: bundle.config, host, bundle: bundle.facts, options: { noPivot, noNewKeyring, preserveFds } },
+    {
+      id,
+      config: bundle.config,
+      host,
+      bundle: bundle.facts,
+      options: { noPivot, noNewKeyring, preserveFds },
+      ...(seccomp === undefined ? {} : { seccomp }),
+    },
     cgroup,
   );
 }
@@ -139,20 +152,13 @@ function ownSystemd({ identity }: HostFacts): { readonly bus: BusName; readonly 
   return { bus: isUser ? 'user' : 'system', uid: identity.euid };
 }
 
-/** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
-function refuseUnsupported({ linux }: Bundle['config']): void {
-  const found = [[linux?.seccomp !== undefined, '/linux/seccomp']] as const;
-  const pointers = found.filter(([present]) => present).map(([, pointer]) => pointer);
-  if (pointers.length === 0) return;
-  throw new TsrunError('unsupported', `this version of tsrun cannot apply ${pointers.join(', ')} of config.json`);
-}
-
 interface Building {
   readonly runtime: Runtime;
   readonly options: BuildOptions;
   readonly bundle: Bundle;
   readonly host: HostFacts;
   readonly plan: CreatePlan;
+  readonly seccomp: CompiledSeccomp | undefined;
   readonly directory: StateDirectory;
   readonly cleanup: Cleanup;
   readonly lock: OwnedFd;
@@ -161,7 +167,7 @@ interface Building {
 }
 
 async function build(building: Building): Promise<BuiltContainer> {
-  const { options, bundle, host, plan, directory, cleanup, lock } = building;
+  const { options, bundle, host, plan, seccomp, directory, cleanup, lock } = building;
   directory.writeConfig(bundle.text);
   const notifies = options.notifySocket !== undefined;
   if (notifies) makeNotifyDirectory(directory);
@@ -214,6 +220,13 @@ async function build(building: Building): Promise<BuiltContainer> {
         log: building.runtime.log,
       });
     },
+    onListener: (number) => {
+      const pid = init?.pid ?? 0;
+      return handOverListener(
+        { pid, state: stateOf({ ...record, ...(init && { init }) }, 'creating'), seccomp },
+        number,
+      );
+    },
   });
   building.environment.isThere = true;
   cgroup.applyDevices(plan.cgroup);
@@ -225,7 +238,19 @@ async function build(building: Building): Promise<BuiltContainer> {
     environment: serviceEnvironment({ listenFds: options.listenFds ?? 0, pid: innermostPid(results.pid), notifies }),
     notifies,
   };
-  return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup, lock };
+  return {
+    directory,
+    record: finished,
+    bundle,
+    plan,
+    seccomp,
+    cgroup,
+    conversation,
+    descriptors,
+    results,
+    cleanup,
+    lock,
+  };
 }
 
 interface Groups {

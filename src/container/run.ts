@@ -1,6 +1,5 @@
 import { exitCode, reapChild, type ExitStatus } from '../sys/wait.ts';
 import { TsrunError } from '../errors.ts';
-import { planRunProgram } from '../plan/run-program.ts';
 import { waitReadable } from '../sys/io.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -14,6 +13,7 @@ import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
 import { Orphans } from './orphans.ts';
 import { sendPidfd } from './pidfd-socket.ts';
 import type { RunOptions, Runtime } from './runtime.ts';
+import { becomeProgram, stateOf } from './seccomp.ts';
 import { runPoststart, runStartContainer } from './start-hooks.ts';
 import { words } from '../util/words.ts';
 
@@ -93,18 +93,22 @@ async function superviseProgram(
 }
 
 async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string | undefined): Promise<void> {
-  const { conversation, directory, record, bundle, descriptors, results, lock } = built;
+  const { conversation, directory, record, bundle, seccomp, descriptors, results, lock } = built;
   announce(built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
-  await runStartContainer(runtime, conversation, { record, config: bundle.config });
-  await conversation.runToEnd(
-    planRunProgram(descriptors, {
+  await runStartContainer(runtime, conversation, { record, config: bundle.config, seccomp });
+  await becomeProgram(conversation, {
+    descriptors,
+    program: {
       process,
       executable: results.executable,
       home: results.home,
       environment: record.environment ?? [],
-    }),
-  );
+    },
+    seccomp,
+    pid: results.pid,
+    state: stateOf(record, 'created'),
+  });
   directory.writeRecord({ ...record, isComplete: true });
   lock.close();
   await runPoststart(runtime, record, bundle.config);

@@ -1,5 +1,6 @@
 import { startContainerSetting } from '../plan/container-hook.ts';
 import { descriptorNumbers } from '../plan/context.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import type { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { runContainerHooks } from './container-hooks.ts';
@@ -8,16 +9,26 @@ import { runHooks } from './hooks.ts';
 import type { Runtime } from './runtime.ts';
 import type { ContainerRecord } from './state-store.ts';
 
+export interface StartContainerHooks {
+  readonly record: ContainerRecord;
+  readonly config: Config;
+  readonly seccomp: CompiledSeccomp | undefined;
+}
+
 /** Runs the startContainer hooks in front of the program (runtime.md, "Lifecycle", step 7). Errors: `hook`, `init`. */
 export async function runStartContainer(
   runtime: Runtime,
   conversation: Conversation,
-  { record, config }: { readonly record: ContainerRecord; readonly config: Config },
+  { record, config, seccomp }: StartContainerHooks,
 ): Promise<void> {
   const hooks = config.hooks?.startContainer;
   if (hooks === undefined || hooks.length === 0) return;
   const process = config.process ?? { cwd: '/' };
-  const setting = startContainerSetting(descriptorNumbers(record.preserveFds), { process, home: record.home ?? '/' });
+  const setting = startContainerSetting(descriptorNumbers(record.preserveFds), {
+    process,
+    home: record.home ?? '/',
+    ...(seccomp === undefined ? {} : { seccomp }),
+  });
   const state = hookState(record, 'created');
   await runContainerHooks(conversation, { setting, hooks, state, log: runtime.log });
 }

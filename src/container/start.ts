@@ -1,11 +1,11 @@
 import { rmSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import { readArch } from '../host/facts.ts';
+import { readArch, readHostFacts } from '../host/facts.ts';
 import { descriptorNumbers } from '../plan/context.ts';
-import { planRunProgram } from '../plan/run-program.ts';
+import type { ProgramToRun } from '../plan/run-program.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
-import type { Program } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { openFile } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -17,6 +17,7 @@ import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
 import { openProcess } from './process-identity.ts';
 import type { Runtime, StartOptions } from './runtime.ts';
 import { runPoststart, runStartContainer } from './start-hooks.ts';
+import { becomeProgram, compileSeccomp, stateOf } from './seccomp.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 import { words } from '../util/words.ts';
@@ -35,18 +36,18 @@ export async function startContainer(runtime: Runtime, id: string, options: Star
   if (host !== undefined && notifies !== true)
     runtime.log.warning('nobody will be notified: the container was created without a notify socket');
   if (host === undefined || notifies !== true || init === undefined) {
-    await becomeProgram(runtime, directory);
+    await startUnderLock(runtime, directory);
     return;
   }
   using pidfd = openProcess(init);
   if (pidfd === undefined) throw new TsrunError('status', 'cannot start a container that has stopped');
   // The lock is free again while the program gets ready, which may take its time.
-  const socket = await becomeProgram(runtime, directory, () => bindNotifySocket(directory));
+  const socket = await startUnderLock(runtime, directory, () => bindNotifySocket(directory));
   if (socket !== undefined) await relayReadiness({ socket, host, mainPid: init.pid, pidfd }, runtime.log);
 }
 
 /** `prepare` runs when the container is known to be startable; its socket is answered, or closed on failure. */
-async function becomeProgram(
+async function startUnderLock(
   runtime: Runtime,
   directory: StateDirectory,
   prepare?: () => OwnedFd,
@@ -60,8 +61,15 @@ async function becomeProgram(
   using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });
   const prepared = prepare?.();
   try {
-    await runStartContainer(runtime, conversation, { record, config });
-    await conversation.runToEnd(programOf(record, config));
+    const seccomp = await compileFor(runtime, config);
+    await runStartContainer(runtime, conversation, { record, config, seccomp });
+    await becomeProgram(conversation, {
+      descriptors,
+      program: programOf(record, config),
+      seccomp,
+      pid: record.init?.pid ?? 0,
+      state: stateOf(record, 'created'),
+    });
     rmSync(directory.file(INIT_SOCKET), { force: true });
     await runPoststart(runtime, record, config);
     return prepared;
@@ -80,13 +88,19 @@ async function destroy({ log }: Runtime, directory: StateDirectory, record: Cont
 }
 
 /** The last program of a container's init, from what was found when it was created. */
-export function programOf(record: ContainerRecord, config: Config): Program {
-  return planRunProgram(descriptorNumbers(record.preserveFds), {
+function programOf(record: ContainerRecord, config: Config): ProgramToRun {
+  return {
     process: config.process ?? { cwd: '/' },
     executable: record.executable ?? '',
     home: record.home ?? '/',
     environment: record.environment ?? [],
-  });
+  };
+}
+
+/** The filter again: create has compiled it, so that it is in the cache. */
+async function compileFor(runtime: Runtime, config: Config): Promise<CompiledSeccomp | undefined> {
+  if (config.linux?.seccomp === undefined) return undefined;
+  return await compileSeccomp(config, config.process, readHostFacts(), { runtime, isCached: true });
 }
 
 function requireCreated(directory: StateDirectory, record: ContainerRecord): void {

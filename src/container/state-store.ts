@@ -228,13 +228,17 @@ export function listIds(root: string): string[] {
   }
 }
 
+/** What the root directory holds beside the containers: the cache of seccomp filters (seccomp/cache.ts). */
+const RESERVED = '.cache';
+
 function isId(id: string): boolean {
-  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..';
+  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..' && id !== RESERVED;
 }
 
 /** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
 export function requireId(id: string): void {
   if (id === '') throw new TsrunError('id', words.emptyId);
+  if (id === RESERVED) throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)} is tsrun's own`);
   if (!isId(id) || id.length > 255) {
     throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
   }

@@ -6,6 +6,7 @@ import { CLONE_PIDFD, O_CLOEXEC, PR_SET_PDEATHSIG, SCM_RIGHTS, SOL_SOCKET } from
 import type { DescriptorNumbers } from './context.ts';
 import { buildEnvironment } from './environment.ts';
 import { reply, TAG } from './reply.ts';
+import { planLoadFilter, type CompiledSeccomp } from './seccomp/load.ts';
 
 /**
  * config.md, "POSIX-platform Hooks": the kinds that run in the container's namespaces.
@@ -50,6 +51,8 @@ export interface HookSetting {
   readonly directory: Region | undefined;
   /** For hooks without an environment of their own. */
   readonly environment: readonly string[];
+  /** The filter that the container's process is going to load itself. */
+  readonly filter?: CompiledSeccomp;
 }
 
 export interface HookPlan {
@@ -77,12 +80,15 @@ export function createContainerSetting(
 /** startContainer: without an environment of its own a hook has that of the container's process. */
 export function startContainerSetting(
   descriptors: DescriptorNumbers,
-  { process, home }: { readonly process: Process; readonly home: string },
+  { process, home, seccomp }: { readonly process: Process; readonly home: string; readonly seccomp?: CompiledSeccomp },
 ): HookSetting {
   const environment = buildEnvironment(process, home);
   // Init's memory holds nothing any more that is needed after `start` has come.
   const own = setting({ descriptors, memory: new Memory() });
-  return { kind: 'startContainer', ...own, directory: undefined, environment };
+  // An early filter is on already. A listener would be the hook's own: nobody would answer it.
+  const isOwn = seccomp?.position === 'late' && seccomp.listener === undefined;
+  const filter = isOwn ? { filter: seccomp } : {};
+  return { kind: 'startContainer', ...own, directory: undefined, environment, ...filter };
 }
 
 function setting({
@@ -158,7 +164,7 @@ function planStart(setting: HookSetting, hook: Hook, title: string): Step[] {
 
 /** From the clone to execve. A step that fails is reported through the pipe that has taken the sync pipe's place. */
 function planChild(setting: HookSetting, hook: Hook, control: Control): Step[] {
-  const { descriptors, directory, kind } = setting;
+  const { descriptors, directory, kind, filter } = setting;
   const { sync } = descriptors;
   const take = (name: HookPipe, side: 'read' | 'write', number: number): Step =>
     call('dup3', [endOf(control, name, side), number, name === 'report' ? O_CLOEXEC : 0], {
@@ -177,6 +183,7 @@ function planChild(setting: HookSetting, hook: Hook, control: Control): Step[] {
     // Descriptors that the container's process inherits are not the hook's.
     ...(sync > 3 ? [call('close_range', [3, sync - 1, 0], { label: 'close what is meant for the program' })] : []),
     call('close_range', [sync + 1, 0xffff_ffff, 0], { label: 'close every other descriptor' }),
+    ...(filter === undefined ? [] : [planLoadFilter(filter)]),
     call('execve', [hook.path, stringArray(argumentsOf(hook)), stringArray(hook.env ?? setting.environment)], {
       label: 'execute it',
     }),

@@ -47,6 +47,8 @@ import { planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts'
 import { planPark } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
+import { addEarlyFilter } from './seccomp/early.ts';
+import type { CompiledSeccomp } from './seccomp/load.ts';
 import { planNullStdio } from './stdio.ts';
 import { planSysctl } from './sysctl.ts';
 import { planTerminal } from './terminal.ts';
@@ -73,7 +75,10 @@ export interface CreatePlan {
   readonly warnings: readonly string[];
 }
 
-export type CreateInput = Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'>;
+export interface CreateInput extends Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'> {
+  /** The filter of the process, compiled. */
+  readonly seccomp?: CompiledSeccomp;
+}
 
 /**
  * Plans the creation of a container.
@@ -100,9 +105,13 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
   const found = process === undefined ? [] : [allocateFound(memory, process)];
+  const isFiltered = input.seccomp?.position === 'early';
+  addEarlyFilter(phases, context.descriptors, input.seccomp);
   phases.add(
     process === undefined ? [] : planBecomeUser(context, process),
-    process === undefined ? [] : found.flatMap((region) => planFindExecutable(context, process, region)),
+    process === undefined
+      ? []
+      : found.flatMap((region) => planFindExecutable(context, process, { found: region, isFiltered })),
     [reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)],
   );
   phases.exchange('ready', 'become the container');
@@ -116,7 +125,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     rlimits: process === undefined ? [] : planRlimits(process),
     candidates: process === undefined ? [] : candidates(process),
     hooks: createContainerSetting(context, context.words.root),
-    park: planPark(context.descriptors, memory.word('connection')),
+    park: planPark(context.descriptors, memory.word('connection'), input.seccomp),
     warnings: context.warnings,
   };
 }

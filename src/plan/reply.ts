@@ -27,6 +27,8 @@ export const TAG = {
   hookEnded: 24n,
   /** Started, not in the container's cgroup yet. */
   cgroup: 26n,
+  /** The seccomp filter is loaded: the number of its listener. */
+  seccomp: 27n,
 } as const;
 
 /** `write` of a tag alone, or with the values of some words behind it. */

@@ -1,4 +1,5 @@
 import { prepareInvocation } from '../../src/cli/invocation.ts';
+import type { SeccompBuild } from '../../src/spec/features.ts';
 import type { Operations } from '../../src/cli/operations.ts';
 import type { Surroundings } from '../../src/cli/surroundings.ts';
 import { readStats } from '../../src/cgroup/stats/stats.ts';
@@ -71,6 +72,7 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     ]),
     listProcesses: operation('listProcesses', [42, 43]),
     showProcesses: operation('showProcesses', 'PID CMD\n 42 sh\n'),
+    readSeccompBuild: () => Promise.resolve(results.readSeccompBuild as SeccompBuild | undefined),
     explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
   };
   return { operations, calls };

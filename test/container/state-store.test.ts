@@ -180,3 +180,10 @@ t.test('doesNotExist() quotes the id', (t) => {
   t.match(doesNotExist('x'), { code: 'not-found', message: 'container does not exist: "x"' });
   t.end();
 });
+
+t.test('the cache of seccomp filters is no container', (t) => {
+  const root = t.testdir({ '.cache': { seccomp: {} }, '.other': {} });
+  t.same(listIds(root), ['.other']);
+  t.throws(() => new StateDirectory(root, '.cache'), { code: 'id', message: /is tsrun's own/ });
+  t.end();
+});

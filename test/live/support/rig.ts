@@ -280,9 +280,10 @@ export function readStatusField(pid: number | 'self', name: string): string {
   return statusField(readFileSync(`/proc/${pid}/status`, 'utf8'), name);
 }
 
+/** What is in a root directory, but for the cache that tsrun keeps there. */
 function readNames(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return readdirSync(directory).filter((name) => name !== '.cache');
   } catch {
     return [];
   }
