@@ -90,7 +90,8 @@ export function planContainer(
 ): CreatePlan {
   const { id, noPivot, noNewKeyring, preserveFds } = options;
   refuseUnsupported(bundle.config);
-  const isRoot = host.identity.euid === 0;
+  // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
+  const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
   const choice = { asked: runtime.cgroupManager, isRoot, isWritable: isRoot || ownCgroupsAreWritable(host.cgroup) };
   const manager = chooseCgroupManager(bundle.config, choice);
   const cgroup = planCgroup({
