@@ -19,8 +19,10 @@ podmanTests('podman runs containers', { tools: ['script'] }, async (declare, _t,
       });
       t.equal(echoed.stdout, 'from outside');
       t.equal(statusField(await podman.output(t, [], ['cat', '/proc/self/status']), 'Seccomp'), '2', 'a filter');
-      const refused = await podman.run([], ['unshare', '-U', 'true']);
-      t.match(refused.stderr, 'Operation not permitted', 'which refuses a new user namespace');
+      const call = async (...options: string[]) =>
+        (await podman.run(['--cap-add', 'sys_admin', ...options], ['swapoff', '/etc/passwd'])).stderr;
+      t.match(await call(), 'Operation not permitted', 'which refuses a call whatever the capabilities');
+      t.match(await call('--security-opt', 'seccomp=unconfined'), 'Invalid argument', 'which the kernel would take');
       t.ok(podman.calls().includes('create'), 'the runtime under test did it');
     },
   );
