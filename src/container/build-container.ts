@@ -121,7 +121,8 @@ export function planContainer(
   host: HostFacts,
 ): CreatePlan {
   const { id, noPivot, noNewKeyring, preserveFds, seccomp } = options;
-  const isRoot = host.identity.euid === 0;
+  // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
+  const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
   const { cgroupManager: asked, rootless = !isRoot } = runtime;
   const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(host.cgroup) };
   const manager = chooseCgroupManager(bundle.config, choice);
