@@ -12,6 +12,8 @@ export { resumeContainer } from './container/resume.ts';
 export { deleteContainer } from './container/delete.ts';
 export { readStatus } from './container/state.ts';
 export { listContainers } from './container/list.ts';
+export { updateContainer } from './container/update.ts';
+export { listProcesses, showProcesses } from './container/ps.ts';
 export type {
   ContainerStatus,
   CreateOptions,
@@ -21,10 +23,12 @@ export type {
   ProcessChange,
   RunOptions,
   Runtime,
+  ShowProcessesOptions,
   Stdio,
+  UpdateOptions,
 } from './container/runtime.ts';
 export { TsrunError, type ErrorCode, type Issue, type FailedStep } from './errors.ts';
 export type { Log } from './log.ts';
 export { loadConfig, validateConfig } from './spec/validate.ts';
 export { specTemplate } from './spec/template.ts';
-export type { Config, Process } from './spec/generated/config.ts';
+export type { Config, Process, Resources } from './spec/generated/config.ts';

@@ -22,6 +22,8 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   delete: { description: 'remove a container and all it holds', load: () => import('./commands/delete.ts') },
   state: { description: 'print the state of a container', load: () => import('./commands/state.ts') },
   list: { description: 'list the containers below the root', load: () => import('./commands/list.ts') },
+  ps: { description: 'list the processes of a container', load: () => import('./commands/ps.ts') },
+  update: { description: 'change the limits of a container', load: () => import('./commands/update.ts') },
   spec: { description: 'write a config.json to start from', load: () => import('./commands/spec.ts') },
   features: { description: 'print what this tsrun supports', load: () => import('./commands/features.ts') },
   explain: {

@@ -6,6 +6,8 @@ import type {
   KillOptions,
   RunOptions,
   Runtime,
+  ShowProcessesOptions,
+  UpdateOptions,
 } from '../container/runtime.ts';
 
 /** What `explain` is asked for. */
@@ -26,6 +28,9 @@ export interface Operations {
   deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
   readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
   listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
+  updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void>;
+  listProcesses(runtime: Runtime, id: string): Promise<readonly number[]>;
+  showProcesses(runtime: Runtime, options: ShowProcessesOptions): Promise<string>;
   explainContainer(
     runtime: Runtime,
     options: ExplainOptions,
@@ -73,6 +78,18 @@ export const operations: Operations = {
   async listContainers(runtime) {
     const { listContainers } = await import('../container/list.ts');
     return listContainers(runtime);
+  },
+  async updateContainer(runtime, options) {
+    const { updateContainer } = await import('../container/update.ts');
+    await updateContainer(runtime, options);
+  },
+  async listProcesses(runtime, id) {
+    const { listProcesses } = await import('../container/ps.ts');
+    return listProcesses(runtime, id);
+  },
+  async showProcesses(runtime, options) {
+    const { showProcesses } = await import('../container/ps.ts');
+    return showProcesses(runtime, options);
   },
   async explainContainer(runtime, options) {
     const { explainContainer } = await import('../container/explain.ts');

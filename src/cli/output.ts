@@ -24,6 +24,11 @@ export function formatListTable(containers: readonly ContainerStatus[]): string 
   return formatTable([header, ...rows]);
 }
 
+/** What `ps --format json` prints: an array of pids in one line, or `null` when there are none. Source: runc ps.go. */
+export function formatPids(pids: readonly number[]): string {
+  return `${pids.length === 0 ? 'null' : JSON.stringify(pids)}\n`;
+}
+
 // The members in runc's order, which people read; programs do not mind.
 function statusDocument(status: ContainerStatus): ContainerStatus {
   const { ociVersion, id, pid, status: name, bundle, rootfs, created, annotations, owner } = status;

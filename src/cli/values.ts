@@ -30,6 +30,29 @@ export function readListFormat(text = 'table'): 'table' | 'json' {
   throw new TsrunError('usage', 'invalid format option');
 }
 
+/** An integer in decimal. Shape: a BigInt where a number cannot hold it. Errors: `usage`. */
+export function readInteger(text: string, option: string): number | bigint {
+  if (!/^[+-]?\d{1,20}$/.test(text)) throw invalidValue(text, option, 'an integer');
+  return exact(BigInt(text.replace('+', '')));
+}
+
+// As Go's units.RAMInBytes: all units are binary, `M`, `MB` and `MiB` the same.
+const UNITS = ['', 'k', 'm', 'g', 't', 'p'];
+
+/** A size in bytes such as `512M` or `1.5g`; `-1` is unlimited. Errors: `usage`. */
+export function readSize(text: string, option: string): number | bigint {
+  if (text === '-1') return -1;
+  const [, whole, fraction = '', unit = ''] = /^(\d{1,20})(?:\.(\d{1,9}))? ?([kmgtp])?i?b?$/i.exec(text) ?? [];
+  if (whole === undefined) throw invalidValue(text, option, 'a size such as 512M, or -1');
+  const scale = 1024n ** BigInt(UNITS.indexOf(unit.toLowerCase()));
+  const bytes = (BigInt(whole + fraction) * scale) / 10n ** BigInt(fraction.length);
+  return exact(bytes);
+}
+
+function exact(value: bigint): number | bigint {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+}
+
 function readNumber(
   text: string,
   { option, largest, wanted }: { option: string; largest: number; wanted: string },

@@ -1,4 +1,5 @@
 import type { Log } from '../log.ts';
+import type { Resources } from '../spec/generated/config.ts';
 
 /** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */
 export interface Runtime {
@@ -85,6 +86,23 @@ export interface DeleteOptions {
   readonly id: string;
   /** Kill what still runs; a container that does not exist is no error. */
   readonly force: boolean;
+}
+
+export interface UpdateOptions {
+  readonly id: string;
+  /** Members that are absent, 0 or empty text leave what is. */
+  readonly changes:
+    | { readonly kind: 'document'; /** JSON of a resources section. */ readonly text: string; readonly name: string }
+    | { readonly kind: 'resources'; readonly resources: Resources };
+  /** Line for the schemata of Intel RDT, such as `L3:0=f`. */
+  readonly l3CacheSchema?: string;
+  readonly memBwSchema?: string;
+}
+
+export interface ShowProcessesOptions {
+  readonly id: string;
+  /** Arguments of ps(1) that choose the columns; all processes have to be among what it lists. Default: `-ef`. */
+  readonly psArguments: readonly string[];
 }
 
 /** A container as `state` and `list` show it. */

@@ -37,11 +37,20 @@ export function loadProcess(text: string, name = 'process.json'): Process {
   return value as Process;
 }
 
-/** Reads the text of a resources document (`update --resources`); as loadConfig(), with pointers into the resources. */
-export function loadResources(text: string, name = 'resources.json'): Resources {
+/**
+ * Reads the text of a resources document (`update --resources`); as loadConfig(), with pointers into the resources.
+ *
+ * `base` holds the resources that the document changes: where a rule compares two values, the one that is missing is taken from it.
+ */
+export function loadResources(text: string, name = 'resources.json', base: Resources = {}): Resources {
   const { value } = readText(text, name);
-  refuse(name, validateResources(value));
+  checkResources(value, name, base);
   return value as Resources;
+}
+
+/** Errors: `config`, as loadResources(), for resources that were not read from a text. */
+export function checkResources(value: unknown, name: string, base: Resources = {}): void {
+  refuse(name, validateResources(value, base));
 }
 
 /** Reads the text of a state document; unlike in a config, a member that is `null` is a mistake. */
@@ -74,9 +83,9 @@ export function validateProcess(value: unknown): readonly Issue[] {
   });
 }
 
-/** Everything that is wrong with a resources section on its own. */
-export function validateResources(value: unknown): readonly Issue[] {
-  const inConfig = (resources: unknown) => ({ linux: { resources } });
+/** Everything that is wrong with a resources section on its own, or as a change of `base`. */
+export function validateResources(value: unknown, base: Resources = {}): readonly Issue[] {
+  const inConfig = (resources: unknown) => ({ linux: { resources: withBase(resources as Resources, base) } });
   const section = '/linux/resources';
   return validateSection(validators.resourcesSection, value, { section, sectionRules: resourcesRules, inConfig });
 }
@@ -94,6 +103,24 @@ export function validateFeatures(value: unknown): readonly Issue[] {
 /** Remarks on a valid config that deserve a warning. */
 export function adviseOnConfig(config: Config): readonly Issue[] {
   return advice.flatMap(({ check }) => check(config));
+}
+
+// The value that a limit of swap, or a burst, is compared with; 0 is as good as none.
+function withBase(resources: Resources, base: Resources): Resources {
+  const { memory, cpu } = resources;
+  const limit = base.memory?.limit;
+  const quota = base.cpu?.quota;
+  const isUnset = (value: unknown): boolean => value === undefined || value === 0 || value === 0n;
+  return {
+    ...resources,
+    ...(isObject(memory) && isUnset(memory.limit) && limit !== undefined && { memory: { ...memory, limit } }),
+    ...(isObject(cpu) && isUnset(cpu.quota) && quota !== undefined && { cpu: { ...cpu, quota } }),
+  };
+}
+
+// The schema may have refused it.
+function isObject<T>(value: T | undefined): value is T {
+  return typeof value === 'object' && value !== null;
 }
 
 interface Section {

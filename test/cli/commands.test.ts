@@ -13,6 +13,8 @@ const usages: Record<string, string> = {
   delete: 'tsrun delete [options] ID',
   state: 'tsrun state ID',
   list: 'tsrun list [options]',
+  ps: 'tsrun ps [options] ID [PS-OPTION...]',
+  update: 'tsrun update [options] ID',
   spec: 'tsrun spec [options]',
   features: 'tsrun features',
   explain: 'tsrun explain [options] [ID]',

@@ -24,6 +24,7 @@ export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundi
     gid: 0,
     inUserNamespace: () => false,
     currentDirectory: () => '/work',
+    readStdin: () => '{"pids":{"limit":7}}',
     writeStdout: (text) => printed.push(text),
     printed,
     ...changes,
@@ -57,6 +58,9 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     deleteContainer: operation('deleteContainer'),
     readStatus: operation('readStatus', status),
     listContainers: operation('listContainers', [status]),
+    updateContainer: operation('updateContainer'),
+    listProcesses: operation('listProcesses', [42, 43]),
+    showProcesses: operation('showProcesses', 'PID CMD\n 42 sh\n'),
     explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
   };
   return { operations, calls };

@@ -22,6 +22,55 @@ const accepted: Row[] = [
   ['start web', 'startContainer', 'web'],
   ['pause web', 'pauseContainer', 'web'],
   ['resume web', 'resumeContainer', 'web'],
+  ['update web', 'updateContainer', { id: 'web', changes: { kind: 'resources', resources: {} } }],
+  [
+    'update --memory 1.5g --memory-swap -1 --memory-reservation= --kernel-memory 7 --kernel-memory-tcp 8B web',
+    'updateContainer',
+    {
+      id: 'web',
+      changes: {
+        kind: 'resources',
+        resources: { memory: { limit: 1_610_612_736, swap: -1, kernel: 7, kernelTCP: 8 } },
+      },
+    },
+  ],
+  [
+    'update --cpu-share 2 --cpu-quota -1 --cpu-period 3 --cpu-burst 4 --cpu-rt-period 5 --cpu-rt-runtime 6 --cpu-idle 1 web',
+    'updateContainer',
+    {
+      id: 'web',
+      changes: {
+        kind: 'resources',
+        resources: {
+          cpu: { shares: 2, quota: -1, period: 3, burst: 4, realtimePeriod: 5, realtimeRuntime: 6, idle: 1 },
+        },
+      },
+    },
+  ],
+  [
+    'update --cpuset-cpus 0-1 --cpuset-mems 0 --pids-limit 9223372036854775807 --blkio-weight 10 --l3-cache-schema a --mem-bw-schema b web',
+    'updateContainer',
+    {
+      id: 'web',
+      changes: {
+        kind: 'resources',
+        resources: {
+          cpu: { cpus: '0-1', mems: '0' },
+          pids: { limit: 9_223_372_036_854_775_807n },
+          blockIO: { weight: 10 },
+        },
+      },
+      l3CacheSchema: 'a',
+      memBwSchema: 'b',
+    },
+  ],
+  ...['--resources - web', '--resources=- web', '-r - --memory 5 web'].map((line): Row => {
+    const changes = { kind: 'document', name: 'standard input', text: '{"pids":{"limit":7}}' };
+    return [`update ${line}`, 'updateContainer', { id: 'web', changes }];
+  }),
+  ['ps web', 'showProcesses', { id: 'web', psArguments: [] }],
+  ['ps web -f json -- -h', 'showProcesses', { id: 'web', psArguments: ['-f', 'json', '--', '-h'] }],
+  ['ps --format json web', 'listProcesses', 'web'],
   ['run web', 'runContainer', run],
   ['run -d --keep -no-subreaper web', 'runContainer', { ...run, detach: true, keep: true }],
   ['exec web ls', 'execInContainer', { ...exec, change: { ...change, args: ['ls'] } }],
@@ -213,6 +262,9 @@ t.test('results are printed', async (t) => {
   t.strictSame(JSON.parse((await runLine('list --format=json')).stdout), [status]);
   t.equal((await runLine('list -q -f json')).stdout, 'web\n');
   t.equal((await runLine('list -f json', list)).stdout, 'null\n');
+  t.equal((await runLine('ps --format json web')).stdout, '[42,43]\n');
+  t.equal((await runLine('ps -f json web', { results: { listProcesses: [] } })).stdout, 'null\n');
+  t.equal((await runLine('ps web')).stdout, 'PID CMD\n 42 sh\n');
   t.equal((await runLine('explain')).stdout, 'mount ...\n');
   t.equal((await runLine('explain --json web')).stdout, '{\n  "phases": []\n}\n');
 });

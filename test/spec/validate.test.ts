@@ -162,3 +162,17 @@ function replaceAt(document: object, path: readonly string[], value: unknown): v
   if (typeof parent === 'object' && parent !== null && last !== undefined)
     (parent as Record<string, unknown>)[last] = value;
 }
+
+t.test('loadResources() compares with what the document changes', (t) => {
+  const base = { memory: { limit: 100 }, cpu: { quota: 5000 } };
+  t.strictSame(loadResources('{"memory":{"limit":0,"swap":100}}', 'x', base), { memory: { limit: 0, swap: 100 } });
+  const wrong = { code: 'config', issues: [{ pointer: '/memory/swap', message: /is 99, wanted at least 100/ }] };
+  t.throws(() => loadResources('{"memory":{"swap":99}}', 'x', base), wrong);
+  t.throws(() => loadResources('{"memory":{"swap":99}}'), { code: 'config', issues: [{ message: /without "limit"/ }] });
+  t.throws(() => loadResources('{"cpu":{"burst":5001}}', 'x', base), {
+    code: 'config',
+    issues: [{ pointer: '/cpu/burst' }],
+  });
+  t.throws(() => loadResources('{"memory":5}', 'x', base), { code: 'config', issues: [{ pointer: '/memory' }] });
+  t.end();
+});
