@@ -89,7 +89,8 @@ function lookAt(context: PlanContext, path: string, found: Region): Step[] {
     fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: no such file or directory`),
     fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: not a directory`),
     fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: permission denied`),
-    fail(isDirectory(context), 'EISDIR', 'is a directory'),
+    // Without the last words, which are those of execve(2), docker 20.10 would not tell it from a failure of the daemon.
+    fail(isDirectory(context), 'EISDIR', 'is a directory: permission denied'),
     // execve(2) answers EACCES to FIFOs and the like.
     fail(not(isRegular(context)), 'EACCES', 'permission denied'),
     checkAccess(path, target, { label, failure: `${shown}: {errno}`, accept: ['EACCES'] }),

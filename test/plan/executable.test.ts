@@ -86,7 +86,7 @@ t.test('planFindExecutable() says what is wrong with a path', (t) => {
     'exec: "/bin/x": stat /bin/x: no such file or directory',
     'exec: "/bin/x": stat /bin/x: not a directory',
     'exec: "/bin/x": stat /bin/x: permission denied',
-    'exec: "/bin/x": is a directory',
+    'exec: "/bin/x": is a directory: permission denied',
     'exec: "/bin/x": permission denied',
     'exec: "/bin/x": {errno}',
     'exec: "/bin/x": permission denied',
