@@ -8,6 +8,7 @@ import { planCgroup } from '../plan/cgroup/plan.ts';
 import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbers } from '../plan/context.ts';
 import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -22,7 +23,9 @@ import { runHooks } from './hooks.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
+import { compileSeccomp, handOverListener } from './seccomp.ts';
 import type { Process } from '../spec/generated/config.ts';
+import type { State } from '../spec/generated/state.ts';
 import { specVersionMax } from '../spec/versions.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 
@@ -32,6 +35,8 @@ export interface BuiltContainer {
   readonly record: ContainerRecord;
   readonly bundle: Bundle;
   readonly plan: CreatePlan;
+  /** The filter of the program, which is not loaded yet when its position is `late`. */
+  readonly seccomp: CompiledSeccomp | undefined;
   readonly cgroup: CgroupManager;
   readonly conversation: Conversation;
   readonly descriptors: DescriptorNumbers;
@@ -62,7 +67,8 @@ export async function buildContainer(runtime: Runtime, options: BuildOptions): P
   const bundle = readBundle(options.bundle, options.configFile, runtime.log);
   options.checkProcess(bundle.config.process);
   const host = readHostFacts();
-  const plan = planContainer(runtime, options, bundle, host);
+  const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
+  const plan = planContainer(runtime, { ...options, seccomp }, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   directory.make();
@@ -74,7 +80,7 @@ export async function buildContainer(runtime: Runtime, options: BuildOptions): P
     cleanup.add('release the lock', () => {
       lock.close();
     });
-    return await build({ runtime, options, bundle, host, plan, directory, cleanup, lock });
+    return await build({ runtime, options, bundle, host, plan, seccomp, directory, cleanup, lock });
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -84,11 +90,13 @@ export async function buildContainer(runtime: Runtime, options: BuildOptions): P
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planContainer(
   runtime: Pick<Runtime, 'cgroupManager'>,
-  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'>,
+  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'> & {
+    readonly seccomp: CompiledSeccomp | undefined;
+  },
   bundle: Bundle,
   host: HostFacts,
 ): CreatePlan {
-  const { id, noPivot, noNewKeyring, preserveFds } = options;
+  const { id, noPivot, noNewKeyring, preserveFds, seccomp } = options;
   refuseUnsupported(bundle.config);
   const isRoot = host.identity.euid === 0;
   const choice = { asked: runtime.cgroupManager, isRoot, isWritable: isRoot || ownCgroupsAreWritable(host.cgroup) };
@@ -101,7 +109,14 @@ export function planContainer(
     rootless: !isRoot,
   });
   return planCreate(
-    { id, config: bundle.config, host, bundle: bundle.facts, options: { noPivot, noNewKeyring, preserveFds } },
+    {
+      id,
+      config: bundle.config,
+      host,
+      bundle: bundle.facts,
+      options: { noPivot, noNewKeyring, preserveFds },
+      ...(seccomp === undefined ? {} : { seccomp }),
+    },
     cgroup,
   );
 }
@@ -109,7 +124,6 @@ export function planContainer(
 /** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
 function refuseUnsupported({ linux, hooks }: Bundle['config']): void {
   const found = [
-    [linux?.seccomp !== undefined, '/linux/seccomp'],
     [linux?.intelRdt !== undefined, '/linux/intelRdt'],
     [Object.keys(linux?.netDevices ?? {}).length > 0, '/linux/netDevices'],
     [(hooks?.createContainer?.length ?? 0) > 0, '/hooks/createContainer'],
@@ -126,13 +140,14 @@ interface Building {
   readonly bundle: Bundle;
   readonly host: HostFacts;
   readonly plan: CreatePlan;
+  readonly seccomp: CompiledSeccomp | undefined;
   readonly directory: StateDirectory;
   readonly cleanup: Cleanup;
   readonly lock: OwnedFd;
 }
 
 async function build(building: Building): Promise<BuiltContainer> {
-  const { options, bundle, host, plan, directory, cleanup, lock } = building;
+  const { options, bundle, host, plan, seccomp, directory, cleanup, lock } = building;
   directory.writeConfig(bundle.text);
   const driver = selectCgroupManager(plan.cgroup.manager);
   // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
@@ -167,6 +182,10 @@ async function build(building: Building): Promise<BuiltContainer> {
     },
     onConsole: options.onConsole,
     onRootfs: () => runRuntimeHooks(building, init?.pid ?? 0),
+    onListener: (number) => {
+      const pid = init?.pid ?? 0;
+      return handOverListener({ pid, state: stateOfCreating(building, pid), seccomp }, number);
+    },
   });
   cgroup.applyDevices(plan.cgroup);
   const finished: ContainerRecord = {
@@ -175,7 +194,19 @@ async function build(building: Building): Promise<BuiltContainer> {
     executable: results.executable,
     home: results.home,
   };
-  return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup, lock };
+  return {
+    directory,
+    record: finished,
+    bundle,
+    plan,
+    seccomp,
+    cgroup,
+    conversation,
+    descriptors,
+    results,
+    cleanup,
+    lock,
+  };
 }
 
 /** What init is given: number in init -> descriptor here. `lent` is closed once init has it. */
@@ -227,16 +258,23 @@ function listenForStart(directory: StateDirectory): OwnedFd {
   return listenUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
 }
 
-async function runRuntimeHooks({ bundle, directory, runtime }: Building, pid: number): Promise<void> {
+async function runRuntimeHooks(building: Building, pid: number): Promise<void> {
+  const { config } = building.bundle;
+  const { runtime } = building;
+  const state = stateOfCreating(building, pid);
+  await runHooks('prestart', config.hooks?.prestart, state, runtime.log);
+  await runHooks('createRuntime', config.hooks?.createRuntime, state, runtime.log);
+}
+
+/** config.md and runtime.md, "State": what hooks and the seccomp listener are told while the container is made. */
+function stateOfCreating({ bundle, directory }: Building, pid: number): State {
   const { config, facts } = bundle;
-  const state = {
+  return {
     ociVersion: specVersionMax,
     id: directory.id,
     pid,
-    status: 'creating' as const,
+    status: 'creating',
     bundle: facts.bundle,
     ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
   };
-  await runHooks('prestart', config.hooks?.prestart, state, runtime.log);
-  await runHooks('createRuntime', config.hooks?.createRuntime, state, runtime.log);
 }

@@ -22,6 +22,8 @@ export interface PhaseHandlers {
   readonly onConsole: (master: OwnedFd) => void;
   /** Called when the rootfs is prepared and not yet entered. */
   readonly onRootfs: () => Promise<void>;
+  /** Called with the number of the seccomp listener in init, while init waits. */
+  readonly onListener: (number: number) => Promise<void>;
 }
 
 /** What the conversation brought to light. */
@@ -83,6 +85,9 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
     }
     case 'passwd':
       return { home: readHome(reply.descriptors[0], handlers.uid) };
+    case 'seccomp':
+      await handlers.onListener(Number(reply.body.readBigUInt64LE(0)));
+      return {};
     case 'ready':
       return { executable: readExecutable(reply.body, handlers.candidates) };
   }

@@ -1,8 +1,9 @@
 import { TsrunError } from '../errors.ts';
 import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
+import type { HostFacts } from '../plan/facts.ts';
 import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
-import { planRunProgram } from '../plan/run-program.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import type { Config } from '../spec/generated/config.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
@@ -19,6 +20,7 @@ import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { openProcess, type ProcessIdentity } from './process-identity.ts';
 import { waitForChild } from './run.ts';
 import type { ExecOptions, Runtime } from './runtime.ts';
+import { becomeProgram, compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 
@@ -42,12 +44,16 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
   if (terminal && !detach) foreground.requireTerminal();
   using initFd = openProcess(init);
   if (initFd === undefined) throw new TsrunError('status', 'cannot exec in a stopped container');
-  const plan = planFor({ record, config: { ...config, process }, init, options });
+  const host = readHostFacts();
+  const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
+  const plan = planFor({ record, config: { ...config, process }, init, options, host, seccomp });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
+  const state = stateOf(record, 'running');
+  const onListener = (pid: number, number: number): Promise<void> => handOverListener({ pid, state, seccomp }, number);
   try {
     const { conversation, results } = await join(
-      { directory: directory.path, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0 },
+      { directory: directory.path, init, initFd, plan, options, cleanup, uid: process.user?.uid ?? 0, onListener },
       (master) => {
         if (consoleSocket === undefined) foreground.takeConsole(master);
         else sendConsole(master, consoleSocket);
@@ -55,9 +61,13 @@ export async function execInContainer(runtime: Runtime, options: ExecOptions): P
     );
     using pidfd = pidfdOpen(results.pid);
     if (options.pidFile !== undefined) writePidFile(options.pidFile, results.pid);
-    await conversation.runToEnd(
-      planRunProgram(plan.descriptors, { process, executable: results.executable, home: results.home }),
-    );
+    await becomeProgram(conversation, {
+      descriptors: plan.descriptors,
+      program: { process, executable: results.executable, home: results.home },
+      seccomp,
+      pid: results.pid,
+      state,
+    });
     conversation.close();
     if (detach) return 0;
     return exitCode(await foreground.supervise(pidfd, () => waitForChild(results.pid, pidfd)));
@@ -83,6 +93,8 @@ interface ExecTarget {
   readonly config: Config;
   readonly init: ProcessIdentity;
   readonly options: ExecOptions;
+  readonly host: HostFacts;
+  readonly seccomp: CompiledSeccomp | undefined;
 }
 
 /** File name below /proc/PID/ns -> type in config.json. */
@@ -97,8 +109,7 @@ const NAMESPACE_TYPES: Readonly<Record<string, keyof typeof NAMESPACE_FLAGS>> = 
   time: 'time',
 };
 
-function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
-  const host = readHostFacts();
+function planFor({ record, config, init, options, host, seccomp }: ExecTarget): ExecPlan {
   const theirs = readNamespaces(init.pid);
   const differing = Object.entries(NAMESPACE_TYPES).flatMap(([file, type]) =>
     theirs[file] !== undefined && theirs[file] !== host.namespaces[file] ? [type] : [],
@@ -120,6 +131,7 @@ function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
     differing,
     cgroup: record.cgroup.directories,
     changeRoot: record.isChrooted,
+    ...(seccomp === undefined ? {} : { seccomp }),
   });
 }
 
@@ -132,11 +144,13 @@ interface Joining {
   readonly options: ExecOptions;
   readonly cleanup: Cleanup;
   readonly uid: number;
+  readonly onListener: (pid: number, number: number) => Promise<void>;
 }
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
   const { init, initFd, plan, options, cleanup } = joining;
   const { descriptors } = plan;
+  let pid = 0;
   using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
   const inherited = new Map<number, number>(options.stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
@@ -154,8 +168,11 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     candidates: plan.candidates,
     cleanup,
     onSpawned: () => undefined,
-    onPid: () => undefined,
+    onPid: (found) => {
+      pid = found;
+    },
     onConsole,
     onRootfs: () => Promise.resolve(),
+    onListener: (number) => joining.onListener(pid, number),
   });
 }

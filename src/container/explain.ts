@@ -2,13 +2,15 @@ import { readHostFacts } from '../host/facts.ts';
 import { cgroupPlanToJson, printCgroupPlan } from '../plan/cgroup/print.ts';
 import type { CreatePlan } from '../plan/create.ts';
 import { descriptorNumbers } from '../plan/context.ts';
-import { planRunProgram } from '../plan/run-program.ts';
+import { planRunListened, planRunProgram } from '../plan/run-program.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { printProgram, programToJson } from '../program/print.ts';
 import type { Program } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { planContainer } from './build-container.ts';
 import { readBundle } from './bundle.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
+import { compileSeccomp } from './seccomp.ts';
 
 export type ExplainOptions = Pick<
   CreateOptions,
@@ -28,17 +30,30 @@ export interface Explanation {
  * What only the container can tell is filled in as it usually is: the program is found where the first candidate says, the home
  * directory is `/`. Errors: those that planning has (`bundle`, `config`, `unsupported`).
  */
-export function explainContainer(runtime: Runtime, options: ExplainOptions): Explanation {
+export async function explainContainer(runtime: Runtime, options: ExplainOptions): Promise<Explanation> {
   const bundle = readBundle(options.bundle, options.configFile, runtime.log);
-  const plan = planContainer(runtime, options, bundle, readHostFacts());
-  const programs = [...plan.phases.map(({ program }) => program), ...lastProgram(plan, bundle.config.process, options)];
+  const host = readHostFacts();
+  const { process } = bundle.config;
+  const seccomp = await compileSeccomp(bundle.config, process, host, { runtime, isCached: false });
+  const plan = planContainer(runtime, { ...options, seccomp }, bundle, host);
+  const last = lastPrograms(plan, process, { ...options, seccomp });
+  const programs = [...plan.phases.map(({ program }) => program), ...last];
   return { text: printPlan(plan, programs), json: planToJson(plan, programs) };
 }
 
-function lastProgram(plan: CreatePlan, process: Process | undefined, options: ExplainOptions): Program[] {
+function lastPrograms(
+  plan: CreatePlan,
+  process: Process | undefined,
+  { preserveFds, seccomp }: Pick<ExplainOptions, 'preserveFds'> & { readonly seccomp: CompiledSeccomp | undefined },
+): Program[] {
   if (process === undefined) return [];
-  const program = { process, executable: plan.candidates[0] ?? '', home: '/' };
-  return [planRunProgram(descriptorNumbers(options.preserveFds), program)];
+  const executable = plan.candidates[0] ?? '';
+  const program = { process, executable, home: '/', ...(seccomp === undefined ? {} : { seccomp }) };
+  const descriptors = descriptorNumbers(preserveFds);
+  if (seccomp?.position !== 'late' || seccomp.listener === undefined) return [planRunProgram(descriptors, program)];
+  const { load, run } = planRunListened(descriptors, program, seccomp);
+  // Everything from the sync pipe on is closed by then: the listener gets the number behind it.
+  return [load, run(descriptors.sync + 1)];
 }
 
 function printPlan(plan: CreatePlan, programs: readonly Program[]): string {

@@ -1,6 +1,5 @@
 import { exitCode, reapChild, type ExitStatus } from '../sys/wait.ts';
 import { TsrunError } from '../errors.ts';
-import { planRunProgram } from '../plan/run-program.ts';
 import { waitReadable } from '../sys/io.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -10,6 +9,7 @@ import { announce } from './create.ts';
 import { deleteContainer } from './delete.ts';
 import { Foreground } from './foreground.ts';
 import type { RunOptions, Runtime } from './runtime.ts';
+import { becomeProgram, stateOf } from './seccomp.ts';
 import { runPoststart } from './start.ts';
 
 /**
@@ -54,12 +54,16 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
 }
 
 async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string | undefined): Promise<void> {
-  const { conversation, directory, record, bundle, descriptors, results, lock } = built;
+  const { conversation, directory, record, bundle, seccomp, descriptors, results, lock } = built;
   announce(built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
-  await conversation.runToEnd(
-    planRunProgram(descriptors, { process, executable: results.executable, home: results.home }),
-  );
+  await becomeProgram(conversation, {
+    descriptors,
+    program: { process, executable: results.executable, home: results.home },
+    seccomp,
+    pid: results.pid,
+    state: stateOf(record, 'created'),
+  });
   directory.writeRecord({ ...record, isComplete: true });
   lock.close();
   await runPoststart(runtime, directory, record, bundle.config);

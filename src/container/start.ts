@@ -1,11 +1,11 @@
 import { rmSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import { readArch } from '../host/facts.ts';
+import { readArch, readHostFacts } from '../host/facts.ts';
 import { descriptorNumbers } from '../plan/context.ts';
-import { planRunProgram } from '../plan/run-program.ts';
+import type { ProgramToRun } from '../plan/run-program.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
-import type { Program } from '../program/step.ts';
 import { specVersionMax } from '../spec/versions.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { openFile } from '../sys/file.ts';
@@ -15,6 +15,7 @@ import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
 import { killAndWait } from './end-process.ts';
 import { runHooks } from './hooks.ts';
 import type { Runtime } from './runtime.ts';
+import { becomeProgram, compileSeccomp, stateOf } from './seccomp.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 
@@ -35,18 +36,30 @@ export async function startContainer(runtime: Runtime, id: string): Promise<void
     throw new TsrunError('status', 'process property must not be empty: there is nothing to start');
   const descriptors = descriptorNumbers(record.preserveFds);
   using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });
-  await conversation.runToEnd(programOf(record, config));
+  await becomeProgram(conversation, {
+    descriptors,
+    program: programOf(record, config),
+    seccomp: await compileFor(runtime, config),
+    pid: record.init?.pid ?? 0,
+    state: stateOf(record, 'created'),
+  });
   rmSync(directory.file(INIT_SOCKET), { force: true });
   await runPoststart(runtime, directory, record, config);
 }
 
 /** The last program of a container's init, from what was found when it was created. */
-export function programOf(record: ContainerRecord, config: Config): Program {
-  return planRunProgram(descriptorNumbers(record.preserveFds), {
+function programOf(record: ContainerRecord, config: Config): ProgramToRun {
+  return {
     process: config.process ?? { cwd: '/' },
     executable: record.executable ?? '',
     home: record.home ?? '/',
-  });
+  };
+}
+
+/** The filter again: create has compiled it, so that it is in the cache. */
+async function compileFor(runtime: Runtime, config: Config): Promise<CompiledSeccomp | undefined> {
+  if (config.linux?.seccomp === undefined) return undefined;
+  return await compileSeccomp(config, config.process, readHostFacts(), { runtime, isCached: true });
 }
 
 /** config.md, "Poststart": a failure stops the container. */

@@ -218,8 +218,11 @@ export function listIds(root: string): string[] {
   }
 }
 
+/** What the root directory holds beside the containers: the cache of seccomp filters (seccomp/cache.ts). */
+const RESERVED = '.cache';
+
 function isId(id: string): boolean {
-  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..';
+  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..' && id !== RESERVED;
 }
 
 /** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */

@@ -43,6 +43,8 @@ import { planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts'
 import { planPark } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
+import { addEarlyFilter } from './seccomp/early.ts';
+import type { CompiledSeccomp } from './seccomp/load.ts';
 import { planSysctl } from './sysctl.ts';
 import { planTerminal } from './terminal.ts';
 import { planUts } from './uts.ts';
@@ -62,7 +64,10 @@ export interface CreatePlan {
   readonly warnings: readonly string[];
 }
 
-export type CreateInput = Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'>;
+export interface CreateInput extends Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'> {
+  /** The filter of the process, compiled. */
+  readonly seccomp?: CompiledSeccomp;
+}
 
 /**
  * Plans the creation of a container.
@@ -87,6 +92,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
   const found = process === undefined ? [] : [allocateFound(memory, process)];
+  addEarlyFilter(phases, context.descriptors, input.seccomp);
   phases.add(
     process === undefined ? [] : planBecomeUser(context, process),
     process === undefined ? [] : found.flatMap((region) => planFindExecutable(context, process, region)),
@@ -100,7 +106,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     phases: phases.finish(),
     rlimits: process === undefined ? [] : planRlimits(process),
     candidates: process === undefined ? [] : candidates(process),
-    park: planPark(context.descriptors, memory.word('connection')),
+    park: planPark(context.descriptors, memory.word('connection'), input.seccomp),
     warnings: context.warnings,
   };
 }

@@ -9,9 +9,10 @@ import type { Program, Step } from '../program/step.ts';
  * - `rootfs`   the parent runs the hooks that belong between the mounts and pivot_root
  * - `console`  the parent receives the master of the console
  * - `passwd`   the parent looks up the home directory
+ * - `seccomp`  the parent takes the listener of the seccomp filter over
  * - `ready`    everything is done, the container may be started
  */
-export type Exchange = 'id-maps' | 'pid' | 'copy-up' | 'rootfs' | 'console' | 'passwd' | 'ready';
+export type Exchange = 'id-maps' | 'pid' | 'copy-up' | 'rootfs' | 'console' | 'passwd' | 'seccomp' | 'ready';
 
 export interface Phase {
   readonly program: Program;

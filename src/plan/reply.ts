@@ -19,6 +19,8 @@ export const TAG = {
   passwd: 21n,
   /** Everything is done. */
   ready: 22n,
+  /** The seccomp filter is loaded: the number of its listener. */
+  seccomp: 23n,
 } as const;
 
 /** `write` of a tag alone, or with the values of some words behind it. */

@@ -60,6 +60,7 @@ const EXCHANGE_TAGS = {
   rootfs: TAG.rootfs,
   console: TAG.console,
   passwd: TAG.passwd,
+  seccomp: TAG.seccomp,
   ready: TAG.ready,
 } as const;
 

@@ -79,6 +79,7 @@ const MUTATORS: ReadonlySet<string> = new Set([
 const KEPT: Readonly<Record<string, string>> = {
   'sys/library.ts koffi': 'the library is loaded at most once in a process, when it is first needed',
   'sys/library.ts libc': 'the same',
+  'sys/seccomp.ts functions': 'the same',
 };
 
 const sources = readSources();

@@ -34,7 +34,11 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     outside: ['node:fs', 'node:path', 'node:timers/promises'],
     acts: true,
   },
-  seccomp: { folders: ['sys'], types: ['plan/seccomp', 'spec/generated'], outside: ['node:fs'], acts: true },
+  seccomp: {
+    folders: ['sys', 'plan/seccomp'],
+    outside: ['node:crypto', 'node:fs', 'node:path'],
+    acts: true,
+  },
   host: {
     folders: ['sys'],
     types: ['plan/facts', 'plan/cgroup/layout', 'spec/generated'],
