@@ -3,8 +3,8 @@ import type { Test } from 'tap';
 import type { CommandOptions, CommandResult } from '../../live/support/command.ts';
 import { expectSuccess } from '../../live/support/rig.ts';
 import { Daemon } from './daemon.ts';
-import { IMAGE } from './image.ts';
-import type { Runtime } from './runtimes.ts';
+import { IMAGE, writeImage } from './image.ts';
+import { listRuntimes, type Runtime } from './runtimes.ts';
 import type { Surroundings } from './surroundings.ts';
 import { underTerminal, type TerminalOptions } from './terminal.ts';
 
@@ -19,6 +19,9 @@ const DISABLED = [
   'io.containerd.snapshotter.v1.zfs',
   'io.containerd.tracing.processor.v1.otlp',
 ];
+
+/** What has to be on the host. */
+export const CONTAINERD_TOOLS: readonly string[] = ['containerd', 'containerd-shim-runc-v2', 'ctr'];
 
 /** Where containerd's shim lets a runtime keep its state, unless it is told another place. */
 export const RUNTIME_ROOT = '/run/containerd/runc';
@@ -123,8 +126,31 @@ export class Containerd {
   }
 }
 
+/** A group of tests for each runtime, with a containerd that knows the image; it ends with them. */
+export async function withEachRuntime(
+  t: Test,
+  inside: Surroundings,
+  body: (t: Test, containerd: Containerd) => Promise<void>,
+): Promise<void> {
+  const archive = inside.path('image.tar');
+  writeImage(archive);
+  for (const runtime of listRuntimes(inside)) {
+    await t.test(`containerd with ${runtime.name}`, async (t) => {
+      t.setTimeout(0);
+      const containerd = await Containerd.start(inside, runtime);
+      try {
+        t.match(await containerd.output(t, ['images', 'import', archive]), IMAGE);
+        t.match(await containerd.output(t, ['images', 'list', '--quiet']), IMAGE);
+        await body(t, containerd);
+      } finally {
+        await containerd.daemon.stop(t);
+      }
+    });
+  }
+}
+
 /** Text of a config: version 2, state below /run, data below /var/lib/containerd, no plug-in that is not needed. */
-export function configText(address: string, name: string): string {
+function configText(address: string, name: string): string {
   return [
     'version = 2',
     `root = "/var/lib/containerd/${name}"`,
