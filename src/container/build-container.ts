@@ -26,7 +26,7 @@ import { moveNetDevices } from './net-devices.ts';
 import { makeNotifyDirectory, notifyDirectory } from './notify-socket.ts';
 import { runPoststop } from './poststop.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
-import { identifyProcess, innermostPid, type ProcessIdentity } from './process-identity.ts';
+import { identifyProcess, innermostPid } from './process-identity.ts';
 import { removeResctrl, Resctrl } from './resctrl.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 import { compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
@@ -172,12 +172,11 @@ async function build(building: Building): Promise<BuiltContainer> {
   directory.writeConfig(bundle.text);
   const notifies = options.notifySocket !== undefined;
   if (notifies) makeNotifyDirectory(directory);
-  const { cgroup, resctrl, ...groups } = makeGroups(building);
-  let { record } = groups;
+  const groups = makeGroups(building);
+  const { cgroup } = groups;
   const oomKills = readOomKills(cgroup.reference);
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
-  let init: ProcessIdentity | undefined;
   const { conversation, results } = await bringUp({
     arch: host.arch,
     syncFd: descriptors.sync,
@@ -193,71 +192,53 @@ async function build(building: Building): Promise<BuiltContainer> {
     onSpawned: () => {
       for (const fd of lent) fd.close();
     },
+    ...answersOf(building, groups),
+  });
+  building.environment.isThere = true;
+  cgroup.applyDevices(plan.cgroup);
+  const { pid, executable, home } = results;
+  const environment = serviceEnvironment({ listenFds: options.listenFds ?? 0, pid: innermostPid(pid), notifies });
+  const record: ContainerRecord = { ...groups.record, executable, home, environment, notifies };
+  return { directory, record, bundle, plan, seccomp, cgroup, conversation, descriptors, results, cleanup, lock };
+}
+
+/** The parent's part of the conversation. The record of `groups` learns on the way what is needed to find the container again. */
+function answersOf(building: Building, groups: Groups): Omit<PhaseHandlers, 'spawnedPid' | keyof CreatePlan | 'uid'> {
+  const { runtime, options, bundle, plan, seccomp, directory } = building;
+  const { cgroup, resctrl } = groups;
+  const pidOf = (): number => groups.record.init?.pid ?? 0;
+  return {
     onCgroup: async (pid) => {
       await cgroup.attach(pid, plan.cgroup);
-      record = { ...record, cgroup: cgroup.reference };
+      groups.record = { ...groups.record, cgroup: cgroup.reference };
     },
     onPid: (pid) => {
-      init = identifyProcess(pid);
-      directory.writeRecord({ ...record, ...(init === undefined ? {} : { init }) });
+      const init = identifyProcess(pid);
+      groups.record = { ...groups.record, ...(init === undefined ? {} : { init }) };
+      directory.writeRecord(groups.record);
       // Only now: the clone itself needs room below a low pids limit.
       cgroup.applyLimits(plan.cgroup);
       resctrl?.join(pid);
     },
     onNetwork: (socket) => {
-      moveNetDevices(plan.netDevices, { pid: init?.pid ?? 0, socket });
+      moveNetDevices(plan.netDevices, { pid: pidOf(), socket });
     },
     onConsole: options.onConsole,
     onRootfs: async (conversation) => {
       building.environment.isThere = true;
       const { config } = bundle;
-      const pid = init?.pid ?? 0;
-      await runCreateHooks({
-        config,
-        source: record,
-        pid,
-        conversation,
-        setting: plan.hooks,
-        log: building.runtime.log,
-      });
+      const source = groups.record;
+      await runCreateHooks({ config, source, pid: pidOf(), conversation, setting: plan.hooks, log: runtime.log });
     },
-    onListener: (number) => {
-      const pid = init?.pid ?? 0;
-      return handOverListener(
-        { pid, state: stateOf({ ...record, ...(init && { init }) }, 'creating'), seccomp },
-        number,
-      );
-    },
-  });
-  building.environment.isThere = true;
-  cgroup.applyDevices(plan.cgroup);
-  const finished: ContainerRecord = {
-    ...record,
-    ...(init === undefined ? {} : { init }),
-    executable: results.executable,
-    home: results.home,
-    environment: serviceEnvironment({ listenFds: options.listenFds ?? 0, pid: innermostPid(results.pid), notifies }),
-    notifies,
-  };
-  return {
-    directory,
-    record: finished,
-    bundle,
-    plan,
-    seccomp,
-    cgroup,
-    conversation,
-    descriptors,
-    results,
-    cleanup,
-    lock,
+    onListener: (number) =>
+      handOverListener({ pid: pidOf(), state: stateOf(groups.record, 'creating'), seccomp }, number),
   };
 }
 
 interface Groups {
   readonly cgroup: CgroupManager;
   readonly resctrl: Resctrl | undefined;
-  readonly record: ContainerRecord;
+  record: ContainerRecord;
 }
 
 /** The cgroups and the resctrl groups that init is going to be in, with the record that finds them again. */
