@@ -210,7 +210,7 @@ live('seccomp', async (t, rig) => {
     t.same(readFileSync(file), bytes, 'it is mended');
     t.equal((await rig.tsrun(['list', '--quiet'])).stdout, '', 'the cache is no container');
     expectFailure(t, await rig.tsrun(['create', '--bundle', rig.latestBundle(), '.cache']), {
-      message: /invalid container ID: .*\.cache.* is tsrun's own/,
+      message: /invalid container ID format: .*\.cache.* is tsrun's own/,
     });
   });
 
