@@ -141,7 +141,8 @@ async function build(building: Building): Promise<BuiltContainer> {
   const cgroup = driver.create(plan.cgroup);
   cleanup.add('remove the cgroup', () => cgroup.remove());
   const record: ContainerRecord = { ...preview, cgroup: cgroup.reference };
-  directory.writeRecord(record);
+  // Mostly the cgroup is as it was foreseen, and the record says so already.
+  if (JSON.stringify(cgroup.reference) !== JSON.stringify(preview.cgroup)) directory.writeRecord(record);
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
   let init: ProcessIdentity | undefined;

@@ -46,7 +46,7 @@ export async function deleteContainer(runtime: Runtime, { id, force }: DeleteOpt
   // Without a pid namespace of its own the end of init leaves its other processes running.
   const kill = force || status === 'created' || !current.hasPidNamespace;
   await endProcesses(current, kill);
-  const config = readConfig(directory);
+  const config = readHooks(directory);
   await openCgroup(current.cgroup).remove({ kill });
   directory.remove();
   await runPoststop(runtime, directory, current, config);
@@ -79,9 +79,9 @@ async function endProcesses(record: ContainerRecord, kill: boolean): Promise<voi
 }
 
 /** A container whose creation was cut short may have no config yet; then there are no hooks to run. */
-function readConfig(directory: StateDirectory): Config | undefined {
+function readHooks(directory: StateDirectory): Config | undefined {
   try {
-    return directory.readConfig();
+    return directory.readConfigWithHooks('poststop');
   } catch (error) {
     if (error instanceof TsrunError) return undefined;
     throw error;

@@ -32,7 +32,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   cgroup: {
     folders: ['sys', 'plan/cgroup'],
     types: ['spec/generated'],
-    outside: ['node:fs', 'node:path', 'node:timers/promises'],
+    outside: ['node:fs', 'node:path'],
     acts: true,
   },
   seccomp: { folders: ['sys'], types: ['plan/seccomp', 'spec/generated'], outside: ['node:fs'], acts: true },
