@@ -34,10 +34,21 @@ function requireKoffi(): Koffi {
   }
 }
 
-/** Only the directory of the executable itself is looked at: whoever can write there can replace the executable as well. */
-function openKoffi(file: string): Koffi {
+/**
+ * Only the directory of the executable itself is looked at: whoever can write there can replace the executable as well.
+ * Errors: `host`.
+ */
+function openKoffi(name: string): Koffi {
+  const file = path.join(path.dirname(process.execPath), name);
   const loaded: { exports: unknown } = { exports: {} };
-  process.dlopen(loaded, path.join(path.dirname(process.execPath), file));
+  try {
+    process.dlopen(loaded, file);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TsrunError('host', `load ${JSON.stringify(file)}, which belongs beside the executable: ${reason}`, {
+      cause,
+    });
+  }
   return loaded.exports as Koffi;
 }
 
