@@ -19,20 +19,18 @@ const COMMON = { absWorkingDir: top, bundle: true, platform: 'node', target: 'no
 
 /**
  * Bundles the command into one CommonJS script.
- * @param {{ outfile: string, define?: Record<string, string> }} options
+ * @param {import('esbuild').BuildOptions & { outfile: string }} options
  */
-export async function bundleCommand({ outfile, define = {} }) {
+export async function bundleCommand({ define = {}, ...options }) {
   await build({
     ...COMMON,
+    ...options,
     entryPoints: ['src/main.ts'],
-    outfile,
     format: 'cjs',
     external: ['koffi'],
     // What runs from a cache has no module loader for import(); those of Node's own modules become require().
     supported: { 'dynamic-import': false },
-    // A script has no import.meta; yargs and the lookup of koffi ask it where they are.
-    banner: { js: 'const TSRUN_URL = require("node:url").pathToFileURL(__filename).href;' },
-    define: { 'import.meta.url': 'TSRUN_URL', TSRUN_BUILD: JSON.stringify(describeBuild()), ...define },
+    define: { TSRUN_BUILD: JSON.stringify(describeBuild()), ...define },
   });
 }
 
@@ -74,7 +72,16 @@ async function main() {
   fs.mkdirSync(directory, { recursive: true });
   // The package as a whole has ES modules.
   fs.writeFileSync(path.join(directory, 'package.json'), '{ "type": "commonjs" }\n');
-  await Promise.all([bundleLibrary(), bundleLoader(), bundleCommand({ outfile: path.join(directory, 'command.js') })]);
+  await Promise.all([
+    bundleLibrary(),
+    bundleLoader(),
+    bundleCommand({
+      outfile: path.join(directory, 'command.js'),
+      // A script has no import.meta; yargs and the lookup of koffi ask it where they are.
+      banner: { js: 'const TSRUN_URL = require("node:url").pathToFileURL(__filename).href;' },
+      define: { 'import.meta.url': 'TSRUN_URL' },
+    }),
+  ]);
   makeCache();
 }
 
