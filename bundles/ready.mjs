@@ -15,7 +15,7 @@ export const command = path.join(top, 'dist/bin/main.js');
 const SOURCES = [
   'src',
   'schemas',
-  'scripts',
+  'packaging',
   'package.json',
   'tsconfig.json',
   'tsconfig.base.json',

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { prepareInvocation, type Invocation } from './cli/invocation.ts';
 import { operations } from './cli/operations.ts';
 import { processSurroundings } from './cli/surroundings.ts';
@@ -9,7 +8,7 @@ import { createLog, type LogDetails } from './log.ts';
 import { escapeControls } from './util/escape-controls.ts';
 
 // Whatever handles are still open: everything was written synchronously, and a caller waits for this exit.
-process.exit(await main(process.argv.slice(2)));
+void main(process.argv.slice(2)).then((code) => process.exit(code));
 
 async function main(args: readonly string[]): Promise<number> {
   let invocation: Invocation | undefined;

@@ -266,7 +266,8 @@ function makeGroups(building: Building): Groups {
     cgroup: cgroup.reference,
     ...(made === undefined ? {} : { resctrl: made }),
   };
-  directory.writeRecord(record);
+  // Mostly the groups are as they were foreseen, and the record says so already.
+  if (JSON.stringify(record) !== JSON.stringify(preview)) directory.writeRecord(record);
   return { cgroup, resctrl, record };
 }
 

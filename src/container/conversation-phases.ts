@@ -7,7 +7,6 @@ import type { Conversation, Reply } from '../process/conversation.ts';
 import { writeIdMaps } from '../process/id-maps.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { waitChild } from '../sys/wait.ts';
-import { copyUp } from './copy-up.ts';
 
 export interface PhaseHandlers {
   /** The process that was spawned, which clones the one that stays. */
@@ -84,6 +83,8 @@ async function answer(
     case 'copy-up': {
       const [upper, lower] = reply.descriptors;
       if (upper === undefined || lower === undefined) throw new TsrunError('init', 'copy up: init sent no directories');
+      // Few containers need it, and it brings half of node:fs along.
+      const { copyUp } = await import('./copy-up.ts');
       await copyUp(lower.number, upper.number);
       return {};
     }
@@ -111,7 +112,7 @@ async function answer(
 
 function readHome(passwd: OwnedFd | undefined, uid: number): string {
   if (passwd === undefined || !fstatSync(passwd.number).isFile()) return '/';
-  const buffer = Buffer.alloc(PASSWD_LIMIT_BYTES);
+  const buffer = Buffer.allocUnsafe(PASSWD_LIMIT_BYTES);
   let length = 0;
   for (;;) {
     const count = readSync(passwd.number, buffer, length, buffer.length - length, null);

@@ -33,7 +33,7 @@ export async function destroyContainer(
 /** A container whose creation was cut short may have no config yet; then there are no hooks to run. */
 function readConfig(directory: StateDirectory): Config | undefined {
   try {
-    return directory.readConfig();
+    return directory.readConfigWithHooks('poststop');
   } catch (error) {
     if (error instanceof TsrunError) return undefined;
     throw error;

@@ -6,7 +6,9 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -113,10 +115,11 @@ export class StateDirectory {
       if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
       throw error;
     }
-    const deadline = performance.now() + timeoutMs;
+    // Not performance.now(): on Node its first use loads a dozen modules.
+    const deadline = process.uptime() * 1000 + timeoutMs;
     try {
       for (let pauseMs = 1; !tryLock(file.number); pauseMs = Math.min(pauseMs * 2, 50)) {
-        if (performance.now() >= deadline) {
+        if (process.uptime() * 1000 >= deadline) {
           file.close();
           return undefined;
         }
@@ -168,6 +171,13 @@ export class StateDirectory {
     return loadConfig(text).config;
   }
 
+  /** The configuration of a container that may have such hooks; undefined when it has none. Errors: those of `readConfig`. */
+  readConfigWithHooks(name: string): Config | undefined {
+    const text = this.#read(CONFIG_FILE) ?? '';
+    // The name of a member may be written with escapes.
+    return text.includes(name) || text.includes('\\u') ? loadConfig(text).config : undefined;
+  }
+
   /** Absolute path of a file in the directory. */
   file(name: string): string {
     return path.join(this.path, name);
@@ -176,7 +186,7 @@ export class StateDirectory {
   /** Removes the directory and what is in it; one that is gone is fine. Errors: `state`. */
   remove(): void {
     try {
-      rmSync(this.path, { recursive: true, force: true });
+      removeDirectory(this.path);
     } catch (error) {
       throw stateError(`remove state directory ${JSON.stringify(this.path)}`, error);
     }
@@ -212,6 +222,17 @@ export class StateDirectory {
       if (error instanceof TsrunError) throw error;
       throw stateError(`read ${JSON.stringify(file)}`, error);
     }
+  }
+}
+
+/** As rmSync() does it, but that brings 500 lines of Node along, and there is nothing in the directory but files of tsrun. */
+function removeDirectory(directory: string): void {
+  try {
+    for (const name of readdirSync(directory)) unlinkSync(path.join(directory, name));
+    rmdirSync(directory);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT', 'EISDIR', 'EPERM', 'ENOTEMPTY', 'ENOTDIR')) throw error;
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 

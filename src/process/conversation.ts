@@ -22,6 +22,8 @@ import { stepFailure } from './failure.ts';
  *     close    --- end of file ->    exit_group
  */
 export class Conversation implements Disposable {
+  /** How many are open in this process. */
+  static #open = 0;
   readonly #socket: OwnedFd;
   readonly #arch: Arch;
   readonly #syncFd: number;
@@ -31,6 +33,7 @@ export class Conversation implements Disposable {
     this.#socket = socket;
     this.#arch = options.arch;
     this.#syncFd = options.syncFd;
+    Conversation.#open += 1;
   }
 
   /**
@@ -67,7 +70,9 @@ export class Conversation implements Disposable {
   }
 
   close(): void {
+    if (!this.#socket.isOpen) return;
     this.#socket.close();
+    Conversation.#open -= 1;
   }
 
   [Symbol.dispose](): void {
@@ -142,11 +147,12 @@ export class Conversation implements Disposable {
 
   /**
    * Most answers come within microseconds: this thread looks for a moment before it hands the waiting to the pool, whose
-   * wake-up alone costs more than the usual answer takes.
+   * wake-up alone costs more than the usual answer takes. Not while others talk too: they would stand still, and with them
+   * everything else in the process.
    */
   async #waitForAnswer(): Promise<void> {
     const PATIENCE_MS = 2;
-    if (pollReadable(this.#socket.number, PATIENCE_MS)) return;
+    if (Conversation.#open === 1 && pollReadable(this.#socket.number, PATIENCE_MS)) return;
     await waitReadable(this.#socket.number);
   }
 }

@@ -39,7 +39,7 @@ function holdTo(t: Test, heading: string, table: OptionTable): void {
 }
 
 t.test('docs/compatibility.md is what npm run docs writes', (t) => {
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/compatibility.mjs', '--check'], {
+  const { status, stderr } = spawnSync(process.execPath, ['docs/compatibility.mjs', '--check'], {
     cwd: top,
     encoding: 'utf8',
   });

@@ -1,6 +1,5 @@
 /**
- * Prints what a build knows about itself, as JSON for esbuild's `define`: the version of the package, the commit it is built from,
- * the version of koffi.
+ * What a build knows about itself: the version of the package, the commit it is built from, the version of koffi.
  *
  * The commit is `TSRUN_COMMIT` of the environment where a packager sets it, else what git says of this folder, with `-dirty` behind
  * it when a file that git knows has changed; `unknown` for sources that are no clone.
@@ -11,9 +10,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const top = realpathSync(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
-const { version, dependencies } = JSON.parse(readFileSync(path.join(top, 'package.json'), 'utf8'));
 
-process.stdout.write(JSON.stringify({ version, commit: readCommit(), koffi: dependencies.koffi }));
+/** @returns {{ version: string, commit: string, koffi: string }} */
+export function describeBuild() {
+  const { version, dependencies } = JSON.parse(readFileSync(path.join(top, 'package.json'), 'utf8'));
+  return { version, commit: readCommit(), koffi: dependencies.koffi };
+}
 
 function readCommit() {
   const given = process.env.TSRUN_COMMIT ?? '';
