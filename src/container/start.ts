@@ -40,7 +40,7 @@ export async function startContainer(runtime: Runtime, id: string, options: Star
     return;
   }
   using pidfd = openProcess(init);
-  if (pidfd === undefined) throw new TsrunError('status', 'cannot start a container that has stopped');
+  if (pidfd === undefined) throw new TsrunError('status', words.startStopped);
   // The lock is free again while the program gets ready, which may take its time.
   const socket = await startUnderLock(runtime, directory, () => bindNotifySocket(directory));
   if (socket !== undefined) await relayReadiness({ socket, host, mainPid: init.pid, pidfd }, runtime.log);

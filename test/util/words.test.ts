@@ -30,6 +30,7 @@ const wanted: readonly (readonly [found: string, searched: string | RegExp])[] =
   [words.EPERM, 'operation not permitted'],
   [words.ENOTDIR, 'not a directory'],
   [words.EISDIR, 'is a directory'],
+  [words.oomKilled, 'container init was OOM-killed (memory limit too low?)'],
   [words.killedInSetup, '(possibly OOM-killed)'],
   [words.cgroupNotEmpty(2), "container's cgroup is not empty: 2 process(es) found"],
   [words.cgroupFrozen, "container's cgroup unexpectedly frozen"],
