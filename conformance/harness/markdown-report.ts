@@ -1,3 +1,4 @@
+import { day, escapeCell, markdownTable } from './markdown.ts';
 import { cellOf, countOf, failuresOf, reasonOf, type Report, type RuntimeReport } from './report.ts';
 import type { Requirement } from './requirement.ts';
 
@@ -8,16 +9,16 @@ export function markdownReport(report: Report, requirements: readonly Requiremen
   return [
     '# Conformance results',
     '',
-    `${date.toISOString().slice(0, 10)}, ${kernel}, ${requirements.length} requirements. Made by \`npm run conformance\`.`,
+    `${day(date)}, ${kernel}, ${requirements.length} requirements. Made by \`npm run conformance\`.`,
     '',
-    ...table(
+    ...markdownTable(
       ['runtime', 'passed', 'failed', 'skipped', 'disputed', 'notes'],
       runtimes.map((runtime) => totals(runtime, requirements)),
     ),
     '',
     '## Requirements',
     '',
-    ...table(
+    ...markdownTable(
       ['requirement', 'section', 'level', ...names],
       requirements.map((requirement) => [
         `\`${requirement.id}\` ${escapeCell(requirement.title)}`,
@@ -58,13 +59,4 @@ function disputes(requirements: readonly Requirement[]): string[] {
   const disputed = requirements.filter((requirement) => requirement.disputed !== undefined);
   if (disputed.length === 0) return [];
   return ['## Disputed', '', ...disputed.map(({ id, disputed = '' }) => `- \`${id}\`: ${disputed}`), ''];
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)];
-}
-
-function escapeCell(text: string): string {
-  return text.replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').replaceAll('<', '&lt;');
 }

@@ -1,3 +1,4 @@
+import os from 'node:os';
 import type { Requirement, Result } from './requirement.ts';
 
 export interface RuntimeReport {
@@ -5,6 +6,8 @@ export interface RuntimeReport {
   readonly name: string;
   readonly path: string;
   readonly version: string;
+  /** Version of the specification that it names; empty where it names none. */
+  readonly spec: string;
   /** What had to be changed so that it runs here. */
   readonly notes: readonly string[];
   /** Id -> result. */
@@ -50,10 +53,9 @@ export function failuresOf(runtime: RuntimeReport, requirements: readonly Requir
   return requirements.filter((requirement) => cellOf(requirement, runtime) === 'FAIL');
 }
 
-/** Requirements that every runtime of a report fails, where there is more than one. */
-export function failedByAll({ runtimes }: Report, requirements: readonly Requirement[]): Requirement[] {
-  if (runtimes.length < 2) return [];
-  return requirements.filter((requirement) => runtimes.every((runtime) => cellOf(requirement, runtime) === 'FAIL'));
+/** What the reports call this machine: `Linux 6.1.0 x64`. */
+export function kernelName(): string {
+  return `${os.type()} ${os.release()} ${os.arch()}`;
 }
 
 /** Why something was skipped or failed, in a line. */

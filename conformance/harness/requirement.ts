@@ -11,6 +11,8 @@ export interface Requirement {
   /** Heading in that file. */
   readonly heading: string;
   readonly level: 'MUST' | 'SHOULD';
+  /** Version of the specification that first has it, where that is later than 1.0.0: a failure of an older runtime is none. */
+  readonly since?: string;
   /** What the section says, in a sentence of our own: for those that well-known runtimes fail. */
   readonly says?: string;
   /** Why the section can be read in another way. Such a requirement is shown, and not counted. */
@@ -58,7 +60,7 @@ function asText(value: unknown): string {
   return value === undefined ? 'undefined' : JSON.stringify(value);
 }
 
-type Extra = Pick<Requirement, 'says' | 'disputed'>;
+type Extra = Pick<Requirement, 'says' | 'disputed' | 'since'>;
 type Define = (id: string, title: string, run: Requirement['run'], extra?: Extra) => Requirement;
 
 /** Makers of the requirements of one section. */

@@ -1,18 +1,17 @@
 import type { Requirement, Result } from './requirement.ts';
 
-/** Lines of TAP 14 for one test point of a subtest. */
+/** Lines of TAP 14 for one test point of a subtest, which always name the section. */
 export function testPoint(number: number, requirement: Requirement, { outcome, durationMs }: Result): string[] {
-  const { id, title, file, heading, level, disputed } = requirement;
+  const { id, title, file, heading, level, says } = requirement;
   const isOk = outcome.kind !== 'fail';
-  const directive = directiveOf(requirement, outcome);
-  const lines = [`${isOk ? 'ok' : 'not ok'} ${number} - ${escapeText(`${id}: ${title}`)}${directive}`];
-  if (isOk && disputed === undefined) return lines;
-  lines.push('  ---', ...yaml({ section: `${file}, ${heading}`, level, duration_ms: Math.round(durationMs) }));
-  if (outcome.kind === 'fail')
-    lines.push(...yaml({ message: outcome.what, wanted: outcome.wanted, found: outcome.found }));
-  if (requirement.says !== undefined) lines.push(...yaml({ says: requirement.says }));
-  lines.push('  ...');
-  return lines;
+  const told = outcome.kind === 'fail' ? { message: outcome.what, wanted: outcome.wanted, found: outcome.found } : {};
+  return [
+    `${testLine(isOk, number, `${id}: ${title}`)}${directiveOf(requirement, outcome)}`,
+    '  ---',
+    ...yaml({ section: `${file}, ${heading}`, level, duration_ms: Math.round(durationMs), ...told }),
+    ...yaml(says === undefined ? {} : { says }),
+    '  ...',
+  ];
 }
 
 /** `lines` as a subtest: the header, the indented lines with their plan, and the point of the outer test. */
@@ -22,20 +21,25 @@ export function subtest(
   { points, isOk }: { readonly points: readonly (readonly string[])[]; readonly isOk: boolean },
 ): string[] {
   const inner = [...points.flat(), `1..${points.length}`];
-  return [
-    `# Subtest: ${escapeText(name)}`,
-    ...inner.map((line) => `    ${line}`),
-    `${isOk ? 'ok' : 'not ok'} ${number} - ${escapeText(name)}`,
-  ];
+  return [`# Subtest: ${escapeText(name)}`, ...inner.map((line) => `    ${line}`), testLine(isOk, number, name)];
+}
+
+export function testLine(isOk: boolean, number: number, description: string): string {
+  return `${isOk ? 'ok' : 'not ok'} ${number} - ${escapeText(description)}`;
+}
+
+export function directive(word: 'SKIP' | 'TODO', reason: string): string {
+  return ` # ${word} ${oneLine(reason)}`;
 }
 
 function directiveOf({ disputed }: Requirement, outcome: Result['outcome']): string {
-  if (outcome.kind === 'skip') return ` # SKIP ${oneLine(outcome.reason)}`;
-  if (disputed !== undefined) return ` # TODO disputed: ${oneLine(disputed)}`;
+  if (outcome.kind === 'skip') return directive('SKIP', outcome.reason);
+  if (disputed !== undefined) return directive('TODO', `disputed: ${disputed}`);
   return '';
 }
 
-function yaml(values: Readonly<Record<string, string | number>>): string[] {
+/** Lines of a YAML block. */
+export function yaml(values: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(values).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`);
 }
 

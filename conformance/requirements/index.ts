@@ -5,13 +5,13 @@ import { filesystemRequirements } from './filesystem.ts';
 import { hookRequirements } from './hooks.ts';
 import { mountOptions } from './mount-options.ts';
 import { namespaceRequirements } from './namespaces.ts';
+import { noteOn } from './notes.ts';
 import { operations } from './operations.ts';
 import { processRequirements } from './process.ts';
 import { resourceRequirements } from './resources.ts';
 import { seccompRequirements } from './seccomp.ts';
 
-/** Every requirement, in the order of the report. */
-export const requirements: readonly Requirement[] = [
+const all: readonly Requirement[] = [
   ...operations,
   ...configRequirements,
   ...processRequirements,
@@ -23,3 +23,9 @@ export const requirements: readonly Requirement[] = [
   ...seccompRequirements,
   ...featureRequirements,
 ];
+
+/** Every requirement, in the order of the report, with what is noted on it. */
+export const requirements: readonly Requirement[] = all.map((requirement) => ({
+  ...noteOn(requirement.id),
+  ...requirement,
+}));
