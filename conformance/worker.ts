@@ -17,6 +17,7 @@ export interface WorkerOptions {
   readonly ids: readonly string[];
   readonly jobs: number;
   readonly timeoutMs: number;
+  readonly schemas?: string;
   /** For all that is made. Its end, after the last `-`, is part of the ids of containers. */
   readonly directory: string;
 }

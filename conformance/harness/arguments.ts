@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 export interface Arguments {
   /** Paths of runtimes, at least one. */
   readonly runtimes: readonly string[];
@@ -6,6 +8,8 @@ export interface Arguments {
   readonly jobs: number;
   /** For one command of a runtime. */
   readonly timeoutMs: number;
+  /** Folder of the JSON schemas of the specification. */
+  readonly schemas?: string;
   readonly runtimeTools?: string;
 }
 
@@ -15,6 +19,7 @@ export const USAGE = `usage: npm run conformance -- [OPTION ...]
   --report DIR           write RESULTS.md and RESULTS.html there
   --jobs N               requirements that run at the same time. Default: 4
   --timeout SECONDS      after which a command of a runtime is killed. Default: 60
+  --schemas DIR          hold states and features to the JSON schemas there, those of the specification (its folder schema)
   --runtime-tools DIR    run the programs of a built opencontainers/runtime-tools instead
 `;
 
@@ -33,13 +38,14 @@ export function parseArguments(argv: readonly string[], defaultRuntime: string):
   const seconds = Number(last('--timeout') ?? 60);
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > 64) return '--jobs wants a number from 1 to 64';
   if (!(seconds > 0 && seconds <= 3600)) return '--timeout wants a number of seconds up to 3600';
-  const [report, runtimeTools] = [last('--report'), last('--runtime-tools')];
+  const [report, schemas, runtimeTools] = [last('--report'), last('--schemas'), last('--runtime-tools')];
   return {
     runtimes: values.get('--runtime') ?? [defaultRuntime],
     only: values.get('--only') ?? [],
     jobs,
     timeoutMs: seconds * 1000,
     ...(report === undefined ? {} : { report }),
+    ...(schemas === undefined ? {} : { schemas: path.resolve(schemas) }),
     ...(runtimeTools === undefined ? {} : { runtimeTools }),
   };
 }

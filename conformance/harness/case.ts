@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly timeoutMs: number;
   /** A copy of busybox in `directory`. */
   readonly busybox: string;
+  /** Folder of the JSON schemas of the specification, where there is one. */
+  readonly schemas?: string;
 }
 
 export interface BundleOptions {
@@ -57,6 +59,10 @@ export class Case {
     mkdirSync(this.directory, { recursive: true });
     // The root of a user namespace is somebody else on the way to the rootfs.
     chmodSync(this.directory, 0o755);
+  }
+
+  get schemas(): string | undefined {
+    return this.#surroundings.schemas;
   }
 
   /** A path in the case's directory that nobody else uses. */

@@ -39,13 +39,12 @@ export async function runRuntime(
   }: { readonly parsed: Arguments; readonly chosen: readonly Requirement[]; readonly top: string },
 ): Promise<RuntimeReport> {
   const told: Told = { version: '', spec: '', notes: new Set(), results: new Map() };
+  const { timeoutMs, schemas } = parsed;
+  const settings = { runtime: commandLine(runtime), timeoutMs, ...(schemas === undefined ? {} : { schemas }) };
   const rounds: Round[] = [{ ids: chosen.map(({ id }) => id), jobs: parsed.jobs }];
   for (let round = rounds.shift(); round !== undefined; round = rounds.shift()) {
     const { ids, jobs } = round;
-    const begun = await runWorker(
-      { runtime: commandLine(runtime), ids, jobs, timeoutMs: parsed.timeoutMs },
-      { top, told },
-    );
+    const begun = await runWorker({ ...settings, ids, jobs }, { top, told });
     const missing = ids.filter((id) => !told.results.has(id));
     if (missing.length === 0) continue;
     const suspects = missing.filter((id) => begun.has(id));

@@ -9,6 +9,7 @@ import { noteOn } from './notes.ts';
 import { operations } from './operations.ts';
 import { processRequirements } from './process.ts';
 import { resourceRequirements } from './resources.ts';
+import { schemaRequirements } from './schemas.ts';
 import { seccompRequirements } from './seccomp.ts';
 
 const all: readonly Requirement[] = [
@@ -22,6 +23,7 @@ const all: readonly Requirement[] = [
   ...resourceRequirements,
   ...seccompRequirements,
   ...featureRequirements,
+  ...schemaRequirements,
 ];
 
 /** Every requirement, in the order of the report, with what is noted on it. */

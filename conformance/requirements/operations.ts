@@ -323,10 +323,17 @@ const deleteRequirements: readonly Requirement[] = [
     'delete.created',
     'delete of a created container is an error',
     async (c) => fails(c, 'delete', (await c.create()).id),
-    {
-      says: 'Anything but a stopped container is to be refused.',
-      disputed: 'engines delete containers that they created and never started, and runtimes allow it for them',
+    { says: 'Anything but a stopped container is to be refused.' },
+  ),
+  remove.must(
+    'delete.created.kept',
+    'delete of a created container has no effect on it',
+    async (c) => {
+      const container = await c.create();
+      await c.cli(['delete', container.id]);
+      equal((await container.state()).status, 'created', 'status');
     },
+    { says: 'Anything but a stopped container is to be left as it is.' },
   ),
   remove.must('delete.stopped', 'delete removes a stopped container', async (c) => {
     const container = await stopped(c);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Arguments } from '../harness/arguments.ts';
@@ -67,6 +67,8 @@ async function runOn(
   const judged: Judged[] = [];
   for (const file of files) {
     const directory = mkdtempSync(path.join(tmpdir(), 'tsrun-runtime-tools-'));
+    // The root of a user namespace is somebody else on the way to the rootfs.
+    chmodSync(directory, 0o755);
     try {
       const options = { tools, file, commandLine: commandLine(runtime), directory, timeoutMs: parsed.timeoutMs, setUp };
       judged.push(judgeProgram(programName(file), await runProgram(options), { isOurs }));

@@ -37,7 +37,7 @@ export function verdictOf({
   const failed: string[] = [];
   let points = 0;
   let extra = '';
-  for (const [kind, value] of Parser.parse(stdout) as readonly [string, unknown][]) {
+  for (const [kind, value] of Parser.parse(stdout) as readonly (readonly unknown[])[]) {
     if (kind === 'extra') extra += String(value);
     if (kind === 'bailout') failed.push(`bail out: ${String(value)}`);
     if (kind !== 'assert') continue;
