@@ -10,6 +10,7 @@ import { operations } from './operations.ts';
 import { processRequirements } from './process.ts';
 import { resourceRequirements } from './resources.ts';
 import { schemaRequirements } from './schemas.ts';
+import { listenerRequirements } from './seccomp-listener.ts';
 import { seccompRequirements } from './seccomp.ts';
 
 const all: readonly Requirement[] = [
@@ -22,6 +23,7 @@ const all: readonly Requirement[] = [
   ...hookRequirements,
   ...resourceRequirements,
   ...seccompRequirements,
+  ...listenerRequirements,
   ...featureRequirements,
   ...schemaRequirements,
 ];

@@ -86,7 +86,9 @@ export const NOTES: Readonly<Record<string, Note>> = {
   ),
   'hook.poststop.deleted': { says: 'Poststop hooks are called after the container is deleted.' },
   'cgroup.cpu.idle': { since: '1.1.0', says: 'The processes of the cgroup are to be idle ones.' },
-  'cgroup.hugepages': { says: 'The limit of this page size is to be set for the cgroup.' },
+  'cgroup.hugepages': {
+    says: 'The limit of this page size is to be set, wherever the controller is: also in the unified hierarchy of a hybrid machine.',
+  },
   'cgroup.blockIO.weight': { says: 'The weight of the cgroup is to be set.' },
   'features.mount-options': { since: '1.1.0', says: 'Every option in this list is one that the runtime knows.' },
   features: { since: '1.1.0' },
