@@ -7,7 +7,7 @@ export interface Judged {
   readonly verdict: Verdict;
   /** Why it fails with tsrun, where it is on the list. */
   readonly expected: ExpectedFailure | undefined;
-  /** It fails and is not on the list, or it is on the list and passes though nothing depends on the kernel. */
+  /** It fails and is not on the list, or it is on the list and passes though nothing depends on the machine. */
   readonly isFault: boolean;
 }
 
@@ -18,7 +18,7 @@ export function judgeProgram(
   { isOurs, list = EXPECTED_FAILURES }: { readonly isOurs: boolean; readonly list?: typeof EXPECTED_FAILURES },
 ): Judged {
   const expected = list[program];
-  const isWrongList = isOurs && verdict.isOk && expected !== undefined && expected.fault !== 'kernel';
+  const isWrongList = isOurs && verdict.isOk && expected !== undefined && expected.fault !== 'machine';
   const isFault = isWrongList || (!verdict.isOk && (expected === undefined || (!isOurs && expected.fault === 'tsrun')));
   return { program, verdict, expected, isFault };
 }

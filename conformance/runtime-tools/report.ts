@@ -20,7 +20,8 @@ export function programsReport({ date, kernel, runtimes }: ToolsReport): string 
     '# Validation programs of opencontainers/runtime-tools',
     '',
     `${day(date)}, ${kernel}. Made by \`npm run conformance -- --runtime-tools DIR\`. A program passes when it exits with 0, has no`,
-    'test point that is not ok, and prints no error outside of one. The list of reasons is for tsrun.',
+    'test point that is not ok, and prints no error outside of one. The list of reasons is for tsrun. Every config of the programs has',
+    'the version of the specification that they were built with: a runtime that does not know it refuses nearly all of them.',
     '',
     ...markdownTable(
       ['runtime', 'programs that pass', 'notes'],

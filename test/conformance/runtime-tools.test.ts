@@ -33,7 +33,7 @@ t.test('verdictOf() takes an error outside of any test point for a failure', (t)
 
 const list: Record<string, ExpectedFailure> = {
   outdated: { fault: 'program', reason: 'it is old' },
-  lacking: { fault: 'kernel', reason: 'no controller' },
+  lacking: { fault: 'machine', reason: 'no controller' },
   other: { fault: 'tsrun', reason: 'it is otherwise' },
 };
 const good = { isOk: true, points: 1, complaints: [] };
