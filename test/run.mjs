@@ -1,10 +1,11 @@
 /**
- * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|all] [FILE ...]`.
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|security|all] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live
+ * - `unit`   every test but those of test/live and test/security
  * - `live`   test/live: real containers; it needs root
- * - `all`    the three of them, one after the other
+ * - `security`  test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
+ * - `all`    all of them, one after the other
  *
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
  * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
@@ -17,6 +18,7 @@ import { createInterface } from 'node:readline';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
 import { ensureBuilt, top } from '../bundles/ready.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
+import { countWhile } from './security/count.mjs';
 
 const TAP = path.join(top, 'node_modules/tap/dist/esm/run.mjs');
 const bin = (name) => path.join(top, 'node_modules/.bin', name);
@@ -35,7 +37,13 @@ const DIAGNOSTIC_LINES = 60;
 const total = { passed: 0, failed: 0, skipped: 0 };
 const [mode = 'all', ...files] = process.argv.slice(2);
 
-const MODES = { check: [check, rules], unit: [unit], live: [live], all: [check, unit, live] };
+const MODES = {
+  check: [check, rules],
+  unit: [unit],
+  live: [live],
+  security: [security],
+  all: [check, unit, live, security],
+};
 const parts = MODES[mode];
 if (parts === undefined) {
   console.error(`test/run.mjs: unknown word ${JSON.stringify(mode)}; wanted ${Object.keys(MODES).join(', ')}`);
@@ -68,7 +76,10 @@ async function rules() {
 }
 
 async function unit() {
-  await tap('unit', files.length > 0 ? files : testFiles('test').filter((file) => !file.startsWith('test/live/')));
+  await tap(
+    'unit',
+    files.length > 0 ? files : testFiles('test').filter((file) => !/^test\/(live|security)\//.test(file)),
+  );
 }
 
 async function live() {
@@ -79,6 +90,16 @@ async function live() {
     return;
   }
   await tap('live', files.length > 0 ? files : testFiles('test/live'));
+}
+
+async function security() {
+  const reason = reasonAgainstLive();
+  if (reason !== undefined) {
+    console.log(`security tests skipped: ${reason}`);
+    total.skipped += 1;
+    return;
+  }
+  await countWhile(() => tap('security', files.length > 0 ? files : testFiles('test/security')));
 }
 
 async function reportLeftovers(before) {

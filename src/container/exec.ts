@@ -35,6 +35,11 @@ import { currentStatus } from './status.ts';
  * `program`, `step`, `cgroup`, `host`.
  */
 export async function execInContainer(runtime: Runtime, given: ExecOptions): Promise<number> {
+  return await execPlanned(runtime, given, planFor);
+}
+
+/** The same with another planner: a test passes one whose steps fail. */
+export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: typeof planFor): Promise<number> {
   const directory = new StateDirectory(runtime.root, given.id);
   const listenFds = given.listenFds ?? 0;
   const options = { ...given, preserveFds: listenFds + given.preserveFds };
@@ -50,7 +55,7 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
   if (terminal && !detach) foreground.requireTerminal();
   using initFd = openProcess(init);
   if (initFd === undefined) throw new TsrunError('status', 'cannot exec in a stopped container');
-  const plan = planFor({ record, config: { ...config, process }, init, options });
+  const plan = decide({ record, config: { ...config, process }, init, options });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   try {
@@ -115,7 +120,8 @@ const NAMESPACE_TYPES: Readonly<Record<string, keyof typeof NAMESPACE_FLAGS>> = 
   time: 'time',
 };
 
-function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
+/** Decides everything. Errors: `config`, `unsupported`. */
+export function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
   const host = readHostFacts();
   const theirs = readNamespaces(init.pid);
   const differing = Object.entries(NAMESPACE_TYPES).flatMap(([file, type]) =>

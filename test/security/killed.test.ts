@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, watch } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
-import type { RunningCommand } from './support/command.ts';
-import { listOwnProcesses } from './support/leftovers.ts';
-import { expectSuccess, live, type Rig } from './support/rig.ts';
-import { missingTools } from './support/surroundings.ts';
-import { isRunning, waitFor } from './support/wait.ts';
+import type { RunningCommand } from '../live/support/command.ts';
+import { listOwnProcesses } from '../live/support/leftovers.ts';
+import { expectSuccess, live, type Rig } from '../live/support/rig.ts';
+import { missingTools } from '../live/support/surroundings.ts';
+import { isRunning, waitFor } from '../live/support/wait.ts';
 
 const KILLS = 40;
 
