@@ -74,7 +74,7 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
     case 'copy-up': {
       const [upper, lower] = reply.descriptors;
       if (upper === undefined || lower === undefined) throw new TsrunError('init', 'copy up: init sent no directories');
-      await copyUp(lower.number, upper.number);
+      await copyUpOrFail(lower, upper);
       return {};
     }
     case 'rootfs':
@@ -90,6 +90,17 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
       return { home: readHome(reply.descriptors[0], handlers.uid) };
     case 'ready':
       return { executable: readExecutable(reply.body, handlers.candidates) };
+  }
+}
+
+/** A file may have an owner that a new user namespace does not map (EOVERFLOW), or not fit. */
+async function copyUpOrFail(lower: OwnedFd, upper: OwnedFd): Promise<void> {
+  try {
+    await copyUp(lower.number, upper.number);
+  } catch (cause) {
+    if (cause instanceof TsrunError) throw cause;
+    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+    throw new TsrunError('host', `copy up what is below a tmpfs: ${errno}`, { errno, cause });
   }
 }
 

@@ -116,6 +116,19 @@ function forwardSignals(pidfd: OwnedFd): () => void {
     }
   }
   return () => {
+    keepIgnoringPipes();
     for (const [signal, handler] of handlers) process.off(signal, handler);
   };
+}
+
+/**
+ * Node starts with SIGPIPE ignored, but taking the last handler away leaves the default action: the next write to a pipe or socket
+ * without a reader would end a process that goes on after its container has ended.
+ */
+function keepIgnoringPipes(): void {
+  if (!process.listeners('SIGPIPE').includes(ignorePipe)) process.on('SIGPIPE', ignorePipe);
+}
+
+function ignorePipe(): void {
+  // The write itself fails with EPIPE.
 }

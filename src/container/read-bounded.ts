@@ -30,7 +30,7 @@ export function readBounded(path: string, options: ReadOptions): Buffer {
 function readAll(fd: number, path: string, { limitBytes, code }: ReadOptions): Buffer {
   const CHUNK_BYTES = 64 * 1024;
   const parts: Buffer[] = [];
-  for (let length = 0; ; ) {
+  for (let length = 0; ;) {
     const part = Buffer.allocUnsafe(CHUNK_BYTES);
     const count = readSync(fd, part, 0, part.length, null);
     if (count === 0) return Buffer.concat(parts, length);

@@ -54,6 +54,8 @@ function fill(config: BaseConfig, source: string): void {
 
 function inUserNamespace(config: BaseConfig, source: string): void {
   setUserNamespace(config);
+  // The files of this rootfs have owners that the namespace does not map: they cannot be copied into a tmpfs of its own.
+  config.mounts = config.mounts.filter(({ options }) => options?.includes('tmpcopyup') !== true);
   const mappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
   config.mounts.push({
     destination: '/own',
@@ -63,6 +65,6 @@ function inUserNamespace(config: BaseConfig, source: string): void {
     uidMappings: mappings,
     gidMappings: mappings,
   });
-  // The sysfs of somebody else's network namespace, and a scheduler that only the host's root may choose, are not theirs.
+  // Only the host's root may choose it.
   delete config.process.ioPriority;
 }

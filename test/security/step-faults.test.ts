@@ -78,17 +78,20 @@ function spotsOf(phases: readonly Phase[], fault: Fault): Candidate[] {
 }
 
 /** Deaths look the same to the parent wherever in a program they happen: some of each program will do. */
-const DEATH_STRIDE = 7;
+const DEATH_STRIDE = 13;
 
 /** Ids and paths of a rig end in numbers that no two containers share. */
 function withoutIds(label: string): string {
   return label.replaceAll(/-\d+/g, '');
 }
 
-/** The steps to fail: of those with a label that an earlier sweep has seen, none again. */
+/**
+ * The steps to fail: every call, but none again whose label an earlier sweep has seen. A check compares two words and cannot fail
+ * by itself.
+ */
 function choose(spots: readonly Candidate[], fault: Fault, seen: Set<string>): Candidate[] {
   if (fault === 'death') return spots.filter((_, index) => index % DEATH_STRIDE === 0);
-  const fresh = spots.filter(({ step }) => !seen.has(withoutIds(step.label)));
+  const fresh = spots.filter(({ step }) => step.kind === 'call' && !seen.has(withoutIds(step.label)));
   for (const { step } of spots) seen.add(withoutIds(step.label));
   return fresh;
 }
