@@ -1,10 +1,12 @@
 /**
- * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|security|all] [FILE ...]`.
+/**
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|security|engines|all] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live and test/security
+ * - `unit`   every test but those of test/live, test/security and test/engines
  * - `live`   test/live: real containers; it needs root
- * - `security`  test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
+ * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
+ * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
  * - `all`    all of them, one after the other
  *
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
@@ -34,6 +36,9 @@ const CHECKS = [
 /** A failure of more lines is cut: a golden file that differs can be thousands long. `npx tap run FILE` shows all of it. */
 const DIAGNOSTIC_LINES = 60;
 
+/** One file of test/engines starts a hundred containers, each by several commands of the engine. */
+const ENGINE_SECONDS = 900;
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 const [mode = 'all', ...files] = process.argv.slice(2);
 
@@ -42,7 +47,8 @@ const MODES = {
   unit: [unit],
   live: [live],
   security: [security],
-  all: [check, unit, live, security],
+  engines: [engines],
+  all: [check, unit, live, security, engines],
 };
 const parts = MODES[mode];
 if (parts === undefined) {
@@ -76,10 +82,8 @@ async function rules() {
 }
 
 async function unit() {
-  await tap(
-    'unit',
-    files.length > 0 ? files : testFiles('test').filter((file) => !/^test\/(live|security)\//.test(file)),
-  );
+  const isUnit = (file) => !/^test\/(live|security|engines)\//.test(file);
+  await tap('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
 }
 
 async function live() {
@@ -100,6 +104,17 @@ async function security() {
     return;
   }
   await countWhile(() => tap('security', files.length > 0 ? files : testFiles('test/security')));
+}
+
+/** A file whose engine is not installed skips its tests and says what it lacks. */
+async function engines() {
+  const reason = reasonAgainstLive();
+  if (reason !== undefined) {
+    console.log(`tests with engines skipped: ${reason}`);
+    total.skipped += 1;
+    return;
+  }
+  await tap('engines', files.length > 0 ? files : testFiles('test/engines'), [`--timeout=${ENGINE_SECONDS}`]);
 }
 
 async function reportLeftovers(before) {
@@ -129,10 +144,10 @@ function testFiles(directory) {
 }
 
 /** Runs test files and adds what tap counts. */
-async function tap(name, tests) {
+async function tap(name, tests, options = []) {
   if (tests.length === 0) return;
   console.log(`\n${name}: ${tests.length} test files`);
-  const args = [TAP, 'run', '--reporter=tap', ...tests];
+  const args = [TAP, 'run', '--reporter=tap', ...options, ...tests];
   const { code, output } = await runCaptured(process.execPath, args, digest());
   const counts = lastSummary(output);
   if (counts === undefined) {

@@ -19,6 +19,7 @@ import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from '
 import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
+import { words } from '../util/words.ts';
 
 const SIGKILL = 9;
 /** How long a removal waits for processes that are on their way out. */
@@ -66,10 +67,9 @@ function refuseInUse(directory: CgroupReferenceDirectory): void {
   const { pids, outside } = listProcesses(directory.hostPath);
   const count = pids.length + outside;
   if (count > 0) {
-    throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup is not empty: ${count} process(es) found`);
+    throw new TsrunError('cgroup', `use cgroup ${where}: ${words.cgroupNotEmpty(count)}`);
   }
-  if (isDirectoryFrozen(directory))
-    throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup unexpectedly frozen`);
+  if (isDirectoryFrozen(directory)) throw new TsrunError('cgroup', `use cgroup ${where}: ${words.cgroupFrozen}`);
 }
 
 /** A state file may be damaged or forged: nothing outside the hierarchies it names is ever removed because of it. */

@@ -8,6 +8,7 @@ import type { Config } from '../spec/generated/config.ts';
 import { loadConfig } from '../spec/validate.ts';
 import type { Log } from '../log.ts';
 import { readBounded } from './read-bounded.ts';
+import { words } from '../util/words.ts';
 
 export interface Bundle {
   readonly config: Config;
@@ -53,7 +54,7 @@ function readConfigText(file: string, name: string): string {
   } catch (error) {
     if (error instanceof TsrunError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new TsrunError('bundle', `JSON specification file ${name} not found: ${JSON.stringify(file)}`, {
+      throw new TsrunError('bundle', `${words.configMissing(name)}: ${JSON.stringify(file)}`, {
         errno: 'ENOENT',
         cause: error,
       });
@@ -64,6 +65,6 @@ function readConfigText(file: string, name: string): string {
 
 function bundleError(what: string, cause: unknown): TsrunError {
   const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-  const text = errno === 'ENOENT' ? 'no such file or directory' : errno;
+  const text = errno === 'ENOENT' ? words.ENOENT : errno;
   return new TsrunError('bundle', `${what}: ${text}`, { errno, cause });
 }

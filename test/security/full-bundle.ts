@@ -11,7 +11,7 @@ export function fullBundle(rig: Rig, options: { readonly user: boolean }): strin
     fill: (rootfs) => {
       mkdirSync(`${rootfs}/var/cache`, { recursive: true });
       writeFileSync(`${rootfs}/var/cache/kept`, 'kept');
-      if (options.user) mkdirSync(`${rootfs}/own`);
+      if (options.user) prepareForUser(rootfs);
     },
     change: (config) => {
       fill(config, source);
@@ -50,6 +50,12 @@ function fill(config: BaseConfig, source: string): void {
     personality: { domain: 'LINUX' },
   });
   config.linux.resources = { ...config.linux.resources, pids: { limit: 100 } };
+}
+
+/** The root of a user namespace can make nothing in directories of the host's root. */
+function prepareForUser(rootfs: string): void {
+  for (const name of ['own', 'data', 'tree', 'work/here', 'dev/a']) mkdirSync(`${rootfs}/${name}`, { recursive: true });
+  writeFileSync(`${rootfs}/etc/one`, '');
 }
 
 function inUserNamespace(config: BaseConfig, source: string): void {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import type { CreateOptions, ExecOptions, Runtime } from '../../src/container/runtime.ts';
 import type { Log } from '../../src/log.ts';
@@ -68,5 +68,12 @@ export function children(): string[] {
 
 /** What this process has open: number -> what it is. Node's own event descriptors do not change any more once it runs. */
 export function openDescriptors(): string[] {
-  return readdirSync('/proc/self/fd').sort();
+  return readdirSync('/proc/self/fd').flatMap((number) => {
+    try {
+      return [`${number} ${readlinkSync(`/proc/self/fd/${number}`)}`];
+    } catch {
+      // The descriptor that has listed the others.
+      return [];
+    }
+  });
 }

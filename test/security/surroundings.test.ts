@@ -17,14 +17,16 @@ live('surroundings that are hostile, or give out', async (t, rig) => {
     const nullFd = openSync('/dev/null', 'r+');
     const ids = ['', '.', '..', '../x', 'a/../../x', '/etc', 'a\nb', 'a\0b', 'é', 'x'.repeat(256), '$(id)', 'a b', '*'];
     for (const id of ids) {
-      const operations = [
+      const operations: readonly (() => Promise<unknown>)[] = [
         () => Promise.resolve().then(() => readStatus(runtime, id)),
         () => startContainer(runtime, id),
         () => killContainer(runtime, { id, signal: 9, all: true }),
         () => execInContainer(runtime, execOptions(id, ['true'], nullFd)),
         () => deleteContainer(runtime, { id, force: true }),
       ];
-      for (const operation of operations) await t.rejects(operation(), { code: 'id' }, JSON.stringify(id));
+      for (const operation of operations) {
+        await t.rejects(async () => void (await operation()), { code: 'id' }, JSON.stringify(id));
+      }
       count('attacks tried', operations.length);
     }
     closeSync(nullFd);

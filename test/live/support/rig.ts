@@ -7,7 +7,7 @@ import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { makeRootfs } from './rootfs.ts';
-import { reasonToSkip, tsrunFile } from './surroundings.ts';
+import { reasonToSkip, tsrunCommand } from './surroundings.ts';
 
 /** A config whose parts are there to be changed. */
 export type BaseConfig = Config & {
@@ -121,7 +121,7 @@ export class Rig {
   }
 
   tsrunArgv(args: readonly string[], global: readonly string[] = []): string[] {
-    return [process.execPath, tsrunFile, '--root', this.root, ...global, ...args];
+    return [...tsrunCommand, '--root', this.root, ...global, ...args];
   }
 
   async tsrun(args: readonly string[], options: TsrunOptions = {}): Promise<CommandResult> {
@@ -280,9 +280,10 @@ export function readStatusField(pid: number | 'self', name: string): string {
   return statusField(readFileSync(`/proc/${pid}/status`, 'utf8'), name);
 }
 
+/** What is in a root directory, but for the cache that tsrun keeps there. */
 function readNames(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return readdirSync(directory).filter((name) => name !== '.cache');
   } catch {
     return [];
   }
