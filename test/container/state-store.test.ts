@@ -119,7 +119,10 @@ t.test('StateDirectory.readRecord() does not believe in what is damaged', (t) =>
   ];
   for (const value of wrong)
     t.throws(() => read(value), { code: 'state', message: /it is no state of container "c1"$/ }, JSON.stringify(value));
-  t.throws(() => read('x'.repeat(16 * 1024 * 1024 + 1)), { code: 'state', message: /too long, wanted at most 16777216$/ });
+  t.throws(() => read('x'.repeat(16 * 1024 * 1024 + 1)), {
+    code: 'state',
+    message: /too long, wanted at most 16777216$/,
+  });
   writeFileSync(directory.file('config.json'), '{');
   t.throws(() => directory.readConfig(), { code: 'config' });
   t.end();

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { deleteContainer, execInContainer, killContainer, readStatus, startContainer } from '../../src/index.ts';
-import { expectFailure, expectSuccess, live, setUserNamespace } from '../live/support/rig.ts';
+import { expectFailure, expectSuccess, live, setUserNamespace, type BaseConfig } from '../live/support/rig.ts';
 import { after } from '../live/support/mounts.ts';
 import { findTool } from '../live/support/surroundings.ts';
 import { isRunning, waitForEnd } from '../live/support/wait.ts';
@@ -25,7 +25,7 @@ live('surroundings that are hostile, or give out', async (t, rig) => {
         () => deleteContainer(runtime, { id, force: true }),
       ];
       for (const operation of operations) {
-        await t.rejects(async () => void (await operation()), { code: 'id' }, JSON.stringify(id));
+        await t.rejects(operation, { code: 'id' }, JSON.stringify(id));
       }
       count('attacks tried', operations.length);
     }
@@ -115,6 +115,27 @@ live('surroundings that are hostile, or give out', async (t, rig) => {
       t.ok(result.stderr.length < 100_000, `${result.stderr.length} bytes of message`);
       t.strictSame(rig.leftovers(), []);
     }
+  });
+
+  await t.test('descriptors that the caller leaks reach neither hooks nor the program', async (t) => {
+    // Behind a gap, where Node itself no longer looks after them.
+    const under = ['bash', '-c', 'exec 5</etc/hostname 40</etc/hostname 200</etc/hostname; exec "$@"', 'bash'];
+    const seen = rig.fresh('seen');
+    const list = `for n in /proc/self/fd/*; do readlink $n; done >>${seen}; true`;
+    const hook = { path: '/bin/sh', args: ['sh', '-c', list] };
+    const bundle = {
+      args: 'for n in /proc/self/fd/*; do readlink $n; done; true',
+      change: (config: BaseConfig): void => {
+        config.hooks = { createRuntime: [hook], createContainer: [hook], poststart: [hook], poststop: [hook] };
+      },
+    };
+    const result = await rig.run(bundle, { under });
+    count('attacks tried');
+    expectSuccess(t, result);
+    t.notMatch(result.stdout, 'hostname');
+    const lines = readFileSync(seen, 'utf8');
+    t.notMatch(lines, 'hostname');
+    t.ok(lines.split('\n').length > 12, 'every hook has looked');
   });
 
   await t.test('init is killed between create and start', async (t) => {
