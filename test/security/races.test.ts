@@ -1,4 +1,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Test } from 'tap';
@@ -16,7 +18,8 @@ interface Race {
   readonly name: string;
   /** Prepares the rootfs: the two paths in it that change places all the time. */
   readonly arrange: (rootfs: string, victim: string) => readonly [string, string];
-  readonly destination: string;
+  /** Of the mount; without it the container has a terminal, whose console is what changes places. */
+  readonly destination?: string;
 }
 
 const RACES: readonly Race[] = [
@@ -38,6 +41,14 @@ const RACES: readonly Race[] = [
     },
     destination: '/target',
   },
+  {
+    name: '`/dev/console` is exchanged with a symlink to the host while a terminal is made (CVE-2025-52565)',
+    arrange: (rootfs, victim) => {
+      writeFileSync(path.join(rootfs, 'dev/console'), '');
+      symlinkSync(path.join(victim, 'console'), path.join(rootfs, 'link'));
+      return [path.join(rootfs, 'dev/console'), path.join(rootfs, 'link')];
+    },
+  },
 ];
 
 /** A thread that exchanges two paths as fast as the kernel lets it. */
@@ -52,14 +63,22 @@ async function startRacer(
   return { rounds, end: () => worker.terminate() };
 }
 
-async function raceAgainstTsrun(t: Test, rig: Rig, bundle: string): Promise<string> {
+interface Racing {
+  readonly bundle: string;
+  readonly consoleSocket: string | undefined;
+}
+
+async function raceAgainstTsrun(t: Test, rig: Rig, { bundle, consoleSocket }: Racing): Promise<string> {
   const runtime = runtimeOf(rig);
   const nullFd = openSync('/dev/null', 'r+');
   const outcomes = { created: 0, refused: 0 };
   for (let round = 0; round < ROUNDS; round++) {
     const id = rig.id('race');
     try {
-      await createContainer(runtime, createOptions(id, bundle, nullFd));
+      await createContainer(runtime, {
+        ...createOptions(id, bundle, nullFd),
+        ...(consoleSocket === undefined ? {} : { consoleSocket }),
+      });
       outcomes.created += 1;
       const pid = initPid(rig, id);
       await deleteContainer(runtime, { id, force: true });
@@ -77,13 +96,14 @@ async function raceAgainstTsrun(t: Test, rig: Rig, bundle: string): Promise<stri
   return `${outcomes.created} made, ${outcomes.refused} refused`;
 }
 
-async function raceAgainstRunc(rig: Rig, bundle: string): Promise<boolean> {
+async function raceAgainstRunc(rig: Rig, { bundle, consoleSocket }: Racing): Promise<boolean> {
   const runc = findTool('runc');
   if (runc === undefined) return false;
   for (let round = 0; round < RUNC_ROUNDS; round++) {
     const id = rig.id('runc-race');
     const global = [runc, '--root', rig.path('runc')];
-    await rig.start([...global, 'run', '--bundle', bundle, id]).done;
+    const flags = consoleSocket === undefined ? [] : ['--detach', '--console-socket', consoleSocket];
+    await rig.start([...global, 'run', ...flags, '--bundle', bundle, id]).done;
     await rig.start([...global, 'delete', '--force', id]).done;
   }
   return true;
@@ -100,13 +120,22 @@ live('a thread of the attacker changes the rootfs while a container is created',
       let paths: readonly [string, string] = ['', ''];
       const bundle = rig.bundle({
         fill: (rootfs) => (paths = arrange(rootfs, victim)),
-        change: (config) => config.mounts.push({ destination, type: 'bind', source, options: ['bind'] }),
+        change: (config) => {
+          if (destination !== undefined) config.mounts.push({ destination, type: 'bind', source, options: ['bind'] });
+          else {
+            config.process.terminal = true;
+            config.mounts = config.mounts.filter(({ destination: place }) => place !== '/dev');
+          }
+        },
       });
+      const consoleSocket = destination === undefined ? rig.path('console.sock') : undefined;
+      const server = createServer((connection) => connection.destroy());
+      if (consoleSocket !== undefined) await once(server.listen(consoleSocket), 'listening');
       const racer = await startRacer(...paths);
       try {
-        const outcome = await raceAgainstTsrun(t, rig, bundle);
+        const outcome = await raceAgainstTsrun(t, rig, { bundle, consoleSocket });
         t.strictSame(readdirSync(victim), ['file'], 'the host is as it was');
-        const isThere = await raceAgainstRunc(rig, bundle);
+        const isThere = await raceAgainstRunc(rig, { bundle, consoleSocket });
         const changed = readdirSync(victim).length > 1 ? 'succeeds: the host has changed' : 'no change seen';
         const theirs = isThere ? `${changed} in ${RUNC_ROUNDS} rounds` : 'not installed';
         t.comment(`${racer.rounds()} exchanges; tsrun: ${outcome}; runc: ${theirs}`);
@@ -114,6 +143,7 @@ live('a thread of the attacker changes the rootfs while a container is created',
         t.ok(racer.rounds() > ROUNDS, 'the attacker was at work');
       } finally {
         await racer.end();
+        server.close();
       }
       t.strictSame(rig.leftovers(), []);
     });
