@@ -27,6 +27,8 @@ import { damage, mutate, randomFrom } from './mutate.ts';
 
 /** `TSRUN_FUZZ_SEED` starts elsewhere; the seed of a mutant is in its failure. */
 const SEED = Number(process.env.TSRUN_FUZZ_SEED ?? 1);
+/** Multiplies the mutants: 1 takes half a minute. */
+const FACTOR = Number(process.env.TSRUN_FUZZ_FACTOR ?? 1);
 const CORPUS = new URL('./corpus/', import.meta.url);
 const host = readHostFacts();
 const log = { debug: () => undefined, warning: () => undefined, error: () => undefined };
@@ -85,7 +87,7 @@ t.test('planContainer() plans or refuses every mutant of a config', async (t) =>
     fullConfig,
   ];
   const tally = new Tally();
-  for (let seed = SEED; seed < SEED + 3000; seed++) {
+  for (let seed = SEED; seed < SEED + 3000 * FACTOR; seed++) {
     const random = randomFrom(seed);
     const base = bases[seed % bases.length];
     const text = stringifyJson(mutate(base, random, () => false));
@@ -163,7 +165,7 @@ t.test('every operation takes or refuses every mutant of a state file', async (t
     delete: () => deleteContainer(own, { id: 'c1', force: true }),
   };
   const tally = new Tally();
-  for (let seed = SEED; seed < SEED + 400; seed++) {
+  for (let seed = SEED; seed < SEED + 400 * FACTOR; seed++) {
     const random = randomFrom(seed);
     const directory = path.join(root, 'c1');
     mkdirSync(directory, { recursive: true });
@@ -219,7 +221,7 @@ live('mutants through the command', async (t, rig) => {
   const under = ['unshare', '--mount', '--uts', '--ipc', '--net', '--propagation', 'private'];
   const isExempt = (pointer: string): boolean => /^\/(linux(\/(namespaces|cgroupsPath).*)?|root.*)$/.test(pointer);
   const flaws: string[] = [];
-  for (let seed = SEED; seed < SEED + 24; seed++) {
+  for (let seed = SEED; seed < SEED + 24 * FACTOR; seed++) {
     const text = JSON.stringify(mutate(baseConfig(), randomFrom(seed), isExempt));
     const config = JSON.parse(text) as Record<string, unknown>;
     const bundle = rig.bundle({ text: () => JSON.stringify({ ...config, root: { path: rig.rootfs } }) });
