@@ -70,7 +70,9 @@ export function children(): string[] {
 export function openDescriptors(): string[] {
   return readdirSync('/proc/self/fd').flatMap((number) => {
     try {
-      return [`${number} ${readlinkSync(`/proc/self/fd/${number}`)}`];
+      const link = readlinkSync(`/proc/self/fd/${number}`);
+      // libuv makes one for a loop at its first watch, and keeps it.
+      return link === 'anon_inode:inotify' ? [] : [`${number} ${link}`];
     } catch {
       // The descriptor that has listed the others.
       return [];
