@@ -1,12 +1,13 @@
 /**
- * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|engines|all] [FILE ...]`.
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|all] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live and test/engines
+ * - `unit`   every test but those of test/live, test/security and test/engines
  * - `live`   test/live: real containers; it needs root
  * - `conformance` the suite of conformance/ on the built command; it needs root
+ * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
  * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
- * - `all`    the five of them, one after the other
+ * - `all`    all of them, one after the other
  *
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
  * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
@@ -19,6 +20,7 @@ import { createInterface } from 'node:readline';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
 import { ensureBuilt, top } from '../bundles/ready.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
+import { countWhile } from './security/count.mjs';
 
 const TAP = path.join(top, 'node_modules/tap/dist/esm/run.mjs');
 const bin = (name) => path.join(top, 'node_modules/.bin', name);
@@ -45,8 +47,9 @@ const MODES = {
   unit: [unit],
   live: [live],
   conformance: [conformance],
+  security: [security],
   engines: [engines],
-  all: [check, unit, live, conformance, engines],
+  all: [check, unit, live, conformance, security, engines],
 };
 const parts = MODES[mode];
 if (parts === undefined) {
@@ -80,7 +83,7 @@ async function rules() {
 }
 
 async function unit() {
-  const isUnit = (file) => !/^test\/(live|engines)\//.test(file);
+  const isUnit = (file) => !/^test\/(live|security|engines)\//.test(file);
   await tap('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
 }
 
@@ -116,6 +119,16 @@ async function conformance() {
   total.passed += passed;
   total.failed += Math.max(failed, code === 0 ? 0 : 1);
   total.skipped += skipped + disputed;
+}
+
+async function security() {
+  const reason = reasonAgainstLive();
+  if (reason !== undefined) {
+    console.log(`security tests skipped: ${reason}`);
+    total.skipped += 1;
+    return;
+  }
+  await countWhile(() => tap('security', files.length > 0 ? files : testFiles('test/security')));
 }
 
 /** A file whose engine is not installed skips its tests and says what it lacks. */
