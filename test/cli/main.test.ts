@@ -10,6 +10,7 @@ import { TsrunError } from ${JSON.stringify(join(process.cwd(), 'src/errors.ts')
 export const readStatus = () => { throw new TsrunError('not-found', 'container does not exist: "x"'); };
 export const startContainer = () => { throw new TypeError('x is undefined'); };
 export const execInContainer = () => { throw new TsrunError('status', 'cannot exec in a stopped container'); };
+export const keepInheritedFromChildren = () => undefined;
 export const deleteContainer = (runtime) => { runtime.log.warning('careful'); };
 export const listContainers = () => Array.from({ length: 5000 }, (_, index) => ({ id: 'container-' + index }));
 // A handle that is still open must not keep the command from ending.
