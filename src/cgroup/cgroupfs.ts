@@ -17,6 +17,7 @@ import {
 } from './directory.ts';
 import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from './freezer.ts';
 import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
+import { giveAway } from './owner.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
 
@@ -53,6 +54,7 @@ function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): CgroupManager 
       if (!ensured.made.includes(ensured.hostPath)) refuseInUse(directory);
     }
     applyWrites(plan.prepare, directories);
+    giveAway(plan, directories);
   } catch (error) {
     for (const { made } of directories) removeEmpty(made);
     throw error;

@@ -4,6 +4,7 @@ import { applyWrites } from './apply.ts';
 import { cgroupfsDriver } from './cgroupfs.ts';
 import { ensureDirectory, previewDirectory, removeEmpty } from './directory.ts';
 import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
+import { giveAway } from './owner.ts';
 import { SystemdUnits } from './systemd-units.ts';
 
 /**
@@ -57,6 +58,7 @@ class SystemdManager implements CgroupManager {
     const path = await units.start(plan.scope ?? missingScope(), pid);
     this.#adopt(plan, path);
     applyWrites(plan.prepare, this.#reference.directories);
+    giveAway(plan, this.#reference.directories);
   }
 
   async announceLimits({ scope }: CgroupPlan): Promise<void> {

@@ -10,6 +10,12 @@ export function printCgroupPlan(plan: CgroupPlan): string {
   if (plan.scope !== undefined) lines.push(...printScope(plan.scope));
   lines.push(...plan.directories.map((directory) => `  make ${JSON.stringify(directoryPath(directory))}`));
   if (plan.prepare.length > 0) lines.push('before joining', ...plan.prepare.map(show));
+  if (plan.owner !== undefined) {
+    const directory = plan.directories[plan.owner.directory];
+    lines.push(
+      `  give ${JSON.stringify(directory === undefined ? '' : directoryPath(directory))} to uid ${plan.owner.uid}`,
+    );
+  }
   if (plan.limits.length > 0) lines.push('limits', ...plan.limits.map(show));
   if (plan.devices?.kind === 'v1') lines.push('devices', ...plan.devices.writes.map(show));
   if (plan.devices?.kind === 'v2') {
