@@ -7,7 +7,7 @@ import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { makeRootfs } from './rootfs.ts';
-import { reasonToSkip, tsrunFile } from './surroundings.ts';
+import { globalOptions, reasonToSkip, tsrunFile } from './surroundings.ts';
 
 /** A config whose parts are there to be changed. */
 export type BaseConfig = Config & {
@@ -53,6 +53,8 @@ export class Rig {
   readonly prefix = `tsrun-test-${path.basename(this.directory).slice(-6)}`;
   readonly root = path.join(this.directory, 'state');
   readonly rootfs = path.join(this.directory, 'rootfs');
+  /** Whether systemd makes the cgroups, so that a cgroupsPath has the form `slice:prefix:name`. */
+  readonly usesSystemd = globalOptions.includes('--systemd-cgroup');
   readonly #sessions = new Set<number>();
   readonly #ids = new Set<string>();
   #latestBundle = '';
@@ -121,7 +123,9 @@ export class Rig {
   }
 
   tsrunArgv(args: readonly string[], global: readonly string[] = []): string[] {
-    return [process.execPath, tsrunFile, '--root', this.root, ...global, ...args];
+    // A test that chooses the manager of its cgroups means this one.
+    const common = global.some((word) => word.includes('cgroup')) ? [] : globalOptions;
+    return [process.execPath, tsrunFile, '--root', this.root, ...common, ...global, ...args];
   }
 
   async tsrun(args: readonly string[], options: TsrunOptions = {}): Promise<CommandResult> {

@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 /** The built command. `TSRUN` in the environment names another build of it. */
 export const tsrunFile = process.env.TSRUN ?? fileURLToPath(new URL('../../../dist/bin/main.js', import.meta.url));
 
+/** Global options that every tsrun of the tests is given: words of `TSRUN_TEST_GLOBAL`, such as `--systemd-cgroup`. */
+export const globalOptions = (process.env.TSRUN_TEST_GLOBAL ?? '').split(' ').filter((word) => word !== '');
+
 /** Statically linked, so that it runs in an otherwise empty rootfs. */
 export const BUSYBOX = '/bin/busybox';
 
