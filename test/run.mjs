@@ -2,7 +2,7 @@
  * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|all] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live
+ * - `unit`   every test but those of test/live and test/vm
  * - `live`   test/live: real containers; it needs root
  * - `all`    the three of them, one after the other
  *
@@ -68,7 +68,8 @@ async function rules() {
 }
 
 async function unit() {
-  await tap('unit', files.length > 0 ? files : testFiles('test').filter((file) => !file.startsWith('test/live/')));
+  const isElsewhere = (file) => file.startsWith('test/live/') || file.startsWith('test/vm/');
+  await tap('unit', files.length > 0 ? files : testFiles('test').filter((file) => !isElsewhere(file)));
 }
 
 async function live() {

@@ -7,7 +7,7 @@ import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { makeRootfs } from './rootfs.ts';
-import { globalOptions, reasonToSkip, tsrunFile } from './surroundings.ts';
+import { globalOptions, reasonToSkip, slowness, tsrunFile } from './surroundings.ts';
 
 /** A config whose parts are there to be changed. */
 export type BaseConfig = Config & {
@@ -179,7 +179,7 @@ export class Rig {
 
   /** Waits for a status, which nothing announces. */
   async waitForStatus(id: string, wanted: string, deadlineMs = 10_000): Promise<State> {
-    const end = Date.now() + deadlineMs;
+    const end = Date.now() + deadlineMs * slowness;
     for (;;) {
       const state = await this.state(id);
       if (state.status === wanted) return state;

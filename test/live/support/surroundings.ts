@@ -7,6 +7,9 @@ export const tsrunFile = process.env.TSRUN ?? fileURLToPath(new URL('../../../di
 /** Global options that every tsrun of the tests is given: words of `TSRUN_TEST_GLOBAL`, such as `--systemd-cgroup`. */
 export const globalOptions = (process.env.TSRUN_TEST_GLOBAL ?? '').split(' ').filter((word) => word !== '');
 
+/** How many times longer everything may take than on a real machine: `TSRUN_TEST_SLOWNESS`, for an emulated processor. */
+export const slowness = Number(process.env.TSRUN_TEST_SLOWNESS ?? 1);
+
 /** Statically linked, so that it runs in an otherwise empty rootfs. */
 export const BUSYBOX = '/bin/busybox';
 
