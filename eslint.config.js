@@ -1,7 +1,18 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', '.tap/', 'src/spec/generated/', 'bundles/*/rootfs/', 'eslint.config.js', '**/*.mjs'] },
+  {
+    ignores: [
+      'dist/',
+      'build/',
+      '.tap/',
+      'src/spec/generated/',
+      'bundles/*/rootfs/',
+      'eslint.config.js',
+      '**/*.mjs',
+      'packaging/*.cjs',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { project: './tsconfig.test.json', tsconfigRootDir: import.meta.dirname } },

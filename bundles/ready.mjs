@@ -12,7 +12,15 @@ export const top = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 export const command = path.join(top, 'dist/bin/main.js');
 
 /** What the built command is made of. */
-const SOURCES = ['src', 'schemas', 'package.json', 'tsconfig.json', 'tsconfig.base.json', 'tsconfig.pure.json'];
+const SOURCES = [
+  'src',
+  'schemas',
+  'packaging',
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.base.json',
+  'tsconfig.pure.json',
+];
 /** The build writes it, so it says nothing about whether one is due. */
 const GENERATED = path.join(top, 'src/spec/generated');
 

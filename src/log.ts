@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { TsrunError } from './errors.ts';
+import { escapeControls } from './util/escape-controls.ts';
 
 export type LogLevel = 'debug' | 'warning' | 'error';
 export type LogFormat = 'text' | 'json';
@@ -8,12 +9,34 @@ export type LogFormat = 'text' | 'json';
 export interface Log {
   debug(message: string): void;
   warning(message: string): void;
-  error(message: string): void;
+  error(message: string, details?: LogDetails): void;
+}
+
+/** What a program may want to know of a failure beside its message; members of a line in JSON, and nowhere else. */
+export interface LogDetails {
+  /** The code of the TsrunError. */
+  readonly code?: string;
+  /** The label of the step that failed. */
+  readonly phase?: string;
+  /** JSON pointer to the place in config.json. */
+  readonly path?: string;
+  /** The errno's name. */
+  readonly errno?: string;
+}
+
+/** A service that takes messages one by one. */
+export interface LogSocket extends Disposable {
+  /** False when the message could not be sent. */
+  send(level: LogLevel, message: string): boolean;
 }
 
 export interface LogOptions {
-  /** Absolute path that lines are appended to. Default: standard error. */
+  /** Absolute path that lines are appended to. Default: `socket`, or else standard error. */
   readonly file?: string;
+  /** Takes the messages in place of standard error. The log disposes of it. */
+  readonly socket?: LogSocket;
+  /** Takes the messages as well. The log disposes of it. */
+  readonly also?: LogSocket;
   readonly format: LogFormat;
   /** The least important level that is still written. */
   readonly level: LogLevel;
@@ -25,10 +48,10 @@ export interface LogOptions {
   readonly now?: () => Date;
 }
 
-/** A log that owns the descriptor of its file. */
+/** A log that owns the descriptor of its file, and its sockets. */
 export interface LogSink extends Log, Disposable {
-  /** Whether the lines go to a file, out of the sight of the person at the terminal. */
-  readonly toFile: boolean;
+  /** Whether the lines go to a file or a service, out of the sight of the person at the terminal. */
+  readonly isElsewhere: boolean;
 }
 
 const weight: Readonly<Record<LogLevel, number>> = { debug: 0, warning: 1, error: 2 };
@@ -41,29 +64,34 @@ const weight: Readonly<Record<LogLevel, number>> = { debug: 0, warning: 1, error
  * containerd reads it after every failure and reports its absence in place of the failure.
  */
 export function createLog(options: LogOptions): LogSink {
+  const { socket, also } = options;
   const fd = options.file === undefined ? undefined : openLogFile(options.file);
   const now = options.now ?? (() => new Date());
-  const write = (level: LogLevel, message: string): void => {
+  const write = (level: LogLevel, message: string, details: LogDetails = {}): void => {
     if (weight[level] < weight[options.level]) return;
+    also?.send(level, message);
+    if (fd === undefined && socket?.send(level, message) === true) return;
     const forPerson = fd === undefined && options.isTerminal === true && options.format === 'text';
     const line = forPerson
-      ? `${level === 'error' ? '' : `${level}: `}${message}\n`
-      : formatLogLine(options.format, { level, message, time: now() });
+      ? `${level === 'error' ? '' : `${level}: `}${escapeControls(message)}\n`
+      : formatLogLine(options.format, { level, message, time: now(), details });
     if (fd === undefined || !appendLine(fd, line)) options.writeStderr(line);
   };
   return {
-    toFile: fd !== undefined,
+    isElsewhere: fd !== undefined || socket !== undefined,
     debug: (message) => {
       write('debug', message);
     },
     warning: (message) => {
       write('warning', message);
     },
-    error: (message) => {
-      write('error', message);
+    error: (message, details) => {
+      write('error', message, details);
     },
     [Symbol.dispose]: () => {
       if (fd !== undefined) closeSync(fd);
+      socket?.[Symbol.dispose]();
+      also?.[Symbol.dispose]();
     },
   };
 }
@@ -72,19 +100,21 @@ export interface LogLine {
   readonly level: LogLevel;
   readonly message: string;
   readonly time: Date;
+  readonly details?: LogDetails;
 }
 
 /**
  * One line as runc's logger writes it, with its line feed.
  *
- * Shape: `time="2026-01-31T12:00:00Z" level=error msg="..."`, or an object with the strings `level`, `msg` and `time`.
- * containerd reads the objects with a strict decoder: a line that is no JSON, or a time that is not RFC 3339, loses it
- * the failure.
+ * Shape: `time="2026-01-31T12:00:00Z" level=error msg="..."`, or an object with the strings `level`, `msg` and `time`, and
+ * the details behind them. containerd reads the objects with a strict decoder: a line that is no JSON, or a time that is not
+ * RFC 3339, loses it the failure. Members that it does not know it passes over.
  */
-export function formatLogLine(format: LogFormat, { level, message, time }: LogLine): string {
+export function formatLogLine(format: LogFormat, { level, message, time, details }: LogLine): string {
   const seconds = `${time.toISOString().slice(0, 19)}Z`;
-  if (format === 'json') return `${JSON.stringify({ level, msg: message, time: seconds })}\n`;
-  return `time="${seconds}" level=${level} msg=${JSON.stringify(message)}\n`;
+  if (format === 'json') return `${JSON.stringify({ level, msg: message, time: seconds, ...details })}\n`;
+  // JSON leaves alone what steers a terminal from the upper half of Latin-1.
+  return `time="${seconds}" level=${level} msg=${escapeControls(JSON.stringify(message))}\n`;
 }
 
 function openLogFile(file: string): number {

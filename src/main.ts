@@ -1,19 +1,19 @@
-#!/usr/bin/env node
 import { prepareInvocation, type Invocation } from './cli/invocation.ts';
 import { operations } from './cli/operations.ts';
 import { processSurroundings } from './cli/surroundings.ts';
 import { isTerminal } from './cli/terminal.ts';
 import { writeText } from './cli/write-text.ts';
 import { TsrunError } from './errors.ts';
-import { createLog } from './log.ts';
+import { createLog, type LogDetails } from './log.ts';
+import { escapeControls } from './util/escape-controls.ts';
 
 // Whatever handles are still open: everything was written synchronously, and a caller waits for this exit.
-process.exit(await main(process.argv.slice(2)));
+void main(process.argv.slice(2)).then((code) => process.exit(code));
 
 async function main(args: readonly string[]): Promise<number> {
   let invocation: Invocation | undefined;
   try {
-    invocation = prepareInvocation(args, {
+    invocation = await prepareInvocation(args, {
       surroundings: processSurroundings(),
       operations,
       writeStderr,
@@ -30,8 +30,18 @@ async function main(args: readonly string[]): Promise<number> {
 function reportFailure(failure: unknown, invocation: Invocation | undefined): void {
   const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr, isTerminal: isTerminal(2) });
   const message = describeFailure(failure);
-  log.error(message);
-  if (log.toFile) writeStderr(`${message}\n`);
+  log.error(message, failure instanceof TsrunError ? detailsOf(failure) : {});
+  if (log.isElsewhere) writeStderr(`${escapeControls(message)}\n`);
+}
+
+// For programs that read the log: `path` is the place in config.json.
+function detailsOf({ code, errno, step }: TsrunError): LogDetails {
+  return {
+    code,
+    ...(step !== undefined && { phase: step.label }),
+    ...(step?.pointer !== undefined && { path: step.pointer }),
+    ...(errno !== undefined && { errno }),
+  };
 }
 
 function describeFailure(failure: unknown): string {

@@ -15,6 +15,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const NAME = /tsrun/;
+/** Programs of engines that stay with a container, as the kernel cuts their names. */
+const ENGINE = /^\((conmon|containerd|containerd-shim|dockerd|docker-proxy|slirp4netns|fuse-overlayfs)/;
+/** Where engines mount what containers are made of. */
+const ENGINE_MOUNT = /^\/(var\/lib|run)\/(containers|containerd|docker)\//;
 /** No cgroup of a test is nested deeper. */
 const CGROUP_DEPTH = 6;
 /** What was killed needs a moment to be gone: processes are reaped, the last user of a mount closes it. */
@@ -58,13 +62,17 @@ function* processes() {
     else if (/memfd:tsrun/.test(readLink(`/proc/${pid}/exe`))) yield `init process: ${pid} ${name} started at ${start}`;
     else if (namespace !== '' && namespace !== own) yield `process: ${pid} ${name} started at ${start}`;
     else if (NAME.test(readText(`/proc/${pid}/cgroup`))) yield `process: ${pid} ${name} started at ${start}`;
+    else if (ENGINE.test(name)) yield `engine: ${pid} ${name} started at ${start}`;
+    else if (readText(`/proc/${pid}/cmdline`).includes('surroundings.sh\0hold\0'))
+      yield `supervisor of engines: ${pid} started at ${start}`;
   }
 }
 
 function* mounts() {
   for (const line of readText('/proc/self/mountinfo').split('\n')) {
     const where = line.split(' ')[4] ?? '';
-    if (NAME.test(where) || /\/bundles\/[^/]+\/rootfs(\/|$)/.test(where)) yield `mount: ${where}`;
+    if (NAME.test(where) || ENGINE_MOUNT.test(where) || /\/bundles\/[^/]+\/rootfs(\/|$)/.test(where))
+      yield `mount: ${where}`;
   }
 }
 
@@ -76,11 +84,13 @@ function cgroups(directory = '/sys/fs/cgroup', depth = CGROUP_DEPTH) {
   });
 }
 
-/** State directories, network namespaces with a name, and directories of tests. */
+/** State directories, network namespaces with a name, network interfaces, and directories of tests. */
 function* files() {
   const roots = ['/run', process.env.XDG_RUNTIME_DIR].filter((root) => root !== undefined && root !== '');
   for (const root of roots) for (const id of list(`${root}/tsrun`)) yield `state directory: ${root}/tsrun/${id}`;
   for (const name of list('/run/netns')) yield `network namespace: ${name}`;
+  for (const name of list('/run/docker/netns')) yield `network namespace of docker: ${name}`;
+  for (const name of list('/sys/class/net')) yield `network interface: ${name}`;
   for (const name of list(os.tmpdir()))
     if (name.startsWith('tsrun-')) yield `temporary directory: ${os.tmpdir()}/${name}`;
 }

@@ -1,10 +1,11 @@
 /**
- * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|all] [FILE ...]`.
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|engines|all] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live and test/vm
+ * - `unit`   every test but those of test/live, test/engines and test/vm
  * - `live`   test/live: real containers; it needs root
- * - `all`    the three of them, one after the other
+ * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
+ * - `all`    the four of them, one after the other
  *
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
  * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
@@ -32,10 +33,19 @@ const CHECKS = [
 /** A failure of more lines is cut: a golden file that differs can be thousands long. `npx tap run FILE` shows all of it. */
 const DIAGNOSTIC_LINES = 60;
 
+/** One file of test/engines starts a hundred containers, each by several commands of the engine. */
+const ENGINE_SECONDS = 900;
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 const [mode = 'all', ...files] = process.argv.slice(2);
 
-const MODES = { check: [check, rules], unit: [unit], live: [live], all: [check, unit, live] };
+const MODES = {
+  check: [check, rules],
+  unit: [unit],
+  live: [live],
+  engines: [engines],
+  all: [check, unit, live, engines],
+};
 const parts = MODES[mode];
 if (parts === undefined) {
   console.error(`test/run.mjs: unknown word ${JSON.stringify(mode)}; wanted ${Object.keys(MODES).join(', ')}`);
@@ -68,8 +78,8 @@ async function rules() {
 }
 
 async function unit() {
-  const isElsewhere = (file) => file.startsWith('test/live/') || file.startsWith('test/vm/');
-  await tap('unit', files.length > 0 ? files : testFiles('test').filter((file) => !isElsewhere(file)));
+  const isUnit = (file) => !/^test\/(live|engines|vm)\//.test(file);
+  await tap('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
 }
 
 async function live() {
@@ -80,6 +90,17 @@ async function live() {
     return;
   }
   await tap('live', files.length > 0 ? files : testFiles('test/live'));
+}
+
+/** A file whose engine is not installed skips its tests and says what it lacks. */
+async function engines() {
+  const reason = reasonAgainstLive();
+  if (reason !== undefined) {
+    console.log(`tests with engines skipped: ${reason}`);
+    total.skipped += 1;
+    return;
+  }
+  await tap('engines', files.length > 0 ? files : testFiles('test/engines'), [`--timeout=${ENGINE_SECONDS}`]);
 }
 
 async function reportLeftovers(before) {
@@ -109,10 +130,10 @@ function testFiles(directory) {
 }
 
 /** Runs test files and adds what tap counts. */
-async function tap(name, tests) {
+async function tap(name, tests, options = []) {
   if (tests.length === 0) return;
   console.log(`\n${name}: ${tests.length} test files`);
-  const args = [TAP, 'run', '--reporter=tap', ...tests];
+  const args = [TAP, 'run', '--reporter=tap', ...options, ...tests];
   const { code, output } = await runCaptured(process.execPath, args, digest());
   const counts = lastSummary(output);
   if (counts === undefined) {

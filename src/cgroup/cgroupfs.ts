@@ -20,6 +20,7 @@ import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirec
 import { giveAway } from './owner.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
+import { words } from '../util/words.ts';
 
 const SIGKILL = 9;
 /** How long a removal waits for processes that are on their way out. */
@@ -68,10 +69,9 @@ function refuseInUse(directory: CgroupReferenceDirectory): void {
   const { pids, outside } = listProcesses(directory.hostPath);
   const count = pids.length + outside;
   if (count > 0) {
-    throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup is not empty: ${count} process(es) found`);
+    throw new TsrunError('cgroup', `use cgroup ${where}: ${words.cgroupNotEmpty(count)}`);
   }
-  if (isDirectoryFrozen(directory))
-    throw new TsrunError('cgroup', `use cgroup ${where}: container's cgroup unexpectedly frozen`);
+  if (isDirectoryFrozen(directory)) throw new TsrunError('cgroup', `use cgroup ${where}: ${words.cgroupFrozen}`);
 }
 
 /** A state file may be damaged or forged: nothing outside the hierarchies it names is ever removed because of it. */

@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { TsrunError } from '../errors.ts';
 import { cgroupError, readControlFile, tryReadControlFile, writeControlFile } from './control-file.ts';
 import type { CgroupReferenceDirectory } from './manager.ts';
-import { waitUntil } from './wait.ts';
+import { pause, waitUntil } from './wait.ts';
 
 /** As long as runc waits. */
 const FREEZE_TIMEOUT_MS = 10_000;
@@ -86,11 +85,11 @@ async function freezeV1(hostPath: string): Promise<boolean> {
     for (let attempt = 1; Date.now() < deadline; attempt++) {
       if (attempt % ATTEMPTS_BETWEEN_THAWS === 0) {
         writeControlFile(file, 'THAWED');
-        await sleep(10);
+        await pause(10);
       }
       writeControlFile(file, 'FROZEN');
       if (readControlFile(file) === 'FROZEN') return true;
-      await sleep(Math.min(attempt, 10));
+      await pause(Math.min(attempt, 10));
     }
     return false;
   } catch (error) {

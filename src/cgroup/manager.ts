@@ -1,4 +1,4 @@
-import type { BusName, CgroupManagerName, CgroupPlan } from '../plan/cgroup/plan.ts';
+import type { BusName, CgroupManagerName, CgroupPlan, UnitProperty } from '../plan/cgroup/plan.ts';
 
 /** What is kept in the state of a container, so that its cgroups can be found without a plan. Plain JSON. */
 export interface CgroupReference {
@@ -59,7 +59,7 @@ export interface CgroupManager {
    */
   attach(pid: number, plan?: CgroupPlan): Promise<void>;
   /** Tells systemd about changed limits, so that it keeps them when it is reloaded. Nothing happens with the other managers. */
-  announceLimits(plan: CgroupPlan): Promise<void>;
+  announceLimits(limits: readonly UnitProperty[]): Promise<void>;
   /** Puts the device rules in force, on v2 in the place of those from before. */
   applyDevices(plan: CgroupPlan): void;
   /** Process ids as seen from here, also those in cgroups made inside the container, ascending. Empty when the cgroup is gone. */

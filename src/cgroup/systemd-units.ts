@@ -36,7 +36,7 @@ export class SystemdUnits implements Disposable {
   async start(scope: ScopePlan, pid: number): Promise<string> {
     const title = `start the systemd unit ${JSON.stringify(scope.unit)}`;
     try {
-      const version = Number.parseInt(await this.#bus.readString(manager('Version')).then(digits), 10);
+      const version = await this.#version();
       const pids: UnitProperty[] = scope.isSlice ? [] : [{ name: 'PIDs', signature: 'au', value: [pid] }];
       const known = [...scope.properties, ...pids].filter(({ since }) => since === undefined || version >= since);
       await this.#startOnce(scope.unit, known);
@@ -57,7 +57,9 @@ export class SystemdUnits implements Disposable {
 
   async setProperties(unit: string, properties: readonly UnitProperty[]): Promise<void> {
     try {
-      await this.#call('SetUnitProperties', 'sba(sv)', [unit, true, properties.map(toBus)]);
+      const version = await this.#version();
+      const known = properties.filter(({ since }) => since === undefined || version >= since);
+      await this.#call('SetUnitProperties', 'sba(sv)', [unit, true, known.map(toBus)]);
     } catch (error) {
       throw this.#explain(`set properties of the systemd unit ${JSON.stringify(unit)}`, error);
     }
@@ -92,6 +94,10 @@ export class SystemdUnits implements Disposable {
         await this.#reset(unit);
       }
     }
+  }
+
+  async #version(): Promise<number> {
+    return Number.parseInt(digits(await this.#bus.readString(manager('Version'))), 10);
   }
 
   /** Starts a job and waits for its end. Shape: its result, `done` when it did what it should. */

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import type { CgroupPlan } from '../plan/cgroup/plan.ts';
+import type { CgroupPlan, UnitProperty } from '../plan/cgroup/plan.ts';
 import { applyWrites } from './apply.ts';
 import { cgroupfsDriver } from './cgroupfs.ts';
 import { ensureDirectory, previewDirectory, removeEmpty } from './directory.ts';
@@ -61,10 +61,10 @@ class SystemdManager implements CgroupManager {
     giveAway(plan, this.#reference.directories);
   }
 
-  async announceLimits({ scope }: CgroupPlan): Promise<void> {
-    if (scope === undefined || scope.limits.length === 0) return;
+  async announceLimits(limits: readonly UnitProperty[]): Promise<void> {
+    if (limits.length === 0) return;
     using units = new SystemdUnits(this.#unit.bus);
-    await units.setProperties(this.#unit.name, scope.limits);
+    await units.setProperties(this.#unit.name, limits);
   }
 
   async remove(options: { kill?: boolean } = {}): Promise<void> {

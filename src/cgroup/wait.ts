@@ -1,5 +1,4 @@
 import { watch } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Longest pause between two looks where the kernel sends no event. */
 const PAUSE_MS_MAX = 50;
@@ -11,13 +10,15 @@ const PAUSE_MS_MAX = 50;
  * Shape: false when `timeoutMs` passed first.
  */
 export async function waitUntil(done: () => boolean, options: { file?: string; timeoutMs: number }): Promise<boolean> {
+  // Mostly nothing is left to wait for, and the first watch of a process costs more than all of a removal.
+  if (done()) return true;
   const deadline = Date.now() + options.timeoutMs;
   using changes = watchFile(options.file);
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
-    if (done()) return true;
     const restMs = deadline - Date.now();
     if (restMs <= 0) return false;
     await changes.next(Math.min(pauseMs, restMs));
+    if (done()) return true;
   }
 }
 
@@ -34,12 +35,20 @@ function watchFile(file: string | undefined): Disposable & { next: (timeoutMs: n
   }
   return {
     next: async (timeoutMs) => {
-      const cancel = new AbortController();
-      const changed = new Promise<void>((resolve) => (wake = resolve));
-      const passed = sleep(timeoutMs, undefined, { signal: cancel.signal }).catch(() => undefined);
-      await Promise.race([changed, passed]);
-      cancel.abort();
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        timer = setTimeout(resolve, timeoutMs);
+      });
+      clearTimeout(timer);
     },
     [Symbol.dispose]: () => watcher?.close(),
   };
+}
+
+/** Resolves after so many milliseconds; node:timers/promises brings more along than the rest of a command. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }

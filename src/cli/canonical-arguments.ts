@@ -1,6 +1,7 @@
 import { TsrunError } from '../errors.ts';
+import { ArgumentError } from './argument-error.ts';
 import { nearestName } from './nearest.ts';
-import { findShort, type OptionSpec, type OptionTable } from './option-table.ts';
+import { findLong, findShort, type OptionSpec, type OptionTable } from './option-table.ts';
 
 export interface CanonicalArguments {
   /** `--name=value`, in the order given; booleans have the value `true` or `false`. */
@@ -44,8 +45,7 @@ export function canonicalArguments(args: readonly string[], rules: ArgumentRules
 function canonicalOption(argument: string, rest: string[], rules: ArgumentRules): string[] {
   const { written, name, value } = splitArgument(argument);
   const isShort = !written.startsWith('--');
-  const long = Object.hasOwn(rules.table, name) ? name : undefined;
-  const found = long ?? (isShort ? findShort(rules.table, name) : undefined);
+  const found = findLong(rules.table, name) ?? (isShort ? findShort(rules.table, name) : undefined);
   if (found !== undefined) return [withValue(written, { name: found, value, rest, rules })];
   if (isShort && name.length > 1) {
     const group = canonicalGroup(name, { value, rest, rules });
@@ -86,19 +86,23 @@ function withValue(written: string, { name, value, rest, rules }: ValueSource & 
   }
   if (spec.type === 'boolean') return `--${name}=${readBoolean(written, value ?? 'true', rules)}`;
   const text = value ?? rest.shift();
-  if (text === undefined)
-    throw new TsrunError('usage', `option ${JSON.stringify(written)}${rules.owner} needs a value`);
+  if (text === undefined) throw new ArgumentError(`option ${JSON.stringify(written)}${rules.owner} needs a value`);
   return `--${name}=${text}`;
 }
 
-// What Go's strconv.ParseBool takes, for runc's callers, and `yes` and `no`, for crun's.
-function readBoolean(written: string, text: string, rules: ArgumentRules): boolean {
+/** What Go's strconv.ParseBool takes, for runc's callers, and `yes` and `no`, for crun's; nothing for other texts. */
+export function parseBoolean(text: string): boolean | undefined {
   const lower = text.toLowerCase();
   if (['true', 't', '1', 'yes'].includes(lower)) return true;
   if (['false', 'f', '0', 'no'].includes(lower)) return false;
+  return undefined;
+}
+
+function readBoolean(written: string, text: string, rules: ArgumentRules): boolean {
+  const read = parseBoolean(text);
+  if (read !== undefined) return read;
   const value = JSON.stringify(text);
-  throw new TsrunError(
-    'usage',
+  throw new ArgumentError(
     `invalid value ${value} for option ${JSON.stringify(written)}${rules.owner}: wanted true or false`,
   );
 }
@@ -107,8 +111,8 @@ function typeOf(name: string, rules: ArgumentRules): OptionSpec['type'] | undefi
   return rules.table[name]?.type;
 }
 
-function unknownOption(written: string, name: string, rules: ArgumentRules): TsrunError {
+function unknownOption(written: string, name: string, rules: ArgumentRules): ArgumentError {
   const nearest = nearestName(name, Object.keys(rules.table));
   const advice = nearest === undefined ? '' : `; did you mean "--${nearest}"?`;
-  return new TsrunError('usage', `unknown option ${JSON.stringify(written)}${rules.owner}${advice}`);
+  return new ArgumentError(`unknown option ${JSON.stringify(written)}${rules.owner}${advice}`);
 }

@@ -22,8 +22,20 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   delete: { description: 'remove a container and all it holds', load: () => import('./commands/delete.ts') },
   state: { description: 'print the state of a container', load: () => import('./commands/state.ts') },
   list: { description: 'list the containers below the root', load: () => import('./commands/list.ts') },
+  ps: { description: 'list the processes of a container', load: () => import('./commands/ps.ts') },
+  update: { description: 'change the limits of a container', load: () => import('./commands/update.ts') },
+  events: { description: 'print statistics and events of a container', load: () => import('./commands/events.ts') },
+  checkpoint: {
+    description: 'not supported: save a container to disk',
+    load: () => import('./commands/checkpoint.ts'),
+  },
+  restore: { description: 'not supported: continue a saved container', load: () => import('./commands/restore.ts') },
   spec: { description: 'write a config.json to start from', load: () => import('./commands/spec.ts') },
   features: { description: 'print what this tsrun supports', load: () => import('./commands/features.ts') },
+  completion: {
+    description: 'print a script with which a shell completes tsrun',
+    load: () => import('./commands/completion.ts'),
+  },
   explain: {
     description: 'print what creating a container would do',
     load: () => import('./commands/explain.ts'),

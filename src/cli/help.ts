@@ -38,9 +38,10 @@ function helpPage(usage: string, options: OptionTable): Argv {
     .exitProcess(false)
     .wrap(lineWidth)
     .parserConfiguration({ 'boolean-negation': false, 'camel-case-expansion': false });
-  for (const [name, { short, description, placeholder }] of Object.entries(options)) {
+  for (const [name, { short, aliases = [], description, placeholder }] of Object.entries(options)) {
     const text = placeholder === undefined ? description : `${placeholder}: ${description}`;
-    page.option(name, { description: text, ...(short !== undefined && { alias: short }) });
+    const alias = [...(short === undefined ? [] : [short]), ...aliases];
+    page.option(name, { description: text, ...(alias.length > 0 && { alias }) });
   }
   return page;
 }

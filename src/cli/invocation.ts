@@ -1,10 +1,12 @@
 import { TsrunError } from '../errors.ts';
 import { createLog, type LogSink } from '../log.ts';
+import { words } from '../util/words.ts';
+import { ArgumentError } from './argument-error.ts';
 import type { Command, CommandContext } from './command.ts';
 import { commandTable, type CommandEntry } from './command-table.ts';
 import { nearestName } from './nearest.ts';
 import type { Operations } from './operations.ts';
-import { readCommandLine, type GlobalOptions, type SplitCommandLine } from './options.ts';
+import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options.ts';
 import { readArguments } from './read-arguments.ts';
 import type { Surroundings } from './surroundings.ts';
 import { readVersion, versionText } from './version.ts';
@@ -28,17 +30,14 @@ export interface Invocation {
   exitCodeOf(failure: unknown): number;
 }
 
-/** An invocation for a command line without the names of Node and of the script. Errors: `usage`, `host`. */
-export function prepareInvocation(args: readonly string[], parts: InvocationParts): Invocation {
-  const line = readCommandLine(args, parts.surroundings);
-  const { logFile: file, logFormat: format, logLevel: level } = line.global;
-  const log = createLog({
-    ...(file !== undefined && { file }),
-    format,
-    level,
-    writeStderr: parts.writeStderr,
-    isTerminal: parts.isTerminal === true,
-  });
+/**
+ * An invocation for a command line without the names of Node and of the script.
+ *
+ * Errors: `usage`, `host`. Effects: opens the log; writes the help text when the global options cannot be read.
+ */
+export async function prepareInvocation(args: readonly string[], parts: InvocationParts): Promise<Invocation> {
+  const line = await explainUsage(parts, undefined, () => readCommandLine(args, parts.surroundings));
+  const log = await openLog(line.global, parts);
   let command: Command | undefined;
   return {
     log,
@@ -50,11 +49,47 @@ export function prepareInvocation(args: readonly string[], parts: InvocationPart
       return runCommand(command, { line, log, parts });
     },
     exitCodeOf(failure) {
-      const isUsage = failure instanceof TsrunError && failure.code === 'usage';
-      return isUsage ? 1 : (command?.failureExitCode ?? 1);
+      if (failure instanceof UnknownCommand) return unknownCommandExitCode;
+      return failure instanceof ArgumentError ? 1 : (command?.failureExitCode ?? 1);
     },
   };
 }
+
+// Sockets are spoken to through the bindings for system calls, which are loaded for them alone.
+async function openLog(
+  { logTarget, systemdLog, logFormat, logLevel }: GlobalOptions,
+  parts: InvocationParts,
+): Promise<LogSink> {
+  const { writeStderr, isTerminal = false } = parts;
+  const options = { format: logFormat, level: logLevel, writeStderr, isTerminal };
+  const file = logTarget?.kind === 'file' ? { file: logTarget.file } : {};
+  if (!systemdLog && (logTarget === undefined || logTarget.kind === 'file')) return createLog({ ...options, ...file });
+  const { openLogSocket } = await import('../host/log-socket.ts');
+  return createLog({
+    ...options,
+    ...file,
+    ...(logTarget !== undefined && logTarget.kind !== 'file' && { socket: openLogSocket(logTarget) }),
+    ...(systemdLog && { also: openLogSocket({ kind: 'journald', name: 'tsrun' }) }),
+  });
+}
+
+// As runc: the help text goes to standard output and the message to the log.
+async function explainUsage<T>(parts: InvocationParts, command: Command | undefined, read: () => T): Promise<T> {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ArgumentError) {
+      parts.surroundings.writeStdout(`${words.incorrectUsage}\n\n`);
+      await showHelp(parts, command);
+    }
+    throw error;
+  }
+}
+
+// That of the library which runc reads its command line with.
+const unknownCommandExitCode = 3;
+
+class UnknownCommand extends TsrunError {}
 
 function showVersion({ surroundings }: InvocationParts): number {
   surroundings.writeStdout(versionText(readVersion()));
@@ -72,9 +107,10 @@ async function showHelp({ surroundings }: InvocationParts, command?: Command): P
 function findEntry({ help, command: name }: SplitCommandLine): CommandEntry | undefined {
   if (help || name === undefined || name === 'help') return undefined;
   if (Object.hasOwn(commandTable, name)) return commandTable[name];
+  if (name === 'init') throw new UnknownCommand('usage', 'the command "init" is kept for the runtime itself');
   const nearest = nearestName(name, Object.keys(commandTable));
   const advice = nearest === undefined ? '"tsrun --help" lists them' : `did you mean ${JSON.stringify(nearest)}?`;
-  throw new TsrunError('usage', `unknown command ${JSON.stringify(name)}; ${advice}`);
+  throw new UnknownCommand('usage', `unknown command ${JSON.stringify(name)}; ${advice}`);
 }
 
 interface RunParts {
@@ -85,13 +121,16 @@ interface RunParts {
 
 async function runCommand(command: Command, { line, log, parts }: RunParts): Promise<number> {
   const { literalFrom } = command.positionals;
-  const args = readArguments(line.commandArguments, {
-    table: { ...command.options, help: { type: 'boolean', short: 'h', description: '' } },
-    owner: ` of ${JSON.stringify(command.name)}`,
-    ...(literalFrom !== undefined && { literalAfter: literalFrom }),
+  const args = await explainUsage(parts, command, () => {
+    const read = readArguments(line.commandArguments, {
+      table: { ...command.options, help: globalOptionTable.help },
+      owner: ` of ${JSON.stringify(command.name)}`,
+      ...(literalFrom !== undefined && { literalAfter: literalFrom }),
+    });
+    if (read.values['help'] !== true) requirePositionals(command, read.positionals.length);
+    return read;
   });
   if (args.values['help'] === true) return showHelp(parts, command);
-  requirePositionals(command, args.positionals.length);
   const { surroundings, operations } = parts;
   const context = {
     global: line.global,
@@ -104,8 +143,8 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
   return withPrefix(command.failurePrefix, () => command.run(args, context satisfies CommandContext));
 }
 
-function toRuntime({ root, cgroupManager }: GlobalOptions, log: LogSink): CommandContext['runtime'] {
-  return { root, cgroupManager, log };
+function toRuntime({ root, cgroupManager, rootless }: GlobalOptions, log: LogSink): CommandContext['runtime'] {
+  return { root, cgroupManager, ...(rootless !== undefined && { rootless }), log };
 }
 
 // In runc's words.
@@ -113,14 +152,14 @@ function requirePositionals({ name, positionals: { minimum, maximum } }: Command
   if (count >= minimum && count <= maximum) return;
   const exactly = minimum === maximum ? `exactly ${minimum}` : undefined;
   const wanted = exactly ?? (count < minimum ? `a minimum of ${minimum}` : `a maximum of ${maximum}`);
-  throw new TsrunError('usage', `${JSON.stringify(name)} requires ${wanted} argument(s)`);
+  throw new ArgumentError(words.wrongCount(name, wanted));
 }
 
 async function withPrefix(prefix: string | undefined, run: () => Promise<number>): Promise<number> {
   try {
     return await run();
   } catch (error) {
-    if (prefix === undefined || !(error instanceof TsrunError) || error.code === 'usage') throw error;
+    if (prefix === undefined || !(error instanceof TsrunError)) throw error;
     const { code, message, issues, step, errno } = error;
     const details = { cause: error, issues, ...(step && { step }), ...(errno !== undefined && { errno }) };
     throw new TsrunError(code, prefix + message, details);

@@ -1,13 +1,19 @@
 import type {
+  ContainerEvent,
+  ContainerStats,
   ContainerStatus,
   CreateOptions,
   DeleteOptions,
+  EventOptions,
   ExecOptions,
   KillOptions,
   RunOptions,
   Runtime,
+  ShowProcessesOptions,
   StartOptions,
+  UpdateOptions,
 } from '../container/runtime.ts';
+import type { SeccompBuild } from '../spec/features.ts';
 
 /** What `explain` is asked for. */
 export type ExplainOptions = Pick<
@@ -27,6 +33,12 @@ export interface Operations {
   deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
   readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
   listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
+  updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void>;
+  containerStats(runtime: Runtime, id: string): Promise<ContainerStats>;
+  containerEvents(runtime: Runtime, options: EventOptions): Promise<AsyncIterable<ContainerEvent>>;
+  listProcesses(runtime: Runtime, id: string): Promise<readonly number[]>;
+  showProcesses(runtime: Runtime, options: ShowProcessesOptions): Promise<string>;
+  readSeccompBuild(): Promise<SeccompBuild | undefined>;
   explainContainer(
     runtime: Runtime,
     options: ExplainOptions,
@@ -74,6 +86,30 @@ export const operations: Operations = {
   async listContainers(runtime) {
     const { listContainers } = await import('../container/list.ts');
     return listContainers(runtime);
+  },
+  async updateContainer(runtime, options) {
+    const { updateContainer } = await import('../container/update.ts');
+    await updateContainer(runtime, options);
+  },
+  async containerStats(runtime, id) {
+    const { containerStats } = await import('../container/events.ts');
+    return containerStats(runtime, id);
+  },
+  async containerEvents(runtime, options) {
+    const { containerEvents } = await import('../container/events.ts');
+    return containerEvents(runtime, options);
+  },
+  async listProcesses(runtime, id) {
+    const { listProcesses } = await import('../container/ps.ts');
+    return listProcesses(runtime, id);
+  },
+  async showProcesses(runtime, options) {
+    const { showProcesses } = await import('../container/ps.ts');
+    return showProcesses(runtime, options);
+  },
+  async readSeccompBuild() {
+    const { readSeccompBuild } = await import('../container/seccomp-build.ts');
+    return readSeccompBuild();
   },
   async explainContainer(runtime, options) {
     const { explainContainer } = await import('../container/explain.ts');

@@ -5,6 +5,8 @@ export interface OptionSpec {
   readonly description: string;
   /** The letter after a single dash. */
   readonly short?: string;
+  /** Further names, long or of one letter, that callers of other runtimes know it by. */
+  readonly aliases?: readonly string[];
   /** What the help text calls the value. */
   readonly placeholder?: string;
   /** Known so that callers get a clear refusal in place of `unknown option`. */
@@ -25,5 +27,15 @@ export type OptionValues<Table extends OptionTable> = {
 
 /** The name of the option with a short letter. */
 export function findShort(table: OptionTable, letter: string): string | undefined {
-  return Object.keys(table).find((name) => table[name]?.short === letter);
+  return Object.keys(table).find((name) => table[name]?.short === letter || hasAlias(table[name], letter));
+}
+
+/** The name of the option that a long name or an alias of it stands for. */
+export function findLong(table: OptionTable, name: string): string | undefined {
+  if (Object.hasOwn(table, name)) return name;
+  return name.length > 1 ? Object.keys(table).find((key) => hasAlias(table[key], name)) : undefined;
+}
+
+function hasAlias(spec: OptionSpec | undefined, name: string): boolean {
+  return spec?.aliases?.includes(name) === true;
 }

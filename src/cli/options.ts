@@ -1,25 +1,34 @@
 import { TsrunError } from '../errors.ts';
 import type { LogFormat, LogLevel } from '../log.ts';
 import type { OptionTable } from './option-table.ts';
+import { parseBoolean } from './canonical-arguments.ts';
 import { readArguments } from './read-arguments.ts';
 import { absolutePath, type Surroundings } from './surroundings.ts';
+import { words } from '../util/words.ts';
 
 /** The options that stand before the command. */
 export const globalOptionTable = {
-  root: { type: 'string', placeholder: 'DIR', description: 'directory of the state directories' },
-  log: { type: 'string', placeholder: 'FILE', description: 'append messages to this file' },
+  root: { type: 'string', short: 'r', placeholder: 'DIR', description: 'directory of the state directories' },
+  log: {
+    type: 'string',
+    short: 'l',
+    placeholder: 'TARGET',
+    description: 'where messages go: [file:]PATH, journald:NAME or syslog:NAME',
+  },
+  'systemd-log': { type: 'boolean', description: 'send messages to the journal of systemd as well' },
   'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json' },
   'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warning or error' },
   debug: { type: 'boolean', description: 'the same as --log-level debug' },
-  'systemd-cgroup': { type: 'boolean', description: 'the same as --cgroup-manager systemd' },
+  'systemd-cgroup': { type: 'boolean', short: 's', description: 'the same as --cgroup-manager systemd' },
   'cgroup-manager': { type: 'string', placeholder: 'NAME', description: 'cgroupfs, systemd or disabled' },
   rootless: {
     type: 'string',
     placeholder: 'BOOLEAN',
-    description: 'accepted for the sake of callers; it has no effect',
+    description: 'auto, true or false: do without a cgroup where none may be made (default: unless root)',
   },
-  help: { type: 'boolean', short: 'h', description: 'print this text' },
-  version: { type: 'boolean', short: 'v', description: 'print the version' },
+  criu: { type: 'string', placeholder: 'PATH', description: 'accepted for the sake of callers; it has no effect' },
+  help: { type: 'boolean', short: 'h', aliases: ['?', 'usage'], description: 'print this text' },
+  version: { type: 'boolean', short: 'v', aliases: ['V'], description: 'print the version' },
 } as const satisfies OptionTable;
 
 export type CgroupManagerName = 'cgroupfs' | 'systemd' | 'disabled';
@@ -28,12 +37,20 @@ export type CgroupManagerName = 'cgroupfs' | 'systemd' | 'disabled';
 export interface GlobalOptions {
   /** Absolute. */
   readonly root: string;
-  /** Absolute. Default: standard error. */
-  readonly logFile?: string;
+  /** Default: standard error. */
+  readonly logTarget?: LogTarget;
+  /** The journal gets every message too. */
+  readonly systemdLog: boolean;
   readonly logFormat: LogFormat;
   readonly logLevel: LogLevel;
   readonly cgroupManager: CgroupManagerName;
+  /** Whether a cgroup that may not be made is done without. Default: unless tsrun is root. */
+  readonly rootless?: boolean;
 }
+
+/** What `--log` names. `file` is absolute; `name` is what the messages are filed under. */
+export type LogTarget =
+  { readonly kind: 'file'; readonly file: string } | { readonly kind: 'journald' | 'syslog'; readonly name: string };
 
 /** A command line, split where the command's name stands. */
 export interface SplitCommandLine {
@@ -48,10 +65,13 @@ export interface SplitCommandLine {
 export function readCommandLine(args: readonly string[], surroundings: Surroundings): SplitCommandLine {
   const rules = { table: globalOptionTable, owner: '', literalAfter: 0 };
   const { values, positionals } = readArguments(args, rules);
-  const logFile = absolutePath(values.log, surroundings);
+  const logTarget = readLogTarget(values.log, surroundings);
+  const rootless = readRootless(values.rootless);
   const global: GlobalOptions = {
     root: readRoot(values.root, surroundings),
-    ...(logFile !== undefined && { logFile }),
+    ...(logTarget !== undefined && { logTarget }),
+    systemdLog: values['systemd-log'] === true,
+    ...(rootless !== undefined && { rootless }),
     logFormat: readLogFormat(values['log-format']),
     logLevel: values.debug === true ? 'debug' : readLogLevel(values['log-level']),
     cgroupManager: values['systemd-cgroup'] === true ? 'systemd' : readCgroupManager(values['cgroup-manager']),
@@ -62,7 +82,7 @@ export function readCommandLine(args: readonly string[], surroundings: Surroundi
 
 function readRoot(given: string | undefined, surroundings: Surroundings): string {
   const root = absolutePath(given, surroundings) ?? defaultRoot(surroundings);
-  if (/^\/+$/.test(root)) throw new TsrunError('usage', 'Option --root argument should not be set to /');
+  if (/^\/+$/.test(root)) throw new TsrunError('usage', words.rootIsSlash);
   return root.replace(/\/+$/, '');
 }
 
@@ -74,9 +94,35 @@ function defaultRoot(surroundings: Surroundings): string {
   return isOrdinaryUser ? (absolutePath(`${runtimeDirectory}/tsrun`, surroundings) ?? '/run/tsrun') : '/run/tsrun';
 }
 
+// As crun reads it. A file whose name begins with one of the words is reached as `file:NAME` or `./NAME`.
+function readLogTarget(text: string | undefined, surroundings: Surroundings): LogTarget | undefined {
+  const [, kind, name = ''] = /^(file|journald|syslog):(.*)$/s.exec(text ?? '') ?? [];
+  if (kind === 'journald' || kind === 'syslog') return { kind, name: requireLogName(kind, name) };
+  const file = absolutePath(kind === 'file' ? name : text, surroundings);
+  return file === undefined ? undefined : { kind: 'file', file };
+}
+
+// The tag of a line, which readers split at the first space or colon.
+function requireLogName(kind: string, name: string): string {
+  if (/^[\w.+-]{1,64}$/.test(name)) return name;
+  const wanted = `wanted ${kind}:NAME with a name of 1 to 64 letters, digits and "_+.-"`;
+  throw new TsrunError('usage', `invalid value ${JSON.stringify(`${kind}:${name}`)} for option "--log": ${wanted}`);
+}
+
+function readRootless(text = 'auto'): boolean | undefined {
+  const lower = text.toLowerCase();
+  if (lower === 'auto' || lower === '') return undefined;
+  const value = parseBoolean(lower);
+  if (value !== undefined) return value;
+  throw new TsrunError(
+    'usage',
+    `invalid value ${JSON.stringify(text)} for option "--rootless": wanted auto, true or false`,
+  );
+}
+
 function readLogFormat(text = 'text'): LogFormat {
   if (text === 'text' || text === 'json') return text;
-  throw new TsrunError('usage', `invalid log-format: ${text}`);
+  throw new TsrunError('usage', `${words.invalidLogFormat}: ${text}`);
 }
 
 function readLogLevel(text = 'info'): LogLevel {

@@ -1,3 +1,4 @@
+import { escapeControls } from '../util/escape-controls.ts';
 import type { ContainerStatus } from '../container/runtime.ts';
 
 /** What `state` prints. Shape: JSON with two spaces a level and no line feed at the end; `owner` is always empty. Source: runc state.go. */
@@ -19,9 +20,15 @@ export function formatListIds(containers: readonly ContainerStatus[]): string {
 export function formatListTable(containers: readonly ContainerStatus[]): string {
   const header = ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER'];
   const rows = containers.map(({ id, pid, status, bundle, created, owner }) => {
-    return [id, String(pid), status, bundle, created, owner].map(escapeControls);
+    // The path of a bundle is somebody else's text: it may neither break a line nor steer the terminal.
+    return [id, String(pid), status, bundle, created, owner].map((cell) => escapeControls(cell, { lines: true }));
   });
   return formatTable([header, ...rows]);
+}
+
+/** What `ps --format json` prints: an array of pids in one line, or `null` when there are none. Source: runc ps.go. */
+export function formatPids(pids: readonly number[]): string {
+  return `${pids.length === 0 ? 'null' : JSON.stringify(pids)}\n`;
 }
 
 // The members in runc's order, which people read; programs do not mind.
@@ -52,11 +59,4 @@ function padCell(cell: string, width: number, cellsLeft: number): string {
 // In code points: padEnd() counts UTF-16 units, and a path may hold any character.
 function widthOf(cell: string): number {
   return Array.from(cell).length;
-}
-
-// The path of a bundle is somebody else's text: it may neither break a line nor steer the terminal.
-function escapeControls(cell: string): string {
-  return cell.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {
-    return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
 }

@@ -4,6 +4,7 @@ import type { ProcessChange } from '../container/runtime.ts';
 import type { OptionTable, OptionValues } from './option-table.ts';
 import { absolutePath, type Surroundings } from './surroundings.ts';
 import { readId, readUser } from './values.ts';
+import { words } from '../util/words.ts';
 
 /** The options of `exec` that say what to run. */
 export const processOptions = {
@@ -45,7 +46,7 @@ function readDocument(path: string): string {
 }
 
 function changeByOptions(values: OptionValues<typeof processOptions>, args: readonly string[]): ProcessChange {
-  if (args.length === 0) throw new TsrunError('usage', 'process args cannot be empty');
+  if (args.length === 0) throw new TsrunError('usage', words.noArgsForExec);
   const { cwd, user, apparmor } = values;
   const label = values['process-label'];
   const noNewPrivileges = values['no-new-privs'];

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, normalize, resolve } from 'node:path';
 import { TsrunError } from '../errors.ts';
+import { readText } from './read-text.ts';
 import { writeText } from './write-text.ts';
 
 /** What the command line takes from the process it runs in, so that tests can stand in for it. */
@@ -12,7 +13,10 @@ export interface Surroundings {
   inUserNamespace(): boolean;
   /** The working directory. Throws ENOENT when it was deleted. */
   currentDirectory(): string;
-  writeStdout(text: string): void;
+  /** All of standard input as text. Errors: `host`. */
+  readStdin(): string;
+  /** False when whoever read it has gone away. */
+  writeStdout(text: string): boolean;
 }
 
 /** The surroundings of this process. */
@@ -24,9 +28,8 @@ export function processSurroundings(): Surroundings {
     gid: process.getegid?.() ?? 0,
     inUserNamespace: () => !isInitialIdMap(readFileSync('/proc/self/uid_map', 'latin1')),
     currentDirectory: () => process.cwd(),
-    writeStdout: (text) => {
-      writeText(1, text);
-    },
+    readStdin: () => readText(0),
+    writeStdout: (text) => writeText(1, text),
   };
 }
 

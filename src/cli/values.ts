@@ -1,5 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import type { SubCgroup } from '../container/runtime.ts';
+import { words } from '../util/words.ts';
 
 // One more means "no change" to the kernel, in setuid(2) and its kin.
 const largestId = 0xffff_fffe;
@@ -52,7 +53,56 @@ export function readSubCgroups(values: readonly string[]): SubCgroup[] {
 /** `table` or `json`. Errors: `usage`, in runc's words. */
 export function readListFormat(text = 'table'): 'table' | 'json' {
   if (text === 'table' || text === 'json') return text;
-  throw new TsrunError('usage', 'invalid format option');
+  throw new TsrunError('usage', words.invalidFormat);
+}
+
+/** An integer in decimal. Shape: a BigInt where a number cannot hold it. Errors: `usage`. */
+export function readInteger(text: string, option: string): number | bigint {
+  if (!/^[+-]?\d{1,20}$/.test(text)) throw invalidValue(text, option, 'an integer');
+  return exact(BigInt(text.replace('+', '')));
+}
+
+// As Go's units.RAMInBytes: all units are binary, `M`, `MB` and `MiB` the same.
+const UNITS = ['', 'k', 'm', 'g', 't', 'p'];
+
+/** A size in bytes such as `512M` or `1.5g`; `-1` is unlimited. Errors: `usage`. */
+export function readSize(text: string, option: string): number | bigint {
+  if (text === '-1') return -1;
+  const [, whole, fraction = '', unit = ''] = /^(\d{1,20})(?:\.(\d{1,9}))? ?([kmgtp])?i?b?$/i.exec(text) ?? [];
+  if (whole === undefined) throw invalidValue(text, option, 'a size such as 512M, or -1');
+  const scale = 1024n ** BigInt(UNITS.indexOf(unit.toLowerCase()));
+  const bytes = (BigInt(whole + fraction) * scale) / 10n ** BigInt(fraction.length);
+  return exact(bytes);
+}
+
+/** Unit of a Go duration -> milliseconds. Both spellings of micro are in use: U+00B5 and U+03BC. */
+const DURATION_UNITS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  '\u00b5s': 1e-3,
+  '\u03bcs': 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** A time above 0 as Go writes it, such as `1m30s` or `1.5h`, in milliseconds. Errors: `usage`. */
+export function readDuration(text: string, option: string): number {
+  const [, sign = '', parts = ''] =
+    /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+|0)$/.exec(text) ?? [];
+  if (parts === '') throw invalidValue(text, option, 'a duration such as 5s, 1m30s or 100ms');
+  const numbers = [...parts.matchAll(/([\d.]+)([a-z\u00b5\u03bc]+)/g)];
+  const sum = numbers.reduce(
+    (total, [, count = '', unit = '']) => total + Number(count) * (DURATION_UNITS[unit] ?? 0),
+    0,
+  );
+  if (sign === '-' || sum <= 0) throw new TsrunError('usage', `duration ${option} must be greater than 0`);
+  return sum;
+}
+
+function exact(value: bigint): number | bigint {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
 function readNumber(

@@ -24,13 +24,19 @@ export function readVersion(): Version {
 }
 
 /** What `--version` prints. dockerd reads the first three lines, and each is two fields with `: ` or a space between them. */
-export function versionText({ version, commit, koffi }: Version, node = process.versions.node): string {
+export function versionText({ version, commit, koffi }: Version, engine = engineText()): string {
   return [
     `tsrun version ${version}`,
     `commit: ${commit}`,
     `spec: ${specVersionMax}`,
-    `node: ${node}`,
+    engine,
     `koffi: ${koffi}`,
     '',
   ].join('\n');
+}
+
+/** Bun, in which the executable is made, has a `process.versions.node` as well: the version it imitates. */
+function engineText(): string {
+  const { bun, node } = process.versions;
+  return bun === undefined ? `node: ${node}` : `bun: ${bun}`;
 }

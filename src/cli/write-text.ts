@@ -8,21 +8,22 @@ const pauseMs = 2;
 /**
  * Writes all of a text to a descriptor before it returns, so that nothing is lost when the process exits.
  *
- * A reader that has gone away ends the writing without an error: what it has read was enough for it. Errors: `host` for
+ * A reader that has gone away ends the writing without an error: what it has read was enough for it; the answer is false then. Errors: `host` for
  * any other failure, and when a full non-blocking pipe is not read from for 30 seconds.
  */
-export function writeText(fd: number, text: string, write: typeof writeSync = writeSync): void {
+export function writeText(fd: number, text: string, write: typeof writeSync = writeSync): boolean {
   let rest = Buffer.from(text);
   let waitedMs = 0;
   while (rest.length > 0) {
     const written = tryWrite(fd, rest, write);
-    if (written === 'closed') return;
+    if (written === 'closed') return false;
     rest = rest.subarray(written);
     waitedMs = written === 0 ? waitedMs + pauseMs : 0;
     if (waitedMs > longestWaitMs)
       throw new TsrunError('host', `write to descriptor ${fd}: EAGAIN`, { errno: 'EAGAIN' });
     if (written === 0) pause(pauseMs);
   }
+  return true;
 }
 
 function tryWrite(fd: number, bytes: Buffer, write: typeof writeSync): number | 'closed' {

@@ -9,11 +9,14 @@ import type { Cleanup } from './cleanup.ts';
 import { runPhases, type PhaseHandlers, type PhaseResults } from './conversation-phases.ts';
 import { endProcess } from './end-process.ts';
 import { applyRlimits } from './rlimits.ts';
+import { words } from '../util/words.ts';
 
 export interface BringUpOptions extends SpawnInitOptions, Omit<PhaseHandlers, 'spawnedPid'> {
   readonly phases: readonly Phase[];
   readonly rlimits: readonly RlimitSetting[];
   readonly cleanup: Cleanup;
+  /** Whether the kernel has killed a process of the container's cgroup for want of memory since the start. */
+  readonly wasOomKilled?: () => boolean;
   /** Called when init has its descriptors. */
   readonly onSpawned: () => void;
 }
@@ -51,20 +54,31 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
     processes.delete(spawned.pid);
     return { conversation, results };
   } catch (error) {
-    throw explainDeath(error, [...processes].at(-1) ?? spawned.pid, () => {
-      processes.clear();
+    throw explainDeath(error, {
+      pid: [...processes].at(-1) ?? spawned.pid,
+      wasOomKilled: options.wasOomKilled ?? (() => false),
+      forget: () => {
+        processes.clear();
+      },
     });
   }
 }
 
 /** An init that is gone tells nothing; the way it ended does. */
-function explainDeath(error: unknown, pid: number, forget: () => void): unknown {
+function explainDeath(
+  error: unknown,
+  { pid, wasOomKilled, forget }: { pid: number; wasOomKilled: () => boolean; forget: () => void },
+): unknown {
   if (!(error instanceof TsrunError) || error.code !== 'init' || !hasErrno(error, 'EPIPE')) return error;
   const status = reapIfEnded(pid);
   if (status === undefined) return error;
   forget();
+  // In runc's words.
+  if (wasOomKilled()) {
+    return new TsrunError('init', words.oomKilled, { cause: error });
+  }
   const end = status.kind === 'exited' ? `exit code ${status.code}` : `killed by signal ${status.signal}`;
-  const hint = status.kind === 'killed' && status.signal === 9 ? ' (possibly OOM-killed: memory limit too low?)' : '';
+  const hint = status.kind === 'killed' && status.signal === 9 ? ` ${words.killedInSetup}` : '';
   return new TsrunError('init', `${error.message}: ${end}${hint}`, { cause: error });
 }
 

@@ -1,3 +1,4 @@
+import { readOomKills } from '../cgroup/oom.ts';
 import { selectCgroupManager } from '../cgroup/select.ts';
 import type { CgroupManager, CgroupReference } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
@@ -8,6 +9,7 @@ import { planCgroup, type BusName } from '../plan/cgroup/plan.ts';
 import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbers } from '../plan/context.ts';
 import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { serviceEnvironment, withNotifyMount } from '../plan/service-manager.ts';
 import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
@@ -19,13 +21,16 @@ import { bringUp } from './bring-up.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import { Cleanup } from './cleanup.ts';
 import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
-import { runHooks } from './hooks.ts';
+import { runCreateHooks } from './create-hooks.ts';
+import { moveNetDevices } from './net-devices.ts';
 import { makeNotifyDirectory, notifyDirectory } from './notify-socket.ts';
+import { runPoststop } from './poststop.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
-import { identifyProcess, innermostPid, type ProcessIdentity } from './process-identity.ts';
+import { identifyProcess, innermostPid } from './process-identity.ts';
+import { removeResctrl, Resctrl } from './resctrl.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
+import { compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
 import type { Process } from '../spec/generated/config.ts';
-import { specVersionMax } from '../spec/versions.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 
 /** A container whose init is ready and waits for its last program. */
@@ -34,6 +39,8 @@ export interface BuiltContainer {
   readonly record: ContainerRecord;
   readonly bundle: Bundle;
   readonly plan: CreatePlan;
+  /** The filter of the program, which is not loaded yet when its position is `late`. */
+  readonly seccomp: CompiledSeccomp | undefined;
   readonly cgroup: CgroupManager;
   readonly conversation: Conversation;
   readonly descriptors: DescriptorNumbers;
@@ -66,10 +73,19 @@ export async function buildContainer(runtime: Runtime, given: BuildOptions): Pro
   const bundle = readBundleFor(directory, options, runtime);
   options.checkProcess(bundle.config.process);
   const host = readHostFacts();
-  const plan = planContainer(runtime, options, bundle, host);
+  const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
+  const plan = planContainer(runtime, { ...options, seccomp }, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
+  const environment = { isThere: false };
+  const { id } = options;
+  const { config, facts } = bundle;
   directory.make();
+  // The first to be added is the last to be done.
+  cleanup.add('run the poststop hooks', async () => {
+    if (!environment.isThere) return;
+    await runPoststop({ id, bundle: facts.bundle, annotations: config.annotations }, config, runtime.log);
+  });
   cleanup.add('remove the state directory', () => {
     directory.remove();
   });
@@ -78,7 +94,7 @@ export async function buildContainer(runtime: Runtime, given: BuildOptions): Pro
     cleanup.add('release the lock', () => {
       lock.close();
     });
-    return await build({ runtime, options, bundle, host, plan, directory, cleanup, lock });
+    return await build({ runtime, options, bundle, host, plan, seccomp, directory, cleanup, lock, environment });
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -97,15 +113,18 @@ function readBundleFor(directory: StateDirectory, options: BuildOptions, { log }
 
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planContainer(
-  runtime: Pick<Runtime, 'cgroupManager'>,
-  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'>,
+  runtime: Pick<Runtime, 'cgroupManager' | 'rootless'>,
+  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'> & {
+    readonly seccomp: CompiledSeccomp | undefined;
+  },
   bundle: Bundle,
   host: HostFacts,
 ): CreatePlan {
-  const { id, noPivot, noNewKeyring, preserveFds } = options;
-  refuseUnsupported(bundle.config);
-  const isRoot = host.identity.euid === 0;
-  const choice = { asked: runtime.cgroupManager, isRoot, isWritable: isRoot || ownCgroupsAreWritable(host.cgroup) };
+  const { id, noPivot, noNewKeyring, preserveFds, seccomp } = options;
+  // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
+  const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
+  const { cgroupManager: asked, rootless = !isRoot } = runtime;
+  const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(host.cgroup) };
   const manager = chooseCgroupManager(bundle.config, choice);
   const cgroup = planCgroup({
     config: bundle.config,
@@ -116,7 +135,14 @@ export function planContainer(
     systemd: ownSystemd(host),
   });
   return planCreate(
-    { id, config: bundle.config, host, bundle: bundle.facts, options: { noPivot, noNewKeyring, preserveFds } },
+    {
+      id,
+      config: bundle.config,
+      host,
+      bundle: bundle.facts,
+      options: { noPivot, noNewKeyring, preserveFds },
+      ...(seccomp === undefined ? {} : { seccomp }),
+    },
     cgroup,
   );
 }
@@ -127,47 +153,30 @@ function ownSystemd({ identity }: HostFacts): { readonly bus: BusName; readonly 
   return { bus: isUser ? 'user' : 'system', uid: identity.euid };
 }
 
-/** Properties that would weaken the container if they were passed over in silence. Errors: `unsupported`. */
-function refuseUnsupported({ linux, hooks }: Bundle['config']): void {
-  const found = [
-    [linux?.seccomp !== undefined, '/linux/seccomp'],
-    [linux?.intelRdt !== undefined, '/linux/intelRdt'],
-    [Object.keys(linux?.netDevices ?? {}).length > 0, '/linux/netDevices'],
-    [(hooks?.createContainer?.length ?? 0) > 0, '/hooks/createContainer'],
-    [(hooks?.startContainer?.length ?? 0) > 0, '/hooks/startContainer'],
-  ] as const;
-  const pointers = found.filter(([present]) => present).map(([, pointer]) => pointer);
-  if (pointers.length === 0) return;
-  throw new TsrunError('unsupported', `this version of tsrun cannot apply ${pointers.join(', ')} of config.json`);
-}
-
 interface Building {
   readonly runtime: Runtime;
   readonly options: BuildOptions;
   readonly bundle: Bundle;
   readonly host: HostFacts;
   readonly plan: CreatePlan;
+  readonly seccomp: CompiledSeccomp | undefined;
   readonly directory: StateDirectory;
   readonly cleanup: Cleanup;
   readonly lock: OwnedFd;
+  /** runtime.md, "Lifecycle": once the container's environment exists, its end is followed by the poststop hooks. */
+  readonly environment: { isThere: boolean };
 }
 
 async function build(building: Building): Promise<BuiltContainer> {
-  const { options, bundle, host, plan, directory, cleanup, lock } = building;
+  const { options, bundle, host, plan, seccomp, directory, cleanup, lock } = building;
   directory.writeConfig(bundle.text);
   const notifies = options.notifySocket !== undefined;
   if (notifies) makeNotifyDirectory(directory);
-  const driver = selectCgroupManager(plan.cgroup.manager);
-  // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
-  const preview = firstRecord(building, driver.preview(plan.cgroup));
-  directory.writeRecord(preview);
-  const cgroup = driver.create(plan.cgroup);
-  cleanup.add('remove the cgroup', () => cgroup.remove());
-  let record: ContainerRecord = { ...preview, cgroup: cgroup.reference };
-  directory.writeRecord(record);
+  const groups = makeGroups(building);
+  const { cgroup } = groups;
+  const oomKills = readOomKills(cgroup.reference);
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
-  let init: ProcessIdentity | undefined;
   const { conversation, results } = await bringUp({
     arch: host.arch,
     syncFd: descriptors.sync,
@@ -179,32 +188,93 @@ async function build(building: Building): Promise<BuiltContainer> {
     uid: bundle.config.process?.user?.uid ?? 0,
     candidates: plan.candidates,
     cleanup,
+    wasOomKilled: () => readOomKills(cgroup.reference) > oomKills,
     onSpawned: () => {
       for (const fd of lent) fd.close();
     },
+    ...answersOf(building, groups),
+  });
+  building.environment.isThere = true;
+  cgroup.applyDevices(plan.cgroup);
+  const { pid, executable, home } = results;
+  const environment = serviceEnvironment({ listenFds: options.listenFds ?? 0, pid: innermostPid(pid), notifies });
+  const record: ContainerRecord = { ...groups.record, executable, home, environment, notifies };
+  return { directory, record, bundle, plan, seccomp, cgroup, conversation, descriptors, results, cleanup, lock };
+}
+
+/** The parent's part of the conversation. The record of `groups` learns on the way what is needed to find the container again. */
+function answersOf(building: Building, groups: Groups): Omit<PhaseHandlers, 'spawnedPid' | keyof CreatePlan | 'uid'> {
+  const { runtime, options, bundle, plan, seccomp, directory } = building;
+  const { cgroup, resctrl } = groups;
+  const pidOf = (): number => groups.record.init?.pid ?? 0;
+  return {
     onCgroup: async (pid) => {
       await cgroup.attach(pid, plan.cgroup);
-      record = { ...record, cgroup: cgroup.reference };
+      groups.record = { ...groups.record, cgroup: cgroup.reference };
     },
     onPid: (pid) => {
-      init = identifyProcess(pid);
-      directory.writeRecord({ ...record, ...(init === undefined ? {} : { init }) });
+      const init = identifyProcess(pid);
+      groups.record = { ...groups.record, ...(init === undefined ? {} : { init }) };
+      directory.writeRecord(groups.record);
       // Only now: the clone itself needs room below a low pids limit.
       cgroup.applyLimits(plan.cgroup);
+      resctrl?.join(pid);
+    },
+    onNetwork: (socket) => {
+      moveNetDevices(plan.netDevices, { pid: pidOf(), socket });
     },
     onConsole: options.onConsole,
-    onRootfs: () => runRuntimeHooks(building, init?.pid ?? 0),
-  });
-  cgroup.applyDevices(plan.cgroup);
-  const finished: ContainerRecord = {
-    ...record,
-    ...(init === undefined ? {} : { init }),
-    executable: results.executable,
-    home: results.home,
-    environment: serviceEnvironment({ listenFds: options.listenFds ?? 0, pid: innermostPid(results.pid), notifies }),
-    notifies,
+    onRootfs: async (conversation) => {
+      building.environment.isThere = true;
+      const { config } = bundle;
+      const source = groups.record;
+      await runCreateHooks({ config, source, pid: pidOf(), conversation, setting: plan.hooks, log: runtime.log });
+    },
+    onListener: (number) =>
+      handOverListener({ pid: pidOf(), state: stateOf(groups.record, 'creating'), seccomp }, number),
   };
-  return { directory, record: finished, bundle, plan, cgroup, conversation, descriptors, results, cleanup, lock };
+}
+
+interface Groups {
+  readonly cgroup: CgroupManager;
+  readonly resctrl: Resctrl | undefined;
+  record: ContainerRecord;
+}
+
+/** The cgroups and the resctrl groups that init is going to be in, with the record that finds them again. */
+function makeGroups(building: Building): Groups {
+  const { plan, directory, cleanup } = building;
+  const driver = selectCgroupManager(plan.cgroup.manager);
+  // Written before the cgroup is made: a tsrun that is killed in between leaves nothing that delete cannot find.
+  const resctrl = makeResctrl(building);
+  const preview: ContainerRecord = {
+    ...firstRecord(building, driver.preview(plan.cgroup)),
+    ...(resctrl === undefined ? {} : { resctrl: resctrl.preview() }),
+  };
+  directory.writeRecord(preview);
+  const cgroup = driver.create(plan.cgroup);
+  // Hooks that ran in the container may have left processes in it.
+  cleanup.add('remove the cgroup', () => cgroup.remove({ kill: true }));
+  const made = resctrl?.make();
+  if (made !== undefined) {
+    cleanup.add('remove what was made in resctrl', () => {
+      removeResctrl(made);
+    });
+  }
+  const record: ContainerRecord = {
+    ...preview,
+    cgroup: cgroup.reference,
+    ...(made === undefined ? {} : { resctrl: made }),
+  };
+  // Mostly the groups are as they were foreseen, and the record says so already.
+  if (JSON.stringify(record) !== JSON.stringify(preview)) directory.writeRecord(record);
+  return { cgroup, resctrl, record };
+}
+
+/** The planner has refused a config that wants resctrl where there is none. */
+function makeResctrl({ plan, bundle }: Building): Resctrl | undefined {
+  const { resctrl } = bundle.facts;
+  return plan.intelRdt === undefined || resctrl === undefined ? undefined : new Resctrl(resctrl, plan.intelRdt);
 }
 
 /** What init is given: number in init -> descriptor here. `lent` is closed once init has it. */
@@ -254,18 +324,4 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupRef
 function listenForStart(directory: StateDirectory): OwnedFd {
   using handle = openFile(directory.path, O_PATH | O_DIRECTORY);
   return listenUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
-}
-
-async function runRuntimeHooks({ bundle, directory, runtime }: Building, pid: number): Promise<void> {
-  const { config, facts } = bundle;
-  const state = {
-    ociVersion: specVersionMax,
-    id: directory.id,
-    pid,
-    status: 'creating' as const,
-    bundle: facts.bundle,
-    ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
-  };
-  await runHooks('prestart', config.hooks?.prestart, state, runtime.log);
-  await runHooks('createRuntime', config.hooks?.createRuntime, state, runtime.log);
 }

@@ -7,6 +7,7 @@ import { planLookups } from '../plan/lookups.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { loadConfig } from '../spec/validate.ts';
 import type { Log } from '../log.ts';
+import { words } from '../util/words.ts';
 
 export interface Bundle {
   readonly config: Config;
@@ -52,7 +53,7 @@ function readConfigText(file: string, name: string): string {
     bytes = readFileSync(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new TsrunError('bundle', `JSON specification file ${name} not found: ${JSON.stringify(file)}`, {
+      throw new TsrunError('bundle', `${words.configMissing(name)}: ${JSON.stringify(file)}`, {
         errno: 'ENOENT',
         cause: error,
       });
@@ -70,6 +71,6 @@ function readConfigText(file: string, name: string): string {
 
 function bundleError(what: string, cause: unknown): TsrunError {
   const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-  const text = errno === 'ENOENT' ? 'no such file or directory' : errno;
+  const text = errno === 'ENOENT' ? words.ENOENT : errno;
   return new TsrunError('bundle', `${what}: ${text}`, { errno, cause });
 }

@@ -1,6 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { connectUnix, sendMessage } from '../sys/socket.ts';
+import { words } from '../util/words.ts';
 
 /**
  * A terminal needs somebody who holds its master: the one at the console socket, or tsrun itself while it waits in the
@@ -13,10 +14,10 @@ export function requireConsole(options: {
 }): void {
   const { terminal, detached, consoleSocket } = options;
   if (terminal && detached && consoleSocket === undefined) {
-    throw new TsrunError('usage', 'cannot allocate tty if tsrun will detach without setting console socket');
+    throw new TsrunError('usage', words.ttyWithoutSocket('tsrun'));
   }
   if (consoleSocket !== undefined && !(terminal && detached)) {
-    throw new TsrunError('usage', 'cannot use console socket if tsrun will not detach or allocate tty');
+    throw new TsrunError('usage', words.socketWithoutTty('tsrun'));
   }
 }
 

@@ -7,7 +7,6 @@ import type { Conversation, Reply } from '../process/conversation.ts';
 import { writeIdMaps } from '../process/id-maps.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { waitChild } from '../sys/wait.ts';
-import { copyUp } from './copy-up.ts';
 
 export interface PhaseHandlers {
   /** The process that was spawned, which clones the one that stays. */
@@ -20,10 +19,14 @@ export interface PhaseHandlers {
   readonly onCgroup: (spawnedPid: number) => Promise<void>;
   /** Called once, as soon as the process exists. */
   readonly onPid: (pid: number) => void;
+  /** Called with a netlink socket of the container's network namespace, which is closed afterwards. */
+  readonly onNetwork: (socket: OwnedFd) => void;
   /** Called with the master of the console, which is closed afterwards: who keeps it duplicates it. */
   readonly onConsole: (master: OwnedFd) => void;
-  /** Called when the rootfs is prepared and not yet entered. */
-  readonly onRootfs: () => Promise<void>;
+  /** Called when the rootfs is prepared and not yet entered; init waits for programs. */
+  readonly onRootfs: (conversation: Conversation) => Promise<void>;
+  /** Called with the number of the seccomp listener in init, while init waits. */
+  readonly onListener: (number: number) => Promise<void>;
 }
 
 /** What the conversation brought to light. */
@@ -47,7 +50,9 @@ export async function runPhases(
   for (const { program, exchange } of phases) {
     const reply = await conversation.run(program);
     try {
-      Object.assign(results, await answer(exchange, reply, handlers));
+      // The parent's part at this exchange may itself talk with init.
+      if (exchange === 'rootfs') await handlers.onRootfs(conversation);
+      else Object.assign(results, await answer(exchange, reply, handlers));
     } finally {
       for (const descriptor of reply.descriptors) descriptor.close();
     }
@@ -55,7 +60,11 @@ export async function runPhases(
   return results;
 }
 
-async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers): Promise<Partial<PhaseResults>> {
+async function answer(
+  exchange: Exclude<Exchange, 'rootfs'>,
+  reply: Reply,
+  handlers: PhaseHandlers,
+): Promise<Partial<PhaseResults>> {
   switch (exchange) {
     case 'cgroup':
       await handlers.onCgroup(handlers.spawnedPid);
@@ -74,12 +83,17 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
     case 'copy-up': {
       const [upper, lower] = reply.descriptors;
       if (upper === undefined || lower === undefined) throw new TsrunError('init', 'copy up: init sent no directories');
+      // Few containers need it, and it brings half of node:fs along.
+      const { copyUp } = await import('./copy-up.ts');
       await copyUp(lower.number, upper.number);
       return {};
     }
-    case 'rootfs':
-      await handlers.onRootfs();
+    case 'network': {
+      const [socket] = reply.descriptors;
+      if (socket === undefined) throw new TsrunError('init', 'move network devices: init sent no socket');
+      handlers.onNetwork(socket);
       return {};
+    }
     case 'console': {
       const [master] = reply.descriptors;
       if (master === undefined) throw new TsrunError('init', 'open the console: init sent no terminal');
@@ -88,6 +102,9 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
     }
     case 'passwd':
       return { home: readHome(reply.descriptors[0], handlers.uid) };
+    case 'seccomp':
+      await handlers.onListener(Number(reply.body.readBigUInt64LE(0)));
+      return {};
     case 'ready':
       return { executable: readExecutable(reply.body, handlers.candidates) };
   }
@@ -95,7 +112,7 @@ async function answer(exchange: Exchange, reply: Reply, handlers: PhaseHandlers)
 
 function readHome(passwd: OwnedFd | undefined, uid: number): string {
   if (passwd === undefined || !fstatSync(passwd.number).isFile()) return '/';
-  const buffer = Buffer.alloc(PASSWD_LIMIT_BYTES);
+  const buffer = Buffer.allocUnsafe(PASSWD_LIMIT_BYTES);
   let length = 0;
   for (;;) {
     const count = readSync(passwd.number, buffer, length, buffer.length - length, null);

@@ -4,6 +4,7 @@ import { waitReadable } from '../sys/io.ts';
 import { pidfdOpen, pidfdSendSignal } from '../sys/pidfd.ts';
 import { reapChild } from '../sys/wait.ts';
 import { openProcess, type ProcessIdentity } from './process-identity.ts';
+import { words } from '../util/words.ts';
 
 const SIGKILL = 9;
 /** How long a killed process may take: it can be stuck in the kernel, on a dead network file system for example. */
@@ -33,6 +34,5 @@ export async function killAndWait(identity: ProcessIdentity): Promise<void> {
     if (hasErrno(error, 'ESRCH')) return;
     throw error;
   }
-  if (!(await waitReadable(pidfd.number, KILL_TIMEOUT_MS)))
-    throw new TsrunError('status', 'container init still running');
+  if (!(await waitReadable(pidfd.number, KILL_TIMEOUT_MS))) throw new TsrunError('status', words.initStillRunning);
 }

@@ -1,12 +1,14 @@
 import type { CgroupReference } from '../cgroup/manager.ts';
 import { openCgroup } from '../cgroup/select.ts';
+import { readOomKills } from '../cgroup/oom.ts';
 import { TsrunError } from '../errors.ts';
 import { readUnifiedDirectory } from '../host/cgroup-layout.ts';
 import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
 import { planSubCgroups, type ContainerCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
+import type { HostFacts } from '../plan/facts.ts';
 import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
-import { planRunProgram } from '../plan/run-program.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { serviceEnvironment } from '../plan/service-manager.ts';
 import type { Config } from '../spec/generated/config.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -25,8 +27,10 @@ import { sendPidfd } from './pidfd-socket.ts';
 import { innermostPid, openProcess, type ProcessIdentity } from './process-identity.ts';
 import { waitForChild } from './run.ts';
 import type { ExecOptions, Runtime } from './runtime.ts';
+import { becomeProgram, compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Runs a further process in a container.
@@ -49,10 +53,14 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
   using foreground = new Foreground(options.stdio);
   if (terminal && !detach) foreground.requireTerminal();
   using initFd = openProcess(init);
-  if (initFd === undefined) throw new TsrunError('status', 'cannot exec in a stopped container');
-  const plan = planFor({ record, config: { ...config, process }, init, options });
+  if (initFd === undefined) throw new TsrunError('status', words.execStopped);
+  const host = readHostFacts();
+  const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
+  const plan = planFor({ record, config: { ...config, process }, init, options, host, seccomp });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
+  const state = stateOf(record, 'running');
+  const onListener = (pid: number, number: number): Promise<void> => handOverListener({ pid, state, seccomp }, number);
   try {
     const { conversation, results } = await join(
       {
@@ -64,6 +72,7 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
         options,
         cleanup,
         uid: process.user?.uid ?? 0,
+        onListener,
       },
       (master) => {
         if (consoleSocket === undefined) foreground.takeConsole(master);
@@ -75,7 +84,13 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
     if (options.pidFile !== undefined) writePidFile(options.pidFile, results.pid);
     const { executable, home, pid } = results;
     const environment = serviceEnvironment({ listenFds, pid: innermostPid(pid), notifies: false });
-    await conversation.runToEnd(planRunProgram(plan.descriptors, { process, executable, home, environment }));
+    await becomeProgram(conversation, {
+      descriptors: plan.descriptors,
+      program: { process, executable, home, environment },
+      seccomp,
+      pid,
+      state,
+    });
     conversation.close();
     if (detach) return 0;
     return exitCode(await foreground.supervise(pidfd, () => waitForChild(results.pid, pidfd)));
@@ -88,10 +103,10 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
 function requireRunning(directory: StateDirectory, record: ContainerRecord, options: ExecOptions): ProcessIdentity {
   const status = currentStatus(directory, record);
   if (status === 'stopped' || status === 'creating' || record.init === undefined) {
-    throw new TsrunError('status', 'cannot exec in a stopped container');
+    throw new TsrunError('status', words.execStopped);
   }
   if (status === 'paused' && !options.ignorePaused) {
-    throw new TsrunError('status', 'cannot exec in a paused container (use --ignore-paused to override)');
+    throw new TsrunError('status', words.execPaused);
   }
   return record.init;
 }
@@ -101,6 +116,8 @@ interface ExecTarget {
   readonly config: Config;
   readonly init: ProcessIdentity;
   readonly options: ExecOptions;
+  readonly host: HostFacts;
+  readonly seccomp: CompiledSeccomp | undefined;
 }
 
 /** File name below /proc/PID/ns -> type in config.json. */
@@ -115,8 +132,7 @@ const NAMESPACE_TYPES: Readonly<Record<string, keyof typeof NAMESPACE_FLAGS>> = 
   time: 'time',
 };
 
-function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
-  const host = readHostFacts();
+function planFor({ record, config, init, options, host, seccomp }: ExecTarget): ExecPlan {
   const theirs = readNamespaces(init.pid);
   const differing = Object.entries(NAMESPACE_TYPES).flatMap(([file, type]) =>
     theirs[file] !== undefined && theirs[file] !== host.namespaces[file] ? [type] : [],
@@ -142,6 +158,7 @@ function planFor({ record, config, init, options }: ExecTarget): ExecPlan {
         : planSubCgroups(withFallback(record, init), options.subCgroups ?? []),
     attachesToUnit: isUserUnit(record),
     changeRoot: record.isChrooted,
+    ...(seccomp === undefined ? {} : { seccomp }),
   });
 }
 
@@ -173,11 +190,14 @@ interface Joining {
   readonly options: ExecOptions;
   readonly cleanup: Cleanup;
   readonly uid: number;
+  readonly onListener: (pid: number, number: number) => Promise<void>;
 }
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
+  const oomKills = readOomKills(joining.cgroup);
   const { init, initFd, plan, options, cleanup } = joining;
   const { descriptors } = plan;
+  let pid = 0;
   using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
   const inherited = new Map<number, number>(options.stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
@@ -194,10 +214,15 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     uid: joining.uid,
     candidates: plan.candidates,
     cleanup,
+    wasOomKilled: () => readOomKills(joining.cgroup) > oomKills,
     onSpawned: () => undefined,
     onCgroup: (pid) => openCgroup(joining.cgroup).attach(pid),
-    onPid: () => undefined,
+    onPid: (found) => {
+      pid = found;
+    },
     onConsole,
+    onNetwork: () => undefined,
     onRootfs: () => Promise.resolve(),
+    onListener: (number) => joining.onListener(pid, number),
   });
 }

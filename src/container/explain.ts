@@ -1,14 +1,17 @@
 import { readHostFacts } from '../host/facts.ts';
 import { cgroupPlanToJson, printCgroupPlan } from '../plan/cgroup/print.ts';
 import type { CreatePlan } from '../plan/create.ts';
+import { planHook, startContainerSetting, type HookSetting } from '../plan/container-hook.ts';
 import { descriptorNumbers } from '../plan/context.ts';
-import { planRunProgram } from '../plan/run-program.ts';
+import { planRunListened, planRunProgram } from '../plan/run-program.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { printProgram, programToJson } from '../program/print.ts';
 import type { Program } from '../program/step.ts';
-import type { Process } from '../spec/generated/config.ts';
+import type { Config, Hook } from '../spec/generated/config.ts';
 import { planContainer } from './build-container.ts';
 import { readBundle } from './bundle.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
+import { compileSeccomp } from './seccomp.ts';
 
 export type ExplainOptions = Pick<
   CreateOptions,
@@ -28,17 +31,44 @@ export interface Explanation {
  * What only the container can tell is filled in as it usually is: the program is found where the first candidate says, the home
  * directory is `/`. Errors: those that planning has (`bundle`, `config`, `unsupported`).
  */
-export function explainContainer(runtime: Runtime, options: ExplainOptions): Explanation {
+export async function explainContainer(runtime: Runtime, options: ExplainOptions): Promise<Explanation> {
   const bundle = readBundle(options.bundle, options.configFile, runtime.log);
-  const plan = planContainer(runtime, options, bundle, readHostFacts());
-  const programs = [...plan.phases.map(({ program }) => program), ...lastProgram(plan, bundle.config.process, options)];
+  const host = readHostFacts();
+  const { process, hooks } = bundle.config;
+  const seccomp = await compileSeccomp(bundle.config, process, host, { runtime, isCached: false });
+  const plan = planContainer(runtime, { ...options, seccomp }, bundle, host);
+  const programs = [
+    ...plan.phases.flatMap(({ program, exchange }) =>
+      exchange === 'rootfs' ? [program, ...hookPrograms(plan.hooks, hooks?.createContainer)] : [program],
+    ),
+    ...lastPrograms(plan, bundle.config, { ...options, seccomp }),
+  ];
   return { text: printPlan(plan, programs), json: planToJson(plan, programs) };
 }
 
-function lastProgram(plan: CreatePlan, process: Process | undefined, options: ExplainOptions): Program[] {
+function lastPrograms(
+  plan: CreatePlan,
+  { process, hooks }: Config,
+  { preserveFds, seccomp }: Pick<ExplainOptions, 'preserveFds'> & { readonly seccomp: CompiledSeccomp | undefined },
+): Program[] {
   if (process === undefined) return [];
-  const program = { process, executable: plan.candidates[0] ?? '', home: '/' };
-  return [planRunProgram(descriptorNumbers(options.preserveFds), program)];
+  const executable = plan.candidates[0] ?? '';
+  const program = { process, executable, home: '/', ...(seccomp === undefined ? {} : { seccomp }) };
+  const descriptors = descriptorNumbers(preserveFds);
+  const before = hookPrograms(startContainerSetting(descriptors, program), hooks?.startContainer);
+  if (seccomp?.position !== 'late' || seccomp.listener === undefined)
+    return [...before, planRunProgram(descriptors, program)];
+  const { load, run } = planRunListened(descriptors, program, seccomp);
+  // Everything from the sync pipe on is closed by then: the listener gets the number behind it.
+  return [...before, load, run(descriptors.sync + 1)];
+}
+
+/** What init does for the hooks that run in the container; those outside of it are no part of a program. */
+function hookPrograms(setting: HookSetting, hooks: readonly Hook[] = []): Program[] {
+  return hooks.flatMap((hook, index) => {
+    const { start, reap } = planHook(setting, hook, `${setting.kind} hook #${index}`);
+    return [start, reap];
+  });
 }
 
 function printPlan(plan: CreatePlan, programs: readonly Program[]): string {

@@ -9,8 +9,13 @@ import type { ExitStatus } from '../sys/wait.ts';
 import { SIGNALS } from '../util/signals.ts';
 import type { Stdio } from './runtime.ts';
 
-/** Not forwarded: they are about tsrun's own children and terminal, or cannot be caught. */
-const NOT_FORWARDED: ReadonlySet<string> = new Set(['CHLD', 'CLD', 'WINCH', 'URG', 'KILL', 'STOP', 'PROF']);
+/**
+ * Not forwarded: they are about tsrun's own children, terminal and pipes, or cannot be caught.
+ *
+ * NOTE: Node ignores SIGPIPE from its start, but one who takes a handler off again leaves the default behind: the next write to a
+ * pipe without a reader, such as to a poststop hook that reads nothing, would end this process.
+ */
+const NOT_FORWARDED: ReadonlySet<string> = new Set(['CHLD', 'CLD', 'PIPE', 'WINCH', 'URG', 'KILL', 'STOP', 'PROF']);
 
 /** tsrun in the foreground of a container: its terminal relayed, its signals forwarded, until the program ends. */
 export class Foreground implements Disposable {

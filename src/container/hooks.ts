@@ -3,11 +3,10 @@ import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Hook } from '../spec/generated/config.ts';
 import type { State } from '../spec/generated/state.ts';
+import { HookOutput } from './hook-output.ts';
+import { words } from '../util/words.ts';
 
 export type RuntimeHookKind = 'prestart' | 'createRuntime' | 'poststart' | 'poststop';
-
-/** What a hook printed is for the failure message: more of it than this helps nobody. */
-const OUTPUT_LIMIT_BYTES = 16 * 1024;
 
 /**
  * Runs the hooks of one kind in the runtime's namespaces, in their order, each with the state on its standard input.
@@ -26,11 +25,18 @@ export async function runHooks(
   const { spawn: spawnProcess } = await import('node:child_process');
   for (const [index, hook] of hooks.entries()) {
     log.debug(`run ${kind} hook #${index}: ${JSON.stringify(hook.path)}`);
-    await runHook(spawnProcess, hook, text, `error running ${kind} hook #${index}`);
+    using output = new HookOutput(state.annotations, log);
+    await runHook(spawnProcess, hook, { state: text, title: words.hookFailed(kind, index), output });
   }
 }
 
-function runHook(spawnProcess: typeof spawn, hook: Hook, state: string, title: string): Promise<void> {
+interface HookRun {
+  readonly state: string;
+  readonly title: string;
+  readonly output: HookOutput;
+}
+
+function runHook(spawnProcess: typeof spawn, hook: Hook, { state, title, output }: HookRun): Promise<void> {
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   return new Promise((resolve, reject) => {
     const child = spawnProcess(hook.path, args, {
@@ -39,10 +45,9 @@ function runHook(spawnProcess: typeof spawn, hook: Hook, state: string, title: s
       ...(hook.env === undefined ? {} : { env: environment(hook.env) }),
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    const output = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (part: string) => {
-        if (output[name].length < OUTPUT_LIMIT_BYTES) output[name] += part;
+      child[name].on('data', (part: Buffer) => {
+        output.take(name, part);
       });
     }
     let timedOut = false;
@@ -64,10 +69,7 @@ function runHook(spawnProcess: typeof spawn, hook: Hook, state: string, title: s
       if (code === 0 && !timedOut) resolve();
       else
         reject(
-          new TsrunError(
-            'hook',
-            `${title}: ${describeEnd({ code, signal, timedOut, hook })}, ${describeOutput(output)}`,
-          ),
+          new TsrunError('hook', `${title}: ${describeEnd({ code, signal, timedOut, hook })}, ${output.describe()}`),
         );
     });
     // A hook need not read its input.
@@ -76,13 +78,15 @@ function runHook(spawnProcess: typeof spawn, hook: Hook, state: string, title: s
   });
 }
 
-function describeEnd(end: { code: number | null; signal: string | null; timedOut: boolean; hook: Hook }): string {
+/** How a hook ended, in the words of runc. */
+export function describeEnd(end: {
+  code: number | null;
+  signal: string | null;
+  timedOut: boolean;
+  hook: Hook;
+}): string {
   if (end.timedOut) return `timed out after ${end.hook.timeout ?? 0} s`;
   return end.code === null ? `killed by ${end.signal ?? 'a signal'}` : `exit status ${end.code}`;
-}
-
-function describeOutput({ stdout, stderr }: { stdout: string; stderr: string }): string {
-  return `stdout: ${stdout.trimEnd()}, stderr: ${stderr.trimEnd()}`;
 }
 
 function environment(entries: readonly string[]): Record<string, string> {

@@ -3,9 +3,11 @@ import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { pidfdSendSignal } from '../sys/pidfd.ts';
 import { openProcess } from './process-identity.ts';
+import { forMatchingIds } from './select-ids.ts';
 import type { KillOptions, Runtime } from './runtime.ts';
 import { StateDirectory } from './state-store.ts';
 import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
 
 const SIGKILL = 9;
 /** Signals that people send to end a process: HUP INT QUIT ABRT USR1 USR2 PIPE ALRM TERM, whose default action does that (man 7 signal). */
@@ -14,19 +16,29 @@ const ENDING: ReadonlySet<number> = new Set([1, 2, 3, 6, 10, 12, 13, 14, 15]);
 /**
  * Sends a signal to a container's init, or to every process of its cgroup (runtime.md, "Kill").
  *
- * Errors: `not-found`; `status` with `container not running` when there is nothing to signal.
+ * With `all`, that nothing is left to signal is a success, as with runc: containerd calls it so after the end of init.
+ * Errors: `not-found`; `status` with `container not running` when there is nothing to signal; with `isPattern` only `usage`.
  */
-export async function killContainer(runtime: Runtime, { id, signal, all }: KillOptions): Promise<void> {
+export async function killContainer(runtime: Runtime, options: KillOptions): Promise<void> {
+  const { id, isPattern = false } = options;
+  if (!isPattern) return killOne(runtime, options);
+  await forMatchingIds(runtime, id, (match) => killOne(runtime, { ...options, id: match }));
+}
+
+async function killOne(runtime: Runtime, { id, signal, all }: KillOptions): Promise<void> {
   const directory = new StateDirectory(runtime.root, id);
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
-  if (all) {
+  // Without a cgroup of its own nobody knows all of its processes.
+  const hasCgroup = record.cgroup.directories.length > 0;
+  if (all && hasCgroup) {
     await openCgroup(record.cgroup).killAll(signal);
     return;
   }
+  if (all && status === 'stopped') return;
   if (status === 'stopped' || status === 'creating' || record.init === undefined) throw notRunning();
   // Without a pid namespace of its own the death of init does not end the others.
-  if (signal === SIGKILL && !record.hasPidNamespace) {
+  if (signal === SIGKILL && !record.hasPidNamespace && hasCgroup) {
     await openCgroup(record.cgroup).killAll(SIGKILL);
     return;
   }
@@ -45,5 +57,5 @@ export async function killContainer(runtime: Runtime, { id, signal, all }: KillO
 }
 
 function notRunning(): TsrunError {
-  return new TsrunError('status', 'container not running');
+  return new TsrunError('status', words.notRunning);
 }

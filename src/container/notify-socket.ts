@@ -5,7 +5,7 @@ import { NOTIFY_SOCKET_NAME, saysReady } from '../plan/service-manager.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
-import { waitAnyReadable } from '../sys/io.ts';
+import { POLLIN, waitAny, waitReadable } from '../sys/io.ts';
 import { pipe } from '../sys/pipe.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage } from '../sys/socket.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../util/constants.ts';
@@ -95,7 +95,10 @@ export async function relayReadiness(relay: NotifyRelay, log: Log): Promise<void
 /** False when the container has ended. */
 async function waitForReady(socket: OwnedFd, pidfd: OwnedFd): Promise<boolean> {
   for (;;) {
-    const readable = await waitAnyReadable([socket.number, pidfd.number]);
+    const readable = await waitAny([
+      { fd: socket.number, events: POLLIN },
+      { fd: pidfd.number, events: POLLIN },
+    ]);
     // What was said before the end still counts.
     if (readable.includes(socket.number)) {
       if (receiveReady(socket)) return true;
@@ -124,7 +127,7 @@ async function passBarrier(manager: OwnedFd): Promise<void> {
   } finally {
     writer.close();
   }
-  if ((await waitAnyReadable([end.number], BARRIER_TIMEOUT_MS)).length === 0) {
+  if (!(await waitReadable(end.number, BARRIER_TIMEOUT_MS))) {
     throw new TsrunError('host', `it has not read its messages within ${BARRIER_TIMEOUT_MS / 1000} s`);
   }
 }

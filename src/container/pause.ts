@@ -3,6 +3,7 @@ import { TsrunError } from '../errors.ts';
 import type { Runtime } from './runtime.ts';
 import { StateDirectory } from './state-store.ts';
 import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Stops every process of a container where it is, by the freezer of its cgroup; returns when they stand still.
@@ -16,7 +17,7 @@ export async function pauseContainer(runtime: Runtime, id: string): Promise<void
   using _lock = await directory.lock();
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
-  if (status === 'paused') throw new TsrunError('status', 'container paused');
-  if (status !== 'running' && status !== 'created') throw new TsrunError('status', 'container not running');
+  if (status === 'paused') throw new TsrunError('status', `${words.notRunning}: ${words.paused}`);
+  if (status !== 'running' && status !== 'created') throw new TsrunError('status', words.notRunning);
   await openCgroup(record.cgroup).freeze();
 }

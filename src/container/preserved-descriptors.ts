@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
+import { words } from '../util/words.ts';
 
 const FIRST = 3;
 
@@ -21,7 +22,7 @@ export function requirePreservedDescriptors(count: number): void {
       const last = FIRST + count - 1;
       throw new TsrunError(
         'usage',
-        `unable to stat preserved-fd ${number}: the caller has to open descriptors ${FIRST} to ${last}`,
+        `${words.noPreservedFd(number)}: the caller has to open descriptors ${FIRST} to ${last}`,
       );
     }
   }

@@ -2,6 +2,7 @@ import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import type { Runtime } from './runtime.ts';
 import { StateDirectory } from './state-store.ts';
+import { words } from '../util/words.ts';
 
 /** Lets the processes of a paused container go on. Errors: `not-found`; `status` unless it is paused; `cgroup`. */
 export async function resumeContainer(runtime: Runtime, id: string): Promise<void> {
@@ -10,6 +11,6 @@ export async function resumeContainer(runtime: Runtime, id: string): Promise<voi
   using _lock = await directory.lock();
   const cgroup = openCgroup(directory.readRecord().cgroup);
   // A created container may have been paused too, whose status stays `created` as long as init has not become the program.
-  if (!cgroup.isFrozen()) throw new TsrunError('status', 'container not paused');
+  if (!cgroup.isFrozen()) throw new TsrunError('status', words.notPaused);
   await cgroup.thaw();
 }

@@ -1,6 +1,5 @@
 import { exitCode, reapChild, type ExitStatus } from '../sys/wait.ts';
 import { TsrunError } from '../errors.ts';
-import { planRunProgram } from '../plan/run-program.ts';
 import { waitReadable } from '../sys/io.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -14,7 +13,9 @@ import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
 import { Orphans } from './orphans.ts';
 import { sendPidfd } from './pidfd-socket.ts';
 import type { RunOptions, Runtime } from './runtime.ts';
-import { runPoststart } from './start.ts';
+import { becomeProgram, stateOf } from './seccomp.ts';
+import { runPoststart, runStartContainer } from './start-hooks.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Creates and starts a container and waits for its program, in one go.
@@ -29,8 +30,7 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
     ...options,
     listens: false,
     checkProcess: (process) => {
-      if (process === undefined)
-        throw new TsrunError('config', 'process property must not be empty: there is nothing to run');
+      if (process === undefined) throw new TsrunError('config', `${words.noProcess}: there is nothing to run`);
       const terminal = process.terminal === true;
       requireConsole({ terminal, detached: detach, consoleSocket });
       if (terminal && !detach) foreground.requireTerminal();
@@ -93,20 +93,25 @@ async function superviseProgram(
 }
 
 async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string | undefined): Promise<void> {
-  const { conversation, directory, record, bundle, descriptors, results, lock } = built;
+  const { conversation, directory, record, bundle, seccomp, descriptors, results, lock } = built;
   announce(built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
-  await conversation.runToEnd(
-    planRunProgram(descriptors, {
+  await runStartContainer(runtime, conversation, { record, config: bundle.config, seccomp });
+  await becomeProgram(conversation, {
+    descriptors,
+    program: {
       process,
       executable: results.executable,
       home: results.home,
       environment: record.environment ?? [],
-    }),
-  );
+    },
+    seccomp,
+    pid: results.pid,
+    state: stateOf(record, 'created'),
+  });
   directory.writeRecord({ ...record, isComplete: true });
   lock.close();
-  await runPoststart(runtime, directory, record, bundle.config);
+  await runPoststart(runtime, record, bundle.config);
 }
 
 /** Waits for the end of a child and reaps it. */

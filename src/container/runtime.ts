@@ -1,5 +1,8 @@
+import type { Stats } from '../cgroup/stats/document.ts';
+import type { NetworkInterface } from '../host/network-interfaces.ts';
 import type { Log } from '../log.ts';
 import type { SubCgroup } from '../plan/cgroup/sub-cgroup.ts';
+import type { Resources } from '../spec/generated/config.ts';
 
 export type { SubCgroup } from '../plan/cgroup/sub-cgroup.ts';
 
@@ -8,6 +11,8 @@ export interface Runtime {
   /** Directory of the state directories, absolute. */
   readonly root: string;
   readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
+  /** Whether a container does without a cgroup where none may be made and it asks for none. Default: unless tsrun is root. */
+  readonly rootless?: boolean;
   readonly log: Log;
 }
 
@@ -103,6 +108,8 @@ export type ProcessChange =
 
 export interface KillOptions {
   readonly id: string;
+  /** `id` is a regular expression: every container whose id it matches. */
+  readonly isPattern?: boolean;
   /** Signal number; 0 only looks whether there is a process. */
   readonly signal: number;
   /** Every process of the container's cgroup. */
@@ -111,8 +118,46 @@ export interface KillOptions {
 
 export interface DeleteOptions {
   readonly id: string;
+  /** `id` is a regular expression: every container whose id it matches. */
+  readonly isPattern?: boolean;
   /** Kill what still runs; a container that does not exist is no error. */
   readonly force: boolean;
+}
+
+export interface UpdateOptions {
+  readonly id: string;
+  /** Members that are absent, 0 or empty text leave what is. */
+  readonly changes:
+    | { readonly kind: 'document'; /** JSON of a resources section. */ readonly text: string; readonly name: string }
+    | { readonly kind: 'resources'; readonly resources: Resources };
+  /** Line for the schemata of Intel RDT, such as `L3:0=f`. */
+  readonly l3CacheSchema?: string;
+  readonly memBwSchema?: string;
+}
+
+export interface EventOptions {
+  readonly id: string;
+  /** Time between two statistics, more than 0. */
+  readonly intervalMs: number;
+  /** Ends the stream, within a second. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the kernel has counted for a container. */
+export interface ContainerStats extends Stats {
+  /** Interfaces of the container's own network namespace, as it sees them, without `lo`. */
+  readonly networkInterfaces: readonly NetworkInterface[];
+}
+
+export type ContainerEvent =
+  | { readonly type: 'stats'; readonly id: string; readonly data: ContainerStats }
+  /** The container ran out of memory. */
+  | { readonly type: 'oom'; readonly id: string };
+
+export interface ShowProcessesOptions {
+  readonly id: string;
+  /** Arguments of ps(1) that choose the columns; all processes have to be among what it lists. Default: `-ef`. */
+  readonly psArguments: readonly string[];
 }
 
 /** A container as `state` and `list` show it. */

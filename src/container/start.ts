@@ -1,30 +1,33 @@
 import { rmSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import { readArch } from '../host/facts.ts';
+import { readArch, readHostFacts } from '../host/facts.ts';
 import { descriptorNumbers } from '../plan/context.ts';
-import { planRunProgram } from '../plan/run-program.ts';
+import type { ProgramToRun } from '../plan/run-program.ts';
+import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
-import type { Program } from '../program/step.ts';
-import { specVersionMax } from '../spec/versions.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { openFile } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { connectUnix } from '../sys/socket.ts';
 import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
-import { killAndWait } from './end-process.ts';
-import { runHooks } from './hooks.ts';
+import { Cleanup } from './cleanup.ts';
+import { destroyContainer } from './destroy.ts';
 import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
 import { openProcess } from './process-identity.ts';
 import type { Runtime, StartOptions } from './runtime.ts';
+import { runPoststart, runStartContainer } from './start-hooks.ts';
+import { becomeProgram, compileSeccomp, stateOf } from './seccomp.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Has init become the container's program (runtime.md, "Start").
  *
- * Returns when the program runs; with a service manager to notify, when the program is ready or has ended. Errors: `not-found`, `status` unless the container is created, `program` when it cannot be
- * executed (init has ended then), `hook` for poststart hooks (the program has been killed then).
+ * Returns when the program runs; with a service manager to notify, when the program is ready or has ended. Errors: `not-found`,
+ * `status` unless the container is created, `program` when it cannot be executed (init has ended then), `hook` for startContainer
+ * and poststart hooks (the container is destroyed then).
  */
 export async function startContainer(runtime: Runtime, id: string, options: StartOptions = {}): Promise<void> {
   const directory = new StateDirectory(runtime.root, id);
@@ -33,18 +36,18 @@ export async function startContainer(runtime: Runtime, id: string, options: Star
   if (host !== undefined && notifies !== true)
     runtime.log.warning('nobody will be notified: the container was created without a notify socket');
   if (host === undefined || notifies !== true || init === undefined) {
-    await becomeProgram(runtime, directory);
+    await startUnderLock(runtime, directory);
     return;
   }
   using pidfd = openProcess(init);
-  if (pidfd === undefined) throw new TsrunError('status', 'cannot start a container that has stopped');
+  if (pidfd === undefined) throw new TsrunError('status', words.startStopped);
   // The lock is free again while the program gets ready, which may take its time.
-  const socket = await becomeProgram(runtime, directory, () => bindNotifySocket(directory));
+  const socket = await startUnderLock(runtime, directory, () => bindNotifySocket(directory));
   if (socket !== undefined) await relayReadiness({ socket, host, mainPid: init.pid, pidfd }, runtime.log);
 }
 
 /** `prepare` runs when the container is known to be startable; its socket is answered, or closed on failure. */
-async function becomeProgram(
+async function startUnderLock(
   runtime: Runtime,
   directory: StateDirectory,
   prepare?: () => OwnedFd,
@@ -53,55 +56,51 @@ async function becomeProgram(
   const record = directory.readRecord();
   requireCreated(directory, record);
   const config = directory.readConfig();
-  if (config.process === undefined)
-    throw new TsrunError('status', 'process property must not be empty: there is nothing to start');
+  if (config.process === undefined) throw new TsrunError('status', `${words.noProcess}: there is nothing to start`);
   const descriptors = descriptorNumbers(record.preserveFds);
   using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });
   const prepared = prepare?.();
   try {
-    await conversation.runToEnd(programOf(record, config));
+    const seccomp = await compileFor(runtime, config);
+    await runStartContainer(runtime, conversation, { record, config, seccomp });
+    await becomeProgram(conversation, {
+      descriptors,
+      program: programOf(record, config),
+      seccomp,
+      pid: record.init?.pid ?? 0,
+      state: stateOf(record, 'created'),
+    });
     rmSync(directory.file(INIT_SOCKET), { force: true });
-    await runPoststart(runtime, directory, record, config);
+    await runPoststart(runtime, record, config);
     return prepared;
   } catch (error) {
     prepared?.close();
+    if (error instanceof TsrunError && error.code === 'hook') await destroy(runtime, directory, record);
     throw error;
   }
 }
 
+/** runtime.md, "Lifecycle": a hook of start that fails ends the container, which is destroyed then, poststop hooks included. */
+async function destroy({ log }: Runtime, directory: StateDirectory, record: ContainerRecord): Promise<void> {
+  const cleanup = new Cleanup(log);
+  cleanup.add('destroy the container', () => destroyContainer(directory, record, { kill: true, log }));
+  await cleanup.run();
+}
+
 /** The last program of a container's init, from what was found when it was created. */
-export function programOf(record: ContainerRecord, config: Config): Program {
-  return planRunProgram(descriptorNumbers(record.preserveFds), {
+function programOf(record: ContainerRecord, config: Config): ProgramToRun {
+  return {
     process: config.process ?? { cwd: '/' },
     executable: record.executable ?? '',
     home: record.home ?? '/',
     environment: record.environment ?? [],
-  });
+  };
 }
 
-/** config.md, "Poststart": a failure stops the container. */
-export async function runPoststart(
-  runtime: Runtime,
-  directory: StateDirectory,
-  record: ContainerRecord,
-  config: Config,
-): Promise<void> {
-  const hooks = config.hooks?.poststart ?? [];
-  if (hooks.length === 0) return;
-  const state = {
-    ociVersion: specVersionMax,
-    id: directory.id,
-    pid: record.init?.pid ?? 0,
-    status: 'running' as const,
-    bundle: record.bundle,
-    ...(record.annotations === undefined ? {} : { annotations: { ...record.annotations } }),
-  };
-  try {
-    await runHooks('poststart', hooks, state, runtime.log);
-  } catch (error) {
-    if (record.init !== undefined) await killAndWait(record.init);
-    throw error;
-  }
+/** The filter again: create has compiled it, so that it is in the cache. */
+async function compileFor(runtime: Runtime, config: Config): Promise<CompiledSeccomp | undefined> {
+  if (config.linux?.seccomp === undefined) return undefined;
+  return await compileSeccomp(config, config.process, readHostFacts(), { runtime, isCached: true });
 }
 
 function requireCreated(directory: StateDirectory, record: ContainerRecord): void {
@@ -110,12 +109,12 @@ function requireCreated(directory: StateDirectory, record: ContainerRecord): voi
     case 'created':
       return;
     case 'stopped':
-      throw new TsrunError('status', 'cannot start a container that has stopped');
+      throw new TsrunError('status', words.startStopped);
     case 'running':
-      throw new TsrunError('status', 'cannot start an already running container');
+      throw new TsrunError('status', words.startRunning);
     case 'creating':
     case 'paused':
-      throw new TsrunError('status', `cannot start a container in the ${status} state`);
+      throw new TsrunError('status', words.startInState(status));
   }
 }
 
@@ -124,8 +123,7 @@ function connect(directory: StateDirectory): OwnedFd {
   try {
     return connectUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
   } catch (error) {
-    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT'))
-      throw new TsrunError('status', 'cannot start a container that has stopped');
+    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT')) throw new TsrunError('status', words.startStopped);
     throw error;
   }
 }

@@ -6,7 +6,9 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -19,6 +21,8 @@ import { openFile, tryLock } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { O_CREAT, O_RDWR } from '../util/constants.ts';
 import type { ProcessIdentity } from './process-identity.ts';
+import type { ResctrlReference } from './resctrl.ts';
+import { words } from '../util/words.ts';
 
 /** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
 export interface ContainerRecord {
@@ -44,6 +48,8 @@ export interface ContainerRecord {
   /** Its readiness is passed on: there is a directory for the socket of sd_notify(3). */
   readonly notifies?: boolean;
   readonly cgroup: CgroupReference;
+  /** What was made in the resctrl file system, with `intelRdt` only. */
+  readonly resctrl?: ResctrlReference;
   /** How many descriptors from 3 on are the program's. */
   readonly preserveFds: number;
   /** The root directory of the container is not the root of its mount namespace. */
@@ -79,7 +85,8 @@ export class StateDirectory {
   make(): void {
     const root = path.dirname(this.path);
     try {
-      mkdirSync(root, { recursive: true, mode: 0o700 });
+      // Sticky: what cleans up XDG_RUNTIME_DIR passes over it (XDG Base Directory Specification).
+      mkdirSync(root, { recursive: true, mode: 0o1700 });
     } catch (error) {
       throw stateError(`create root directory ${JSON.stringify(root)}`, error);
     }
@@ -89,7 +96,7 @@ export class StateDirectory {
       chmodSync(this.path, 0o711);
     } catch (error) {
       if (hasErrno(error, 'EEXIST')) {
-        throw new TsrunError('exists', `container with given ID already exists: ${JSON.stringify(this.id)}`);
+        throw new TsrunError('exists', `${words.alreadyExists}: ${JSON.stringify(this.id)}`);
       }
       throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
     }
@@ -108,10 +115,11 @@ export class StateDirectory {
       if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
       throw error;
     }
-    const deadline = performance.now() + timeoutMs;
+    // Not performance.now(): on Node its first use loads a dozen modules.
+    const deadline = process.uptime() * 1000 + timeoutMs;
     try {
       for (let pauseMs = 1; !tryLock(file.number); pauseMs = Math.min(pauseMs * 2, 50)) {
-        if (performance.now() >= deadline) {
+        if (process.uptime() * 1000 >= deadline) {
           file.close();
           return undefined;
         }
@@ -163,6 +171,13 @@ export class StateDirectory {
     return loadConfig(text).config;
   }
 
+  /** The configuration of a container that may have such hooks; undefined when it has none. Errors: those of `readConfig`. */
+  readConfigWithHooks(name: string): Config | undefined {
+    const text = this.#read(CONFIG_FILE) ?? '';
+    // The name of a member may be written with escapes.
+    return text.includes(name) || text.includes('\\u') ? loadConfig(text).config : undefined;
+  }
+
   /** Absolute path of a file in the directory. */
   file(name: string): string {
     return path.join(this.path, name);
@@ -171,7 +186,7 @@ export class StateDirectory {
   /** Removes the directory and what is in it; one that is gone is fine. Errors: `state`. */
   remove(): void {
     try {
-      rmSync(this.path, { recursive: true, force: true });
+      removeDirectory(this.path);
     } catch (error) {
       throw stateError(`remove state directory ${JSON.stringify(this.path)}`, error);
     }
@@ -210,6 +225,17 @@ export class StateDirectory {
   }
 }
 
+/** As rmSync() does it, but that brings 500 lines of Node along, and there is nothing in the directory but files of tsrun. */
+function removeDirectory(directory: string): void {
+  try {
+    for (const name of readdirSync(directory)) unlinkSync(path.join(directory, name));
+    rmdirSync(directory);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT', 'EISDIR', 'EPERM', 'ENOTEMPTY', 'ENOTDIR')) throw error;
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 /** The ids below a root directory that look like containers; none when the directory is missing. Errors: `state`. */
 export function listIds(root: string): string[] {
   try {
@@ -223,20 +249,24 @@ export function listIds(root: string): string[] {
   }
 }
 
+/** What the root directory holds beside the containers: the cache of seccomp filters (seccomp/cache.ts). */
+const RESERVED = '.cache';
+
 function isId(id: string): boolean {
-  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..';
+  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..' && id !== RESERVED;
 }
 
 /** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
 export function requireId(id: string): void {
-  if (id === '') throw new TsrunError('id', 'container id cannot be empty');
+  if (id === '') throw new TsrunError('id', words.emptyId);
+  if (id === RESERVED) throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)} is tsrun's own`);
   if (!isId(id) || id.length > 255) {
-    throw new TsrunError('id', `invalid container ID format: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
+    throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
   }
 }
 
 export function doesNotExist(id: string): TsrunError {
-  return new TsrunError('not-found', `container ${JSON.stringify(id)} does not exist`);
+  return new TsrunError('not-found', `${words.doesNotExist}: ${JSON.stringify(id)}`);
 }
 
 function stateError(what: string, cause: unknown): TsrunError {
@@ -249,7 +279,7 @@ function requireRecord(value: unknown, id: string, file: string): ContainerRecor
   const record = value as Partial<ContainerRecord> | null;
   const isObject = typeof record === 'object' && record !== null && record.version === 1 && record.id === id;
   const hasText = isObject && [record.bundle, record.rootfs, record.created].every((text) => typeof text === 'string');
-  const hasCgroup = isObject && isCgroupReference(record.cgroup);
+  const hasCgroup = isObject && isCgroupReference(record.cgroup) && isResctrlReference(record.resctrl);
   if (
     !hasText ||
     !hasCgroup ||
@@ -274,6 +304,14 @@ const MANAGERS: readonly CgroupReference['manager'][] = ['cgroupfs', 'systemd', 
 
 function isUnit(unit: CgroupReference['unit']): boolean {
   return typeof unit?.name === 'string' && ['system', 'user'].includes(unit.bus);
+}
+
+function isResctrlReference(reference: Partial<ResctrlReference> | null | undefined): boolean {
+  if (reference === undefined) return true;
+  const made: unknown = reference?.made;
+  return (
+    typeof reference?.mountPoint === 'string' && Array.isArray(made) && made.every((path) => typeof path === 'string')
+  );
 }
 
 function isCgroupDirectory(value: unknown): boolean {

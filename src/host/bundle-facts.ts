@@ -4,6 +4,7 @@ import { TsrunError } from '../errors.ts';
 import type { BundleFacts, SourceKind } from '../plan/facts.ts';
 import { readDanglingLink } from './dangling-links.ts';
 import { mountPointOf, parseMountinfo } from './mountinfo.ts';
+import { words } from '../util/words.ts';
 
 /** The places to look at; see `planLookups`. */
 interface Places {
@@ -20,10 +21,13 @@ interface Places {
  */
 export function readBundleFacts(bundle: string, places: Places): BundleFacts {
   const rootfs = readRootfs(path.resolve(bundle, places.rootfs));
+  const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const resctrl = mounts.find(({ type }) => type === 'resctrl');
   return {
     bundle,
     rootfs,
-    rootfsMountPoint: mountPointOf(parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')), rootfs),
+    ...(resctrl === undefined ? {} : { resctrl: resctrl.mountPoint }),
+    rootfsMountPoint: mountPointOf(mounts, rootfs),
     sources: Object.fromEntries(places.sources.map((source) => [source, kindOf(source)])),
     danglingLinks: Object.fromEntries(
       places.destinations.flatMap((destination) => {
@@ -40,13 +44,13 @@ function readRootfs(wanted: string): string {
   try {
     const resolved = realpathSync(wanted);
     if (!statSync(resolved).isDirectory()) {
-      throw new TsrunError('bundle', `invalid rootfs: ${shown} is not a directory (/root/path of config.json)`);
+      throw new TsrunError('bundle', `invalid rootfs: ${shown} is ${words.ENOTDIR} (/root/path of config.json)`);
     }
     return resolved;
   } catch (error) {
     if (error instanceof TsrunError) throw error;
     const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
-    const what = errno === 'ENOENT' ? 'no such file or directory' : errno;
+    const what = errno === 'ENOENT' ? words.ENOENT : errno;
     throw new TsrunError('bundle', `invalid rootfs: ${shown}: ${what} (/root/path of config.json)`, {
       errno,
       cause: error,

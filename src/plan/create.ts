@@ -7,14 +7,17 @@ import { planHostTrees } from './bind-mounts.ts';
 import { joinPlaces, type JoinPlace } from './cgroup/join.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
 import { planClone } from './clone.ts';
+import { createContainerSetting, type HookSetting } from './container-hook.ts';
 import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 import { planMakeCwd } from './cwd.ts';
 import { planDevices } from './devices.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
 import { planBecomeUser } from './finish-process.ts';
+import { closeWord } from './handles.ts';
 import { refuseOnThisHost } from './host-rules.ts';
 import { planIdMaps, type IdMapPlan } from './id-maps.ts';
 import { planIdmapNamespaces, type IdmapNamespace } from './idmaps.ts';
+import { planIntelRdt, type IntelRdtPlan } from './intel-rdt.ts';
 import { planIoPriority } from './io-priority.ts';
 import { hasKeyLabel, labelKeys, planNewKeyring } from './keyring.ts';
 import { planLoopback } from './loopback.ts';
@@ -31,6 +34,7 @@ import {
   planUserNamespaceRoot,
 } from './namespaces.ts';
 import { planNoNewPrivileges, planUmask } from './credentials.ts';
+import { planNetDevices, planNetlinkSocket, type NetDeviceMove } from './net-devices.ts';
 import { planOomScore } from './oom-score.ts';
 import { planPasswd } from './passwd.ts';
 import { planPersonality } from './personality.ts';
@@ -43,6 +47,8 @@ import { planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts'
 import { planPark } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
+import { addEarlyFilter } from './seccomp/early.ts';
+import type { CompiledSeccomp } from './seccomp/load.ts';
 import { planNullStdio } from './stdio.ts';
 import { planSysctl } from './sysctl.ts';
 import { planTerminal } from './terminal.ts';
@@ -52,19 +58,27 @@ import { planUts } from './uts.ts';
 /** Everything that is going to happen to create a container, decided before the first of it happens. */
 export interface CreatePlan {
   readonly cgroup: CgroupPlan;
+  readonly intelRdt: IntelRdtPlan | undefined;
   readonly idmapNamespaces: readonly IdmapNamespace[];
   readonly idMaps: IdMapPlan | undefined;
+  /** Moved by the parent at the exchange `network`. */
+  readonly netDevices: readonly NetDeviceMove[];
   readonly phases: readonly Phase[];
   /** Set by the parent with prlimit(2) as soon as the process exists. */
   readonly rlimits: readonly RlimitSetting[];
   /** Where the program was looked for; the `ready` reply tells which of them it is. Empty without a process. */
   readonly candidates: readonly string[];
+  /** How createContainer hooks are run while init waits at the exchange `rootfs`. */
+  readonly hooks: HookSetting;
   /** The last program: init waits for start. */
   readonly park: Program;
   readonly warnings: readonly string[];
 }
 
-export type CreateInput = Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'>;
+export interface CreateInput extends Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'> {
+  /** The filter of the process, compiled. */
+  readonly seccomp?: CompiledSeccomp;
+}
 
 /**
  * Plans the creation of a container.
@@ -91,20 +105,27 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
   const found = process === undefined ? [] : [allocateFound(memory, process)];
+  const isFiltered = input.seccomp?.position === 'early';
+  addEarlyFilter(phases, context.descriptors, input.seccomp);
   phases.add(
     process === undefined ? [] : planBecomeUser(context, process),
-    process === undefined ? [] : found.flatMap((region) => planFindExecutable(context, process, region)),
+    process === undefined
+      ? []
+      : found.flatMap((region) => planFindExecutable(context, process, { found: region, isFiltered })),
     [reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)],
   );
   phases.exchange('ready', 'become the container');
   return {
     cgroup,
+    intelRdt: planIntelRdt(context.config, context.id),
     idmapNamespaces: planIdmapNamespaces(context.config),
     idMaps: planIdMaps(context.config, context.host.identity),
+    netDevices: planNetDevices(context.config),
     phases: phases.finish(),
     rlimits: process === undefined ? [] : planRlimits(process),
     candidates: process === undefined ? [] : candidates(process),
-    park: planPark(context.descriptors, memory.word('connection')),
+    hooks: createContainerSetting(context, context.words.root),
+    park: planPark(context.descriptors, memory.word('connection'), input.seccomp),
     warnings: context.warnings,
   };
 }
@@ -136,17 +157,19 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
     labelKeys(context, config.process, planNewKeyring(context)),
     planResetAffinity(),
     hasNewNamespace(config, 'network') ? planLoopback(context) : [],
-    planCgroupNamespace(context),
-    labelled ? [] : procHandle,
-    planRootMount(context),
   );
+  if (planNetDevices(config).length > 0) {
+    phases.add(planNetlinkSocket(context)).exchange('network', 'take network devices over');
+    phases.add(reserveScratch(context.descriptors), [closeWord(context.words.target, 'close the netlink socket')]);
+  }
+  phases.add(planCgroupNamespace(context), labelled ? [] : procHandle, planRootMount(context));
   for (const { steps, exchange } of mounts.stages) {
     phases.add(steps);
     if (exchange === 'copy-up') phases.exchange('copy-up', 'prepare the rootfs');
   }
   if (findNamespace(config, 'mount') !== undefined) phases.add(planDevices(context));
   if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
-  if (hasRuntimeHooks(context)) {
+  if (hasCreateHooks(context)) {
     phases
       .add([reply(context.descriptors.sync, TAG.rootfs, 'wait for the hooks')])
       .exchange('rootfs', 'prepare the rootfs');
@@ -160,7 +183,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
   phases.add(mounts.last, planReadonlyRoot(context));
 }
 
-function hasRuntimeHooks({ config: { hooks } }: PlanContext): boolean {
+function hasCreateHooks({ config: { hooks } }: PlanContext): boolean {
   const lists = [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer];
   return lists.some((list) => list !== undefined && list.length > 0);
 }

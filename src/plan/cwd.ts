@@ -4,6 +4,7 @@ import type { Process } from '../spec/generated/config.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
 import { closeWord, components, ensureInRoot } from './handles.ts';
+import { words } from '../util/words.ts';
 
 /**
  * config.md, "Process": `cwd`. Four pieces, in this order:
@@ -42,7 +43,7 @@ export function planRetryCwd(process: Process, entered: Region): Step[] {
     // Callers look for these words to tell a program that cannot be run (exit status 126) from other failures.
     failWhen(failedWith(entered, 'EACCES'), 'EACCES', {
       label,
-      failure: failure.replace('{errno}', 'permission denied'),
+      failure: failure.replace('{errno}', words.EACCES),
       pointer: POINTER,
     }),
   ];

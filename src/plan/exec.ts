@@ -24,6 +24,8 @@ import { reply, TAG } from './reply.ts';
 import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
 import { planScheduler } from './scheduler.ts';
+import { addEarlyFilter } from './seccomp/early.ts';
+import type { CompiledSeccomp } from './seccomp/load.ts';
 import { planStartInit } from './start-init.ts';
 import { addUnit } from './unit.ts';
 import { planTerminal } from './terminal.ts';
@@ -55,6 +57,8 @@ export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descr
   readonly attachesToUnit: boolean;
   /** Enter the root directory of init by itself: its root is not that of the mount namespace. */
   readonly changeRoot: boolean;
+  /** The filter of the process, compiled. */
+  readonly seccomp?: CompiledSeccomp;
 }
 
 /** The numbers behind the program's own descriptors. */
@@ -110,18 +114,21 @@ export function planExec(input: ExecInput): ExecPlan {
     phases.add(passwd).exchange('passwd', 'look up the home directory');
     phases.add(reserveScratch(descriptors));
   }
+  phases.add(
+    planUmask(process),
+    planNoNewPrivileges(process),
+    planScheduler(context, process),
+    planIoPriority(process),
+    planPersonality(context),
+    planMemoryPolicy(context),
+    planSelinux(context, process),
+    planApparmor(context, process),
+  );
+  addEarlyFilter(phases, descriptors, input.seccomp);
   phases
     .add(
-      planUmask(process),
-      planNoNewPrivileges(process),
-      planScheduler(context, process),
-      planIoPriority(process),
-      planPersonality(context),
-      planMemoryPolicy(context),
-      planSelinux(context, process),
-      planApparmor(context, process),
       planBecomeUser(context, process),
-      planFindExecutable(context, process, found),
+      planFindExecutable(context, process, { found, isFiltered: input.seccomp?.position === 'early' }),
       [reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found])],
     )
     .exchange('ready', 'become the process');

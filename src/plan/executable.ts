@@ -6,6 +6,7 @@ import type { Errno } from '../util/errno.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
 import { isDirectory, isFileType } from './handles.ts';
+import { words } from '../util/words.ts';
 
 /**
  * Looking up the program inside the container, as execvp(3) and Go's exec.LookPath do, without asking the parent.
@@ -61,19 +62,30 @@ export function readExecutable(process: Process, found: readonly bigint[]): stri
 /**
  * Looks for the program as the process that will execute it: after its root, working directory and user are set. Fails when
  * there is none.
+ *
+ * `isFiltered`: a seccomp filter is on that may be older than faccessat2(2) (Linux 5.8) and answers ENOSYS or EPERM in its place.
+ * Then execve(2) alone knows whether the file can be executed.
  */
-export function planFindExecutable(context: PlanContext, process: Process, found: Region): Step[] {
+export function planFindExecutable(
+  context: PlanContext,
+  process: Process,
+  { found, isFiltered }: { readonly found: Region; readonly isFiltered: boolean },
+): Step[] {
   const name = process.args?.[0] ?? '';
-  if (name.includes('/')) return lookAt(context, name, found);
+  if (name.includes('/')) return lookAt(context, name, { found, isFiltered });
   const paths = candidates(process);
   const ignored = allCandidates(process).length - paths.length;
   if (ignored > 0)
     context.warnings.push(`the last ${ignored} entries of PATH are not searched for ${JSON.stringify(name)}`);
-  return search(context, { name, paths, found });
+  return search(context, { name, paths, found, isFiltered });
 }
 
 /** A path: the failure says what is wrong with it. */
-function lookAt(context: PlanContext, path: string, found: Region): Step[] {
+function lookAt(
+  context: PlanContext,
+  path: string,
+  { found, isFiltered }: { readonly found: Region; readonly isFiltered: boolean },
+): Step[] {
   const { target } = context.words;
   const shown = `exec: ${JSON.stringify(path)}`;
   const label = `${shown}: look for it`;
@@ -86,14 +98,19 @@ function lookAt(context: PlanContext, path: string, found: Region): Step[] {
       accept: ['ENOENT', 'ENOTDIR', 'EACCES'],
       result: target,
     }),
-    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: no such file or directory`),
-    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: not a directory`),
-    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: permission denied`),
-    fail(isDirectory(context), 'EISDIR', 'is a directory'),
+    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: ${words.ENOENT}`),
+    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${words.ENOTDIR}`),
+    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: ${words.EACCES}`),
+    // dockerd before 23 knows no other word than the second for it, as execve(2) gives that errno.
+    fail(isDirectory(context), 'EISDIR', `${words.EISDIR}: ${words.EACCES}`),
     // execve(2) answers EACCES to FIFOs and the like.
-    fail(not(isRegular(context)), 'EACCES', 'permission denied'),
-    checkAccess(path, target, { label, failure: `${shown}: {errno}`, accept: ['EACCES'] }),
-    fail(failedWith(target, 'EACCES'), 'EACCES', 'permission denied'),
+    fail(not(isRegular(context)), 'EACCES', words.EACCES),
+    checkAccess(path, target, {
+      label,
+      failure: `${shown}: {errno}`,
+      accept: isFiltered ? ['EACCES', 'ENOSYS', 'EPERM'] : ['EACCES'],
+    }),
+    fail(failedWith(target, 'EACCES'), 'EACCES', words.EACCES),
     ...mark(found, 0, shown),
   ];
 }
@@ -102,31 +119,37 @@ interface Search {
   readonly name: string;
   readonly paths: readonly string[];
   readonly found: Region;
+  readonly isFiltered: boolean;
 }
 
 /** A name: what cannot be executed is passed over, as if it were not there. */
-function search(context: PlanContext, { name, paths, found }: Search): Step[] {
+function search(context: PlanContext, { name, paths, found, isFiltered }: Search): Step[] {
   const shown = `exec: ${JSON.stringify(name)}`;
   const steps = paths.flatMap((path, index) => {
-    const look = lookFor(context, path, { found, index, shown });
+    const look = lookFor(context, path, { found, isFiltered, index, shown });
     return index === 0 ? look : when(isZero(at(found, 0)), look, `${shown}: go on unless it is found`);
   });
-  const notFound = { label: `${shown}: look for it`, failure: `${shown}: executable file not found in $PATH` };
+  const notFound = { label: `${shown}: look for it`, failure: `${shown}: ${words.notInPath}` };
   return [...steps, failWhen(isZero(at(found, 0)), 'ENOENT', notFound)];
 }
 
 interface Look {
   readonly found: Region;
+  readonly isFiltered: boolean;
   readonly index: number;
   readonly shown: string;
 }
 
-function lookFor(context: PlanContext, path: string, { found, index, shown }: Look): Step[] {
+function lookFor(context: PlanContext, path: string, { found, isFiltered, index, shown }: Look): Step[] {
   const { target, stat } = context.words;
   const label = `${shown}: look for ${JSON.stringify(path)}`;
   const tryIt = [
     checkAccess(path, target, { label, accept: 'any' }),
-    ...when(isZero(target), mark(found, index, shown), `${shown}: pass over what cannot be executed`),
+    ...unless(
+      isFiltered ? failedWith(target, 'EACCES') : not(isZero(target)),
+      mark(found, index, shown),
+      `${shown}: pass over what cannot be executed`,
+    ),
   ];
   return [
     call('statx', [AT_FDCWD, path, 0, STATX_BASIC_STATS, addressOf(stat)], { label, accept: 'any', result: target }),

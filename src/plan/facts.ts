@@ -52,6 +52,8 @@ export interface BundleFacts {
   readonly danglingLinks: Readonly<Record<string, string>>;
   /** Path of a namespace to join -> its inode as a decimal string; `missing` when nothing is there. */
   readonly namespaces: Readonly<Record<string, string>>;
+  /** Where a resctrl file system is mounted; absent where none is. */
+  readonly resctrl?: string;
 }
 
 export type SourceKind = 'directory' | 'file' | 'missing';

@@ -4,6 +4,7 @@ import { pointerTo } from '../spec/pointer.ts';
 import { sysctlPath } from '../spec/sysctl-path.ts';
 import { bindSource } from './bind-mounts.ts';
 import { findNamespace, type PlanContext } from './context.ts';
+import { words } from '../util/words.ts';
 
 /**
  * What a config asks for that only a look at the host can refuse, all of it at once, as a user wants to mend it in one go.
@@ -11,9 +12,14 @@ import { findNamespace, type PlanContext } from './context.ts';
  * Errors: `bundle`.
  */
 export function refuseOnThisHost(context: PlanContext): void {
-  const issues = [missingSources, missingNamespaces, sharedUserNamespace, sharedNetworkSysctl].flatMap((rule) =>
-    rule(context),
-  );
+  const issues = [
+    missingSources,
+    missingNamespaces,
+    sharedUserNamespace,
+    sharedNetworkSysctl,
+    netDevices,
+    intelRdt,
+  ].flatMap((rule) => rule(context));
   if (issues.length > 0) throw new TsrunError('bundle', describeIssues('invalid bundle', issues), { issues });
 }
 
@@ -25,7 +31,7 @@ function missingSources({ config, bundle }: PlanContext): Issue[] {
     return [
       {
         pointer: `/mounts/${index}/source`,
-        message: `${JSON.stringify(path)} does not exist: no such file or directory`,
+        message: `${JSON.stringify(path)} does not exist: ${words.ENOENT}`,
       },
     ];
   });
@@ -34,7 +40,7 @@ function missingSources({ config, bundle }: PlanContext): Issue[] {
 function missingNamespaces({ config, bundle }: PlanContext): Issue[] {
   return (config.linux?.namespaces ?? []).flatMap(({ type, path = '' }, index) => {
     if (bundle.namespaces[path] !== 'missing') return [];
-    const message = `${type} namespace ${JSON.stringify(path)} does not exist: no such file or directory`;
+    const message = `${type} namespace ${JSON.stringify(path)} does not exist: ${words.ENOENT}`;
     return [{ pointer: `/linux/namespaces/${index}/path`, message }];
   });
 }
@@ -58,4 +64,23 @@ function sharedNetworkSysctl({ config, bundle, host }: PlanContext): Issue[] {
       pointer: pointerTo('/linux/sysctl', key),
       message: `sysctl ${JSON.stringify(key)} not allowed in the network namespace of the host`,
     }));
+}
+
+/** Devices can be moved only by one who rules the host's network, and only away from it. */
+function netDevices({ config, bundle, host }: PlanContext): Issue[] {
+  if (Object.keys(config.linux?.netDevices ?? {}).length === 0) return [];
+  const pointer = '/linux/netDevices';
+  if (host.identity.euid !== 0)
+    return [
+      { pointer, message: 'network devices of the host can be moved by root alone: not in a rootless container' },
+    ];
+  const namespace = findNamespace(config, 'network');
+  if (namespace !== undefined && bundle.namespaces[namespace.path ?? ''] !== host.namespaces['net']) return [];
+  return [{ pointer, message: 'network devices need a network namespace other than that of the host' }];
+}
+
+/** config-linux.md, "IntelRdt": without the file system of the kernel there is nothing to apply it to. */
+function intelRdt({ config, bundle }: PlanContext): Issue[] {
+  if (config.linux?.intelRdt === undefined || bundle.resctrl !== undefined) return [];
+  return [{ pointer: '/linux/intelRdt', message: 'resctrl is not mounted' }];
 }

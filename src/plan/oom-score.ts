@@ -7,8 +7,8 @@ import { closeWord } from './handles.ts';
 
 /**
  * config.md, "oomScoreAdj": written by the process that tsrun started, in the host's own mount namespace and before a user
- * namespace is entered, since lowering it takes a privilege of the host. It is inherited. An unprivileged tsrun goes on
- * without, as runc does.
+ * namespace is entered, since lowering it takes a privilege of the host. It is inherited. An unprivileged tsrun,
+ * the root of a user namespace included, goes on without, as runc does.
  */
 export function planOomScore(context: PlanContext, process: Process | undefined): Step[] {
   const score = process?.oomScoreAdj;
@@ -16,7 +16,8 @@ export function planOomScore(context: PlanContext, process: Process | undefined)
   const { target } = context.words;
   const options = { label: `set oom_score_adj ${score}`, pointer: '/process/oomScoreAdj' };
   const text = utf8(String(score));
-  const tolerated = context.host.identity.euid === 0 ? {} : ({ accept: ['EACCES', 'EPERM'] } as const);
+  const { euid, inUserNamespace } = context.host.identity;
+  const tolerated = euid === 0 && !inUserNamespace ? {} : ({ accept: ['EACCES', 'EPERM'] } as const);
   return [
     call('openat', [AT_FDCWD, '/proc/self/oom_score_adj', O_WRONLY | O_CLOEXEC, 0], {
       ...options,

@@ -6,13 +6,16 @@ import type { Program, Step } from '../program/step.ts';
  * - `cgroup`   the parent has systemd move init into the container's unit
  * - `id-maps`  the parent writes the id maps of the new user namespace
  * - `pid`      the container's process exists; the parent learns its pid and reaps the process that cloned it
+ * - `network`  the parent receives a netlink socket and moves network devices into the container
  * - `copy-up`  the parent copies a directory into a fresh tmpfs
  * - `rootfs`   the parent runs the hooks that belong between the mounts and pivot_root
  * - `console`  the parent receives the master of the console
  * - `passwd`   the parent looks up the home directory
+ * - `seccomp`  the parent takes the listener of the seccomp filter over
  * - `ready`    everything is done, the container may be started
  */
-export type Exchange = 'cgroup' | 'id-maps' | 'pid' | 'copy-up' | 'rootfs' | 'console' | 'passwd' | 'ready';
+export type Exchange =
+  'cgroup' | 'id-maps' | 'pid' | 'network' | 'copy-up' | 'rootfs' | 'console' | 'passwd' | 'seccomp' | 'ready';
 
 export interface Phase {
   readonly program: Program;

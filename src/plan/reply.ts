@@ -19,8 +19,16 @@ export const TAG = {
   passwd: 21n,
   /** Everything is done. */
   ready: 22n,
+  /** A hook runs: init's pid as its namespace sees it, and the descriptors of `planStartHook`. */
+  hookStarted: 23n,
+  /** A netlink socket of the container's network namespace, as a descriptor. */
+  netlink: 25n,
+  /** How a hook ended: the status word of wait4(2). */
+  hookEnded: 24n,
   /** Started, not in the container's cgroup yet. */
-  cgroup: 23n,
+  cgroup: 26n,
+  /** The seccomp filter is loaded: the number of its listener. */
+  seccomp: 27n,
 } as const;
 
 /** `write` of a tag alone, or with the values of some words behind it. */

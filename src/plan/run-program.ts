@@ -1,10 +1,11 @@
 import { call, stringArray } from '../program/build.ts';
-import type { Program, Region } from '../program/step.ts';
+import type { Program, Region, Step } from '../program/step.ts';
 import { O_CLOEXEC, SOCK_CLOEXEC } from '../util/constants.ts';
 import type { Process } from '../spec/generated/config.ts';
 import type { DescriptorNumbers } from './context.ts';
 import { buildEnvironment } from './environment.ts';
 import { planLateRlimits } from './rlimits.ts';
+import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp, type SeccompPlan } from './seccomp/load.ts';
 
 export interface ProgramToRun {
   readonly process: Process;
@@ -14,41 +15,90 @@ export interface ProgramToRun {
   readonly home: string;
   /** Entries `NAME=value` that the runtime adds to the environment of the config. */
   readonly environment?: readonly string[];
+  /** The program's seccomp filter. */
+  readonly seccomp?: CompiledSeccomp;
 }
 
 /** The end of init: it closes what is not the program's and becomes the program. Silence on the sync pipe is success. */
 export function planRunProgram(descriptors: DescriptorNumbers, program: ProgramToRun): Program {
-  const { executable, home, environment = [] } = program;
-  const process = { ...program.process, env: [...(program.process.env ?? []), ...environment] };
-  const { sync } = descriptors;
-  const { args = [] } = process;
-  const shown = JSON.stringify(args[0] ?? '');
+  const { seccomp } = program;
   return {
-    name: `run ${shown}`,
+    name: nameOf(program),
     replies: false,
     steps: [
-      ...planLateRlimits(process),
-      // The sync pipe itself is close-on-exec: it must live to report that execve failed.
-      call('close_range', [sync + 1, 0xffff_ffff, 0], { label: 'close every other descriptor' }),
-      call('execve', [executable, stringArray(args), stringArray(buildEnvironment(process, home))], {
-        label: `exec: ${shown}`,
-        failure: `exec: ${shown}: {error}`,
-      }),
+      ...planLastChanges(descriptors, program),
+      ...(seccomp?.position === 'late' ? [planLoadFilter(seccomp)] : []),
+      planExecute(program),
     ],
   };
+}
+
+/**
+ * The same in two programs, for a late filter with a listener: `load` answers with the listener's number, and once the parent
+ * has handed the listener on, `run` lets go of it and executes.
+ */
+export function planRunListened(
+  descriptors: DescriptorNumbers,
+  program: ProgramToRun,
+  seccomp: CompiledSeccomp,
+): { readonly load: Program; readonly run: (listener: number) => Program } {
+  const steps = [...planLastChanges(descriptors, program), ...planLoadListenedFilter(descriptors.sync, seccomp)];
+  return {
+    load: { name: 'load the seccomp filter', replies: true, steps },
+    run: (listener) => ({
+      name: nameOf(program),
+      replies: false,
+      steps: [
+        // Close-on-exec anyway, but an execve(2) that waits for its answer would keep a listener alive that nobody has any more.
+        call('close', [listener], { label: 'leave the seccomp listener to the parent', accept: 'any' }),
+        planExecute(program),
+      ],
+    }),
+  };
+}
+
+function nameOf({ process }: ProgramToRun): string {
+  return `run ${JSON.stringify(process.args?.[0] ?? '')}`;
+}
+
+function planLastChanges({ sync }: DescriptorNumbers, { process, seccomp }: ProgramToRun): Step[] {
+  return [
+    ...planLateRlimits(process),
+    // The sync pipe itself is close-on-exec: it must live to report that execve failed.
+    planCloseRange(sync + 1, { label: 'close every other descriptor', seccomp }),
+  ];
+}
+
+/** A filter that is on already may know nothing of this call (Linux 5.9). All those descriptors are close-on-exec as well. */
+function planCloseRange(
+  first: number,
+  { label, seccomp }: { readonly label: string; readonly seccomp: SeccompPlan | undefined },
+): Step {
+  const options = seccomp?.position === 'early' ? { label, accept: 'any' as const } : { label };
+  return call('close_range', [first, 0xffff_ffff, 0], options);
+}
+
+function planExecute({ process: given, executable, home, environment = [] }: ProgramToRun): Step {
+  const process = { ...given, env: [...(given.env ?? []), ...environment] };
+  const { args = [] } = process;
+  const shown = JSON.stringify(args[0] ?? '');
+  return call('execve', [executable, stringArray(args), stringArray(buildEnvironment(process, home))], {
+    label: `exec: ${shown}`,
+    failure: `exec: ${shown}: {error}`,
+  });
 }
 
 /**
  * Leaves the conversation with the creating tsrun and waits for the one that starts the container: the connection that is
  * accepted takes the sync pipe's place.
  */
-export function planPark(descriptors: DescriptorNumbers, connection: Region): Program {
+export function planPark(descriptors: DescriptorNumbers, connection: Region, seccomp?: SeccompPlan): Program {
   return {
     name: 'wait for start',
     replies: false,
     steps: [
       // Handles that the set-up still held would pin files of the host for as long as nobody starts the container.
-      call('close_range', [descriptors.listener + 1, 0xffff_ffff, 0], { label: 'close what the set-up needed' }),
+      planCloseRange(descriptors.listener + 1, { label: 'close what the set-up needed', seccomp }),
       call('accept4', [descriptors.listener, 0, 0, SOCK_CLOEXEC], { label: 'wait for start', result: connection }),
       call('dup3', [connection, descriptors.sync, O_CLOEXEC], { label: 'talk to the one that starts' }),
       call('close', [connection], { label: 'close the connection' }),

@@ -22,6 +22,8 @@ import { stepFailure } from './failure.ts';
  *     close    --- end of file ->    exit_group
  */
 export class Conversation implements Disposable {
+  /** How many are open in this process. */
+  static #open = 0;
   readonly #socket: OwnedFd;
   readonly #arch: Arch;
   readonly #syncFd: number;
@@ -31,6 +33,7 @@ export class Conversation implements Disposable {
     this.#socket = socket;
     this.#arch = options.arch;
     this.#syncFd = options.syncFd;
+    Conversation.#open += 1;
   }
 
   /**
@@ -67,7 +70,9 @@ export class Conversation implements Disposable {
   }
 
   close(): void {
+    if (!this.#socket.isOpen) return;
     this.#socket.close();
+    Conversation.#open -= 1;
   }
 
   [Symbol.dispose](): void {
@@ -123,25 +128,31 @@ export class Conversation implements Disposable {
       for (const descriptor of message.descriptors) descriptor.close();
       this.#throwFailure(program, packet, message.bytes);
     }
-    return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors };
+    const explain = (report: Buffer): TsrunError => this.#explainFailure(program, packet, report);
+    return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors, explain };
   }
 
   #throwFailure(program: Program, packet: Packet, bytes: Buffer): never {
+    throw this.#explainFailure(program, packet, bytes);
+  }
+
+  #explainFailure(program: Program, packet: Packet, bytes: Buffer): TsrunError {
     if (bytes.length !== 24 || bytes.readBigUInt64LE(0) !== TAG_FAILURE) {
-      throw new TsrunError('init', `${program.name}: init sent ${bytes.length} bytes that are no failure report`);
+      return new TsrunError('init', `${program.name}: init sent ${bytes.length} bytes that are no failure report`);
     }
     const address = Number(bytes.readBigUInt64LE(8));
     const result = Number(bytes.readBigInt64LE(16));
-    throw stepFailure(program, stepOfFailure(packet, address), result);
+    return stepFailure(program, stepOfFailure(packet, address), result);
   }
 
   /**
    * Most answers come within microseconds: this thread looks for a moment before it hands the waiting to the pool, whose
-   * wake-up alone costs more than the usual answer takes.
+   * wake-up alone costs more than the usual answer takes. Not while others talk too: they would stand still, and with them
+   * everything else in the process.
    */
   async #waitForAnswer(): Promise<void> {
     const PATIENCE_MS = 2;
-    if (pollReadable(this.#socket.number, PATIENCE_MS)) return;
+    if (Conversation.#open === 1 && pollReadable(this.#socket.number, PATIENCE_MS)) return;
     await waitReadable(this.#socket.number);
   }
 }
@@ -153,6 +164,8 @@ export interface Reply {
   readonly body: Buffer;
   /** Descriptors that came along, owned by the caller. */
   readonly descriptors: readonly OwnedFd[];
+  /** What a failure report means that a process which the program has forked sends by another way. */
+  readonly explain: (report: Buffer) => TsrunError;
 }
 
 function initGone(program: Program, cause?: unknown): TsrunError {

@@ -1,6 +1,7 @@
 import { TsrunError, type ErrorCode } from '../errors.ts';
 import type { Program, Step } from '../program/step.ts';
 import { errnoName } from '../util/errno.ts';
+import { words } from '../util/words.ts';
 
 /**
  * What a failed step means to a person: its label, or its own failure text, and the errno; where the configuration asked for
@@ -27,11 +28,12 @@ export function stepFailure(program: Program, index: number, result: number): Ts
 
 /** The C library's words, which dockerd, podman and containerd look for in the messages about a program. */
 const ERROR_TEXT: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  ENOTDIR: 'not a directory',
-  EISDIR: 'is a directory',
+  ENOENT: words.ENOENT,
+  EACCES: words.EACCES,
+  ESRCH: words.noSuchProcess,
+  EPERM: words.EPERM,
+  ENOTDIR: words.ENOTDIR,
+  EISDIR: words.EISDIR,
   ENOEXEC: 'exec format error',
   E2BIG: 'argument list too long',
   ELOOP: 'too many levels of symbolic links',

@@ -5,11 +5,11 @@ import { mountOptions } from './mount-options.ts';
 import { hookKinds } from './rules/hooks.ts';
 import { specVersionMax, specVersionMin } from './versions.ts';
 
-/** What is said about seccomp once filters can be loaded. */
+/** What is said about seccomp where filters can be made. */
 export interface SeccompBuild {
   /** Version of libseccomp, such as `2.5.4`. */
   readonly libraryVersion: string;
-  /** Flags that this libseccomp can set; a subset of the known ones. */
+  /** Flags that can be set; a subset of the known ones. */
   readonly supportedFlags: NonNullable<SeccompFeatures['supportedFlags']>;
 }
 
@@ -39,17 +39,17 @@ export const currentClaims: FeatureClaims = {
   rdma: true,
   apparmor: true,
   selinux: true,
-  intelRdt: false,
+  intelRdt: true,
   memoryPolicy: true,
   idmap: true,
-  netDevices: false,
-  unsafeAnnotations: [],
+  netDevices: true,
+  unsafeAnnotations: ['run.oci.hooks.'],
 };
 
 export interface FeaturesBuild {
   readonly version: string;
   readonly commit: string;
-  /** Absent when this build cannot load seccomp filters. */
+  /** Absent without libseccomp. */
   readonly seccomp?: SeccompBuild;
   /** Claims that differ from the current ones. */
   readonly claims?: Partial<FeatureClaims>;

@@ -2,6 +2,7 @@ import type { Issue } from '../errors.ts';
 import type { SchemaError, Validator } from './generated/validators.js';
 import { valueAt } from './pointer.ts';
 import { quote } from './quote.ts';
+import { words } from '../util/words.ts';
 
 /** What a schema refuses in a document. */
 export interface SchemaIssues {
@@ -31,8 +32,8 @@ export function findSchemaIssues(validator: Validator, document: unknown): Schem
 
 // Wording that callers of runc look for.
 const knownMissing: ReadonlyMap<string, string> = new Map([
-  ['/process cwd', 'Cwd property must not be empty'],
-  [' cwd', 'Cwd property must not be empty'],
+  ['/process cwd', words.emptyCwd],
+  [' cwd', words.emptyCwd],
 ]);
 
 function describeMissing({ instancePath, params }: SchemaError): string {

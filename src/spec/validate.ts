@@ -8,6 +8,7 @@ import { pointerTo } from './pointer.ts';
 import { advice } from './rules/advice.ts';
 import { type DraftConfig, draftWithout } from './rules/draft.ts';
 import { processRules, resourcesRules, type Rule, rules } from './rules/table.ts';
+import { words } from '../util/words.ts';
 import { findSchemaIssues } from './schema-issues.ts';
 
 /** A document and the remarks on it that do not make it invalid. */
@@ -37,11 +38,20 @@ export function loadProcess(text: string, name = 'process.json'): Process {
   return value as Process;
 }
 
-/** Reads the text of a resources document (`update --resources`); as loadConfig(), with pointers into the resources. */
-export function loadResources(text: string, name = 'resources.json'): Resources {
+/**
+ * Reads the text of a resources document (`update --resources`); as loadConfig(), with pointers into the resources.
+ *
+ * `base` holds the resources that the document changes: where a rule compares two values, the one that is missing is taken from it.
+ */
+export function loadResources(text: string, name = 'resources.json', base: Resources = {}): Resources {
   const { value } = readText(text, name);
-  refuse(name, validateResources(value));
+  checkResources(value, name, base);
   return value as Resources;
+}
+
+/** Errors: `config`, as loadResources(), for resources that were not read from a text. */
+export function checkResources(value: unknown, name: string, base: Resources = {}): void {
+  refuse(name, validateResources(value, base));
 }
 
 /** Reads the text of a state document; unlike in a config, a member that is `null` is a mistake. */
@@ -60,6 +70,7 @@ export function loadFeatures(text: string, name = 'features'): Features {
 
 /** Everything that is wrong with a config; integers may be numbers or BigInts. */
 export function validateConfig(value: unknown): readonly Issue[] {
+  if (value === null) return [{ pointer: '', message: `is null, wanted an object: ${words.configNull}` }];
   const { issues, damaged } = findSchemaIssues(validators.config, value);
   return damaged.includes('') ? issues : [...issues, ...applyRules(rules, value, damaged)];
 }
@@ -74,9 +85,9 @@ export function validateProcess(value: unknown): readonly Issue[] {
   });
 }
 
-/** Everything that is wrong with a resources section on its own. */
-export function validateResources(value: unknown): readonly Issue[] {
-  const inConfig = (resources: unknown) => ({ linux: { resources } });
+/** Everything that is wrong with a resources section on its own, or as a change of `base`. */
+export function validateResources(value: unknown, base: Resources = {}): readonly Issue[] {
+  const inConfig = (resources: unknown) => ({ linux: { resources: withBase(resources as Resources, base) } });
   const section = '/linux/resources';
   return validateSection(validators.resourcesSection, value, { section, sectionRules: resourcesRules, inConfig });
 }
@@ -94,6 +105,24 @@ export function validateFeatures(value: unknown): readonly Issue[] {
 /** Remarks on a valid config that deserve a warning. */
 export function adviseOnConfig(config: Config): readonly Issue[] {
   return advice.flatMap(({ check }) => check(config));
+}
+
+// The value that a limit of swap, or a burst, is compared with; 0 is as good as none.
+function withBase(resources: Resources, base: Resources): Resources {
+  const { memory, cpu } = resources;
+  const limit = base.memory?.limit;
+  const quota = base.cpu?.quota;
+  const isUnset = (value: unknown): boolean => value === undefined || value === 0 || value === 0n;
+  return {
+    ...resources,
+    ...(isObject(memory) && isUnset(memory.limit) && limit !== undefined && { memory: { ...memory, limit } }),
+    ...(isObject(cpu) && isUnset(cpu.quota) && quota !== undefined && { cpu: { ...cpu, quota } }),
+  };
+}
+
+// The schema may have refused it.
+function isObject<T>(value: T | undefined): value is T {
+  return typeof value === 'object' && value !== null;
 }
 
 interface Section {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import type koffiType from 'koffi';
 import { TsrunError } from '../errors.ts';
 
@@ -9,6 +10,9 @@ export interface CFunction {
   async(...args: unknown[]): void;
 }
 
+/** Set by the build of the executable: the name of koffi's compiled module beside it. */
+declare const TSRUN_KOFFI_FILE: string | undefined;
+
 let koffi: Koffi | undefined;
 let libc: { readonly load: (prototype: string) => CFunction } | undefined;
 
@@ -17,14 +21,35 @@ let libc: { readonly load: (prototype: string) => CFunction } | undefined;
  * much start-up and adds nothing that tsrun uses.
  */
 export function loadKoffi(): Koffi {
-  if (koffi !== undefined) return koffi;
+  koffi ??= typeof TSRUN_KOFFI_FILE === 'undefined' ? requireKoffi() : openKoffi(TSRUN_KOFFI_FILE);
+  return koffi;
+}
+
+function requireKoffi(): Koffi {
   const require = createRequire(import.meta.url);
   try {
-    koffi = require(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`) as Koffi;
+    return require(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`) as Koffi;
   } catch {
-    koffi = require('koffi') as Koffi;
+    return require('koffi') as Koffi;
   }
-  return koffi;
+}
+
+/**
+ * Only the directory of the executable itself is looked at: whoever can write there can replace the executable as well.
+ * Errors: `host`.
+ */
+function openKoffi(name: string): Koffi {
+  const file = path.join(path.dirname(process.execPath), name);
+  const loaded: { exports: unknown } = { exports: {} };
+  try {
+    process.dlopen(loaded, file);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TsrunError('host', `load ${JSON.stringify(file)}, which belongs beside the executable: ${reason}`, {
+      cause,
+    });
+  }
+  return loaded.exports as Koffi;
 }
 
 /**

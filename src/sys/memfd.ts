@@ -29,3 +29,8 @@ export function createSealedExecutable(name: string, bytes: Uint8Array): OwnedFd
     throw error;
   }
 }
+
+/** An empty file in memory, close-on-exec. Errors: `host`. */
+export function createMemfd(name: string): OwnedFd {
+  return new OwnedFd(checked(memfdCreate(name, MFD_CLOEXEC), `create memfd ${JSON.stringify(name)}`));
+}

@@ -45,6 +45,7 @@ export function listenUnix(path: string, type: SocketType): OwnedFd {
   try {
     const address = unixAddress(path);
     checked(bindCall(socket.number, address, address.length), `bind socket ${JSON.stringify(path)}`);
+    // Datagrams arrive without a connection.
     if (type !== 'datagram') checked(listenCall(socket.number, 1), `listen on socket ${JSON.stringify(path)}`);
     return socket;
   } catch (error) {

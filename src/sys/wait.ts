@@ -37,7 +37,11 @@ function wait(pid: number, options: number): ExitStatus | undefined {
   let result = waitpidCall(pid, status, options);
   while (result < 0 && lastErrno() === 'EINTR') result = waitpidCall(pid, status, options);
   if (checked(result, `wait for process ${pid}`) === 0) return undefined;
-  const word = status.readInt32LE(0);
+  return readWaitStatus(status.readInt32LE(0));
+}
+
+/** What a status word of wait(2) means; of a process that has ended. Source: man 2 wait. */
+export function readWaitStatus(word: number): ExitStatus {
   const signal = word & 0x7f;
   return signal === 0 ? { kind: 'exited', code: (word >> 8) & 0xff } : { kind: 'killed', signal };
 }

@@ -118,8 +118,10 @@ export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 
 // socket(2) and friends
 export const AF_UNIX = 1;
+export const AF_NETLINK = 16;
 export const AF_INET = 2;
 export const SOCK_STREAM = 1;
+export const SOCK_RAW = 3;
 export const SOCK_DGRAM = 2;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_CLOEXEC = 0o2000000;

@@ -1,75 +1,61 @@
 /**
- * `npm run bench`: tsrun beside the installed runc and crun, the same bundle, in alternation, as medians and ratios.
+ * `npm run bench`: tsrun beside the installed runc and crun, the same bundles, in alternation, as medians and ratios.
  *
- * Needs root and busybox-static. It prints a table and writes it to test/bench/RESULTS.md. A number is the wall time of a
- * command as its caller sees it, start of the process included.
+ * Needs root and busybox-static. It prints tables and writes them to test/bench/RESULTS.md. A number is the wall time of a
+ * command as its caller sees it, start of the process included; the CPU time beside it is the second opinion on a machine that
+ * others use as well. `BENCH_ROUNDS=5 npm run bench` is for a first look.
  *
  * All of it happens in a mount namespace of its own. There the cgroup2 hierarchy of a hybrid layout is taken away, because crun
- * refuses such a layout; it is the same for all three.
+ * refuses such a layout; it is the same for all of them.
  */
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { prepareBundle } from '../../bundles/prepare.mjs';
-import { command, ensureBuilt, top } from '../../bundles/ready.mjs';
+import { ensureBuilt, run, top } from '../../bundles/ready.mjs';
+import { CASES } from './cases.mjs';
+import { describe } from './report.mjs';
+import { accepts, call, childrenCpuMs, deleteAll, makeRigs } from './rigs.mjs';
 
-const ROUNDS = 20;
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 20);
 /** The first rounds fill caches and do not count. */
 const WARM_UP_ROUNDS = 2;
 /** A slow machine gets fewer rounds. */
-const TIME_LIMIT_MS = 45_000;
+const TIME_LIMIT_MS = 300_000;
 const UNIFIED = '/sys/fs/cgroup/unified';
 const RESULTS = path.join(top, 'test/bench/RESULTS.md');
+const INSIDE = 'TSRUN_BENCH_INSIDE';
 
-const RUNTIMES = [
-  { name: 'tsrun', argv: [process.execPath, command] },
-  { name: 'runc', argv: ['runc'] },
-  { name: 'crun', argv: ['crun'] },
-];
-
-/** What is measured: name, and what one round of it returns, in milliseconds or bytes. */
-const CASES = [
-  { name: '`--version`', unit: 'ms', measure: (rig) => timed(rig, ['--version']) },
-  {
-    name: '`run` of /bin/true',
-    unit: 'ms',
-    measure: (rig) => timed(rig, ['run', '--bundle', rig.bundle('true'), rig.id]),
-  },
-  { name: '`create` + `start` + `delete`', unit: 'ms', measure: measureLife },
-  { name: '`exec` of /bin/true', unit: 'ms', measure: (rig) => timed(rig, ['exec', rig.runningId, 'true']) },
-  { name: 'private memory of a created container', unit: 'KiB', measure: measureMemory },
-];
-
-function main() {
+async function main() {
   if (process.getuid() !== 0) return fail('bench needs root');
-  if (process.env.TSRUN_BENCH_INSIDE === undefined) {
-    if (!ensureBuilt()) return 1;
-    prepareBundle('busybox');
-    const { status } = spawnSync(
-      'unshare',
-      ['--mount', '--propagation', 'private', process.execPath, process.argv[1]],
-      {
-        stdio: 'inherit',
-        // Node reads the file of NODE_EXTRA_CA_CERTS at every start, which is no business of a runtime.
-        env: { ...process.env, TSRUN_BENCH_INSIDE: '1', NODE_EXTRA_CA_CERTS: undefined },
-      },
-    );
-    return status ?? 1;
-  }
+  if (process.env[INSIDE] === undefined) return enterNamespace();
   const hidesUnified = spawnSync('mountpoint', ['-q', UNIFIED]).status === 0;
   if (hidesUnified) spawnSync('umount', [UNIFIED], { stdio: 'inherit' });
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tsrun-bench-'));
-  try {
-    const rigs = RUNTIMES.filter(isInstalled).map((runtime) => makeRig(runtime, directory));
-    const report = describe(rigs, measureAll(rigs), hidesUnified);
-    console.log(report);
-    fs.writeFileSync(RESULTS, report);
-    return 0;
-  } finally {
-    fs.rmSync(directory, { recursive: true });
-  }
+  // State directories belong on a tmpfs, as in /run of any machine.
+  spawnSync('mount', ['-t', 'tmpfs', 'tsrun-bench', '/mnt'], { stdio: 'inherit' });
+  const directory = fs.mkdtempSync('/mnt/tsrun-bench-');
+  const rigs = makeRigs(directory);
+  const results = await measureAll(rigs);
+  const library = measureLibrary(rigs[0].bundle('true'));
+  const report = describe({ rigs, results, library, hidesUnified });
+  console.log(report);
+  fs.writeFileSync(RESULTS, report);
+  return 0;
+}
+
+/** Builds what is missing, then starts this again in a mount namespace. Returns its exit code. */
+function enterNamespace() {
+  if (!ensureBuilt()) return 1;
+  if (run(process.execPath, ['packaging/executable.mjs']) !== 0) return 1;
+  prepareBundle('busybox');
+  const argv = ['--mount', '--propagation', 'private', process.execPath, fileURLToPath(import.meta.url)];
+  const { status } = spawnSync('unshare', argv, {
+    stdio: 'inherit',
+    // Node reads the file of NODE_EXTRA_CA_CERTS at every start, which is no business of a runtime.
+    env: { ...process.env, [INSIDE]: '1', NODE_EXTRA_CA_CERTS: undefined },
+  });
+  return status ?? 1;
 }
 
 function fail(message) {
@@ -77,145 +63,56 @@ function fail(message) {
   return 1;
 }
 
-function isInstalled({ argv: [file, ...args] }) {
-  return spawnSync(file, [...args, '--version'], { stdio: 'ignore' }).status === 0;
-}
-
-function makeRig({ name, argv }, directory) {
-  const place = path.join(directory, name);
-  const rig = {
-    name,
-    argv: [...argv, '--root', path.join(place, 'root')],
-    id: `tsrun-bench-${name}`,
-    runningId: `tsrun-bench-${name}-running`,
-    pidFile: path.join(place, 'pid'),
-    bundle: (program) => path.join(place, program),
-  };
-  for (const [program, args] of [
-    ['true', ['/bin/true']],
-    ['sleep', ['sleep', '1000']],
-  ]) {
-    fs.mkdirSync(rig.bundle(program), { recursive: true });
-    const bundle = path.join(top, 'bundles/busybox');
-    const config = JSON.parse(fs.readFileSync(path.join(bundle, 'config.json'), 'utf8'));
-    // crun 1.8 takes no later version.
-    config.ociVersion = '1.0.2';
-    config.process.args = args;
-    config.root.path = path.join(bundle, 'rootfs');
-    fs.writeFileSync(path.join(rig.bundle(program), 'config.json'), JSON.stringify(config));
-  }
-  return rig;
-}
-
-/** Case name -> runtime name -> values, one for each round. The runtimes take turns, so that the machine's moods hit all alike. */
-function measureAll(rigs) {
-  const values = CASES.map(() => rigs.map(() => []));
+/**
+ * Case index -> runtime index -> values and CPU times, one for each round; without values where not all runtimes can be
+ * measured. The runtimes take turns, so that the machine's moods hit all alike.
+ */
+async function measureAll(rigs) {
+  const results = CASES.map(() => rigs.map(() => ({ values: [], cpuMs: [] })));
+  const skips = CASES.map(({ bundle }) => bundle !== undefined && !rigs.every((rig) => accepts(rig, bundle)));
   const deadline = Date.now() + TIME_LIMIT_MS;
   try {
     for (const rig of rigs) call(rig, ['run', '--detach', '--bundle', rig.bundle('sleep'), rig.runningId]);
-    for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS && Date.now() < deadline; round++) {
-      CASES.forEach(({ measure }, caseIndex) => {
-        rigs.forEach((rig, rigIndex) => {
-          const value = measure(rig);
-          if (round >= WARM_UP_ROUNDS) values[caseIndex][rigIndex].push(value);
-        });
-      });
-    }
-  } finally {
-    for (const rig of rigs) {
-      for (const id of [rig.id, rig.runningId]) {
-        const [file, ...rest] = [...rig.argv, 'delete', '--force', id];
-        spawnSync(file, rest, { stdio: 'ignore' });
+    for (let round = -WARM_UP_ROUNDS; round < ROUNDS && Date.now() < deadline; round++) {
+      for (const [caseIndex, one] of CASES.entries()) {
+        const { rounds = ROUNDS, part, measureParts } = one;
+        const isWarmUp = round < 0 && rounds === ROUNDS;
+        if (skips[caseIndex] || round >= rounds || (round < 0 && !isWarmUp)) continue;
+        if (part !== undefined && measureParts === undefined) continue;
+        for (const [rigIndex, rig] of rigs.entries()) {
+          const before = childrenCpuMs();
+          const value = await (measureParts ?? one.measure)(rig);
+          const cpuMs = childrenCpuMs() - before;
+          if (!isWarmUp) keep(results, { caseIndex, rigIndex, value, cpuMs });
+        }
       }
     }
+  } finally {
+    for (const rig of rigs) deleteAll(rig, [rig.id, rig.runningId]);
   }
-  return values;
+  return results;
 }
 
-/** Runs a command that has to succeed. */
-function call(rig, args) {
-  const [file, ...rest] = [...rig.argv, ...args];
-  const { status } = spawnSync(file, rest, { stdio: ['ignore', 'ignore', 'inherit'] });
-  if (status !== 0) throw new Error(`${rig.name} ${args.join(' ')}: exit code ${status}`);
-}
-
-function timed(rig, args) {
-  const start = performance.now();
-  call(rig, args);
-  return performance.now() - start;
-}
-
-function measureLife(rig) {
-  const created = timed(rig, ['create', '--bundle', rig.bundle('true'), '--pid-file', rig.pidFile, rig.id]);
-  const pid = fs.readFileSync(rig.pidFile, 'utf8');
-  const started = timed(rig, ['start', rig.id]);
-  // What /bin/true itself takes to end is nobody's merit.
-  waitForEnd(pid);
-  return created + started + timed(rig, ['delete', rig.id]);
-}
-
-function waitForEnd(pid) {
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    const stat = readIfThere(`/proc/${pid}/stat`);
-    if (stat === undefined || /\) [ZX] /.test(stat)) return;
-    if (Date.now() > deadline) throw new Error(`process ${pid} did not end`);
+/** A round that measured several parts at once goes to the cases of these parts. */
+function keep(results, { caseIndex, rigIndex, value, cpuMs }) {
+  if (typeof value === 'number') {
+    results[caseIndex][rigIndex].values.push(value);
+    results[caseIndex][rigIndex].cpuMs.push(cpuMs);
+    return;
   }
+  for (const [index, { part }] of CASES.entries())
+    if (part !== undefined) results[index][rigIndex].values.push(value[part]);
+  results[caseIndex][rigIndex].cpuMs.push(cpuMs);
 }
 
-function readIfThere(file) {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-/** KiB that the init of a created, not started container shares with no other process (man 5 proc, smaps_rollup). */
-function measureMemory(rig) {
-  call(rig, ['create', '--bundle', rig.bundle('true'), '--pid-file', rig.pidFile, rig.id]);
-  const text = fs.readFileSync(`/proc/${fs.readFileSync(rig.pidFile, 'utf8')}/smaps_rollup`, 'utf8');
-  call(rig, ['delete', '--force', rig.id]);
-  return [...text.matchAll(/^Private_\w+: +(\d+) kB$/gm)].reduce((sum, [, size]) => sum + Number(size), 0);
-}
-
-function describe(rigs, values, hidesUnified) {
-  const peers = rigs.slice(1);
-  const header = ['', ...rigs.map(({ name }) => name), ...peers.map(({ name }) => `tsrun : ${name}`)];
-  const rows = CASES.map(({ name, unit }, caseIndex) => {
-    const medians = values[caseIndex].map(median);
-    const [own, ...others] = medians;
-    return [
-      name,
-      ...medians.map((value) => `${value.toFixed(unit === 'ms' ? 1 : 0)} ${unit}`),
-      ...others.map((other) => ratio(own, other)),
-    ];
+function measureLibrary(bundle) {
+  const file = path.join(top, 'test/bench/library.mjs');
+  const { status, stdout } = spawnSync(process.execPath, [file, bundle], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
   });
-  const table = [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-  const versions = rigs.map(({ name, argv: [file, ...args] }) => {
-    const text = spawnSync(file, [...args, '--version'], { encoding: 'utf8' }).stdout.split('\n')[0];
-    return `- ${name}: ${text}`;
-  });
-  return `# Results of \`npm run bench\`
-
-Written by the command itself. Medians of ${values[0][0].length} rounds, the runtimes taking turns.
-
-${table}
-
-${versions.join('\n')}
-- ${new Date().toISOString().slice(0, 10)}, Node ${process.version}, Linux ${os.release()}, ${os.cpus().length} x ${os.cpus()[0].model.trim()}, load average ${os.loadavg()[0].toFixed(1)}
-- cgroups: ${hidesUnified ? 'v1 (the cgroup2 part of a hybrid layout was hidden from all of them)' : 'as mounted'}
-`;
+  if (status !== 0) throw new Error(`library.mjs: exit code ${status}`);
+  return JSON.parse(stdout);
 }
 
-function ratio(own, other) {
-  return (own / other).toFixed(2);
-}
-
-function median(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-process.exitCode = main();
+process.exitCode = await main();

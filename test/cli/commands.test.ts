@@ -13,8 +13,14 @@ const usages: Record<string, string> = {
   delete: 'tsrun delete [options] ID',
   state: 'tsrun state ID',
   list: 'tsrun list [options]',
+  ps: 'tsrun ps [options] ID [PS-OPTION...]',
+  update: 'tsrun update [options] ID',
+  events: 'tsrun events [options] ID',
+  checkpoint: 'tsrun checkpoint [options] ID',
+  restore: 'tsrun restore [options] ID',
   spec: 'tsrun spec [options]',
   features: 'tsrun features',
+  completion: 'tsrun completion [options] [SHELL]',
   explain: 'tsrun explain [options] [ID]',
 };
 
@@ -58,8 +64,9 @@ t.test('commandHelp() of kill', async (t) => {
     'send a signal to a container',
     '',
     'Options:',
-    '  -a, --all   to every process of the container',
-    '  -h, --help  print this text',
+    '  -a, --all                to every process of the container',
+    '  -r, --regex              ID is a regular expression; every container that matches',
+    '  -h, -?, --help, --usage  print this text',
     '',
     'The global options stand before the command; "tsrun --help" describes them.',
   ];

@@ -1,7 +1,9 @@
 import { prepareInvocation } from '../../src/cli/invocation.ts';
+import type { SeccompBuild } from '../../src/spec/features.ts';
 import type { Operations } from '../../src/cli/operations.ts';
 import type { Surroundings } from '../../src/cli/surroundings.ts';
-import type { ContainerStatus, Runtime } from '../../src/container/runtime.ts';
+import { readStats } from '../../src/cgroup/stats/stats.ts';
+import type { ContainerStats, ContainerStatus, Runtime } from '../../src/container/runtime.ts';
 
 /** A container as operations show it. */
 export const status: ContainerStatus = {
@@ -15,6 +17,9 @@ export const status: ContainerStatus = {
   owner: 'root',
 };
 
+/** Statistics of a container that has used nothing. */
+export const stats: ContainerStats = { ...readStats({ directories: [] }), networkInterfaces: [] };
+
 /** Surroundings of root in `/work`, which collect what is printed. */
 export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundings & { readonly printed: string[] } {
   const printed: string[] = [];
@@ -25,7 +30,8 @@ export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundi
     gid: 0,
     inUserNamespace: () => false,
     currentDirectory: () => '/work',
-    writeStdout: (text) => printed.push(text),
+    readStdin: () => '{"pids":{"limit":7}}',
+    writeStdout: (text) => printed.push(text) > 0,
     printed,
     ...changes,
   };
@@ -58,6 +64,15 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     deleteContainer: operation('deleteContainer'),
     readStatus: operation('readStatus', status),
     listContainers: operation('listContainers', [status]),
+    updateContainer: operation('updateContainer'),
+    containerStats: operation('containerStats', stats),
+    containerEvents: operation('containerEvents', [
+      { type: 'oom', id: 'web' },
+      { type: 'stats', id: 'web', data: stats },
+    ]),
+    listProcesses: operation('listProcesses', [42, 43]),
+    showProcesses: operation('showProcesses', 'PID CMD\n 42 sh\n'),
+    readSeccompBuild: () => Promise.resolve(results.readSeccompBuild as SeccompBuild | undefined),
     explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
   };
   return { operations, calls };
@@ -82,7 +97,7 @@ export async function runLine(
   const args = typeof line === 'string' ? line.split(' ').filter((word) => word !== '') : line;
   let exitCodeOf: (failure: unknown) => number = () => 1;
   try {
-    const invocation = prepareInvocation(args, { surroundings, operations, writeStderr: () => undefined });
+    const invocation = await prepareInvocation(args, { surroundings, operations, writeStderr: () => undefined });
     exitCodeOf = (failure) => invocation.exitCodeOf(failure);
     const code = await invocation.run();
     return { code, stdout: surroundings.printed.join(''), calls };

@@ -7,7 +7,7 @@ import t from 'tap';
 // Stands in for every module of src/container, so that the command as a whole runs without a container.
 const fakeOperations = `
 import { TsrunError } from ${JSON.stringify(join(process.cwd(), 'src/errors.ts'))};
-export const readStatus = () => { throw new TsrunError('not-found', 'container "x" does not exist'); };
+export const readStatus = () => { throw new TsrunError('not-found', 'container does not exist: "x"'); };
 export const startContainer = () => { throw new TypeError('x is undefined'); };
 export const execInContainer = () => { throw new TsrunError('status', 'cannot exec in a stopped container'); };
 export const deleteContainer = (runtime) => { runtime.log.warning('careful'); };
@@ -49,14 +49,23 @@ const line = (level: string, message: string): RegExp =>
   new RegExp(`^time="\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ" level=${level} msg="${message}"\\n$`);
 
 t.test('main prints a failure on standard error', (t) => {
-  const missing = line('error', 'container \\\\"x\\\\" does not exist');
+  const missing = line('error', 'container does not exist: \\\\"x\\\\"');
   t.match(tsrun('state', 'x'), { status: 1, stdout: '', stderr: missing });
   t.match(tsrun('exec', 'x', 'ls'), {
     status: 255,
     stderr: line('error', 'exec failed: cannot exec in a stopped container'),
   });
-  t.match(tsrun('exec'), { status: 1, stderr: line('error', '.*requires a minimum of 1 argument\\(s\\)') });
-  t.match(tsrun('frobnicate'), { status: 1, stderr: line('error', 'unknown command .*') });
+  t.match(tsrun('exec'), {
+    status: 1,
+    stdout: /^Incorrect Usage\.\n\ntsrun exec /,
+    stderr: line('error', '.*requires a minimum of 1 argument\\(s\\)'),
+  });
+  t.match(tsrun('--bogus', 'list'), {
+    status: 1,
+    stdout: /^Incorrect Usage\.\n\ntsrun \[global options\]/,
+    stderr: line('error', 'unknown option .*'),
+  });
+  t.match(tsrun('frobnicate'), { status: 3, stderr: line('error', 'unknown command .*') });
   t.match(tsrun('--log', '/dev/null/x', 'list'), { status: 1, stderr: line('error', 'open log file .*: ENOTDIR') });
   t.end();
 });
@@ -68,9 +77,9 @@ t.test('main shows the stack of a bug', (t) => {
 
 t.test('main writes a failure into the log file and, for people, on standard error', (t) => {
   const result = tsrun('--log', 'log.json', '--log-format', 'json', 'state', 'x');
-  t.match(result, { status: 1, stdout: '', stderr: /^container "x" does not exist\n$/ });
+  t.match(result, { status: 1, stdout: '', stderr: /^container does not exist: "x"\n$/ });
   const entry = JSON.parse(readFileSync(join(directory, 'log.json'), 'utf8')) as unknown;
-  t.match(entry, { level: 'error', msg: 'container "x" does not exist', time: /^\d{4}-.*Z$/ });
+  t.match(entry, { level: 'error', msg: 'container does not exist: "x"', time: /^\d{4}-.*Z$/, code: 'not-found' });
   t.end();
 });
 

@@ -2,7 +2,13 @@ import t from 'tap';
 import { readCommandLine } from '../../src/cli/options.ts';
 import { fakeSurroundings } from './fixtures.ts';
 
-const defaults = { root: '/run/tsrun', logFormat: 'text', logLevel: 'warning', cgroupManager: 'cgroupfs' };
+const defaults = {
+  root: '/run/tsrun',
+  logFormat: 'text',
+  logLevel: 'warning',
+  systemdLog: false,
+  cgroupManager: 'cgroupfs',
+};
 
 function read(line: string): ReturnType<typeof readCommandLine> {
   return readCommandLine(
@@ -18,7 +24,7 @@ t.test('readCommandLine() reads global options', (t) => {
     ['--root=x/../y/ list', { root: '/work/y' }],
     ['--root= list', {}],
     ['-root /run/x list', { root: '/run/x' }],
-    ['--log l.json --log-format json list', { logFile: '/work/l.json', logFormat: 'json' }],
+    ['--log l.json --log-format json list', { logTarget: { kind: 'file', file: '/work/l.json' }, logFormat: 'json' }],
     ['--log-format=json --log= list', { logFormat: 'json' }],
     ['--debug list', { logLevel: 'debug' }],
     ['--log-level error list', { logLevel: 'error' }],
@@ -27,8 +33,21 @@ t.test('readCommandLine() reads global options', (t) => {
     ['--systemd-cgroup list', { cgroupManager: 'systemd' }],
     ['--systemd-cgroup=false list', {}],
     ['--cgroup-manager=disabled list', { cgroupManager: 'disabled' }],
-    ['--rootless=true list', {}],
+    ['--rootless=true list', { rootless: true }],
+    ['--rootless False list', { rootless: false }],
     ['--rootless auto list', {}],
+    ['--rootless= list', {}],
+    ['--criu /usr/sbin/criu list', {}],
+    [
+      '-r /run/x -l f -s list',
+      { root: '/run/x', logTarget: { kind: 'file', file: '/work/f' }, cgroupManager: 'systemd' },
+    ],
+    ['--log file:f list', { logTarget: { kind: 'file', file: '/work/f' } }],
+    ['--log file:journald:x list', { logTarget: { kind: 'file', file: '/work/journald:x' } }],
+    ['--log ./syslog:x list', { logTarget: { kind: 'file', file: '/work/syslog:x' } }],
+    ['--log journald:web.1 list', { logTarget: { kind: 'journald', name: 'web.1' } }],
+    ['--log syslog:web list', { logTarget: { kind: 'syslog', name: 'web' } }],
+    ['--systemd-log list', { systemdLog: true }],
   ] as const;
   for (const [line, changes] of rows) {
     const { command, global } = read(line);
@@ -40,7 +59,10 @@ t.test('readCommandLine() reads global options', (t) => {
 t.test('readCommandLine() leaves the arguments of the command alone', (t) => {
   t.match(read('--debug kill --root x -- y'), { command: 'kill', commandArguments: ['--root', 'x', '--', 'y'] });
   t.match(read('-v'), { version: true, help: false, command: undefined });
-  t.match(read('-h kill'), { help: true, command: 'kill' });
+  for (const name of ['-V', '--version']) t.match(read(name), { version: true });
+  for (const name of ['-h', '-?', '--usage', '-help', '--help']) {
+    t.match(read(`${name} kill`), { help: true, command: 'kill' });
+  }
   t.end();
 });
 
@@ -55,10 +77,15 @@ t.test('readCommandLine() refuses what makes no sense', (t) => {
       '--cgroup-manager x list',
       'invalid value "x" for option "--cgroup-manager": wanted cgroupfs, systemd or disabled',
     ],
+    ['--rootless maybe list', 'invalid value "maybe" for option "--rootless": wanted auto, true or false'],
     ['--rot x list', 'unknown option "--rot"; did you mean "--root"?'],
     ['--log', 'option "--log" needs a value'],
   ] as const;
   for (const [line, message] of rows) t.throws(() => read(line), { code: 'usage', message }, line);
+  for (const name of ['', 'a b', 'a\nPRIORITY=0', 'ä', 'x'.repeat(65), '<3>']) {
+    const args = ['--log', `journald:${name}`, 'list'];
+    t.throws(() => readCommandLine(args, fakeSurroundings()), { code: 'usage', message: /wanted journald:NAME/ }, name);
+  }
   t.end();
 });
 

@@ -35,3 +35,11 @@ t.test('spec says where it cannot write', async (t) => {
   t.equal(messageOf(outcome), `write ${JSON.stringify(file)}: ENOENT`);
   t.notOk(existsSync(file));
 });
+
+t.test('spec takes another name', async (t) => {
+  const bundle = t.testdir({ 'config.json': 'mine' });
+  t.equal((await runLine(`spec -b ${bundle} -f other.json`)).code, 0);
+  t.equal(readFileSync(join(bundle, 'config.json'), 'utf8'), 'mine');
+  t.match(JSON.parse(readFileSync(join(bundle, 'other.json'), 'utf8')), { ociVersion: /^1\./ });
+  t.equal(messageOf(await runLine(`spec -b ${bundle} --file other.json`)), 'File other.json exists. Remove it first');
+});

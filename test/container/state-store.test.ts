@@ -29,7 +29,7 @@ t.test('StateDirectory.make() takes an id once', (t) => {
   t.teardown(() => process.umask(umask));
   const directory = new StateDirectory(root, 'c1');
   directory.make();
-  t.same([modeOf(root), modeOf(directory.path)], ['700', '711'], 'the umask of the caller does not matter');
+  t.same([modeOf(root), modeOf(directory.path)], ['1700', '711'], 'the umask of the caller does not matter');
   t.throws(
     () => {
       new StateDirectory(root, 'c1').make();
@@ -88,7 +88,7 @@ t.test('StateDirectory.readRecord() does not believe in what is damaged', (t) =>
   const root = makeDirectory(t);
   t.throws(() => new StateDirectory(root, 'c1').readRecord(), {
     code: 'not-found',
-    message: 'container "c1" does not exist',
+    message: 'container does not exist: "c1"',
   });
   const directory = new StateDirectory(root, 'c1');
   directory.make();
@@ -177,6 +177,13 @@ t.test('listIds() lists what looks like a container', (t) => {
 });
 
 t.test('doesNotExist() quotes the id', (t) => {
-  t.match(doesNotExist('x'), { code: 'not-found', message: 'container "x" does not exist' });
+  t.match(doesNotExist('x'), { code: 'not-found', message: 'container does not exist: "x"' });
+  t.end();
+});
+
+t.test('the cache of seccomp filters is no container', (t) => {
+  const root = t.testdir({ '.cache': { seccomp: {} }, '.other': {} });
+  t.same(listIds(root), ['.other']);
+  t.throws(() => new StateDirectory(root, '.cache'), { code: 'id', message: /is tsrun's own/ });
   t.end();
 });

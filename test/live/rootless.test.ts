@@ -79,6 +79,27 @@ live('an ordinary user runs a container', async (t, rig) => {
     expectFailure(t, result, { message: /map gids .* with newgidmap: exit code \d+: newgidmap:/ });
   });
 
+  await t.test(
+    'as root of a user namespace of its own, as rootless podman does, without a cgroup either',
+    async (t) => {
+      const under = [...AS_NOBODY, 'unshare', '--user', '--map-root-user', '--mount'];
+      const change = (config: BaseConfig): void => {
+        config.linux.uidMappings = [{ containerID: 0, hostID: 0, size: 1 }];
+        config.linux.gidMappings = config.linux.uidMappings;
+        // Nobody but root of the host may lower it below what it is.
+        config.process.oomScoreAdj = -500;
+      };
+      const show = 'id -u; cat /proc/self/oom_score_adj';
+      t.equal(await runAsNobody(t, rig, rootlessBundle(rig, show, change), under), '0\n0\n');
+      const bundle = rootlessBundle(rig, 'true', (config) => {
+        change(config);
+        config.linux.resources = { pids: { limit: 10 } };
+      });
+      const refused = await rig.tsrun(['run', '--bundle', bundle, rig.id('limits')], { under });
+      expectFailure(t, refused, { message: /make cgroup .*EACCES/ });
+    },
+  );
+
   await t.test('and is told when limits need a cgroup that it may not make', async (t) => {
     const bundle = rootlessBundle(rig, 'true', (config) => {
       config.linux.resources = { pids: { limit: 10 } };

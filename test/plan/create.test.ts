@@ -57,10 +57,12 @@ const EXCHANGE_TAGS = {
   cgroup: TAG.cgroup,
   'id-maps': TAG.idMaps,
   pid: TAG.pid,
+  network: TAG.netlink,
   'copy-up': TAG.copyUp,
   rootfs: TAG.rootfs,
   console: TAG.console,
   passwd: TAG.passwd,
+  seccomp: TAG.seccomp,
   ready: TAG.ready,
 } as const;
 

@@ -20,10 +20,13 @@ t.test('planOomScore() writes what is given, also 0, and touches nothing otherwi
   t.end();
 });
 
-t.test('planOomScore() goes on without when an unprivileged user may not', (t) => {
-  const context = makeContext({ host: { identity: { euid: 1000 } } });
+t.test('planOomScore() goes on without when an unprivileged user may not, or the root of a user namespace', (t) => {
+  const steps = (identity: { euid: number; inUserNamespace?: boolean }): string =>
+    printSteps(planOomScore(makeContext({ host: { identity } }), makeProcess({ oomScoreAdj: -5 })));
+  t.equal(steps({ euid: 0, inUserNamespace: true }), steps({ euid: 1000 }));
+  t.not(steps({ euid: 0, inUserNamespace: true }), steps({ euid: 0 }));
   t.equal(
-    printSteps(planOomScore(context, makeProcess({ oomScoreAdj: -5 }))),
+    steps({ euid: 1000 }),
     `
    0  openat(AT_FDCWD, "/proc/self/oom_score_adj", O_CLOEXEC|O_WRONLY, 0) = target, accepts EACCES EPERM  # set oom_score_adj -5  (/process/oomScoreAdj)
    1  if target < 0 skip 2  # skip 2 when target < 0

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { runTool } from '../../src/process/run-tool.ts';
+import { readTool, runTool } from '../../src/process/run-tool.ts';
 
 t.test('runTool() answers the exit code and what was said', async (t) => {
   t.same(await runTool('true', []), { code: 0, stderr: '' });
@@ -24,4 +24,9 @@ t.test('runTool() says that a tool is not installed', async (t) => {
     code: 'host',
     message: /^run "no-such-tool-at-all": .*ENOENT/,
   });
+});
+
+t.test('readTool() answers what the tool wrote, however much', async (t) => {
+  t.same(await readTool('sh', ['-c', 'echo out; echo err >&2']), { code: 0, stdout: 'out\n', stderr: 'err\n' });
+  t.equal((await readTool('head', ['-c', '1000000', '/dev/zero'])).stdout.length, 1_000_000);
 });

@@ -157,6 +157,7 @@ t.test('verify() wants exactly one answer of a program that replies', (t) => {
   const repliesOf = (...steps: Step[]): readonly string[] => verify({ name: 'test', steps, replies: true });
   t.same(repliesOf(answer), []);
   t.same(repliesOf(answer, call('exit_group', [0], label)), []);
+  t.same(repliesOf(answer, call('close', [5], { ...label, accept: 'any' })), []);
   t.same(repliesOf(call('execve', ['/bin/sh', 0, 0], label)), []);
   t.same(repliesOf(call('getpid', [], label)), ['the program replies, but no step sends an answer']);
   t.same(repliesOf(answer, call('getpid', [], label)), [

@@ -81,6 +81,7 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/library.ts libc': 'the same',
   'sys/sd-bus.ts library': 'the same',
   'sys/sd-bus.ts bound': 'the functions of it that are in use',
+  'sys/seccomp.ts functions': 'the same',
 };
 
 const sources = readSources();

@@ -15,6 +15,7 @@ export const PURE = ['plan', 'program', 'init', 'spec', 'util', 'errors.ts'];
 
 /** Folder or top-level file -> what it may import. From the command down to the kernel, and no way back up. */
 export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
+  'load-command.ts': { folders: [], outside: ['node:fs', 'node:path', 'node:vm'], acts: true },
   'main.ts': { folders: ['cli'], acts: true },
   'index.ts': { folders: ['container', 'spec', 'plan'], types: ['log.ts'] },
   cli: {
@@ -31,10 +32,14 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   cgroup: {
     folders: ['sys', 'plan/cgroup'],
     types: ['spec/generated'],
-    outside: ['node:fs', 'node:path', 'node:timers/promises'],
+    outside: ['node:fs', 'node:path'],
     acts: true,
   },
-  seccomp: { folders: ['sys'], types: ['plan/seccomp', 'spec/generated'], outside: ['node:fs'], acts: true },
+  seccomp: {
+    folders: ['sys', 'plan/seccomp'],
+    outside: ['node:crypto', 'node:fs', 'node:path'],
+    acts: true,
+  },
   host: {
     folders: ['sys'],
     types: ['plan/facts', 'plan/cgroup/layout', 'spec/generated'],
@@ -42,7 +47,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     acts: true,
   },
   // node:module makes the `require` with which koffi's native half is loaded without the rest of it.
-  sys: { folders: [], outside: ['koffi', 'node:module'] },
+  sys: { folders: [], outside: ['koffi', 'node:module', 'node:path'] },
   plan: { folders: ['spec', 'program'] },
   program: { folders: [] },
   init: { folders: ['program'] },

@@ -69,7 +69,10 @@ t.test('loadConfig() takes null for absent and says so', (t) => {
   const { config, warnings } = loadConfig(text);
   t.strictSame(config, { ociVersion: '1.4.0', root: { path: 'rootfs' }, linux: { maskedPaths: [] } });
   t.strictSame(pointersOf(warnings), ['/linux/devices', '/mounts', '/ociVersion']);
-  t.equal(failureOf(() => loadConfig('null')).message, 'config.json: /: is null, wanted an object');
+  t.equal(
+    failureOf(() => loadConfig('null')).message,
+    'config.json: /: is null, wanted an object: config cannot be null',
+  );
   const inList = '{"ociVersion":"1.3.0","root":{"path":"a"},"mounts":[null]}';
   t.strictSame(pointersOf(failureOf(() => loadConfig(inList)).issues), ['/mounts', '/mounts/0']);
   t.end();
@@ -162,3 +165,17 @@ function replaceAt(document: object, path: readonly string[], value: unknown): v
   if (typeof parent === 'object' && parent !== null && last !== undefined)
     (parent as Record<string, unknown>)[last] = value;
 }
+
+t.test('loadResources() compares with what the document changes', (t) => {
+  const base = { memory: { limit: 100 }, cpu: { quota: 5000 } };
+  t.strictSame(loadResources('{"memory":{"limit":0,"swap":100}}', 'x', base), { memory: { limit: 0, swap: 100 } });
+  const wrong = { code: 'config', issues: [{ pointer: '/memory/swap', message: /is 99, wanted at least 100/ }] };
+  t.throws(() => loadResources('{"memory":{"swap":99}}', 'x', base), wrong);
+  t.throws(() => loadResources('{"memory":{"swap":99}}'), { code: 'config', issues: [{ message: /without "limit"/ }] });
+  t.throws(() => loadResources('{"cpu":{"burst":5001}}', 'x', base), {
+    code: 'config',
+    issues: [{ pointer: '/cpu/burst' }],
+  });
+  t.throws(() => loadResources('{"memory":5}', 'x', base), { code: 'config', issues: [{ pointer: '/memory' }] });
+  t.end();
+});

@@ -4,7 +4,7 @@ import path from 'node:path';
 import t from 'tap';
 import { OwnedFd } from '../../src/sys/fd.ts';
 import { openFile } from '../../src/sys/file.ts';
-import { pollReadable, waitAnyReadable, waitReadable, writeFully } from '../../src/sys/io.ts';
+import { POLLIN, pollReadable, waitAny, waitReadable, writeFully } from '../../src/sys/io.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
 import { bindLibc } from '../../src/sys/library.ts';
 import { pipe } from '../../src/sys/pipe.ts';
@@ -142,16 +142,17 @@ t.test('listenUnix() and connectUnix() speak datagrams, also by abstract names',
   t.end();
 });
 
-t.test('waitAnyReadable() tells which of them, and pipe() ends when its writer is closed', async (t) => {
+t.test('waitAny() tells which of them, and pipe() ends when its writer is closed', async (t) => {
   const [first, firstWriter] = pipe();
   const [second, secondWriter] = pipe();
   using _first = first;
   using _second = second;
   const both = [first.number, second.number];
-  t.same(await waitAnyReadable(both, 0), []);
+  const interests = both.map((fd) => ({ fd, events: POLLIN }));
+  t.same(await waitAny(interests, 0), []);
   writeFully(secondWriter.number, Buffer.from('x'));
-  t.same(await waitAnyReadable(both), [second.number]);
+  t.same(await waitAny(interests), [second.number]);
   firstWriter.close();
-  t.same(await waitAnyReadable(both), both, 'the end counts as well');
+  t.same(await waitAny(interests), both, 'the end counts as well');
   secondWriter.close();
 });

@@ -6,9 +6,16 @@ export const command = defineCommand({
   description: 'remove a container and all it holds',
   usage: 'ID',
   positionals: { minimum: 1, maximum: 1 },
-  options: { force: { type: 'boolean', short: 'f', description: 'kill it first if it still runs' } },
+  options: {
+    force: { type: 'boolean', short: 'f', description: 'kill it first if it still runs' },
+    regex: { type: 'boolean', short: 'r', description: 'ID is a regular expression; every container that matches' },
+  },
   async run({ values, positionals: [id = ''] }, { runtime, operations }) {
-    await operations.deleteContainer(runtime, { id, force: values.force === true });
+    await operations.deleteContainer(runtime, {
+      id,
+      force: values.force === true,
+      ...(values.regex === true && { isPattern: true }),
+    });
     return 0;
   },
 });

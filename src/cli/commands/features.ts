@@ -8,9 +8,11 @@ export const command = defineCommand({
   usage: '',
   positionals: { minimum: 0, maximum: 0 },
   options: {},
-  async run(_args, { surroundings, readVersion }) {
+  async run(_args, { surroundings, readVersion, operations }) {
     const { version, commit } = readVersion();
-    surroundings.writeStdout(`${JSON.stringify(features({ version, commit }), undefined, 4)}\n`);
-    return Promise.resolve(0);
+    const seccomp = await operations.readSeccompBuild();
+    const document = features({ version, commit, ...(seccomp === undefined ? {} : { seccomp }) });
+    surroundings.writeStdout(`${JSON.stringify(document, undefined, 4)}\n`);
+    return 0;
   },
 });

@@ -4,7 +4,8 @@ import type { CgroupManagerName } from './plan.ts';
 export interface ManagerChoice {
   /** What the caller asked for. */
   readonly asked: CgroupManagerName;
-  readonly isRoot: boolean;
+  /** A cgroup that may not be made is done without: for an ordinary user, and as the caller says. */
+  readonly rootless: boolean;
   /** Whether tsrun may make directories in its own cgroups, all of them. */
   readonly isWritable: boolean;
 }
@@ -15,11 +16,11 @@ export interface ManagerChoice {
  */
 export function chooseCgroupManager(
   { linux }: Config,
-  { asked, isRoot, isWritable }: ManagerChoice,
+  { asked, rootless, isWritable }: ManagerChoice,
 ): CgroupManagerName {
   const asksNothing = (linux?.cgroupsPath ?? '') === '' && !hasLimits(linux?.resources ?? {});
   if (asked === 'systemd') return asked;
-  return !isRoot && !isWritable && asksNothing ? 'disabled' : asked;
+  return rootless && !isWritable && asksNothing ? 'disabled' : asked;
 }
 
 /** Device rules are no limit here: an ordinary user can make no devices. */

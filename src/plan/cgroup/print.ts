@@ -42,9 +42,7 @@ export function cgroupPlanToJson(plan: CgroupPlan): object {
     return { ...property, value: JSON.parse(showValue(value)) as unknown };
   };
   const shown =
-    scope === undefined
-      ? plan
-      : { ...plan, scope: { ...scope, properties: scope.properties.map(numbers), limits: scope.limits.map(numbers) } };
+    scope === undefined ? plan : { ...plan, scope: { ...scope, properties: scope.properties.map(numbers) } };
   if (devices?.kind !== 'v2') return shown;
   const { kind, directory, optional, listing } = devices;
   return { ...shown, devices: { kind, directory, optional, listing } };

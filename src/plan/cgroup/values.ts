@@ -8,6 +8,9 @@ export function isSet(value: Integer | undefined): value is Integer {
   return value !== undefined && BigInt(value) !== 0n;
 }
 
+/** A burst of 0, which takes one away that was there: a kernel without the file (before 5.14) has none anyway. */
+export const NO_BURST = { accept: ['ENOENT'] } as const;
+
 /** `max` for -1, else the number: how cgroup v2 spells a limit. */
 export function maxOr(value: Integer): string {
   return BigInt(value) === -1n ? 'max' : String(value);
@@ -39,4 +42,9 @@ export function swapMax(limit: Integer | undefined, swap: Integer | undefined): 
   if (!isSet(swap)) return limit !== undefined && BigInt(limit) === -1n ? 'max' : undefined;
   if (BigInt(swap) === -1n) return 'max';
   return String(BigInt(swap) - BigInt(limit ?? 0));
+}
+
+/** A number where it holds the value exactly, else the BigInt. */
+export function toInteger(value: bigint): Integer {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }

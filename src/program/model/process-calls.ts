@@ -1,4 +1,4 @@
-import { AT_FDCWD, CLOSE_RANGE_CLOEXEC, O_RDWR, S_IFDIR } from '../../util/constants.ts';
+import { AT_FDCWD, CLOSE_RANGE_CLOEXEC, O_RDONLY, O_RDWR, O_WRONLY, S_IFDIR } from '../../util/constants.ts';
 import { utf8 } from '../build.ts';
 import type { CallName } from '../calls.ts';
 import type { CallModel } from './call-model.ts';
@@ -44,6 +44,12 @@ export const PROCESS_CALLS: Partial<Record<CallName, CallModel>> = {
   },
   exit_group: () => 0,
   socket: (kernel) => kernel.install({ kind: 'other', flags: O_RDWR }),
+  pipe2: (kernel, args, memory) => {
+    // int[2]: the end to read from, then the one to write to.
+    const ends = [O_RDONLY, O_WRONLY].map((flags) => kernel.install({ kind: 'other', flags }));
+    memory.write(args.raw(0), new Uint8Array(Int32Array.from(ends).buffer));
+    return 0;
+  },
   accept4: (kernel, args) => {
     const listener = kernel.openFile(args.int(0));
     return kernel.install({ ...listener, kind: 'other', flags: O_RDWR });

@@ -2,12 +2,13 @@
 import type { Issue } from '../../errors.ts';
 import { quote } from '../quote.ts';
 import { type DraftConfig, isAbsent, isDamaged, isForLinux, itemsOf } from './draft.ts';
+import { words } from '../../util/words.ts';
 
 /** The working directory is absolute. */
 export function checkCwd({ process }: DraftConfig): Issue[] {
   const cwd = process?.cwd;
   if (cwd === undefined || cwd.startsWith('/')) return [];
-  const rule = cwd === '' ? 'Cwd property must not be empty' : 'Cwd must be an absolute path';
+  const rule = cwd === '' ? words.emptyCwd : words.relativeCwd;
   return [{ pointer: '/process/cwd', message: `is ${quote(cwd)}, wanted an absolute path: ${rule}` }];
 }
 
@@ -16,9 +17,9 @@ export function checkArgs(config: DraftConfig): Issue[] {
   const { process } = config;
   if (process === undefined || !isForLinux(config) || isDamaged(process, 'args')) return [];
   if (process.args === undefined) {
-    return [{ pointer: '/process', message: 'lacks the property "args": args must not be empty' }];
+    return [{ pointer: '/process', message: `lacks the property "args": ${words.noArgs}` }];
   }
-  if (isAbsent(process.args)) return [{ pointer: '/process/args', message: 'is []: args must not be empty' }];
+  if (isAbsent(process.args)) return [{ pointer: '/process/args', message: `is []: ${words.noArgs}` }];
   if (process.args[0] !== '') return [];
   return [{ pointer: '/process/args/0', message: 'is "", wanted the name of a program' }];
 }

@@ -3,6 +3,7 @@ import type { Issue } from '../../errors.ts';
 import { pointerTo } from '../pointer.ts';
 import { quote } from '../quote.ts';
 import { type DraftConfig, hasNamespace, isAbsent, isDamaged, isForLinux } from './draft.ts';
+import { words } from '../../util/words.ts';
 
 /** The specification's major version is one that tsrun follows; 0.x documents differ little and are let through. */
 export function checkVersion(config: DraftConfig): Issue[] {
@@ -14,7 +15,7 @@ export function checkVersion(config: DraftConfig): Issue[] {
 /** There is a root file system. */
 export function checkRoot(config: DraftConfig): Issue[] {
   if (config.root !== undefined || isDamaged(config, 'root')) return [];
-  return [{ pointer: '', message: 'lacks the property "root": root must be specified' }];
+  return [{ pointer: '', message: `lacks the property "root": ${words.noRoot}` }];
 }
 
 /** A host or domain name is only set in a namespace that is not the host's. */

@@ -7,7 +7,7 @@ import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { makeRootfs } from './rootfs.ts';
-import { globalOptions, reasonToSkip, slowness, tsrunFile } from './surroundings.ts';
+import { globalOptions, reasonToSkip, slowness, tsrunCommand } from './surroundings.ts';
 
 /** A config whose parts are there to be changed. */
 export type BaseConfig = Config & {
@@ -125,7 +125,7 @@ export class Rig {
   tsrunArgv(args: readonly string[], global: readonly string[] = []): string[] {
     // A test that chooses the manager of its cgroups means this one.
     const common = global.some((word) => word.includes('cgroup')) ? [] : globalOptions;
-    return [process.execPath, tsrunFile, '--root', this.root, ...common, ...global, ...args];
+    return [...tsrunCommand, '--root', this.root, ...common, ...global, ...args];
   }
 
   async tsrun(args: readonly string[], options: TsrunOptions = {}): Promise<CommandResult> {
@@ -284,9 +284,10 @@ export function readStatusField(pid: number | 'self', name: string): string {
   return statusField(readFileSync(`/proc/${pid}/status`, 'utf8'), name);
 }
 
+/** What is in a root directory, but for the cache that tsrun keeps there. */
 function readNames(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return readdirSync(directory).filter((name) => name !== '.cache');
   } catch {
     return [];
   }

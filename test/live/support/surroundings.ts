@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The built command. `TSRUN` in the environment names another build of it. */
+/** The built command. `TSRUN` in the environment names another build of it: a script for Node, or an executable. */
 export const tsrunFile = process.env.TSRUN ?? fileURLToPath(new URL('../../../dist/bin/main.js', import.meta.url));
+
+/** How the built command is called. */
+export const tsrunCommand: readonly string[] = tsrunFile.endsWith('.js') ? [process.execPath, tsrunFile] : [tsrunFile];
 
 /** Global options that every tsrun of the tests is given: words of `TSRUN_TEST_GLOBAL`, such as `--systemd-cgroup`. */
 export const globalOptions = (process.env.TSRUN_TEST_GLOBAL ?? '').split(' ').filter((word) => word !== '');

@@ -2,7 +2,7 @@ import t from 'tap';
 import { chooseCgroupManager, type ManagerChoice } from '../../../src/plan/cgroup/choose-manager.ts';
 import type { Config } from '../../../src/spec/generated/config.ts';
 
-const user: ManagerChoice = { asked: 'cgroupfs', isRoot: false, isWritable: false };
+const user: ManagerChoice = { asked: 'cgroupfs', rootless: true, isWritable: false };
 const choose = (linux: Config['linux'], changes: Partial<ManagerChoice> = {}) =>
   chooseCgroupManager({ ociVersion: '1.3.0', ...(linux === undefined ? {} : { linux }) }, { ...user, ...changes });
 
@@ -25,9 +25,9 @@ t.test('chooseCgroupManager() takes what was asked for when there is a place or 
 });
 
 t.test('chooseCgroupManager() takes what was asked for where cgroups can be made', (t) => {
-  t.equal(choose({}, { isRoot: true }), 'cgroupfs', 'root is told when it fails');
+  t.equal(choose({}, { rootless: false }), 'cgroupfs', 'root is told when it fails');
   t.equal(choose({}, { isWritable: true }), 'cgroupfs', 'a cgroup that was delegated');
-  for (const isRoot of [true, false]) t.equal(choose({}, { asked: 'disabled', isRoot }), 'disabled');
+  for (const rootless of [true, false]) t.equal(choose({}, { asked: 'disabled', rootless }), 'disabled');
   t.equal(choose({ cgroupsPath: '/x' }, { asked: 'disabled' }), 'disabled');
   t.end();
 });

@@ -16,8 +16,6 @@ export interface ScopePlan {
   readonly isSlice: boolean;
   /** In the order in which they are sent. */
   readonly properties: readonly UnitProperty[];
-  /** Those among them that an update sends again. */
-  readonly limits: readonly UnitProperty[];
 }
 
 /** Plans the unit. Contradictions are reported to `problems`. */
@@ -39,7 +37,6 @@ export function planScope(input: {
     bus,
     unit,
     isSlice,
-    limits,
     properties: [
       { name: 'Description', signature: 's', value: `tsrun container ${id}` },
       ...(isSlice

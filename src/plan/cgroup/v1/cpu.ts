@@ -1,6 +1,6 @@
 import type { Resources } from '../../../spec/generated/config.ts';
-import { isSet } from '../values.ts';
-import type { CgroupWrite, ControllerPlace } from '../writes.ts';
+import { isSet, NO_BURST } from '../values.ts';
+import type { CgroupWrite, ControllerPlace, ValueWrite } from '../writes.ts';
 
 const POINTER = '/linux/resources/cpu';
 
@@ -8,18 +8,25 @@ const POINTER = '/linux/resources/cpu';
 export function planCpuV1(resources: Resources, place: ControllerPlace): CgroupWrite[] {
   const cpu = resources.cpu ?? {};
   const writes: CgroupWrite[] = [];
-  const value = (property: string, file: string, text: string, again = false): void => {
+  const value = (
+    property: string,
+    file: string,
+    text: string,
+    more: Pick<ValueWrite, 'accept' | 'again'> = {},
+  ): void => {
     const label = `set cpu.${property}`;
-    const more = again ? { again: ['EINVAL'] as const } : {};
     writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${POINTER}/${property}`, ...more });
   };
   // A group that is idle does not take shares (EINVAL), so that idle is settled first.
   if (cpu.idle !== undefined) value('idle', 'cpu.idle', String(cpu.idle));
   if (isSet(cpu.shares)) value('shares', 'cpu.shares', String(cpu.shares));
   // Each of the three is checked against the other two as they are, so that any of them may have to wait for the others.
-  if (isSet(cpu.burst)) value('burst', 'cpu.cfs_burst_us', String(cpu.burst), true);
-  if (isSet(cpu.period)) value('period', 'cpu.cfs_period_us', String(cpu.period), true);
-  if (isSet(cpu.quota)) value('quota', 'cpu.cfs_quota_us', String(cpu.quota), true);
+  const again = ['EINVAL'] as const;
+  if (cpu.burst !== undefined) {
+    value('burst', 'cpu.cfs_burst_us', String(cpu.burst), { again, ...(!isSet(cpu.burst) && NO_BURST) });
+  }
+  if (isSet(cpu.period)) value('period', 'cpu.cfs_period_us', String(cpu.period), { again });
+  if (isSet(cpu.quota)) value('quota', 'cpu.cfs_quota_us', String(cpu.quota), { again });
   return writes;
 }
 

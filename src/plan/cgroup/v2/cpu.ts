@@ -1,5 +1,5 @@
 import type { Resources } from '../../../spec/generated/config.ts';
-import { isSet, weightFromShares } from '../values.ts';
+import { isSet, NO_BURST, weightFromShares } from '../values.ts';
 import type { CgroupWrite, ControllerPlace, ValueWrite } from '../writes.ts';
 
 const POINTER = '/linux/resources/cpu';
@@ -24,7 +24,9 @@ export function planCpuV2(resources: Resources, place: ControllerPlace): CgroupW
   if (cpu.idle !== undefined) value('idle', 'cpu.idle', String(cpu.idle));
   if (isSet(cpu.shares)) value('shares', 'cpu.weight', String(weightFromShares(cpu.shares)));
   // The burst may not exceed the quota: when the old quota is too small, it comes after the new one.
-  if (isSet(cpu.burst)) value('burst', 'cpu.max.burst', String(cpu.burst), { again: ['EINVAL'] });
+  if (cpu.burst !== undefined) {
+    value('burst', 'cpu.max.burst', String(cpu.burst), { again: ['EINVAL'], ...(!isSet(cpu.burst) && NO_BURST) });
+  }
   if (isSet(cpu.quota) || isSet(cpu.period)) {
     const quota = isSet(cpu.quota) && BigInt(cpu.quota) > 0n ? String(cpu.quota) : 'max';
     const period = isSet(cpu.period) ? cpu.period : DEFAULT_PERIOD_US;

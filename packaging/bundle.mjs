@@ -1,0 +1,86 @@
+/**
+ * Makes `dist/bin` of the sources: `node packaging/bundle.mjs`, part of `npm run build`.
+ *
+ * - `index.mjs`, `chunk-*.mjs`  the library, as ES modules
+ * - `command.js`                the command in one CommonJS script, its packages included but koffi
+ * - `command.cache`             what V8 compiled of that script, so that a start compiles nothing again
+ * - `main.js`                   runs the script with the cache
+ */
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { describeBuild } from './build-info.mjs';
+
+export const top = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const directory = path.join(top, 'dist/bin');
+
+const COMMON = { absWorkingDir: top, bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
+
+/**
+ * Bundles the command into one CommonJS script.
+ * @param {import('esbuild').BuildOptions & { outfile: string }} options
+ */
+export async function bundleCommand({ define = {}, ...options }) {
+  await build({
+    ...COMMON,
+    ...options,
+    entryPoints: ['src/main.ts'],
+    format: 'cjs',
+    external: ['koffi'],
+    // What runs from a cache has no module loader for import(); those of Node's own modules become require().
+    supported: { 'dynamic-import': false },
+    define: { TSRUN_BUILD: JSON.stringify(describeBuild()), ...define },
+  });
+}
+
+async function bundleLibrary() {
+  await build({
+    ...COMMON,
+    entryPoints: ['src/index.ts'],
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
+    format: 'esm',
+    splitting: true,
+    packages: 'external',
+  });
+}
+
+async function bundleLoader() {
+  await build({
+    ...COMMON,
+    entryPoints: { main: 'src/load-command.ts' },
+    outdir: directory,
+    format: 'cjs',
+  });
+  fs.chmodSync(path.join(directory, 'main.js'), 0o755);
+}
+
+async function main() {
+  fs.rmSync(directory, { recursive: true, force: true });
+  fs.mkdirSync(directory, { recursive: true });
+  // The package as a whole has ES modules.
+  fs.writeFileSync(path.join(directory, 'package.json'), '{ "type": "commonjs" }\n');
+  await Promise.all([
+    bundleLibrary(),
+    bundleLoader(),
+    bundleCommand({
+      outfile: path.join(directory, 'command.js'),
+      // A script has no import.meta; yargs and the lookup of koffi ask it where they are.
+      banner: { js: 'const TSRUN_URL = require("node:url").pathToFileURL(__filename).href;' },
+      define: { 'import.meta.url': 'TSRUN_URL' },
+    }),
+  ]);
+  makeCache();
+}
+
+/** V8's own version decides whether it can be used: this is for the Node that builds. */
+function makeCache() {
+  const { status, stderr } = spawnSync(process.execPath, [path.join(top, 'packaging/make-cache.cjs'), directory], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`packaging/make-cache.cjs: exit code ${status}\n${stderr}`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

@@ -1,0 +1,30 @@
+import type { Log } from '../log.ts';
+import type { HookSetting } from '../plan/container-hook.ts';
+import type { Conversation } from '../process/conversation.ts';
+import type { Config } from '../spec/generated/config.ts';
+import { runContainerHooks } from './container-hooks.ts';
+import { hookState, type HookStateSource } from './hook-state.ts';
+import { runHooks } from './hooks.ts';
+
+export interface CreateHooks {
+  readonly config: Config;
+  readonly source: HookStateSource;
+  /** Init's pid as this process sees it. */
+  readonly pid: number;
+  readonly conversation: Conversation;
+  readonly setting: HookSetting;
+  readonly log: Log;
+}
+
+/**
+ * Runs the hooks of create, which belong between the mounts and pivot_root: prestart, createRuntime, createContainer.
+ *
+ * runtime.md, "Lifecycle", steps 3 to 5. Errors: `hook`, `init`.
+ */
+export async function runCreateHooks(hooks: CreateHooks): Promise<void> {
+  const { config, source, pid, conversation, setting, log } = hooks;
+  const state = hookState(source, 'creating');
+  await runHooks('prestart', config.hooks?.prestart, { ...state, pid }, log);
+  await runHooks('createRuntime', config.hooks?.createRuntime, { ...state, pid }, log);
+  await runContainerHooks(conversation, { setting, hooks: config.hooks?.createContainer, state, log });
+}

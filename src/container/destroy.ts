@@ -1,0 +1,41 @@
+import { openCgroup } from '../cgroup/select.ts';
+import { TsrunError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Config } from '../spec/generated/config.ts';
+import { killAndWait } from './end-process.ts';
+import { runPoststop } from './poststop.ts';
+import { removeResctrl } from './resctrl.ts';
+import type { ContainerRecord, StateDirectory } from './state-store.ts';
+
+const SIGKILL = 9;
+
+/**
+ * Undoes what create made (runtime.md, "Lifecycle", steps 12 and 13): processes, cgroup, state directory; then the poststop hooks
+ * run. The caller holds the container's lock.
+ *
+ * `kill` ends every process of the container; without it one that is left makes it fail. Errors: `status`, `cgroup`, `state`.
+ */
+export async function destroyContainer(
+  directory: StateDirectory,
+  record: ContainerRecord,
+  { kill, log }: { readonly kill: boolean; readonly log: Log },
+): Promise<void> {
+  const cgroup = openCgroup(record.cgroup);
+  if (kill) await cgroup.killAll(SIGKILL);
+  if (record.init !== undefined) await killAndWait(record.init);
+  const config = readConfig(directory);
+  await cgroup.remove({ kill });
+  if (record.resctrl !== undefined) removeResctrl(record.resctrl);
+  directory.remove();
+  await runPoststop(record, config, log);
+}
+
+/** A container whose creation was cut short may have no config yet; then there are no hooks to run. */
+function readConfig(directory: StateDirectory): Config | undefined {
+  try {
+    return directory.readConfigWithHooks('poststop');
+  } catch (error) {
+    if (error instanceof TsrunError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+import type { DescriptorNumbers } from '../plan/context.ts';
+import type { HostFacts } from '../plan/facts.ts';
+import { planRunListened, planRunProgram, type ProgramToRun } from '../plan/run-program.ts';
+import { planSeccomp, type CompiledSeccomp, type SeccompPlan } from '../plan/seccomp/load.ts';
+import type { Conversation } from '../process/conversation.ts';
+import type { Config, Process } from '../spec/generated/config.ts';
+import type { State } from '../spec/generated/state.ts';
+import { specVersionMax } from '../spec/versions.ts';
+import { pidfdGetfd, pidfdOpen } from '../sys/pidfd.ts';
+import { hookState } from './hook-state.ts';
+import type { Runtime } from './runtime.ts';
+import type { ContainerRecord } from './state-store.ts';
+
+export interface SeccompOptions {
+  readonly runtime: Pick<Runtime, 'log' | 'root'>;
+  /** Read and write the cache of compiled filters. */
+  readonly isCached: boolean;
+}
+
+/**
+ * The filter of a process, compiled; undefined when the config has none. What compiles filters is loaded only then.
+ *
+ * Errors: `unsupported`, `host` without libseccomp.
+ */
+export async function compileSeccomp(
+  config: Config,
+  process: Process | undefined,
+  host: HostFacts,
+  { runtime, isCached }: SeccompOptions,
+): Promise<CompiledSeccomp | undefined> {
+  const plan = planSeccomp(config, process, host);
+  if (plan === undefined) return undefined;
+  const [{ makeFilter }, { FilterCache }] = await Promise.all([
+    import('../seccomp/filter.ts'),
+    import('../seccomp/cache.ts'),
+  ]);
+  const { log, root } = runtime;
+  const program = makeFilter(plan.rules, { log, ...(isCached ? { cache: new FilterCache(root, log) } : {}) });
+  return { ...plan, program };
+}
+
+/** A process whose filter has a listener. */
+export interface ListenedProcess {
+  readonly pid: number;
+  readonly state: State;
+  readonly seccomp: SeccompPlan | undefined;
+}
+
+/** Takes the listener of a filter over from the process that loaded it, and sends it to the one that answers. Errors: `host`. */
+export async function handOverListener({ pid, state, seccomp }: ListenedProcess, number: number): Promise<void> {
+  if (seccomp?.listener === undefined) throw new Error('bug: a seccomp listener that nobody waits for');
+  const { sendListener } = await import('../seccomp/notify.ts');
+  using pidfd = pidfdOpen(pid);
+  using listener = pidfdGetfd(pidfd.number, number);
+  const { path, metadata } = seccomp.listener;
+  sendListener(listener.number, path, {
+    ociVersion: specVersionMax,
+    fds: ['seccompFd'],
+    pid,
+    ...(metadata === undefined ? {} : { metadata }),
+    state,
+  });
+}
+
+/** The state of a container from what is remembered of it. */
+export function stateOf(record: ContainerRecord, status: State['status']): State {
+  return { ...hookState(record, status), pid: record.init?.pid ?? 0 };
+}
+
+export interface BecomeProgramOptions {
+  readonly descriptors: DescriptorNumbers;
+  readonly program: Omit<ProgramToRun, 'seccomp'>;
+  readonly seccomp: CompiledSeccomp | undefined;
+  /** The process that becomes the program, as the runtime sees it. */
+  readonly pid: number;
+  /** State of the container, for the listener. */
+  readonly state: State;
+}
+
+/** The end of a conversation: init becomes the program, with its filter loaded. Errors: `step`, `program`, `host`. */
+export async function becomeProgram(
+  conversation: Conversation,
+  { descriptors, program, seccomp, pid, state }: BecomeProgramOptions,
+): Promise<void> {
+  const toRun = { ...program, ...(seccomp === undefined ? {} : { seccomp }) };
+  if (seccomp?.position !== 'late' || seccomp.listener === undefined) {
+    await conversation.runToEnd(planRunProgram(descriptors, toRun));
+    return;
+  }
+  const { load, run } = planRunListened(descriptors, toRun, seccomp);
+  const { body } = await conversation.run(load);
+  const number = Number(body.readBigUInt64LE(0));
+  await handOverListener({ pid, state, seccomp }, number);
+  await conversation.runToEnd(run(number));
+}

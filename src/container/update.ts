@@ -1,0 +1,89 @@
+import { rememberLimits } from '../cgroup/remember.ts';
+import { openCgroup } from '../cgroup/select.ts';
+import { describeIssues, TsrunError } from '../errors.ts';
+import { planUpdate } from '../plan/cgroup/update.ts';
+import type { Config, Resources } from '../spec/generated/config.ts';
+import { stringifyJson } from '../spec/parse.ts';
+import { checkResources, loadResources, validateConfig } from '../spec/validate.ts';
+import type { Runtime, UpdateOptions } from './runtime.ts';
+import { StateDirectory, type ContainerRecord } from './state-store.ts';
+import { currentStatus } from './status.ts';
+import { words } from '../util/words.ts';
+
+/**
+ * Changes the limits of a container that is created, running or paused, and keeps them in its saved config.
+ *
+ * What changes names is changed, everything else stays; device rules always stay. When anything fails, the limits are again what
+ * they were. Errors: `not-found`; `status` with `container not running`; `config` with pointers into the changes; `unsupported`;
+ * `cgroup`; `state`.
+ */
+export async function updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void> {
+  const directory = new StateDirectory(runtime.root, options.id);
+  directory.readRecord();
+  using _lock = await directory.lock();
+  const record = directory.readRecord();
+  const status = currentStatus(directory, record);
+  if (status === 'stopped' || status === 'creating') throw new TsrunError('status', words.notRunning);
+  const config = directory.readConfig();
+  requireRdt(config, options);
+  const changes = readChanges(options, config.linux?.resources ?? {});
+  const { resources, plan, properties, warnings } = planFor(record, config, changes);
+  for (const warning of warnings) runtime.log.warning(warning);
+  const updated = withResources(config, resources);
+  const undo = rememberLimits(plan.limits, record.cgroup.directories);
+  const cgroup = openCgroup(record.cgroup);
+  try {
+    await cgroup.announceLimits(properties.changed);
+    cgroup.applyLimits(plan);
+    directory.writeConfig(stringifyJson(updated, 2));
+  } catch (error) {
+    const announced = await settle(cgroup.announceLimits(properties.old));
+    for (const failure of [...announced, ...undo()]) runtime.log.warning(`put the old limits back: ${failure.message}`);
+    throw error;
+  }
+}
+
+async function settle(action: Promise<void>): Promise<Error[]> {
+  try {
+    await action;
+    return [];
+  } catch (error) {
+    return [error instanceof Error ? error : new Error(String(error))];
+  }
+}
+
+function readChanges({ changes }: UpdateOptions, old: Resources): Resources {
+  if (changes.kind === 'document') return loadResources(changes.text, changes.name, old);
+  checkResources(changes.resources, 'update', old);
+  return changes.resources;
+}
+
+function planFor({ id, cgroup }: ContainerRecord, config: Config, changes: Resources): ReturnType<typeof planUpdate> {
+  const { manager, version } = cgroup;
+  if (cgroup.directories.length === 0)
+    throw new TsrunError('unsupported', `update container ${JSON.stringify(id)}: it has no cgroup`);
+  const directories = cgroup.directories.map(({ kind, controllers, mountPoint, hostPath }) => {
+    return { kind, controllers, mountPoint, path: hostPath.slice(mountPoint.length) };
+  });
+  return planUpdate({ old: config.linux?.resources ?? {}, changes, manager, version, directories });
+}
+
+/** What is saved is read by every later command: it has to be a valid config. Errors: `config`. */
+function withResources(config: Config, resources: Resources): Config {
+  const updated = { ...config, linux: { ...config.linux, resources } };
+  const issues = validateConfig(updated);
+  if (issues.length > 0) throw new TsrunError('config', describeIssues('update linux.resources', issues), { issues });
+  return updated;
+}
+
+/** The schemata of Intel RDT can be changed where the container has a class of its own. Errors: `config`, `unsupported`. */
+function requireRdt({ linux }: Config, { l3CacheSchema, memBwSchema }: UpdateOptions): void {
+  const [option] = [
+    ...(l3CacheSchema === undefined ? [] : ['--l3-cache-schema']),
+    ...(memBwSchema === undefined ? [] : ['--mem-bw-schema']),
+  ];
+  if (option === undefined) return;
+  if (linux?.intelRdt === undefined)
+    throw new TsrunError('config', `update with ${option}: the container was created without linux.intelRdt`);
+  throw new TsrunError('unsupported', `update with ${option}: this version of tsrun cannot change Intel RDT`);
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/**
+ * Entry of the command on Node: runs `command.js`, which the build made of main.ts, with the code that V8 compiled of it then.
+ *
+ * Compiling takes longer than most commands do. V8 itself refuses a cache of another version, other flags or a script of
+ * another length; then, and without a cache, the script is compiled as usual.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Script } from 'node:vm';
+
+const SCRIPT_FILE = path.join(__dirname, 'command.js');
+const CACHE_FILE = path.join(__dirname, 'command.cache');
+
+/** The parameters that Node gives a CommonJS module, in its order. */
+const PARAMETERS = 'exports, require, module, __filename, __dirname';
+
+export interface CompiledCommand {
+  readonly script: Script;
+  run(): void;
+}
+
+/** Compiles the command, or takes what was compiled. The build calls it too, to make the cache. */
+export function compileCommand(): CompiledCommand {
+  const cachedData = readCache();
+  // In one line, so that the lines of a stack trace are those of the file.
+  const source = `(function (${PARAMETERS}) {${readFileSync(SCRIPT_FILE, 'utf8')}\n})`;
+  const script = new Script(source, {
+    filename: SCRIPT_FILE,
+    ...(cachedData === undefined ? {} : { cachedData }),
+  });
+  return {
+    script,
+    run() {
+      const main = script.runInThisContext() as (...args: unknown[]) => void;
+      main(module.exports, require, module, SCRIPT_FILE, __dirname);
+    },
+  };
+}
+
+function readCache(): Buffer | undefined {
+  try {
+    return readFileSync(CACHE_FILE);
+  } catch {
+    return undefined;
+  }
+}
+
+if (require.main === module) compileCommand().run();

@@ -1,0 +1,94 @@
+import type { CpuResources, MemoryResources, Resources } from '../../spec/generated/config.ts';
+import { planControllers } from './controllers.ts';
+import { meantChanges, mergeResources } from './merge.ts';
+import type { CgroupDirectory } from './path.ts';
+import type { CgroupManagerName, CgroupPlan } from './plan.ts';
+import { Problems } from './problems.ts';
+import { planResourceProperties, type UnitProperty } from './systemd/properties.ts';
+import { isSet } from './values.ts';
+
+export interface UpdateInput {
+  /** The container's resources so far. */
+  readonly old: Resources;
+  /** A document of `update`: absent, 0 and empty text leave what is. */
+  readonly changes: Resources;
+  readonly manager: CgroupManagerName;
+  readonly version: CgroupPlan['version'];
+  readonly directories: readonly CgroupDirectory[];
+}
+
+export interface LimitUpdate {
+  /** What the container's config has from now on. */
+  readonly resources: Resources;
+  /** Only `limits` are to be applied: the cgroups are there, and device rules stay as they are. */
+  readonly plan: CgroupPlan;
+  /** For systemd, where it makes the cgroups: what it is told, and what undoes that. */
+  readonly properties: { readonly changed: readonly UnitProperty[]; readonly old: readonly UnitProperty[] };
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Plans a change of a running container's limits: writes for what changes, and for what the kernel keeps in one value with it.
+ *
+ * Errors: `config` and `unsupported` as `planCgroup`.
+ */
+export function planUpdate({ old, changes, manager, version, directories }: UpdateInput): LimitUpdate {
+  const meant = meantChanges(changes);
+  const resources = mergeResources(old, meant, { swapIsApart: hasUnifiedMemory(directories) });
+  const problems = new Problems();
+  const written = writtenResources(meant, resources);
+  const { prepare, limits } = planControllers({
+    resources: written,
+    layout: { mode: version, hierarchies: [] },
+    directories,
+    problems,
+  });
+  const unified = version === 'v2';
+  const propertiesOf = (from: Resources): UnitProperty[] =>
+    manager === 'systemd' ? planResourceProperties(from, { unified, problems }) : [];
+  const properties = { changed: propertiesOf(written), old: propertiesOf(old) };
+  problems.throwIfAny();
+  // A cpuset that has processes is not empty: there is nothing to hand down.
+  // systemd passes controllers on by itself.
+  const left = manager === 'systemd' ? ['inherit', 'enable'] : ['inherit'];
+  const writes = [...prepare.filter(({ kind }) => !left.includes(kind)), ...limits];
+  return {
+    resources,
+    plan: { manager, version, directories, prepare: [], limits: writes },
+    properties,
+    warnings: warningsOf(changes.memory),
+  };
+}
+
+function hasUnifiedMemory(directories: readonly CgroupDirectory[]): boolean {
+  return !directories.some(({ kind, controllers }) => kind === 'v1' && controllers.includes('memory'));
+}
+
+/** The changes, completed by what belongs to the same value of the kernel. */
+function writtenResources(changes: Resources, merged: Resources): Resources {
+  return {
+    ...changes,
+    ...(changes.memory !== undefined && { memory: writtenMemory(changes.memory, merged.memory) }),
+    ...(changes.cpu !== undefined && { cpu: writtenCpu(changes.cpu, merged.cpu) }),
+  };
+}
+
+/** The limit of swap is understood beside that of memory; only a new limit of memory is compared with the usage. */
+function writtenMemory(changes: MemoryResources, merged: MemoryResources = {}): MemoryResources {
+  const { checkBeforeUpdate: _check, ...written } = changes;
+  if (changes.limit !== undefined) return { ...written, checkBeforeUpdate: merged.checkBeforeUpdate === true };
+  if (changes.swap === undefined || merged.limit === undefined) return written;
+  return { ...written, limit: merged.limit };
+}
+
+/** Quota and period are one file on cgroup v2, and each is checked against the other on v1. */
+function writtenCpu(changes: CpuResources, merged: CpuResources = {}): CpuResources {
+  if (changes.quota === undefined && changes.period === undefined) return changes;
+  const { quota, period } = merged;
+  return { ...changes, ...(quota !== undefined && { quota }), ...(period !== undefined && { period }) };
+}
+
+function warningsOf(memory: MemoryResources = {}): string[] {
+  const names = (['kernel', 'kernelTCP'] as const).filter((name) => isSet(memory[name]));
+  return names.map((name) => `update: memory.${name} is obsolete and ignored`);
+}

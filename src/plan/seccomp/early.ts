@@ -1,0 +1,14 @@
+import type { DescriptorNumbers } from '../context.ts';
+import type { PhaseList } from '../phases.ts';
+import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp } from './load.ts';
+
+/** Loads a filter that cannot wait (`SeccompPlan.position`); phase `seccomp` when it has a listener. */
+export function addEarlyFilter(
+  phases: PhaseList,
+  { sync }: DescriptorNumbers,
+  seccomp: CompiledSeccomp | undefined,
+): void {
+  if (seccomp?.position !== 'early') return;
+  if (seccomp.listener === undefined) phases.add([planLoadFilter(seccomp)]);
+  else phases.add(planLoadListenedFilter(sync, seccomp)).exchange('seccomp', 'load the seccomp filter');
+}

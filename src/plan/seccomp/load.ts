@@ -1,0 +1,112 @@
+import { TsrunError } from '../../errors.ts';
+import { at, block, call, words } from '../../program/build.ts';
+import type { Block, Place, Region, Step } from '../../program/step.ts';
+import type { Config, Process, Seccomp, SeccompFlag } from '../../spec/generated/config.ts';
+import type { HostFacts } from '../facts.ts';
+import { TAG } from '../reply.ts';
+import { planFilterRules, type FilterRules } from './filter.ts';
+
+/**
+ * config-linux.md, "Seccomp"; man 2 seccomp.
+ *
+ * Where the filter is loaded: a process with no_new_privs or CAP_SYS_ADMIN may do it at any time, and then it is the last thing
+ * before execve(2), so that nothing but the program itself has to live with it (`late`). Without either it is done while init
+ * still has all rights, before it becomes the user (`early`), as runc does. Then the profile has to allow what init does after
+ * that:
+ *
+ *     read, write, writev, close, chdir, getcwd, fchown, prctl, capset, setgroups, setresgid, setresuid, statx, getpid, execve,
+ *     prlimit64 for a low RLIMIT_NOFILE, accept4 and dup3 for a container that is created first and started later
+ *
+ * and may lack close_range and faccessat2, which profiles of before 2020 do not know. A call that is refused is a failure with
+ * the label of its step, and no container is made; where `write` itself is refused, or a refusal kills, all that is known is that
+ * init is gone. A late filter that refuses `write` hides why execve(2) failed: such a container looks started and has ended.
+ */
+export interface SeccompPlan {
+  readonly rules: FilterRules;
+  /** SECCOMP_FILTER_FLAG_*. */
+  readonly flags: number;
+  readonly position: 'early' | 'late';
+  /** For people: `SCMP_ACT_ERRNO`. */
+  readonly defaultAction: string;
+  /** Who answers SCMP_ACT_NOTIFY; absent when no rule asks for it. */
+  readonly listener?: { readonly path: string; readonly metadata: string | undefined };
+}
+
+/** A filter that can be loaded. */
+export interface CompiledSeccomp extends SeccompPlan {
+  /** struct sock_filter[]: 8 bytes each. */
+  readonly program: Uint8Array;
+}
+
+const SECCOMP_SET_MODE_FILTER = 1;
+const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
+/** TSYNC is for processes with threads, of which init has one. WAIT_KILLABLE_RECV is about the listener. */
+const FLAGS: Readonly<Record<SeccompFlag, number>> = {
+  SECCOMP_FILTER_FLAG_TSYNC: 0,
+  SECCOMP_FILTER_FLAG_LOG: 2,
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 32,
+};
+const POINTER = '/linux/seccomp';
+
+/** What a process's filter is, and when it is loaded; undefined without one. Errors: `unsupported` for flags of newer kernels. */
+export function planSeccomp(config: Config, process: Process | undefined, host: HostFacts): SeccompPlan | undefined {
+  const seccomp = config.linux?.seccomp;
+  if (seccomp === undefined || process === undefined) return undefined;
+  const listens = (seccomp.syscalls ?? []).some(({ action }) => action === 'SCMP_ACT_NOTIFY');
+  return {
+    rules: planFilterRules(seccomp, host.arch),
+    flags: planFlags(seccomp, host, listens),
+    position: mayLoadLate(process) ? 'late' : 'early',
+    defaultAction: seccomp.defaultAction,
+    ...(listens ? { listener: { path: seccomp.listenerPath ?? '', metadata: seccomp.listenerMetadata } } : {}),
+  };
+}
+
+function planFlags(seccomp: Seccomp, { kernel }: HostFacts, listens: boolean): number {
+  const { flags = ['SECCOMP_FILTER_FLAG_SPEC_ALLOW'] } = seccomp;
+  let bits = listens ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+  for (const flag of flags) {
+    if (flag === 'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV') {
+      // The kernel refuses it without a listener.
+      if (!listens) continue;
+      const [major, minor] = kernel.version;
+      if (major < 5 || (major === 5 && minor < 19)) {
+        const found = `this is Linux ${major}.${minor}, ${flag} needs 5.19`;
+        throw new TsrunError('unsupported', `${found} (${POINTER}/flags of config.json)`);
+      }
+    }
+    bits |= FLAGS[flag];
+  }
+  return bits;
+}
+
+function mayLoadLate({ noNewPrivileges, capabilities }: Process): boolean {
+  const has = (set: readonly string[] = []): boolean => set.includes('CAP_SYS_ADMIN');
+  return noNewPrivileges === true || (has(capabilities?.effective) && has(capabilities?.permitted));
+}
+
+/** Loads the filter; `result` receives the number of the listener, if there is one. */
+export function planLoadFilter(seccomp: CompiledSeccomp, result?: Region | Place): Step {
+  const count = seccomp.program.length / 8;
+  const shown = `${count} instructions, default ${seccomp.defaultAction}`;
+  // struct sock_fprog: u16 length, padded to 8 bytes, and the address of the instructions.
+  const program = words([count, block(seccomp.program, `{${shown}}`)], `{${shown}}`);
+  return call('seccomp', [SECCOMP_SET_MODE_FILTER, seccomp.flags, program], {
+    label: `load the seccomp filter (${shown})`,
+    pointer: POINTER,
+    ...(result === undefined ? {} : { result }),
+  });
+}
+
+/**
+ * Loads a filter with a listener and tells its number with write(2), the one call that may not wait for the listener's answer:
+ * nobody has the listener yet. The parent takes it over by that number, whatever else the filter says.
+ */
+export function planLoadListenedFilter(sync: number, seccomp: CompiledSeccomp): Step[] {
+  const message: Block = words([TAG.seccomp, 0], `tag ${TAG.seccomp} and the listener`);
+  return [
+    planLoadFilter(seccomp, at(message, 8)),
+    call('write', [sync, message, message.bytes.length], { label: 'tell the number of the seccomp listener' }),
+  ];
+}

@@ -1,0 +1,133 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import type { Log } from '../log.ts';
+import { INSTRUCTION_SIZE, INSTRUCTIONS_MAX } from '../plan/seccomp/enosys.ts';
+
+/**
+ * Compiled filters, kept from one container to the next: a file for each, named after what it was compiled from.
+ *
+ *     0   sha256 of the rest, 32 bytes
+ *     32  struct sock_filter[]
+ *
+ * A filter is what holds a container back, so nothing is believed: directory and file must be this user's and nobody else's to
+ * write, the file a regular one that is reached by no symlink, and its sum right. Whatever fails of that is as if it were not there.
+ */
+const SUM_SIZE = 32;
+const FILE_LIMIT_BYTES = SUM_SIZE + INSTRUCTIONS_MAX * INSTRUCTION_SIZE;
+/** Some hundred profiles; the oldest go first. */
+export const CACHE_LIMIT_BYTES = 4 * 1024 * 1024;
+const WRITABLE_BY_OTHERS = 0o022;
+const NAME = /^[0-9a-f]{64}$/;
+
+/** The name of the directory in the root directory, which therefore is no container's id. */
+export const CACHE_DIRECTORY = '.cache';
+
+export class FilterCache {
+  readonly #parent: string;
+  readonly #directory: string;
+  readonly #log: Log;
+
+  /** `root` is the directory of the state directories. */
+  constructor(root: string, log: Log) {
+    this.#parent = path.join(root, CACHE_DIRECTORY);
+    this.#directory = path.join(this.#parent, 'seccomp');
+    this.#log = log;
+  }
+
+  /** The program that was kept under a key (64 hexadecimal digits); undefined when there is none that can be trusted. */
+  read(key: string): Uint8Array | undefined {
+    try {
+      if (!isOwnDirectory(this.#parent) || !isOwnDirectory(this.#directory)) return undefined;
+      const bytes = readOwnFile(path.join(this.#directory, key));
+      return bytes === undefined ? undefined : checkSum(bytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#complain('read', error);
+      return undefined;
+    }
+  }
+
+  /** Keeps a program. A cache that cannot be written is a log line at debug level and no failure. */
+  write(key: string, program: Uint8Array): void {
+    const temporary = path.join(this.#directory, `.${key}.${process.pid}-${process.hrtime.bigint()}`);
+    try {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      if (!isOwnDirectory(this.#parent) || !isOwnDirectory(this.#directory)) return;
+      const sum = createHash('sha256').update(program).digest();
+      try {
+        writeFileSync(temporary, Buffer.concat([sum, program]), { flag: 'wx', mode: 0o600 });
+        renameSync(temporary, path.join(this.#directory, key));
+      } finally {
+        rmSync(temporary, { force: true });
+      }
+      this.#evict();
+    } catch (error) {
+      this.#complain('write', error);
+    }
+  }
+
+  /** Removes the oldest files until the rest is small enough, and what a killed tsrun left behind. */
+  #evict(): void {
+    const files = readdirSync(this.#directory).flatMap((name) => {
+      const file = path.join(this.#directory, name);
+      const stat = lstatSync(file, { throwIfNoEntry: false });
+      return stat === undefined ? [] : [{ file, name, size: stat.size, time: stat.mtimeMs }];
+    });
+    const HOUR_MS = 3_600_000;
+    const isStray = (name: string, time: number): boolean => !NAME.test(name) && time < Date.now() - HOUR_MS;
+    let total = 0;
+    for (const { file, name, size, time } of files.sort((a, b) => b.time - a.time)) {
+      total += size;
+      if (total > CACHE_LIMIT_BYTES || isStray(name, time)) rmSync(file, { force: true, recursive: true });
+    }
+  }
+
+  #complain(what: 'read' | 'write', error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#log.debug(`${what} the cache of seccomp filters ${JSON.stringify(this.#directory)}: ${why}`);
+  }
+}
+
+function isOwnDirectory(directory: string): boolean {
+  const stat = lstatSync(directory);
+  return stat.isDirectory() && stat.uid === process.geteuid?.() && (stat.mode & WRITABLE_BY_OTHERS) === 0;
+}
+
+function readOwnFile(file: string): Buffer | undefined {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const fd = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const stat = fstatSync(fd);
+    const isOwn = stat.isFile() && stat.uid === process.geteuid?.() && (stat.mode & WRITABLE_BY_OTHERS) === 0;
+    if (!isOwn || stat.size > FILE_LIMIT_BYTES) return undefined;
+    const bytes = Buffer.alloc(stat.size);
+    let length = 0;
+    while (length < bytes.length) {
+      const count = readSync(fd, bytes, length, bytes.length - length, null);
+      if (count === 0) return undefined;
+      length += count;
+    }
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function checkSum(bytes: Buffer): Uint8Array | undefined {
+  const program = bytes.subarray(SUM_SIZE);
+  if (program.length === 0 || program.length % INSTRUCTION_SIZE !== 0) return undefined;
+  const sum = createHash('sha256').update(program).digest();
+  return timingSafeEqual(sum, bytes.subarray(0, SUM_SIZE)) ? new Uint8Array(program) : undefined;
+}

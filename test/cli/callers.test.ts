@@ -1,0 +1,114 @@
+import t from 'tap';
+import { runLine } from './fixtures.ts';
+
+const containerd = '--root /run/containerd/runc/default --log /b/log.json --log-format json';
+const docker = '--root /var/run/docker/runtime-runc/moby --log /b/log.json --log-format json';
+const conmon = '--log-format=json --log /b/oci-log';
+
+const create = { id: 'c1', bundle: '/b', noPivot: false, noNewKeyring: false, preserveFds: 0, stdio: [0, 1, 2] };
+const exec = { id: 'c1', detach: true, preserveFds: 0, ignorePaused: false, stdio: [0, 1, 2] };
+
+/** Command lines as callers write them, without the paths of logs, and the operation that they ask for. */
+const rows: readonly (readonly [caller: string, line: string, operation: string, options: object | string])[] = [
+  ['conmon', 'create --bundle /b --pid-file /b/pid c1', 'createContainer', { ...create, pidFile: '/b/pid' }],
+  [
+    'conmon',
+    'create --bundle /b --pid-file /b/pid --console-socket /tmp/conmon-term.X --preserve-fds 2 c1',
+    'createContainer',
+    { ...create, pidFile: '/b/pid', consoleSocket: '/tmp/conmon-term.X', preserveFds: 2 },
+  ],
+  ['podman', 'start c1', 'startContainer', 'c1'],
+  ['podman', 'kill c1 28', 'killContainer', { id: 'c1', signal: 28, all: false }],
+  ['podman', 'kill c1 15', 'killContainer', { id: 'c1', signal: 15, all: false }],
+  ['podman', 'pause c1', 'pauseContainer', 'c1'],
+  ['podman', 'resume c1', 'resumeContainer', 'c1'],
+  ['podman', 'delete --force c1', 'deleteContainer', { id: 'c1', force: true }],
+  [
+    'buildah',
+    'create --bundle /b --pid-file /b/pid buildah-buildah1',
+    'createContainer',
+    { ...create, id: 'buildah-buildah1', pidFile: '/b/pid' },
+  ],
+  ['buildah', 'state buildah-buildah1', 'readStatus', 'buildah-buildah1'],
+  ['buildah', 'delete buildah-buildah1', 'deleteContainer', { id: 'buildah-buildah1', force: false }],
+  [
+    'containerd',
+    'create --bundle /b --pid-file /b/init.pid c1',
+    'createContainer',
+    { ...create, pidFile: '/b/init.pid' },
+  ],
+  [
+    'containerd',
+    'create --bundle /b --pid-file /b/init.pid --console-socket /tmp/pty1/pty.sock --no-pivot --no-new-keyring c1',
+    'createContainer',
+    {
+      ...create,
+      pidFile: '/b/init.pid',
+      consoleSocket: '/tmp/pty1/pty.sock',
+      noPivot: true,
+      noNewKeyring: true,
+    },
+  ],
+  ['containerd', 'kill c1 9', 'killContainer', { id: 'c1', signal: 9, all: false }],
+  ['containerd', 'kill --all c1 9', 'killContainer', { id: 'c1', signal: 9, all: true }],
+  ['containerd', 'delete c1', 'deleteContainer', { id: 'c1', force: false }],
+  [
+    'docker',
+    'create --bundle /b --pid-file /b/init.pid -no-subreaper c1',
+    'createContainer',
+    { ...create, pidFile: '/b/init.pid' },
+  ],
+];
+
+const prefixes: Readonly<Record<string, { text: string; root: string }>> = {
+  conmon: { text: conmon, root: '/run/tsrun' },
+  podman: { text: '', root: '/run/tsrun' },
+  buildah: { text: '', root: '/run/tsrun' },
+  containerd: { text: containerd, root: '/run/containerd/runc/default' },
+  docker: { text: docker, root: '/var/run/docker/runtime-runc/moby' },
+};
+
+t.test('the command lines of callers', async (t) => {
+  const directory = t.testdir();
+  for (const [caller, line, operation, options] of rows) {
+    const { text = '', root } = prefixes[caller] ?? {};
+    const written = `${text} ${line}`.replace('--log /b/', `--log ${directory}/`);
+    const outcome = await runLine(written);
+    t.strictSame(outcome.calls, [[operation, { root, cgroupManager: 'cgroupfs' }, options]], `${caller}: ${line}`);
+    t.equal(outcome.code, 0);
+  }
+});
+
+t.test('the processes of exec', async (t) => {
+  const directory = t.testdir({ process: '{"args":["sh"]}' });
+  const path = `${directory}/process`;
+  const change = { kind: 'document', path, text: '{"args":["sh"]}' };
+  const lines: [line: string, options: object][] = [
+    [`exec --pid-file /e/pid --process ${path} --detach c1`, { pidFile: '/e/pid' }],
+    [`exec --pid-file /e/pid --process ${path} --detach --tty c1`, { pidFile: '/e/pid' }],
+    [
+      `exec --pid-file /e/pid --process ${path} --detach --tty --console-socket /s c1`,
+      { pidFile: '/e/pid', consoleSocket: '/s' },
+    ],
+    [
+      `exec --process ${path} --console-socket /s --detach --pid-file /b/e.pid c1`,
+      { pidFile: '/b/e.pid', consoleSocket: '/s' },
+    ],
+  ];
+  for (const [line, options] of lines) {
+    const { calls } = await runLine(line);
+    t.match(calls, [['execInContainer', {}, { ...exec, change, ...options }]], line);
+  }
+});
+
+t.test('what callers ask before they run anything', async (t) => {
+  const { stdout } = await runLine('--version');
+  const [version, commit, spec] = stdout.split('\n');
+  t.match(version, /^tsrun version \S+$/);
+  t.match(commit, /^commit: \S+$/);
+  t.match(spec, /^spec: 1\.3\.0$/);
+  t.equal((await runLine('features')).code, 0);
+  // The systemd driver is refused where it would be used, and nowhere else: the same options stand before every command.
+  t.match(await runLine('--systemd-cgroup delete --force c1'), { code: 0, calls: [['deleteContainer']] });
+  t.equal((await runLine('list --format=json', { results: { listContainers: [] } })).stdout, 'null\n');
+});

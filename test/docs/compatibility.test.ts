@@ -1,0 +1,69 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { commandTable } from '../../src/cli/command-table.ts';
+import { globalOptionTable } from '../../src/cli/options.ts';
+import type { OptionTable } from '../../src/cli/option-table.ts';
+
+const top = fileURLToPath(new URL('../../', import.meta.url));
+const text = readFileSync(`${top}docs/compatibility.md`, 'utf8');
+
+interface Peers {
+  readonly global: Readonly<Record<string, string>>;
+  readonly commands: Readonly<Record<string, { readonly options?: Readonly<Record<string, string>> }>>;
+}
+const peers = JSON.parse(readFileSync(`${top}docs/compatibility.json`, 'utf8')) as Peers;
+
+/** Long name -> what the page says of tsrun, in the section with a heading. */
+function rowsOf(heading: string): Map<string, string> {
+  const start = text.indexOf(`\n## ${heading}\n`);
+  const section = start < 0 ? '' : (text.slice(start + 1).split('\n## ')[0] ?? '');
+  const rows = new Map<string, string>();
+  for (const line of section.split('\n')) {
+    const [, name, , , , own] = line.split('|').map((cell) => cell.trim());
+    const long = /^`(?:--)?([a-z][\w-]*)`/.exec(name ?? '')?.[1];
+    if (long !== undefined) rows.set(long, own ?? '');
+  }
+  return rows;
+}
+
+function holdTo(t: Test, heading: string, table: OptionTable): void {
+  const rows = rowsOf(heading);
+  for (const [name, { unsupported }] of Object.entries(table)) {
+    t.match(rows.get(name), unsupported === true ? /^refused$/ : /^(yes|ignored)$/, `${heading}: --${name}`);
+  }
+  for (const [name, own] of rows) {
+    t.equal(own !== 'no', Object.hasOwn(table, name), `${heading}: ${name} is ${own} in the page`);
+  }
+}
+
+t.test('docs/compatibility.md is what npm run docs writes', (t) => {
+  const { status, stderr } = spawnSync(process.execPath, ['docs/compatibility.mjs', '--check'], {
+    cwd: top,
+    encoding: 'utf8',
+  });
+  t.equal(status, 0, stderr);
+  t.end();
+});
+
+t.test('docs/compatibility.md says of tsrun what the tables of options say', async (t) => {
+  holdTo(t, 'Options before the command', globalOptionTable);
+  const commands = rowsOf('Commands');
+  for (const [name, entry] of Object.entries(commandTable)) {
+    t.equal(commands.get(name), 'yes', name);
+    const { options } = (await entry.load()).command;
+    if (Object.keys(options).length > 0) holdTo(t, name, options);
+  }
+  for (const [name, own] of commands) t.equal(own === 'yes', Object.hasOwn(commandTable, name), name);
+});
+
+t.test('docs/compatibility.json has every option of the other runtimes once', (t) => {
+  const count = (name: string): number => Object.keys(peers.commands[name]?.options ?? {}).length;
+  const counts = { create: 9, run: 11, exec: 17, kill: 2, delete: 2, list: 2, ps: 1, update: 19, events: 2 };
+  for (const [name, wanted] of Object.entries({ ...counts, checkpoint: 18, restore: 20, spec: 3 })) {
+    t.equal(count(name), wanted, `options of ${name}`);
+  }
+  t.equal(Object.keys(peers.commands).length, 22, 'the twenty-one commands of the others, and explain');
+  t.end();
+});

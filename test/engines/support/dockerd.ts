@@ -1,0 +1,128 @@
+import { writeFileSync } from 'node:fs';
+import type { Test } from 'tap';
+import type { CommandOptions, CommandResult } from '../../live/support/command.ts';
+import { expectSuccess } from '../../live/support/rig.ts';
+import { Containerd } from './containerd.ts';
+import { Daemon } from './daemon.ts';
+import { IMAGE } from './image.ts';
+import type { Runtime } from './runtimes.ts';
+import type { Surroundings } from './surroundings.ts';
+import { underTerminal, type TerminalOptions } from './terminal.ts';
+
+/** The client is named by its path: other clients may have the name too. */
+export const DOCKER = '/usr/bin/docker';
+export const DOCKERD = '/usr/sbin/dockerd';
+
+/** Name of the runtime in docker's config. */
+export const RUNTIME_NAME = 'tested';
+
+/** dockerd inside surroundings, with a containerd of its own and the runtime as its default one. */
+export class Dockerd {
+  readonly inside: Surroundings;
+  readonly runtime: Runtime;
+  readonly #host: string;
+  readonly #containerd: Containerd;
+  readonly #daemon: Daemon;
+
+  private constructor(inside: Surroundings, runtime: Runtime, containerd: Containerd) {
+    this.inside = inside;
+    this.runtime = runtime;
+    this.#containerd = containerd;
+    this.#host = `unix:///run/docker-${runtime.name}.sock`;
+    const config = inside.fresh('daemon.json');
+    writeFileSync(config, JSON.stringify(makeConfig(runtime, { host: this.#host, containerd: containerd.address })));
+    this.#daemon = new Daemon(inside, 'dockerd', [DOCKERD, '--config-file', config]);
+  }
+
+  static async start(t: Test, inside: Surroundings, runtime: Runtime): Promise<Dockerd> {
+    const containerd = await Containerd.start(inside, runtime);
+    const started = new Dockerd(inside, runtime, containerd);
+    try {
+      await started.#daemon.untilAnswer(started.argv(['version']));
+    } catch (error) {
+      await containerd.daemon.stop(t);
+      throw error;
+    }
+    return started;
+  }
+
+  async stop(t: Test): Promise<void> {
+    await this.#daemon.stop(t);
+    await this.#containerd.daemon.stop(t);
+  }
+
+  async docker(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return this.inside.run(this.argv(args), options);
+  }
+
+  /** Standard output of a `docker` that has to succeed, trimmed. */
+  async output(t: Test, args: readonly string[]): Promise<string> {
+    const result = await this.docker(args);
+    expectSuccess(t, result, `docker ${args.join(' ')}`);
+    return result.stdout.trim();
+  }
+
+  /** `docker run --rm` of the image, with `flags` between. A command that is a string is for `sh -c`. */
+  async run(
+    flags: readonly string[],
+    command: string | readonly string[],
+    options: CommandOptions = {},
+  ): Promise<CommandResult> {
+    return this.docker(runArgs(['--rm', ...flags], command), options);
+  }
+
+  /** Standard output of `run`, trimmed; the test fails unless it went well. */
+  async runOutput(t: Test, flags: readonly string[], command: string | readonly string[]): Promise<string> {
+    return this.output(t, runArgs(['--rm', ...flags], command));
+  }
+
+  /** A container in the background; by default one that sleeps until it is killed. */
+  async start(
+    t: Test,
+    name: string,
+    flags: readonly string[] = [],
+    command: string | readonly string[] = ['sleep', '1000'],
+  ): Promise<void> {
+    await this.output(t, runArgs(['--detach', '--name', name, ...flags], command));
+  }
+
+  /** `docker` under a terminal; what the terminal shows is the result's standard output. */
+  async underTerminal(args: readonly string[], options: TerminalOptions): Promise<CommandResult> {
+    return underTerminal(this.inside, this.argv(args), options);
+  }
+
+  /** A part of what `docker inspect` says, such as `.State.Status`. */
+  async inspect(name: string, part: string): Promise<string> {
+    return (await this.docker(['inspect', '--format', `{{${part}}}`, name])).stdout.trim();
+  }
+
+  async remove(t: Test, ...names: readonly string[]): Promise<void> {
+    await this.output(t, ['rm', '--force', '--volumes', ...names]);
+  }
+
+  argv(args: readonly string[]): string[] {
+    return [DOCKER, '--host', this.#host, ...args];
+  }
+}
+
+/** Arguments of `docker run` of the image. */
+export function runArgs(flags: readonly string[], command: string | readonly string[]): string[] {
+  return ['run', ...flags, IMAGE, ...(typeof command === 'string' ? ['sh', '-c', command] : command)];
+}
+
+function makeConfig(runtime: Runtime, addresses: { readonly host: string; readonly containerd: string }): object {
+  return {
+    hosts: [addresses.host],
+    containerd: addresses.containerd,
+    pidfile: `/run/docker-${runtime.name}.pid`,
+    'exec-root': `/run/docker-${runtime.name}`,
+    'data-root': `/var/lib/docker/${runtime.name}`,
+    'storage-driver': 'overlay2',
+    'exec-opts': ['native.cgroupdriver=cgroupfs'],
+    // Not above those of the daemon: that takes a capability which not every root has.
+    'default-ulimits': { nofile: { Name: 'nofile', Soft: 1024, Hard: 2048 } },
+    'userland-proxy': false,
+    runtimes: { [RUNTIME_NAME]: { path: runtime.path } },
+    'default-runtime': RUNTIME_NAME,
+  };
+}

@@ -1,0 +1,133 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import {
+  startCommand,
+  type CommandOptions,
+  type CommandResult,
+  type RunningCommand,
+} from '../../live/support/command.ts';
+import { missingTools, reasonToSkip } from '../../live/support/surroundings.ts';
+
+const script = fileURLToPath(new URL('surroundings.sh', import.meta.url));
+const top = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
+
+/** Nothing stays longer, even if the tests hang: they are killed by then. */
+const LIFE_SECONDS = 1200;
+const COMMAND_TIMEOUT_MS = 60_000;
+
+/**
+ * A machine within the machine, for one test file: mount, pid, network, ipc, uts and cgroup namespaces of their own; empty
+ * /run, /tmp and /var/lib/{containers,docker,containerd,cni}; /etc and the rest of /var/lib whose changes stay inside; cgroups below
+ * one of its own in each hierarchy, which looks like the root from inside.
+ *
+ * All of it ends with `leave`, and likewise when the process of the tests ends in any other way: a supervisor waits for that.
+ */
+export class Surroundings {
+  /** Below the temporary directory, and the same inside as outside. */
+  readonly directory = mkdtempSync(path.join(tmpdir(), 'tsrun-engines-'));
+  readonly #supervisor: ChildProcess;
+  readonly #messages: Buffer[] = [];
+  #count = 0;
+
+  private constructor() {
+    chmodSync(this.directory, 0o755);
+    for (const name of ['output', 'home']) mkdirSync(this.path(name));
+    const args = ['hold', this.directory, path.basename(this.directory), `${LIFE_SECONDS}`, top];
+    this.#supervisor = spawn('sh', [script, ...args], { detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#supervisor.stderr?.on('data', (bytes: Buffer) => this.#messages.push(bytes));
+  }
+
+  static async make(): Promise<Surroundings> {
+    const made = new Surroundings();
+    try {
+      await made.#untilReady();
+    } catch (error) {
+      await made.leave();
+      throw error;
+    }
+    return made;
+  }
+
+  /** A path in the directory that both sides see. */
+  path(...parts: readonly string[]): string {
+    return path.join(this.directory, ...parts);
+  }
+
+  /** A path like it that nobody else uses. */
+  fresh(name: string): string {
+    this.#count += 1;
+    return this.path(`${name}-${this.#count}`);
+  }
+
+  /** Starts a command inside without waiting for it. `pid` is that of its helper outside. */
+  start(argv: readonly string[], options: CommandOptions = {}): RunningCommand {
+    const { env, cwd = '/', ...others } = options;
+    return startCommand(['sh', script, 'enter', this.directory, cwd, ...argv], {
+      timeoutMs: COMMAND_TIMEOUT_MS,
+      ...others,
+      env: { HOME: this.path('home'), ...env },
+      outputBase: this.fresh('output/command'),
+    });
+  }
+
+  async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return this.start(argv, options).done;
+  }
+
+  /** Kills every process inside, and takes cgroups, mounts and the directory away. */
+  async leave(): Promise<void> {
+    const ended = this.#hasEnded() ? undefined : once(this.#supervisor, 'close');
+    this.#supervisor.stdin?.end();
+    await ended;
+  }
+
+  async #untilReady(): Promise<void> {
+    const { stdout } = this.#supervisor;
+    if (stdout === null) throw new Error('the supervisor has no standard output');
+    for await (const bytes of stdout) {
+      if (String(bytes).includes('ready')) return;
+    }
+    throw new Error(`surroundings for engines: ${Buffer.concat(this.#messages).toString()}`);
+  }
+
+  #hasEnded(): boolean {
+    return this.#supervisor.exitCode !== null || this.#supervisor.signalCode !== null;
+  }
+}
+
+/** A group of tests in surroundings of their own; skipped with the reason where they cannot run. */
+export function engines(
+  topic: string,
+  { tools, files = [] }: { readonly tools: readonly string[]; readonly files?: readonly string[] },
+  body: (t: Test, surroundings: Surroundings) => Promise<void>,
+): void {
+  void t.test(topic, { skip: reasonAgainst(tools, files) }, async (t) => {
+    t.setTimeout(0);
+    const surroundings = await Surroundings.make();
+    try {
+      await body(t, surroundings);
+    } finally {
+      await surroundings.leave();
+      t.notOk(existsSync(surroundings.directory), 'nothing is left of the surroundings');
+    }
+  });
+}
+
+function reasonAgainst(tools: readonly string[], files: readonly string[]): string | false {
+  const missing = files.find((file) => !existsSync(file));
+  return (
+    reasonToSkip() ||
+    (!hasVersion1() && 'the surroundings are made of cgroup v1 hierarchies; this host has none') ||
+    missingTools(...tools, 'unshare', 'nsenter', 'setpriv', 'ip') ||
+    (missing !== undefined && `needs ${missing} on the host`)
+  );
+}
+
+function hasVersion1(): boolean {
+  return /^\d+:[^:]*\b(memory|pids|freezer)\b/m.test(readFileSync('/proc/self/cgroup', 'utf8'));
+}

@@ -1,0 +1,348 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Seccomp, SeccompSyscall } from '../../src/spec/generated/config.ts';
+import { expectFailure, expectSuccess, live, setUserNamespace, statusField, type BaseConfig } from './support/rig.ts';
+import { answerOne, SeccompAgent } from './support/seccomp-agent.ts';
+
+const PROFILE = '/usr/share/containers/seccomp.json';
+const archs =
+  process.arch === 'arm64' ? ['SCMP_ARCH_ARM' as const] : ['SCMP_ARCH_X86' as const, 'SCMP_ARCH_X32' as const];
+const errno = (number: number, ...names: string[]): SeccompSyscall => ({
+  names,
+  action: 'SCMP_ACT_ERRNO',
+  errnoRet: number,
+});
+
+/** Lets everything pass but a few calls, each with an errno of its own. */
+const lenient: Seccomp = {
+  defaultAction: 'SCMP_ACT_ALLOW',
+  syscalls: [errno(122, 'mkdir', 'mkdirat'), errno(95, 'unshare'), { names: ['sync'], action: 'SCMP_ACT_KILL' }],
+};
+
+/** Everything a shell needs, and what init needs when it loads the filter early, by name; the rest gets EPERM. */
+const strict: Seccomp = {
+  defaultAction: 'SCMP_ACT_ERRNO',
+  architectures: archs,
+  syscalls: [
+    {
+      action: 'SCMP_ACT_ALLOW',
+      names: [
+        ...[
+          'read',
+          'write',
+          'writev',
+          'readv',
+          'close',
+          'open',
+          'openat',
+          'stat',
+          'fstat',
+          'lstat',
+          'newfstatat',
+          'statx',
+        ],
+        ...['mmap', 'munmap', 'mprotect', 'brk', 'mremap', 'madvise', 'rt_sigaction', 'rt_sigprocmask', 'rt_sigreturn'],
+        ...['ioctl', 'fcntl', 'dup', 'dup2', 'dup3', 'pipe', 'pipe2', 'poll', 'ppoll', 'lseek', 'access', 'faccessat'],
+        ...['faccessat2', 'fork', 'vfork', 'clone', 'execve', 'exit', 'exit_group', 'wait4', 'kill', 'uname', 'getcwd'],
+        ...[
+          'chdir',
+          'fchdir',
+          'umask',
+          'getpid',
+          'getppid',
+          'getuid',
+          'geteuid',
+          'getgid',
+          'getegid',
+          'getpgrp',
+          'setpgid',
+        ],
+        ...[
+          'getgroups',
+          'setgroups',
+          'setresuid',
+          'setresgid',
+          'setuid',
+          'setgid',
+          'prctl',
+          'arch_prctl',
+          'capset',
+          'capget',
+        ],
+        ...['set_tid_address', 'set_robust_list', 'rseq', 'prlimit64', 'getrandom', 'futex', 'sendfile', 'readlink'],
+        ...[
+          'accept4',
+          'sysinfo',
+          'clock_gettime',
+          'nanosleep',
+          'clock_nanosleep',
+          'getdents64',
+          'tgkill',
+          'gettid',
+          'time',
+        ],
+        ...['fchown', 'fstatfs', 'rt_sigtimedwait', 'rt_sigsuspend', 'close_range'],
+      ],
+    },
+    errno(122, 'mkdir', 'mkdirat'),
+  ],
+};
+
+interface Variant {
+  readonly name: string;
+  readonly change: (config: BaseConfig) => void;
+}
+
+const user = (config: BaseConfig): void => {
+  config.process.user = { uid: 1000, gid: 1000 };
+};
+/** With each of them the filter is loaded at another place, or by another user. */
+const VARIANTS: readonly Variant[] = [
+  { name: 'no_new_privs', change: (config) => (config.process.noNewPrivileges = true) },
+  { name: 'without no_new_privs', change: (config) => (config.process.noNewPrivileges = false) },
+  {
+    name: 'no_new_privs, a user',
+    change: (config) => {
+      config.process.noNewPrivileges = true;
+      user(config);
+    },
+  },
+  {
+    name: 'without no_new_privs, a user',
+    change: (config) => {
+      config.process.noNewPrivileges = false;
+      user(config);
+    },
+  },
+  {
+    name: 'without no_new_privs, CAP_SYS_ADMIN',
+    change: (config) => {
+      config.process.noNewPrivileges = false;
+      const all = ['CAP_SYS_ADMIN'];
+      config.process.capabilities = { bounding: all, effective: all, permitted: all };
+    },
+  },
+  {
+    name: 'without no_new_privs, a user namespace',
+    change: (config) => {
+      config.process.noNewPrivileges = false;
+      setUserNamespace(config);
+    },
+  },
+];
+
+const withFilter =
+  (seccomp: Seccomp, ...changes: ((config: BaseConfig) => unknown)[]) =>
+  (config: BaseConfig): void => {
+    config.linux.seccomp = seccomp;
+    for (const change of changes) change(config);
+  };
+
+live('seccomp', async (t, rig) => {
+  for (const { name, change } of VARIANTS) {
+    for (const [kind, seccomp] of Object.entries({ lenient, strict })) {
+      await t.test(`a ${kind} filter, ${name}`, async (t) => {
+        const script = 'cat /proc/self/status; mkdir /tmp/d 2>&1; echo ok';
+        const text = await rig.output(t, { args: script, change: withFilter(seccomp, change) });
+        t.equal(statusField(text, 'Seccomp'), '2');
+        t.equal(statusField(text, 'Seccomp_filters'), '1');
+        t.match(text, /mkdir: .*[Qq]uota exceeded/);
+        t.match(text, /\nok$/);
+      });
+    }
+    await t.test(`create, start and exec, ${name}`, async (t) => {
+      const { id, pid } = await rig.create(t, { args: ['sleep', '1000'], change: withFilter(strict, change) });
+      expectSuccess(t, await rig.tsrun(['start', id]), 'start');
+      t.equal(statusField(readFileSync(`/proc/${pid}/status`, 'utf8'), 'Seccomp'), '2');
+      const result = await rig.tsrun(['exec', id, 'sh', '-c', 'cat /proc/self/status; mkdir /tmp/d 2>&1; exit 3']);
+      t.equal(result.code, 3, result.stderr);
+      t.equal(statusField(result.stdout, 'Seccomp'), '2');
+      t.match(result.stdout, /[Qq]uota exceeded/);
+      await rig.delete(t, id);
+    });
+  }
+
+  await t.test('a killed call is SIGSYS', async (t) => {
+    t.equal((await rig.run({ args: ['sync'], change: withFilter(lenient) })).code, 128 + 31);
+  });
+
+  await t.test('the profile of containers-common', { skip: !existsSync(PROFILE) && `no ${PROFILE}` }, async (t) => {
+    const profile = JSON.parse(readFileSync(PROFILE, 'utf8')) as Omit<Seccomp, 'syscalls'> & {
+      syscalls: (SeccompSyscall & { includes?: { caps?: string[]; arches?: string[] } })[];
+    };
+    const machine = process.arch === 'arm64' ? 'arm64' : 'amd64';
+    const syscalls = profile.syscalls
+      .filter(({ includes }) => includes?.caps === undefined && includes?.arches?.includes(machine) !== false)
+      .map(({ names, action, args, errnoRet }) => ({
+        names,
+        action,
+        ...(Array.isArray(args) ? { args } : {}),
+        ...(errnoRet === undefined || action !== 'SCMP_ACT_ERRNO' ? {} : { errnoRet }),
+      }));
+    const seccomp: Seccomp = { defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: 38, architectures: archs, syscalls };
+    // With CAP_SYS_ADMIN only the filter refuses swapoff(2); the kernel would say that this is no swap area.
+    const args = 'cat /proc/self/status; swapoff /dev/null 2>&1; echo fine';
+    for (const { name, change } of VARIANTS) {
+      const text = await rig.output(t, { args, change: withFilter(seccomp, change) });
+      t.equal(statusField(text, 'Seccomp'), '2', name);
+      t.match(text, /swapoff: .*not permitted\nfine$/, name);
+    }
+    const admin = VARIANTS.find(({ name }) => name.includes('CAP_SYS_ADMIN'));
+    t.match(await rig.output(t, { args, change: (config) => admin?.change(config) }), /swapoff: .*Invalid argument/);
+  });
+
+  await t.test('a compiled filter is kept, and one that was changed is not used', async (t) => {
+    const directory = path.join(rig.root, '.cache/seccomp');
+    const before = new Set(readdirSync(directory));
+    const own: Seccomp = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [errno(40, 'mkdir', 'mkdirat')] };
+    const bundle = { args: 'mkdir /tmp/d 2>&1; true', change: withFilter(own) };
+    const first = await rig.output(t, bundle);
+    const [name = '', ...more] = readdirSync(directory).filter((file) => !before.has(file));
+    t.same(more, []);
+    const file = path.join(directory, name);
+    const { ino, mtimeMs } = statSync(file);
+    t.equal(await rig.output(t, bundle), first);
+    t.match(statSync(file), { ino, mtimeMs }, 'it is not written again');
+    const bytes = readFileSync(file);
+    const allowing = Buffer.concat([bytes.subarray(0, 32), Buffer.from([6, 0, 0, 0, 0, 0, 0xff, 0x7f])]);
+    writeFileSync(file, allowing);
+    t.equal(await rig.output(t, bundle), first, 'a filter that lets everything pass is not believed');
+    t.same(readFileSync(file), bytes, 'it is mended');
+    t.equal((await rig.tsrun(['list', '--quiet'])).stdout, '', 'the cache is no container');
+    expectFailure(t, await rig.tsrun(['create', '--bundle', rig.latestBundle(), '.cache']), {
+      message: /invalid container ID format: .*\.cache.* is tsrun's own/,
+    });
+  });
+
+  await t.test('a profile that is older than close_range and faccessat2', async (t) => {
+    const { names: all = [], action = 'SCMP_ACT_ALLOW' as const } = strict.syscalls?.[0] ?? {};
+    const names = all.filter((name) => name !== 'close_range' && name !== 'faccessat2');
+    const seccomp: Seccomp = { ...strict, syscalls: [{ names, action }] };
+    for (const args of [['true'], ['/bin/true']]) {
+      for (const { name, change } of VARIANTS)
+        expectSuccess(t, await rig.run({ args, change: withFilter(seccomp, change) }), `${args.join(' ')}, ${name}`);
+    }
+  });
+
+  await t.test('without libseccomp', async (t) => {
+    const library = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/libseccomp.so.2`;
+    const hide = `mount --bind /dev/null "$(readlink -f ${library})" && exec "$@"`;
+    const under = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', hide, 'sh'];
+    expectFailure(t, await rig.run({ change: withFilter(lenient) }, { under }), {
+      message: /linux\.seccomp needs libseccomp/,
+    });
+    expectSuccess(t, await rig.run({}, { under }), 'a container without a filter');
+    const features = await rig.tsrun(['features'], { under });
+    t.match(JSON.parse(features.stdout), { linux: { seccomp: { enabled: false } } });
+  });
+
+  await t.test('explain names the filter', async (t) => {
+    const { stdout } = await rig.tsrun(['explain', '--bundle', rig.bundle({ change: withFilter(lenient) })]);
+    t.match(stdout, /load the seccomp filter \(\d+ instructions, default SCMP_ACT_ALLOW\)/);
+  });
+
+  await t.test('flags', async (t) => {
+    for (const flags of [
+      [],
+      ['SECCOMP_FILTER_FLAG_TSYNC', 'SECCOMP_FILTER_FLAG_LOG'],
+      ['SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV'],
+    ]) {
+      const seccomp = { ...lenient, flags: flags as NonNullable<Seccomp['flags']> };
+      t.match(
+        await rig.output(t, { args: 'mkdir /tmp/d 2>&1; true', change: withFilter(seccomp) }),
+        /quota/i,
+        flags.join(' '),
+      );
+    }
+  });
+
+  await t.test('a profile that init cannot live with is a failure that leaves nothing', async (t) => {
+    const seccomp: Seccomp = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [errno(13, 'capset')] };
+    const change = withFilter(seccomp, (config) => (config.process.noNewPrivileges = false));
+    expectFailure(t, await rig.run({ change }), { message: /set effective, permitted and inheritable.*EACCES/ });
+    const late = withFilter(seccomp, (config) => (config.process.noNewPrivileges = true));
+    expectSuccess(t, await rig.run({ change: late }), 'the same filter, loaded late');
+  });
+});
+
+live('seccomp listener', async (t, rig) => {
+  const listenerPath = rig.path('agent.sock');
+  using agent = new SeccompAgent(listenerPath);
+  const seccomp: Seccomp = {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    listenerPath,
+    listenerMetadata: 'some "text"',
+    syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_NOTIFY' }],
+  };
+
+  for (const noNewPrivileges of [true, false]) {
+    const change = withFilter(seccomp, (config) => (config.process.noNewPrivileges = noNewPrivileges));
+    const status = noNewPrivileges ? 'created' : 'creating';
+
+    await t.test(`run, no_new_privs ${noNewPrivileges}`, async (t) => {
+      const id = rig.id('notify');
+      const script = 'mkdir /tmp/a 2>&1; mkdir /tmp/b-$$ && rmdir /tmp/b-$$ && echo made';
+      const running = rig.startTsrun(['run', '--bundle', rig.bundle({ args: script, change }), id]);
+      const { listener, state, isEnded } = await agent.accept();
+      using _listener = listener;
+      t.match(state, {
+        fds: ['seccompFd'],
+        metadata: 'some "text"',
+        state: { id, status, bundle: rig.latestBundle() },
+      });
+      t.match(state.ociVersion, /^1\./);
+      t.ok(state.pid > 0);
+      t.equal(state.state.pid, state.pid);
+      t.ok(isEnded);
+      await answerOne(listener, 122);
+      await answerOne(listener, 'continue');
+      const result = await running.done;
+      expectSuccess(t, result);
+      t.match(result.stdout, /quota exceeded\nmade\n/i);
+    });
+
+    await t.test(`create, start and exec, no_new_privs ${noNewPrivileges}`, async (t) => {
+      const id = rig.id('notify');
+      const bundle = rig.bundle({ args: 'mkdir /tmp/a; sleep 1000', change });
+      const creating = rig.startTsrun(['create', '--bundle', bundle, id]);
+      const early = noNewPrivileges ? undefined : agent.accept();
+      expectSuccess(t, await creating.done, 'create');
+      const starting = rig.startTsrun(['start', id]);
+      const { listener, state } = await (early ?? agent.accept());
+      using _listener = listener;
+      t.equal(state.state.status, status);
+      t.equal(state.pid, (await rig.state(id)).pid);
+      expectSuccess(t, await starting.done, 'start');
+      await answerOne(listener, 122);
+
+      const executing = rig.startTsrun(['exec', id, 'sh', '-c', 'mkdir /tmp/c 2>&1; exit 6']);
+      const second = await agent.accept();
+      using _second = second.listener;
+      t.equal(second.state.state.status, 'running');
+      t.equal(second.state.state.pid, state.pid);
+      t.not(second.state.pid, state.pid, 'the process of exec');
+      await answerOne(second.listener, 122);
+      const result = await executing.done;
+      t.equal(result.code, 6, result.stderr);
+      t.match(result.stdout, /quota exceeded/i);
+      await rig.delete(t, id);
+    });
+
+    await t.test(`nobody at listenerPath, no_new_privs ${noNewPrivileges}`, async (t) => {
+      const lonely = { ...seccomp, listenerPath: rig.path('nobody.sock') };
+      const alone = withFilter(lonely, (config) => (config.process.noNewPrivileges = noNewPrivileges));
+      expectFailure(t, await rig.run({ change: alone }), { message: /nobody\.sock.*ENOENT/ });
+    });
+  }
+
+  await t.test('what cannot be asked about is refused', async (t) => {
+    const refuse = async (changes: Partial<Seccomp>, message: RegExp): Promise<void> => {
+      expectFailure(t, await rig.run({ change: withFilter({ ...seccomp, ...changes }) }), { message });
+    };
+    await refuse({ defaultAction: 'SCMP_ACT_NOTIFY' }, /cannot be used as default action/);
+    await refuse(
+      { syscalls: [{ names: ['write'], action: 'SCMP_ACT_NOTIFY' }] },
+      /cannot be used for the write syscall/,
+    );
+  });
+});

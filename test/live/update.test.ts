@@ -1,0 +1,233 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expectFailure, expectSuccess, live, type Rig } from './support/rig.ts';
+
+const MIB = 1024 * 1024;
+
+const isVersion1 = existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes');
+const skip = isVersion1 ? false : 'the machine has no cgroup v1 hierarchies; v2 is tested in the virtual machines';
+
+/** Text of a control file of a container's cgroup, by the hierarchy it is mounted as. */
+function read(rig: Rig, id: string, file: string): string {
+  return readFileSync(path.join(directoryOf(rig, id, file.slice(0, file.indexOf('.'))), file), 'utf8').trim();
+}
+
+function directoryOf(rig: Rig, id: string, controller: string): string {
+  const state = JSON.parse(readFileSync(path.join(rig.root, id, 'state.json'), 'utf8')) as {
+    cgroup: { directories: { controllers: string[]; kind: string; hostPath: string }[] };
+  };
+  const found = state.cgroup.directories.find(
+    ({ kind, controllers }) => kind === 'v1' && controllers.includes(controller),
+  );
+  return found?.hostPath ?? '/nowhere';
+}
+
+function savedResources(rig: Rig, id: string): Record<string, Record<string, unknown>> {
+  const config = JSON.parse(readFileSync(path.join(rig.root, id, 'config.json'), 'utf8')) as {
+    linux: { resources: Record<string, Record<string, unknown>> };
+  };
+  return config.linux.resources;
+}
+
+/** A block device, as `major:minor`, that limits can name. */
+function blockDevice(): string | undefined {
+  const name = readdirSync('/sys/block').find((block) => /^(vd|sd|nvme|xvd|loop)/.test(block));
+  return name === undefined ? undefined : readFileSync(`/sys/block/${name}/dev`, 'utf8').trim();
+}
+
+live('update', async (t, rig) => {
+  const update = async (id: string, ...args: readonly string[]) => rig.tsrun(['update', ...args, id]);
+
+  await t.test('limits given as options arrive in the kernel', { skip }, async (t) => {
+    const { id } = await rig.sleeper(t);
+    const options = '--memory 64M --memory-swap 96m --memory-reservation 32MiB --pids-limit 21 --cpu-share 512';
+    expectSuccess(t, await update(id, ...options.split(' '), ...'--cpu-quota 50000 --cpuset-cpus 0'.split(' ')));
+    t.equal(read(rig, id, 'memory.limit_in_bytes'), String(64 * MIB));
+    t.equal(read(rig, id, 'memory.memsw.limit_in_bytes'), String(96 * MIB));
+    t.equal(read(rig, id, 'memory.soft_limit_in_bytes'), String(32 * MIB));
+    t.equal(read(rig, id, 'pids.max'), '21');
+    t.equal(read(rig, id, 'cpu.shares'), '512');
+    t.equal(read(rig, id, 'cpu.cfs_quota_us'), '50000');
+    t.equal(read(rig, id, 'cpuset.cpus'), '0');
+    expectSuccess(t, await update(id, '--cpu-period', '200000', '--cpu-burst', '1000'));
+    t.equal(read(rig, id, 'cpu.cfs_period_us'), '200000');
+    t.equal(read(rig, id, 'cpu.cfs_quota_us'), '50000', 'the quota is kept');
+    t.equal(read(rig, id, 'cpu.cfs_burst_us'), '1000');
+    expectSuccess(t, await update(id, '--cpu-burst', '0', '--pids-limit', '-1', '--cpu-quota', '-1'));
+    t.equal(read(rig, id, 'cpu.cfs_burst_us'), '0');
+    t.equal(read(rig, id, 'cpu.cfs_quota_us'), '-1');
+    t.equal(read(rig, id, 'pids.max'), 'max');
+    t.match(savedResources(rig, id), {
+      memory: { limit: 64 * MIB, swap: 96 * MIB },
+      cpu: { shares: 512, quota: -1, period: 200_000, cpus: '0' },
+      pids: { limit: -1 },
+    });
+    await rig.delete(t, id);
+  });
+
+  await t.test('memory and swap go up and down together', { skip }, async (t) => {
+    const { id } = await rig.sleeper(t, {
+      change: (config) => (config.linux.resources = { memory: { limit: 64 * MIB, swap: 64 * MIB } }),
+    });
+    const both = (): string[] => ['limit', 'memsw.limit'].map((name) => read(rig, id, `memory.${name}_in_bytes`));
+    for (const [limit, swap] of [
+      [128, 256],
+      [300, 300],
+      [32, 48],
+      [40, 41],
+    ] as const) {
+      expectSuccess(t, await update(id, '--memory', `${limit}M`, '--memory-swap', `${swap}M`));
+      t.strictSame(both(), [String(limit * MIB), String(swap * MIB)]);
+    }
+    expectFailure(t, await update(id, '--memory', '50M'), { message: /memory\/swap: .*should be >= memory limit/ });
+    t.strictSame(both(), [String(40 * MIB), String(41 * MIB)]);
+    expectSuccess(t, await update(id, '--memory-swap', '60M'));
+    t.strictSame(both(), [String(40 * MIB), String(60 * MIB)]);
+    expectSuccess(t, await update(id, '--memory', '-1'));
+    t.strictSame(both(), ['9223372036854771712', '9223372036854771712'], 'no limit of memory, none of swap');
+    await rig.delete(t, id);
+  });
+
+  await t.test('a document comes from a file or standard input', { skip }, async (t) => {
+    const { id } = await rig.sleeper(t);
+    const file = rig.fresh('resources.json');
+    writeFileSync(file, '{"pids":{"limit":30}}');
+    expectSuccess(t, await update(id, `--resources=${file}`, '--pids-limit', '99'), 'as podman');
+    t.equal(read(rig, id, 'pids.max'), '30', 'the options count for nothing then');
+    for (const [flags, limit] of [
+      [['--resources', '-'], 31],
+      [['--resources=-'], 32],
+      [['-r', '-'], 33],
+    ] as const) {
+      const stdin = `{"pids":{"limit":${limit}},"memory":{"limit":0},"devices":[{"allow":true,"access":"rwm"}]}`;
+      expectSuccess(t, await rig.tsrun(['update', ...flags, id], { stdin }), flags.join(' '));
+      t.equal(read(rig, id, 'pids.max'), String(limit));
+    }
+    t.strictSame(savedResources(rig, id)['devices'], [{ allow: false, access: 'rwm' }], 'device rules stay');
+    await rig.delete(t, id);
+  });
+
+  await t.test('block devices are throttled one by one', { skip: skip || blockDevice() === undefined }, async (t) => {
+    const [major, minor] = (blockDevice() ?? '').split(':').map(Number);
+    const { id } = await rig.sleeper(t);
+    const set = async (rate: number): Promise<void> => {
+      const stdin = JSON.stringify({ blockIO: { throttleReadBpsDevice: [{ major, minor, rate }] } });
+      expectSuccess(t, await rig.tsrun(['update', '--resources', '-', id], { stdin }));
+    };
+    await set(1_000_000);
+    t.equal(read(rig, id, 'blkio.throttle.read_bps_device'), `${major}:${minor} 1000000`);
+    await set(2_000_000);
+    t.equal(read(rig, id, 'blkio.throttle.read_bps_device'), `${major}:${minor} 2000000`);
+    await set(0);
+    t.equal(read(rig, id, 'blkio.throttle.read_bps_device'), '');
+    await rig.delete(t, id);
+  });
+
+  await t.test('a failing update changes nothing', { skip }, async (t) => {
+    const { id } = await rig.sleeper(t, {
+      change: (config) =>
+        (config.linux.resources = { memory: { limit: 64 * MIB, swap: 64 * MIB }, pids: { limit: 9 } }),
+    });
+    const files = [
+      'memory.limit_in_bytes',
+      'memory.memsw.limit_in_bytes',
+      'cpu.shares',
+      'cpu.cfs_quota_us',
+      'pids.max',
+    ];
+    const limits = (): string[] => [...files, 'cpuset.cpus'].map((file) => read(rig, id, file));
+    const before = { limits: limits(), saved: savedResources(rig, id) };
+    // The kernel takes all of it but the last: no machine has a block device 0:0.
+    const stdin = JSON.stringify({
+      memory: { limit: 128 * MIB, swap: 256 * MIB },
+      cpu: { shares: 99, quota: 7000, cpus: '0' },
+      pids: { limit: 77 },
+      blockIO: { throttleReadBpsDevice: [{ major: 0, minor: 0, rate: 5 }] },
+    });
+    const result = await rig.tsrun(['update', '--resources', '-', id], { stdin });
+    expectFailure(t, result, { message: /throttle block device 0:0: write .*read_bps_device.*: ENODEV/ });
+    t.notMatch(result.stderr, 'put the old limits back');
+    t.strictSame(limits(), before.limits, 'the kernel');
+    t.strictSame(savedResources(rig, id), before.saved, 'the saved config');
+    await rig.delete(t, id);
+  });
+
+  await t.test('an update that cannot be saved changes nothing', { skip }, async (t) => {
+    const { id } = await rig.sleeper(t);
+    // A directory in the place of the saved config cannot be replaced by a file.
+    const saved = path.join(rig.root, id, 'config.json');
+    const before = read(rig, id, 'pids.max');
+    const script = 'mount --bind "$0" "$0" && exec "$@"';
+    const under = ['unshare', '--mount', '/bin/sh', '-c', script, saved];
+    const result = await rig.tsrun(['update', '--pids-limit', '5', id], { under });
+    expectFailure(t, result, { message: /write .*config\.json.*: EBUSY/ });
+    t.equal(read(rig, id, 'pids.max'), before);
+    await rig.delete(t, id);
+  });
+
+  await t.test('created and paused containers take an update, stopped ones do not', { skip }, async (t) => {
+    const { id } = await rig.create(t, { args: ['sleep', '1000'] });
+    expectSuccess(t, await update(id, '--pids-limit', '40'), 'created');
+    expectSuccess(t, await rig.tsrun(['start', id]), 'start');
+    expectSuccess(t, await rig.tsrun(['pause', id]), 'pause');
+    expectSuccess(t, await update(id, '--pids-limit', '41', '--memory', '100M'), 'paused');
+    t.equal(read(rig, id, 'pids.max'), '41');
+    t.equal((await rig.state(id)).status, 'paused');
+    expectSuccess(t, await rig.tsrun(['resume', id]), 'resume');
+    expectSuccess(t, await rig.tsrun(['exec', id, 'true']), 'exec reads the saved config');
+    expectSuccess(t, await rig.tsrun(['kill', id, 'KILL']), 'kill');
+    await rig.waitForStatus(id, 'stopped');
+    expectFailure(t, await update(id, '--pids-limit', '42'), { message: 'container not running' });
+    expectFailure(t, await update(rig.id('none'), '--pids-limit', '42'), { message: 'does not exist' });
+    await rig.delete(t, id);
+  });
+
+  await t.test('what makes no sense is refused', { skip }, async (t) => {
+    const { id } = await rig.sleeper(t);
+    const rows: [flags: string, message: RegExp][] = [
+      ['--memory 12x', /invalid value .*12x.* for option .*--memory/],
+      ['--memory 99999999P', /\/memory\/limit: /],
+      ['--cpu-quota 1.5', /invalid value .*1\.5.* for option .*--cpu-quota/],
+      ['--cpu-period 5', /\/cpu\/period: is 5, wanted 1000 to 1000000/],
+      ['--memory-swap 5M', /\/memory\/swap: .*unable to set swap limit without memory limit/],
+      ['--blkio-weight 5', /\/blockIO\/weight: is 5, wanted 10 to 1000/],
+      ['--pids-limit -5', /\/pids\/limit/],
+      ['--resources /none', /read resources document .*ENOENT/],
+      ['--l3-cache-schema L3:0=f', /without linux\.intelRdt/],
+      ['--mem-bw-schema MB:0=5', /without linux\.intelRdt/],
+    ];
+    for (const [flags, message] of rows) expectFailure(t, await update(id, ...flags.split(' ')), { message });
+    for (const [stdin, message] of [
+      ['{"memory":', /standard input: broken JSON at line 1/],
+      ['{"memory":{"limit":"5"}}', /standard input: \/memory\/limit: /],
+      ['[]', /standard input: /],
+      ['{"unified":{"memory.high":"5"}}', /needs cgroup v2 alone/],
+    ] as const) {
+      expectFailure(t, await rig.tsrun(['update', '-r', '-', id], { stdin }), { message });
+    }
+    const warned = await update(id, '--kernel-memory', '5M', '--kernel-memory-tcp', '6M');
+    t.match(warned, { code: 0, stderr: /memory\.kernel is obsolete and ignored/ });
+    await rig.delete(t, id);
+  });
+
+  await t.test('a limit below the usage is refused when it is to be compared', { skip }, async (t) => {
+    const { id } = await rig.sleeper(t);
+    const before = read(rig, id, 'memory.limit_in_bytes');
+    const stdin = '{"memory":{"limit":4096,"checkBeforeUpdate":true}}';
+    const result = await rig.tsrun(['update', '-r', '-', id], { stdin });
+    expectFailure(t, result, { message: /compare the memory limit with the usage: expected a usage below 4096/ });
+    t.equal(read(rig, id, 'memory.limit_in_bytes'), before);
+    await rig.delete(t, id);
+  });
+
+  await t.test('a child cgroup that is in the way is named', { skip }, async (t) => {
+    const { id } = await rig.sleeper(t);
+    const inner = `${directoryOf(rig, id, 'cpuset')}/inner`;
+    mkdirSync(inner);
+    writeFileSync(`${inner}/cpuset.cpus`, readFileSync('/sys/fs/cgroup/cpuset/cpuset.cpus', 'utf8'));
+    const result = await update(id, '--cpuset-cpus', '0');
+    expectFailure(t, result, { message: /set cpu\.cpus: write .*cpuset\.cpus.*: EBUSY/ });
+    rmdirSync(inner);
+    await rig.delete(t, id);
+  });
+});
