@@ -63,8 +63,11 @@ function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): CgroupManager 
   return new CgroupfsManager({ manager: 'cgroupfs', version: plan.version, directories }, probe);
 }
 
-/** A cgroup that was there before is taken only when it is idle: two containers in one would kill and freeze each other. */
-function refuseInUse(directory: CgroupReferenceDirectory): void {
+/**
+ * A cgroup that was there before is taken only when it is idle: two containers in one would kill and freeze each other. One that is
+ * not there is idle. Errors: `cgroup`.
+ */
+export function refuseInUse(directory: CgroupReferenceDirectory): void {
   const where = JSON.stringify(directory.hostPath);
   const { pids, outside } = listProcesses(directory.hostPath);
   const count = pids.length + outside;
@@ -117,7 +120,8 @@ class CgroupfsManager implements CgroupManager {
     }
   }
 
-  applyLimits(plan: CgroupPlan): void {
+  // eslint-disable-next-line @typescript-eslint/require-await -- a failure is a rejection, as with systemd
+  async applyLimits(plan: CgroupPlan): Promise<void> {
     applyWrites(plan.limits, this.reference.directories);
   }
 
