@@ -126,7 +126,7 @@ live('cgroups', async (t, rig) => {
     const cgroupsPath = rig.usesSystemd ? `system.slice:tsrun:${name}` : `/${name}`;
     const first = await rig.sleeper(t, { change: (config) => (config.linux.cgroupsPath = cgroupsPath) });
     const second = await rig.run({ change: (config) => (config.linux.cgroupsPath = cgroupsPath) });
-    expectFailure(t, second, { message: rig.usesSystemd ? /start the systemd unit .*UnitExists|already/ : /cgroup/ });
+    expectFailure(t, second, { message: /use cgroup .*-shared.*: container's cgroup is not empty: 1 process/ });
     t.equal((await rig.state(first.id)).status, 'running', 'the container that is there lives');
     t.equal(readCgroup(cgroupsOf(first.pid), 'pids', 'cgroup.procs'), String(first.pid));
     await rig.delete(t, first.id);

@@ -9,7 +9,7 @@ const CYCLES = Number(process.env.TSRUN_TEST_CYCLES ?? 200);
 
 live('create and delete, again and again', async (t, rig) => {
   const { createContainer, deleteContainer, startContainer } = (await import(
-    path.join(path.dirname(tsrunFile), 'index.js')
+    path.join(path.dirname(tsrunFile), 'index.mjs')
   )) as typeof library;
   const messages: string[] = [];
   const note = (message: string): void => void messages.push(message);

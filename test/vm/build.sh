@@ -7,7 +7,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/tsrun-vm}
 suite=bookworm
-packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,apparmor,busybox-static,libstdc++6,uidmap,iproute2,procps,kmod,util-linux,strace,jq,keyutils
+packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,apparmor,busybox-static,libstdc++6,uidmap,iproute2,procps,kmod,util-linux,strace,jq,keyutils,runc
 
 stamp=$(cat "$0" "$here/guest.sh" | sha256sum)
 if [ "$(cat "$target/stamp" 2>/dev/null)" = "$stamp" ]; then

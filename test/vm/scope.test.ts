@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { cgroupsOf } from '../live/support/cgroups.ts';
 import { expectFailure, live } from '../live/support/rig.ts';
 import { showUnit } from '../live/support/systemd.ts';
+import { waitFor } from '../live/support/wait.ts';
 
 const SLICE = 'tsruntest-one.slice';
 
@@ -50,6 +51,21 @@ live('the unit of a container', async (t, rig) => {
     t.match(readFileSync(`/proc/${pid}/cgroup`, 'utf8'), `/tsruntest.slice/${SLICE}/${unit}`);
     t.equal(showUnit(unit, 'TimeoutStopUSec'), '7s');
     await rig.delete(t, id);
+    execFileSync('systemctl', ['stop', SLICE, 'tsruntest.slice']);
+  });
+
+  await t.test('is not the unit of others, which lives on', async (t) => {
+    const name = rig.id('taken');
+    const unit = `mine-${name}.scope`;
+    const other = rig.start(['systemd-run', '--scope', `--unit=${unit}`, `--slice=${SLICE}`, 'sleep', '1000']);
+    await waitFor(() => showUnit(unit, 'ActiveState') === 'active');
+    // Its cgroup is elsewhere: only systemd knows that the name is taken.
+    const result = await rig.run({ change: (config) => (config.linux.cgroupsPath = `system.slice:mine:${name}`) });
+    expectFailure(t, result, { message: /start the systemd unit .*mine-.*taken.*already/ });
+    t.equal(showUnit(unit, 'ActiveState'), 'active');
+    execFileSync('systemctl', ['stop', unit]);
+    await other.done;
+    t.strictSame(rig.leftovers(), []);
     execFileSync('systemctl', ['stop', SLICE, 'tsruntest.slice']);
   });
 

@@ -4,17 +4,11 @@ import { specTemplate } from '../../src/spec/template.ts';
 import { cgroupsOf } from '../live/support/cgroups.ts';
 import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from '../live/support/rig.ts';
 import type { CommandResult } from '../live/support/command.ts';
+import { inSession } from '../live/support/surroundings.ts';
 
 /** The user of guest.sh, whose session is there from the start. */
 const USER = 1000;
-const RUNTIME = `/run/user/${USER}`;
 const AS_USER = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups', 'env'];
-const SESSION = [
-  ...AS_USER,
-  'HOME=/home/tester',
-  `XDG_RUNTIME_DIR=${RUNTIME}`,
-  `DBUS_SESSION_BUS_ADDRESS=unix:path=${RUNTIME}/bus`,
-];
 const SYSTEMD = ['--systemd-cgroup'];
 
 function rootlessBundle(rig: Rig, change: (config: BaseConfig) => void): string {
@@ -32,7 +26,7 @@ function rootlessBundle(rig: Rig, change: (config: BaseConfig) => void): string 
 
 live('an ordinary user with a session', async (t, rig) => {
   const tsrun = async (...args: readonly string[]): Promise<CommandResult> =>
-    rig.tsrun(args, { under: SESSION, global: SYSTEMD });
+    rig.tsrun(args, { under: inSession(USER), global: SYSTEMD });
   const succeed = async (t: Test, ...args: readonly string[]): Promise<CommandResult> => {
     const result = await tsrun(...args);
     expectSuccess(t, result, args[0]);

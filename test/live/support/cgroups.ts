@@ -1,10 +1,27 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { readCgroupLayout } from '../../../src/host/cgroup-layout.ts';
+import { testUser } from './surroundings.ts';
 
 /** What the kernel of this machine has: cgroup2 alone, or hierarchies of version 1, beside which a cgroup2 mount is only an extra. */
 export const cgroupLayout = readCgroupLayout();
 export const isUnified = cgroupLayout.mode === 'v2';
+
+/** Whether containers of the tests can have a controller: a user's session has only those that systemd gives it. */
+export function hasController(name: string): boolean {
+  if (testUser !== undefined)
+    return readFileSync(path.join(sessionCgroup(testUser), 'cgroup.controllers'), 'utf8')
+      .split(/\s/)
+      .includes(name);
+  const { hierarchies, unified } = cgroupLayout;
+  return (
+    hierarchies.some(({ controllers }) => controllers.includes(name)) || unified?.controllers.includes(name) === true
+  );
+}
+
+function sessionCgroup(uid: number): string {
+  return `/sys/fs/cgroup/user.slice/user-${uid}.slice/user@${uid}.service`;
+}
 
 /** Controller -> directory of a process's cgroup on the host, for hierarchies of version 1; `unified` for version 2. */
 export function cgroupsOf(pid: number): Map<string, string> {

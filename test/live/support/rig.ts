@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
@@ -7,7 +17,7 @@ import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { makeRootfs } from './rootfs.ts';
-import { globalOptions, reasonToSkip, slowness, tsrunCommand } from './surroundings.ts';
+import { globalOptions, inSession, reasonToSkip, slowness, testUser, tsrunCommand } from './surroundings.ts';
 
 /** A config whose parts are there to be changed. */
 export type BaseConfig = Config & {
@@ -62,8 +72,11 @@ export class Rig {
   constructor() {
     // The root of a user namespace is somebody else on the way to the rootfs.
     chmodSync(this.directory, 0o755);
-    makeRootfs(this.rootfs);
+    makeOwnRootfs(this.rootfs);
     mkdirSync(path.join(this.directory, 'output'));
+    if (testUser === undefined) return;
+    mkdirSync(this.root);
+    chownSync(this.root, testUser, testUser);
   }
 
   /** A new container id. */
@@ -101,7 +114,7 @@ export class Rig {
     config.root = { path: this.rootfs };
     if (options.fill !== undefined) {
       const rootfs = path.join(bundle, 'rootfs');
-      makeRootfs(rootfs);
+      makeOwnRootfs(rootfs);
       options.fill(rootfs);
       config.root = { path: 'rootfs' };
     }
@@ -125,7 +138,8 @@ export class Rig {
   tsrunArgv(args: readonly string[], global: readonly string[] = []): string[] {
     // A test that chooses the manager of its cgroups means this one.
     const common = global.some((word) => word.includes('cgroup')) ? [] : globalOptions;
-    return [...tsrunCommand, '--root', this.root, ...common, ...global, ...args];
+    const session = testUser === undefined ? [] : inSession(testUser);
+    return [...session, ...tsrunCommand, '--root', this.root, ...common, ...global, ...args];
   }
 
   async tsrun(args: readonly string[], options: TsrunOptions = {}): Promise<CommandResult> {
@@ -249,9 +263,16 @@ export function expectFailure(
   t.equal(result.stderr.split('\n').filter((line) => line.includes('level=error')).length, 1, 'one error line');
 }
 
-/** The template of `tsrun spec` without a terminal and with a writable root. */
+/** The root of the container has to own its files, or it cannot change them. */
+function makeOwnRootfs(directory: string): void {
+  makeRootfs(directory);
+  if (testUser !== undefined) execFileSync('chown', ['-R', `${testUser}:${testUser}`, directory]);
+}
+
+/** The template of `tsrun spec`, for the user of the tests, without a terminal and with a writable root. */
 export function baseConfig(): BaseConfig {
-  const config = specTemplate({ rootless: false }) as BaseConfig;
+  const user = testUser === undefined ? { rootless: false } : { rootless: true, uid: testUser, gid: testUser };
+  const config = specTemplate(user) as BaseConfig;
   config.process.terminal = false;
   config.root = { path: 'rootfs' };
   config.hostname = 'tsrun-test';

@@ -91,7 +91,7 @@ function describe(resources: Resources, host: Pick<CgroupPlanInput, 'layout' | '
     return [...own, ...(isDevices ? lines.slice(from) : [])].map((line) => line.trim());
   } catch (error) {
     if (!(error instanceof TsrunError)) throw error;
-    return (error.issues ?? []).map(({ pointer, message }) => `refused: ${pointer}: ${message}`);
+    return error.issues.map(({ pointer, message }) => `refused: ${pointer}: ${message}`);
   }
 }
 
