@@ -31,7 +31,8 @@ export function readControlFile(path: string): string {
       chunks.push(chunk.subarray(0, count));
       total += count;
     }
-    return Buffer.concat(chunks).toString('utf8').replace(/\n$/, '');
+    const text = Buffer.concat(chunks).toString('utf8');
+    return text.endsWith('\n') ? text.slice(0, -1) : text;
   } finally {
     closeSync(fd);
   }

@@ -23,17 +23,24 @@ export async function destroyContainer(
   const cgroup = openCgroup(record.cgroup);
   if (kill) await cgroup.killAll(SIGKILL);
   if (record.init !== undefined) await killAndWait(record.init);
-  const config = readConfig(directory);
+  const config = await readConfigWithPoststop(directory);
   await cgroup.remove({ kill });
   if (record.resctrl !== undefined) removeResctrl(record.resctrl);
   directory.remove();
   await runPoststop(record, config, log);
 }
 
-/** A container whose creation was cut short may have no config yet; then there are no hooks to run. */
-function readConfig(directory: StateDirectory): Config | undefined {
+/**
+ * The configuration, only where there may be hooks to run: most containers have none, and reading it takes longer than all the
+ * rest. One whose creation was cut short may have no configuration yet.
+ */
+async function readConfigWithPoststop(directory: StateDirectory): Promise<Config | undefined> {
   try {
-    return directory.readConfigWithHooks('poststop');
+    const text = directory.readConfigText() ?? '';
+    // The name of a member may be written with escapes.
+    if (!text.includes('poststop') && !text.includes('\\u')) return undefined;
+    const { readSavedConfig } = await import('./saved-config.ts');
+    return readSavedConfig(directory);
   } catch (error) {
     if (error instanceof TsrunError) return undefined;
     throw error;

@@ -28,6 +28,7 @@ import { innermostPid, openProcess, type ProcessIdentity } from './process-ident
 import { waitForChild } from './run.ts';
 import type { ExecOptions, Runtime } from './runtime.ts';
 import { becomeProgram, compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
+import { readSavedConfig } from './saved-config.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 import { words } from '../util/words.ts';
@@ -45,7 +46,7 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
   requirePreservedDescriptors(options.preserveFds);
   const record = directory.readRecord();
   const init = requireRunning(directory, record, options);
-  const config = directory.readConfig();
+  const config = readSavedConfig(directory);
   const process = execProcess(config, options.change);
   const terminal = process.terminal === true;
   const { consoleSocket, detach } = options;

@@ -9,13 +9,8 @@ import type { ExitStatus } from '../sys/wait.ts';
 import { SIGNALS } from '../util/signals.ts';
 import type { Stdio } from './runtime.ts';
 
-/**
- * Not forwarded: they are about tsrun's own children, terminal and pipes, or cannot be caught.
- *
- * NOTE: Node ignores SIGPIPE from its start, but one who takes a handler off again leaves the default behind: the next write to a
- * pipe without a reader, such as to a poststop hook that reads nothing, would end this process.
- */
-const NOT_FORWARDED: ReadonlySet<string> = new Set(['CHLD', 'CLD', 'PIPE', 'WINCH', 'URG', 'KILL', 'STOP', 'PROF']);
+/** Not forwarded: they are about tsrun's own children and terminal, or cannot be caught. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set(['CHLD', 'CLD', 'WINCH', 'URG', 'KILL', 'STOP', 'PROF']);
 
 /** tsrun in the foreground of a container: its terminal relayed, its signals forwarded, until the program ends. */
 export class Foreground implements Disposable {
@@ -121,6 +116,19 @@ function forwardSignals(pidfd: OwnedFd): () => void {
     }
   }
   return () => {
+    keepIgnoringPipes();
     for (const [signal, handler] of handlers) process.off(signal, handler);
   };
+}
+
+/**
+ * Node starts with SIGPIPE ignored, but taking the last handler away leaves the default action: the next write to a pipe or socket
+ * without a reader, such as a poststop hook that reads nothing, would end a process that goes on after its container has ended.
+ */
+function keepIgnoringPipes(): void {
+  if (!process.listeners('SIGPIPE').includes(ignorePipe)) process.on('SIGPIPE', ignorePipe);
+}
+
+function ignorePipe(): void {
+  // The write itself fails with EPIPE.
 }

@@ -18,6 +18,7 @@ import { openProcess } from './process-identity.ts';
 import type { Runtime, StartOptions } from './runtime.ts';
 import { runPoststart, runStartContainer } from './start-hooks.ts';
 import { becomeProgram, compileSeccomp, stateOf } from './seccomp.ts';
+import { readSavedConfig } from './saved-config.ts';
 import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 import { words } from '../util/words.ts';
@@ -55,7 +56,7 @@ async function startUnderLock(
   using _lock = await directory.lock();
   const record = directory.readRecord();
   requireCreated(directory, record);
-  const config = directory.readConfig();
+  const config = readSavedConfig(directory);
   if (config.process === undefined) throw new TsrunError('status', `${words.noProcess}: there is nothing to start`);
   const descriptors = descriptorNumbers(record.preserveFds);
   using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });

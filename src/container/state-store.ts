@@ -14,8 +14,6 @@ import {
 import path from 'node:path';
 import type { CgroupReference, CgroupReferenceDirectory } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
-import { loadConfig } from '../spec/validate.ts';
-import type { Config } from '../spec/generated/config.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { openFile, tryLock } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -164,18 +162,9 @@ export class StateDirectory {
     this.#write(CONFIG_FILE, text);
   }
 
-  /** Errors: `not-found`, `state`, `config`. */
-  readConfig(): Config {
-    const text = this.#read(CONFIG_FILE);
-    if (text === undefined) throw doesNotExist(this.id);
-    return loadConfig(text).config;
-  }
-
-  /** The configuration of a container that may have such hooks; undefined when it has none. Errors: those of `readConfig`. */
-  readConfigWithHooks(name: string): Config | undefined {
-    const text = this.#read(CONFIG_FILE) ?? '';
-    // The name of a member may be written with escapes.
-    return text.includes(name) || text.includes('\\u') ? loadConfig(text).config : undefined;
+  /** The text that `writeConfig` kept; undefined when there is none. Errors: `state`. */
+  readConfigText(): string | undefined {
+    return this.#read(CONFIG_FILE);
   }
 
   /** Absolute path of a file in the directory. */

@@ -1,7 +1,7 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { openCgroup } from '../cgroup/select.ts';
 import { isAlive } from './process-identity.ts';
-import { INIT_IMAGE_NAME } from '../process/spawn-init.ts';
+import { INIT_IMAGE_NAME } from '../process/init-name.ts';
 import type { ContainerStatus } from './runtime.ts';
 import { INIT_SOCKET, type ContainerRecord, type StateDirectory } from './state-store.ts';
 

@@ -6,6 +6,7 @@ import type { Config, Resources } from '../spec/generated/config.ts';
 import { stringifyJson } from '../spec/parse.ts';
 import { checkResources, loadResources, validateConfig } from '../spec/validate.ts';
 import type { Runtime, UpdateOptions } from './runtime.ts';
+import { readSavedConfig } from './saved-config.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 import { words } from '../util/words.ts';
@@ -24,7 +25,7 @@ export async function updateContainer(runtime: Runtime, options: UpdateOptions):
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
   if (status === 'stopped' || status === 'creating') throw new TsrunError('status', words.notRunning);
-  const config = directory.readConfig();
+  const config = readSavedConfig(directory);
   requireRdt(config, options);
   const changes = readChanges(options, config.linux?.resources ?? {});
   const { resources, plan, properties, warnings } = planFor(record, config, changes);

@@ -1,5 +1,4 @@
 import { readFileSync, statSync } from 'node:fs';
-import os from 'node:os';
 import { TsrunError } from '../errors.ts';
 import type { HostFacts, IdentityFacts, KernelFacts, LsmFacts } from '../plan/facts.ts';
 import type { Arch } from '../program/calls.ts';
@@ -29,7 +28,7 @@ export function readArch(): Arch {
 }
 
 function readKernel(): KernelFacts {
-  const release = os.release();
+  const release = readProc('/proc/sys/kernel/osrelease').trimEnd();
   const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
   if (major < 5 || (major === 5 && minor < 10)) {
     throw new TsrunError('unsupported', `this kernel is ${release}, wanted Linux 5.10 or newer`);

@@ -6,9 +6,7 @@ import { createSealedExecutable } from '../sys/memfd.ts';
 import { createUnlinkedExecutable } from '../sys/file.ts';
 import { socketPair } from '../sys/socket.ts';
 import { spawn } from '../sys/spawn.ts';
-
-/** Part of the path that /proc/PID/exe shows for a process that is still init. */
-export const INIT_IMAGE_NAME = 'tsrun-init';
+import { INIT_IMAGE_NAME } from './init-name.ts';
 
 export interface SpawnInitOptions {
   readonly arch: Arch;

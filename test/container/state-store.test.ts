@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
+import { readSavedConfig } from '../../src/container/saved-config.ts';
 import { doesNotExist, listIds, requireId, StateDirectory } from '../../src/container/state-store.ts';
 import { makeDirectory, makeRecord, ownIdentity } from './rig.ts';
 
@@ -55,7 +56,7 @@ t.test('StateDirectory keeps a record and a config, and leaves no temporary file
   directory.writeRecord(record);
   t.same(directory.readRecord(), record);
   directory.writeConfig(JSON.stringify({ ociVersion: '1.3.0', root: { path: 'r' }, linux: {} }));
-  t.equal(directory.readConfig().root?.path, 'r');
+  t.equal(readSavedConfig(directory).root?.path, 'r');
   t.same(readdirSync(directory.path).sort(), ['config.json', 'state.json']);
   t.equal(modeOf(directory.file('state.json')), '600');
   directory.remove();
@@ -93,7 +94,7 @@ t.test('StateDirectory.readRecord() does not believe in what is damaged', (t) =>
   const directory = new StateDirectory(root, 'c1');
   directory.make();
   t.throws(() => directory.readRecord(), { code: 'not-found' });
-  t.throws(() => directory.readConfig(), { code: 'not-found' });
+  t.throws(() => readSavedConfig(directory), { code: 'not-found' });
   const read = (value: unknown) => {
     writeFileSync(directory.file('state.json'), typeof value === 'string' ? value : JSON.stringify(value));
     return directory.readRecord();
@@ -121,7 +122,7 @@ t.test('StateDirectory.readRecord() does not believe in what is damaged', (t) =>
     t.throws(() => read(value), { code: 'state', message: /it is no state of container "c1"$/ }, JSON.stringify(value));
   t.throws(() => read('x'.repeat(4 * 1024 * 1024 + 1)), { code: 'state', message: /it has 4194305 bytes$/ });
   writeFileSync(directory.file('config.json'), '{');
-  t.throws(() => directory.readConfig(), { code: 'config' });
+  t.throws(() => readSavedConfig(directory), { code: 'config' });
   t.end();
 });
 

@@ -110,9 +110,8 @@ t.test('Conversation.run() says that init is gone', async (t) => {
   }, gone);
 });
 
-t.test('Conversation refuses programs that make no sense', async (t) => {
+t.test('Conversation refuses programs that make no sense', (t) => {
   const { conversation } = startInit(t);
-  await t.rejects(conversation.run(make(call('umask', [0], label))), { message: /^bug: program "test it": / });
   const long = silent(...Array.from({ length: 3000 }, () => call('getpid', [], label)));
   t.throws(
     () => {
@@ -120,6 +119,7 @@ t.test('Conversation refuses programs that make no sense', async (t) => {
     },
     { message: /^bug: test it takes \d+ packets without answering$/ },
   );
+  t.end();
 });
 
 t.test('closing a Conversation ends init', (t) => {
