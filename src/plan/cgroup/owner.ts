@@ -38,7 +38,7 @@ export function planCgroupOwner(
   if (layout.mode !== 'v2' || process === undefined || namespace === undefined || (namespace.path ?? '') !== '')
     return undefined;
   const isWritable = mounts?.some(({ destination, type, options }) => {
-    const isThere = type === 'cgroup' && /^\/+sys\/+fs\/+cgroup\/*$/.test(destination);
+    const isThere = (type === 'cgroup' || type === 'cgroup2') && /^\/+sys\/+fs\/+cgroup\/*$/.test(destination);
     // Of `ro` and `rw` the last one counts.
     return isThere && options?.findLast((option) => option === 'ro' || option === 'rw') !== 'ro';
   });

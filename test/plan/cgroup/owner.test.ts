@@ -38,6 +38,7 @@ const GIVEN: Readonly<Record<string, readonly [Change, number]>> = {
   'to its host uid': [{ uidMappings: MAPPINGS }, 100_006],
   'to the host uid of root': [{ uid: 0, uidMappings: MAPPINGS }, 1000],
   'with a path that means the same': [{ mount: { destination: '//sys/fs//cgroup/' } }, 7],
+  'with a mount of cgroup2': [{ mount: { type: 'cgroup2' } }, 7],
   'when rw has the last word': [{ mount: { options: ['ro', 'rw'] } }, 7],
 };
 
