@@ -1,11 +1,13 @@
 /**
- * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|engines|all] [FILE ...]`.
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|all] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live, test/engines and test/vm
+ * - `unit`   every test but those of test/live, test/security, test/engines and test/vm
  * - `live`   test/live: real containers; it needs root
+ * - `conformance` the suite of conformance/ on the built command; it needs root
+ * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
  * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
- * - `all`    the four of them, one after the other
+ * - `all`    all of them, one after the other
  *
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
  * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
@@ -18,6 +20,7 @@ import { createInterface } from 'node:readline';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
 import { ensureBuilt, top } from '../bundles/ready.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
+import { countWhile } from './security/count.mjs';
 
 const TAP = path.join(top, 'node_modules/tap/dist/esm/run.mjs');
 const bin = (name) => path.join(top, 'node_modules/.bin', name);
@@ -43,8 +46,10 @@ const MODES = {
   check: [check, rules],
   unit: [unit],
   live: [live],
+  conformance: [conformance],
+  security: [security],
   engines: [engines],
-  all: [check, unit, live, engines],
+  all: [check, unit, live, conformance, security, engines],
 };
 const parts = MODES[mode];
 if (parts === undefined) {
@@ -78,7 +83,7 @@ async function rules() {
 }
 
 async function unit() {
-  const isUnit = (file) => !/^test\/(live|engines|vm)\//.test(file);
+  const isUnit = (file) => !/^test\/(live|security|engines|vm)\//.test(file);
   await tap('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
 }
 
@@ -90,6 +95,40 @@ async function live() {
     return;
   }
   await tap('live', files.length > 0 ? files : testFiles('test/live'));
+}
+
+/** Requirements that are disputed count as skipped here: nothing depends on what came of them. */
+async function conformance() {
+  console.log('\nconformance: the built command');
+  const shows = (line) => /^ *not ok |^ +ok .* # SKIP|^# |^ +(section|message|wanted|found): /.test(line);
+  let isFailure = false;
+  const { code, output } = await runCaptured(process.execPath, [path.join(top, 'conformance/run.mjs')], (line) => {
+    if (/^ *(not )?ok /.test(line)) isFailure = line.includes('not ok ') && !line.includes(' # TODO');
+    return shows(line) && (isFailure || !/^ +(section|message|wanted|found): /.test(line));
+  });
+  const counts = /^# .*: (\d+) passed, (\d+) failed, (\d+) skipped, (\d+) disputed$/m
+    .exec(output)
+    ?.slice(1)
+    .map(Number);
+  if (counts === undefined && /^1\.\.0 # SKIP/m.test(output)) {
+    console.log(/^1\.\.0 # SKIP .*$/m.exec(output)[0]);
+    total.skipped += 1;
+    return;
+  }
+  const [passed = 0, failed = 0, skipped = 0, disputed = 0] = counts ?? [];
+  total.passed += passed;
+  total.failed += Math.max(failed, code === 0 ? 0 : 1);
+  total.skipped += skipped + disputed;
+}
+
+async function security() {
+  const reason = reasonAgainstLive();
+  if (reason !== undefined) {
+    console.log(`security tests skipped: ${reason}`);
+    total.skipped += 1;
+    return;
+  }
+  await countWhile(() => tap('security', files.length > 0 ? files : testFiles('test/security')));
 }
 
 /** A file whose engine is not installed skips its tests and says what it lacks. */

@@ -48,18 +48,22 @@ export interface Operations {
 /** The operations of tsrun, each loaded when it is called: a command pays for no other command's code. */
 export const operations: Operations = {
   async createContainer(runtime, options) {
+    await keepInheritedFromChildren();
     const { createContainer } = await import('../container/create.ts');
     await createContainer(runtime, options);
   },
   async startContainer(runtime, id, options) {
+    await keepInheritedFromChildren();
     const { startContainer } = await import('../container/start.ts');
     await startContainer(runtime, id, options);
   },
   async runContainer(runtime, options) {
+    await keepInheritedFromChildren();
     const { runContainer } = await import('../container/run.ts');
     return runContainer(runtime, options);
   },
   async execInContainer(runtime, options) {
+    await keepInheritedFromChildren();
     const { execInContainer } = await import('../container/exec.ts');
     return execInContainer(runtime, options);
   },
@@ -76,6 +80,7 @@ export const operations: Operations = {
     await resumeContainer(runtime, id);
   },
   async deleteContainer(runtime, options) {
+    await keepInheritedFromChildren();
     const { deleteContainer } = await import('../container/delete.ts');
     await deleteContainer(runtime, options);
   },
@@ -104,6 +109,7 @@ export const operations: Operations = {
     return listProcesses(runtime, id);
   },
   async showProcesses(runtime, options) {
+    await keepInheritedFromChildren();
     const { showProcesses } = await import('../container/ps.ts');
     return showProcesses(runtime, options);
   },
@@ -116,3 +122,9 @@ export const operations: Operations = {
     return explainContainer(runtime, options);
   },
 };
+
+/** For operations that start other programs, which shall not inherit what a caller has leaked. */
+async function keepInheritedFromChildren(): Promise<void> {
+  const { keepInheritedFromChildren: keep } = await import('../container/inherited-descriptors.ts');
+  keep();
+}

@@ -63,9 +63,14 @@ export interface BuildOptions extends CreateOptions {
  * Everything that `create` and `run` have in common: from a bundle to an init that is ready.
  *
  * A failure at any point leaves nothing behind: no process, cgroup, mount or state directory. If tsrun itself is killed, init
- * reads the end of the sync pipe and exits; `delete` finds the rest through the state directory.
+ * reads the end of the sync pipe and exits; `delete` finds the rest through the state directory. `decide` makes the plan: a test
+ * passes one whose steps fail.
  */
-export async function buildContainer(runtime: Runtime, given: BuildOptions): Promise<BuiltContainer> {
+export async function buildContainer(
+  runtime: Runtime,
+  given: BuildOptions,
+  decide: typeof planContainer = planContainer,
+): Promise<BuiltContainer> {
   const directory = new StateDirectory(runtime.root, given.id);
   // From here on it makes no difference why a descriptor is the program's.
   const options = { ...given, preserveFds: (given.listenFds ?? 0) + given.preserveFds };
@@ -74,7 +79,7 @@ export async function buildContainer(runtime: Runtime, given: BuildOptions): Pro
   options.checkProcess(bundle.config.process);
   const host = readHostFacts();
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
-  const plan = planContainer(runtime, { ...options, seccomp }, bundle, host);
+  const plan = decide(runtime, { ...options, seccomp }, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   const environment = { isThere: false };

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import { readBundleFacts } from '../host/bundle-facts.ts';
@@ -7,6 +7,7 @@ import { planLookups } from '../plan/lookups.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { loadConfig } from '../spec/validate.ts';
 import type { Log } from '../log.ts';
+import { readBounded } from './read-bounded.ts';
 import { words } from '../util/words.ts';
 
 export interface Bundle {
@@ -48,10 +49,10 @@ function resolveDirectory(hostPath: string): string {
 }
 
 function readConfigText(file: string, name: string): string {
-  let bytes: Buffer;
   try {
-    bytes = readFileSync(file);
+    return readBounded(file, { limitBytes: CONFIG_LIMIT_BYTES, plain: false, code: 'bundle' }).toString('utf8');
   } catch (error) {
+    if (error instanceof TsrunError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new TsrunError('bundle', `${words.configMissing(name)}: ${JSON.stringify(file)}`, {
         errno: 'ENOENT',
@@ -60,13 +61,6 @@ function readConfigText(file: string, name: string): string {
     }
     throw bundleError(`read ${JSON.stringify(file)}`, error);
   }
-  if (bytes.length > CONFIG_LIMIT_BYTES) {
-    throw new TsrunError(
-      'bundle',
-      `read ${JSON.stringify(file)}: it has ${bytes.length} bytes, wanted at most ${CONFIG_LIMIT_BYTES}`,
-    );
-  }
-  return bytes.toString('utf8');
 }
 
 function bundleError(what: string, cause: unknown): TsrunError {

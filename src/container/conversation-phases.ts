@@ -83,9 +83,7 @@ async function answer(
     case 'copy-up': {
       const [upper, lower] = reply.descriptors;
       if (upper === undefined || lower === undefined) throw new TsrunError('init', 'copy up: init sent no directories');
-      // Few containers need it, and it brings half of node:fs along.
-      const { copyUp } = await import('./copy-up.ts');
-      await copyUp(lower.number, upper.number);
+      await copyUpOrFail(lower, upper);
       return {};
     }
     case 'network': {
@@ -107,6 +105,19 @@ async function answer(
       return {};
     case 'ready':
       return { executable: readExecutable(reply.body, handlers.candidates) };
+  }
+}
+
+/** A file may have an owner that a new user namespace does not map (EOVERFLOW), or not fit. */
+async function copyUpOrFail(lower: OwnedFd, upper: OwnedFd): Promise<void> {
+  // Few containers need it, and it brings half of node:fs along.
+  const { copyUp } = await import('./copy-up.ts');
+  try {
+    await copyUp(lower.number, upper.number);
+  } catch (cause) {
+    if (cause instanceof TsrunError) throw cause;
+    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+    throw new TsrunError('host', `copy up what is below a tmpfs: ${errno}`, { errno, cause });
   }
 }
 

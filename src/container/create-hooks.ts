@@ -19,11 +19,12 @@ export interface CreateHooks {
 /**
  * Runs the hooks of create, which belong between the mounts and pivot_root: prestart, createRuntime, createContainer.
  *
- * runtime.md, "Lifecycle", steps 3 to 5. Errors: `hook`, `init`.
+ * runtime.md, "Lifecycle", steps 3 to 5, and "State": a container is `creating` in step 2, and `created` after it.
+ * Errors: `hook`, `init`.
  */
 export async function runCreateHooks(hooks: CreateHooks): Promise<void> {
   const { config, source, pid, conversation, setting, log } = hooks;
-  const state = hookState(source, 'creating');
+  const state = hookState(source, 'created');
   await runHooks('prestart', config.hooks?.prestart, { ...state, pid }, log);
   await runHooks('createRuntime', config.hooks?.createRuntime, { ...state, pid }, log);
   await runContainerHooks(conversation, { setting, hooks: config.hooks?.createContainer, state, log });

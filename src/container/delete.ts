@@ -15,8 +15,8 @@ const FORCE_TIMEOUT_MS = 5_000;
 /**
  * Removes what create made (runtime.md, "Delete"): processes, cgroup, state directory; then the poststop hooks run.
  *
- * A created container is ended first, as every caller expects of its runtime. `force` also ends a running one, removes a state
- * directory that a killed tsrun left half-made, and finds nothing wrong with a container that does not exist.
+ * Only a stopped container is deleted. `force` ends any other one first, removes a state directory that a killed tsrun left
+ * half-made, and finds nothing wrong with a container that does not exist.
  * Errors: `not-found`, `status`, `cgroup`, `state`. A poststop hook that fails is a warning.
  */
 export async function deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void> {
@@ -33,7 +33,7 @@ async function deleteOne(runtime: Runtime, { id, force }: DeleteOptions): Promis
     return;
   }
   const status = currentStatus(directory, record);
-  if (!force && status !== 'stopped' && status !== 'created') {
+  if (!force && status !== 'stopped') {
     throw new TsrunError('status', words.deleteNotStopped(id, status));
   }
   // Without its init a creator at work fails and cleans up. It is not killed itself: it may be a server with other containers.
@@ -48,7 +48,7 @@ async function deleteOne(runtime: Runtime, { id, force }: DeleteOptions): Promis
     return;
   }
   // Without a pid namespace of its own the end of init leaves its other processes running.
-  const kill = force || status === 'created' || !current.hasPidNamespace;
+  const kill = force || !current.hasPidNamespace;
   await destroyContainer(directory, current, { kill, log: runtime.log });
 }
 

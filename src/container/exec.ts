@@ -40,6 +40,11 @@ import { words } from '../util/words.ts';
  * `program`, `step`, `cgroup`, `host`.
  */
 export async function execInContainer(runtime: Runtime, given: ExecOptions): Promise<number> {
+  return await execPlanned(runtime, given, planFor);
+}
+
+/** The same with another planner: a test passes one whose steps fail. */
+export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: typeof planFor): Promise<number> {
   const directory = new StateDirectory(runtime.root, given.id);
   const listenFds = given.listenFds ?? 0;
   const options = { ...given, preserveFds: listenFds + given.preserveFds };
@@ -57,7 +62,7 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
   if (initFd === undefined) throw new TsrunError('status', words.execStopped);
   const host = readHostFacts();
   const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
-  const plan = planFor({ record, config: { ...config, process }, init, options, host, seccomp });
+  const plan = decide({ record, config: { ...config, process }, init, options, host, seccomp });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   const state = stateOf(record, 'running');
@@ -133,7 +138,8 @@ const NAMESPACE_TYPES: Readonly<Record<string, keyof typeof NAMESPACE_FLAGS>> = 
   time: 'time',
 };
 
-function planFor({ record, config, init, options, host, seccomp }: ExecTarget): ExecPlan {
+/** Decides everything. Errors: `config`, `unsupported`. */
+export function planFor({ record, config, init, options, host, seccomp }: ExecTarget): ExecPlan {
   const theirs = readNamespaces(init.pid);
   const differing = Object.entries(NAMESPACE_TYPES).flatMap(([file, type]) =>
     theirs[file] !== undefined && theirs[file] !== host.namespaces[file] ? [type] : [],

@@ -4,7 +4,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -19,6 +18,7 @@ import { openFile, tryLock } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { O_CREAT, O_RDWR } from '../util/constants.ts';
 import type { ProcessIdentity } from './process-identity.ts';
+import { readBounded } from './read-bounded.ts';
 import type { ResctrlReference } from './resctrl.ts';
 import { words } from '../util/words.ts';
 
@@ -62,8 +62,8 @@ const LOCK_FILE = 'lock';
 export const INIT_SOCKET = 'init.sock';
 /** How long an operation waits for another on the same container; hooks may take their time. */
 const LOCK_TIMEOUT_MS = 60_000;
-/** A state file has a few kilobytes; larger ones are not ours. */
-const STATE_LIMIT_BYTES = 4 * 1024 * 1024;
+/** No file here is larger than the configuration may be, which is kept as a whole. */
+const STATE_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /**
  * One container's state directory. Everything in it is written under a temporary name and renamed, so that a reader never sees
@@ -202,10 +202,7 @@ export class StateDirectory {
   #read(name: string): string | undefined {
     const file = path.join(this.path, name);
     try {
-      const bytes = readFileSync(file);
-      if (bytes.length > STATE_LIMIT_BYTES)
-        throw new TsrunError('state', `read ${JSON.stringify(file)}: it has ${bytes.length} bytes`);
-      return bytes.toString('utf8');
+      return readBounded(file, { limitBytes: STATE_LIMIT_BYTES, plain: true, code: 'state' }).toString('utf8');
     } catch (error) {
       if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
       if (error instanceof TsrunError) throw error;

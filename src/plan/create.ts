@@ -20,6 +20,7 @@ import { planIdmapNamespaces, type IdmapNamespace } from './idmaps.ts';
 import { planIntelRdt, type IntelRdtPlan } from './intel-rdt.ts';
 import { planIoPriority } from './io-priority.ts';
 import { hasKeyLabel, labelKeys, planNewKeyring } from './keyring.ts';
+import { planLandlock } from './landlock.ts';
 import { planLoopback } from './loopback.ts';
 import { planApparmor, planSelinux } from './lsm.ts';
 import { planMaskedPaths, planReadonlyPaths } from './masked-paths.ts';
@@ -223,5 +224,6 @@ function addIdentity(context: PlanContext, phases: PhaseList, process: Process |
     planPersonality(context),
     planMemoryPolicy(context),
     planSelinux(context, process),
+    planLandlock(context),
   );
 }

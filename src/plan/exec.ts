@@ -12,6 +12,7 @@ import { allocateFound, candidates, planFindExecutable } from './executable.ts';
 import { planBecomeUser } from './finish-process.ts';
 import { planIoPriority } from './io-priority.ts';
 import { hasKeyLabel, labelKeys, planJoinKeyring } from './keyring.ts';
+import { planLandlock } from './landlock.ts';
 import { planApparmor, planSelinux } from './lsm.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
 import { planOomScore } from './oom-score.ts';
@@ -123,6 +124,7 @@ export function planExec(input: ExecInput): ExecPlan {
     planMemoryPolicy(context),
     planSelinux(context, process),
     planApparmor(context, process),
+    planLandlock(context),
   );
   addEarlyFilter(phases, descriptors, input.seccomp);
   phases

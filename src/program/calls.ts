@@ -107,6 +107,9 @@ export const CALLS = {
   openat2: info(437, 437, 'fd', 'text', 'pointer', 'int'),
   faccessat2: info(439, 439, 'fd', 'text', 'int', 'flags:AT_'),
   mount_setattr: info(442, 442, 'fd', 'text', 'flags:AT_', 'pointer', 'int'),
+  landlock_create_ruleset: info(444, 444, 'pointer', 'int', 'int'),
+  landlock_add_rule: info(445, 445, 'fd', 'int', 'pointer', 'int'),
+  landlock_restrict_self: info(446, 446, 'fd', 'int'),
 } as const satisfies Record<string, CallInfo>;
 
 export type CallName = keyof typeof CALLS;

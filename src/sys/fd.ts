@@ -49,6 +49,13 @@ export function duplicateAbove(fd: number, minimum: number): OwnedFd {
   return new OwnedFd(checked(fcntl(fd, F_DUPFD_CLOEXEC, minimum), `duplicate descriptor ${fd}`));
 }
 
+/** Has a descriptor closed by execve(2). Nothing happens when there is none of that number. */
+export function setCloseOnExec(fd: number): void {
+  const F_SETFD = 2;
+  const FD_CLOEXEC = 1;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /** True when the number is an open descriptor of this process. */
 export function isOpenFd(fd: number): boolean {
   const F_GETFD = 1;

@@ -11,6 +11,7 @@ const bindCall = bindLibc('int bind(int fd, const void *address, unsigned int le
 const listenCall = bindLibc('int listen(int fd, int backlog)');
 const connectCall = bindLibc('int connect(int fd, const void *address, unsigned int length)');
 const sendmsgCall = bindLibc('long sendmsg(int fd, const void *message, int flags)');
+const setsockoptCall = bindLibc('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
 const recvmsgCall = bindLibc('long recvmsg(int fd, void *message, int flags)');
 
 /** sizeof(sun_path): longer paths cannot be named. Source: man 7 unix. */
@@ -54,17 +55,30 @@ export function listenUnix(path: string, type: SocketType): OwnedFd {
   }
 }
 
-/** A unix socket connected to `path` (an abstract name when it starts with `@`), close-on-exec. Errors: `host`. */
+/**
+ * A unix socket connected to `path` (an abstract name when it starts with `@`), close-on-exec.
+ *
+ * Errors: `host`; EAGAIN when the other side has not taken the connection, or later a message, within 10 s.
+ */
 export function connectUnix(path: string, type: SocketType): OwnedFd {
   const socket = new OwnedFd(checked(socketCall(AF_UNIX, typeFlags(type), 0), 'create a socket'));
   try {
     const address = unixAddress(path);
+    limitSending(socket);
     checked(connectCall(socket.number, address, address.length), `connect to socket ${JSON.stringify(path)}`);
     return socket;
   } catch (error) {
     socket.close();
     throw error;
   }
+}
+
+/** connect(2) waits while the other side's backlog is full, and sendmsg(2) while its buffer is, by default for ever. */
+function limitSending(socket: OwnedFd): void {
+  const SO_SNDTIMEO = 21;
+  const timeout = Buffer.alloc(16);
+  timeout.writeBigInt64LE(10n, 0);
+  checked(setsockoptCall(socket.number, SOL_SOCKET, SO_SNDTIMEO, timeout, timeout.length), 'limit the time of sending');
 }
 
 function unixAddress(path: string): Buffer {

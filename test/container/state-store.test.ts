@@ -120,7 +120,10 @@ t.test('StateDirectory.readRecord() does not believe in what is damaged', (t) =>
   ];
   for (const value of wrong)
     t.throws(() => read(value), { code: 'state', message: /it is no state of container "c1"$/ }, JSON.stringify(value));
-  t.throws(() => read('x'.repeat(4 * 1024 * 1024 + 1)), { code: 'state', message: /it has 4194305 bytes$/ });
+  t.throws(() => read('x'.repeat(16 * 1024 * 1024 + 1)), {
+    code: 'state',
+    message: /too long, wanted at most 16777216$/,
+  });
   writeFileSync(directory.file('config.json'), '{');
   t.throws(() => readSavedConfig(directory), { code: 'config' });
   t.end();

@@ -79,7 +79,7 @@ live('hooks in the life of a container', async (t, rig) => {
     for (const kind of KINDS) {
       const state = JSON.parse(read(place, `${kind}.state`)) as Record<string, unknown>;
       const isInside = kind === 'createContainer' || kind === 'startContainer';
-      t.match(state, { ociVersion: '1.3.0', id, status: statuses[kind] ?? 'creating' }, `state of ${kind}`);
+      t.match(state, { ociVersion: '1.3.0', id, status: statuses[kind] ?? 'created' }, `state of ${kind}`);
       t.equal(state['pid'], isInside ? 1 : kind === 'poststop' ? 0 : pid, `pid of ${kind}`);
       t.equal(state['bundle'], rig.latestBundle());
       if (kind === 'createContainer') continue;

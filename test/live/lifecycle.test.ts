@@ -58,9 +58,12 @@ live('create, start, kill, delete', async (t, rig) => {
     t.strictSame(rig.leftovers(), []);
   });
 
-  await t.test('delete also takes a created container', async (t) => {
+  await t.test('delete takes a created container only with --force', async (t) => {
     const { id, pid } = await rig.create(t);
-    expectSuccess(t, await rig.tsrun(['delete', id]), 'delete');
+    expectFailure(t, await rig.tsrun(['delete', id]), { message: 'that is not stopped: created' });
+    t.ok(isRunning(pid), 'nothing has happened to it');
+    t.equal((await rig.state(id)).status, 'created');
+    expectSuccess(t, await rig.tsrun(['delete', '--force', id]), 'delete --force');
     t.notOk(isRunning(pid), 'init is gone');
     t.strictSame(rig.leftovers(), []);
   });

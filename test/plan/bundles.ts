@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs';
 import { planCgroup } from '../../src/plan/cgroup/plan.ts';
 import { planCreate, type CreateInput, type CreatePlan } from '../../src/plan/create.ts';
 import type { BundleFacts, HostFacts, SourceKind } from '../../src/plan/facts.ts';
-import type { PlanOptions } from '../../src/plan/context.ts';
+import { descriptorNumbers, type PlanOptions } from '../../src/plan/context.ts';
+import { planRunListened, planRunProgram } from '../../src/plan/run-program.ts';
+import { planSeccomp } from '../../src/plan/seccomp/load.ts';
+import type { Program } from '../../src/program/step.ts';
 import { printProgram } from '../../src/program/print.ts';
 import { isBindMount } from '../../src/spec/bind-mount.ts';
-import type { Config } from '../../src/spec/generated/config.ts';
+import type { Config, Process, Seccomp } from '../../src/spec/generated/config.ts';
 import { specTemplate } from '../../src/spec/template.ts';
 import { loadConfig } from '../../src/spec/validate.ts';
 
@@ -163,7 +166,22 @@ export const SCENARIOS: readonly Scenario[] = [
     config: { ...minimalConfig, root: { path: 'rootfs', readonly: true } },
     options: { noPivot: true },
   },
+  { name: 'seccomp-early', host: 'debian-12-v2', config: withSeccomp({ noNewPrivileges: false }) },
+  { name: 'seccomp-late', host: 'debian-12-v2', config: withSeccomp({ noNewPrivileges: true }) },
 ];
+
+function withSeccomp(changes: Partial<Process>): Config {
+  const seccomp: Seccomp = {
+    defaultAction: 'SCMP_ACT_ERRNO',
+    syscalls: [
+      { names: ['read', 'write', 'execve'], action: 'SCMP_ACT_ALLOW' },
+      { names: ['mount'], action: 'SCMP_ACT_NOTIFY' },
+    ],
+    listenerPath: '/run/agent.sock',
+  };
+  const process = { cwd: '/', args: ['/bin/true'], env: ['HOME=/root'], ...changes };
+  return { ...minimalConfig, process, linux: { ...minimalConfig.linux, seccomp } };
+}
 
 /** Files among the sources of bind mounts; every other source is a directory. */
 const FILE_SOURCES: ReadonlySet<string> = new Set(['/srv/hosts']);
@@ -189,13 +207,28 @@ function bundleFacts(config: Config): BundleFacts {
 /** What planCreate is given for a scenario, its config read as from a file. */
 export function inputOf({ config, host, options }: Scenario): CreateInput {
   const loaded = loadConfig(JSON.stringify(config)).config;
+  const facts = readHost(host);
+  const seccomp = planSeccomp(loaded, loaded.process, facts);
   return {
     id: 'c1',
     config: loaded,
-    host: readHost(host),
+    host: facts,
     bundle: bundleFacts(loaded),
     options: { noPivot: false, noNewKeyring: false, preserveFds: 0, ...options },
+    // What libseccomp would make of the rules is not the planner's concern.
+    ...(seccomp === undefined ? {} : { seccomp: { ...seccomp, program: new Uint8Array(64) } }),
   };
+}
+
+/** The programs after `start` for a filter, which loads a late one; nothing without a filter. */
+export function runPrograms(scenario: Scenario): Program[] {
+  const { config, seccomp } = inputOf(scenario);
+  if (seccomp === undefined || config.process === undefined) return [];
+  const descriptors = descriptorNumbers(scenario.options?.preserveFds ?? 0);
+  const program = { process: config.process, executable: '/bin/true', home: '/root', seccomp };
+  if (seccomp.position === 'early') return [planRunProgram(descriptors, program)];
+  const { load, run } = planRunListened(descriptors, program, seccomp);
+  return [load, run(5)];
 }
 
 export function planScenario(scenario: Scenario): CreatePlan {

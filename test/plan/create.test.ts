@@ -7,10 +7,11 @@ import { TAG } from '../../src/plan/reply.ts';
 import { encode } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
 import type { Block, Program, Region } from '../../src/program/step.ts';
+import { printProgram } from '../../src/program/print.ts';
 import { verify } from '../../src/program/verify.ts';
 import type { Config } from '../../src/spec/generated/config.ts';
 import { PR_SET_DUMPABLE } from '../../src/util/constants.ts';
-import { inputOf, minimalConfig, planScenario, printPlan, SCENARIOS, type Scenario } from './bundles.ts';
+import { inputOf, minimalConfig, planScenario, printPlan, runPrograms, SCENARIOS, type Scenario } from './bundles.ts';
 import { Rehearsal, startDescriptors } from './rehearse.ts';
 
 /**
@@ -69,7 +70,8 @@ const EXCHANGE_TAGS = {
 for (const scenario of SCENARIOS) {
   const { name, host } = scenario;
   t.test(`planCreate() plans ${name} on ${host}`, (t) => {
-    compareWithGolden(t, `${name}-${host}`, printPlan(planScenario(scenario)));
+    const started = runPrograms(scenario).map(printProgram);
+    compareWithGolden(t, `${name}-${host}`, [printPlan(planScenario(scenario)), ...started].join('\n'));
     t.end();
   });
 

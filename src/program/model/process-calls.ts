@@ -43,6 +43,7 @@ export const PROCESS_CALLS: Partial<Record<CallName, CallModel>> = {
     return 0;
   },
   exit_group: () => 0,
+  landlock_create_ruleset: (kernel) => kernel.install({ kind: 'other', flags: O_RDWR }),
   socket: (kernel) => kernel.install({ kind: 'other', flags: O_RDWR }),
   pipe2: (kernel, args, memory) => {
     // int[2]: the end to read from, then the one to write to.

@@ -28,7 +28,9 @@ function adviseOnVersion({ ociVersion }: DraftConfig): Issue[] {
 function adviseOnCapabilities({ process }: DraftConfig): Issue[] {
   const issues: Issue[] = [];
   for (const [names, base] of membersOf(process?.capabilities, '/process/capabilities')) {
-    for (const [name, pointer] of itemsOf(names, base)) {
+    // A member that the specification does not know may be anything.
+    if (!Array.isArray(names)) continue;
+    for (const [name, pointer] of itemsOf<string>(names, base)) {
       if (capabilityNumbers.has(name)) continue;
       issues.push({ pointer, message: `is ${quote(name)}, an unknown capability: ignored` });
     }

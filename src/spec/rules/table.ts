@@ -29,6 +29,7 @@ import {
 import { checkAnnotations, checkHostname, checkRoot, checkVersion } from './root.ts';
 import { checkSchedulerDeadline, checkSchedulerPolicy, checkSchedulerPriority } from './scheduler.ts';
 import { checkSeccompErrno, checkSeccompListener, checkSeccompNotify } from './seccomp.ts';
+import { checkLandlock } from './landlock.ts';
 import { checkSysctl } from './sysctl.ts';
 
 /** A named check: what it finds wrong in a config. */
@@ -70,6 +71,7 @@ export const rules: readonly Rule[] = [
   { name: 'root', check: checkRoot },
   { name: 'hostname', check: checkHostname },
   { name: 'annotations', check: checkAnnotations },
+  { name: 'landlock', check: checkLandlock },
   nulBytes,
   ...processOnly,
   { name: 'hook-env', check: checkHookEnv },

@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, watch } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
-import type { RunningCommand } from './support/command.ts';
-import { listOwnProcesses } from './support/leftovers.ts';
-import { expectSuccess, live, type Rig } from './support/rig.ts';
-import { missingTools } from './support/surroundings.ts';
-import { isRunning, waitFor } from './support/wait.ts';
+import type { RunningCommand } from '../live/support/command.ts';
+import { listOwnProcesses } from '../live/support/leftovers.ts';
+import { expectSuccess, live, type Rig } from '../live/support/rig.ts';
+import { missingTools } from '../live/support/surroundings.ts';
+import { isRunning, waitFor } from '../live/support/wait.ts';
+import { count } from './count.mjs';
 
 const KILLS = 40;
 
@@ -17,6 +18,7 @@ type Outcome = 'nothing' | 'half' | 'whole';
 
 /** What a create that was cut short may leave: all of a container, or what `delete --force` takes away. */
 async function checkAfterKill(t: Test, rig: Rig, id: string, moment: string): Promise<Outcome> {
+  count('kills of tsrun');
   const outcome = await judge(t, rig, id, moment);
   const removed = existsSync(path.join(rig.root, id)) ? await rig.tsrun(['delete', '--force', id]) : undefined;
   if (removed !== undefined && removed.code !== 0) t.fail(`${moment}: delete --force: ${removed.stderr}`);
@@ -83,7 +85,8 @@ live('tsrun create is killed', async (t, rig) => {
   await t.test('at chosen system calls', { skip: missingTools('strace') }, async (t) => {
     const outcomes: string[] = [];
     const moments = [
-      ...[1, 2, 3, 4].map((number) => ['sendmsg', number] as const),
+      ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => ['sendmsg', number] as const),
+      ...[1, 3, 5, 7].map((number) => ['recvmsg', number] as const),
       ...[1, 2, 3].map((number) => ['renameat,renameat2,rename', number] as const),
       ...[2, 4].map((number) => ['mkdir,mkdirat', number] as const),
       ...['socketpair', 'bind', 'prlimit64'].map((call) => [call, 1] as const),
@@ -117,6 +120,7 @@ live('tsrun start is killed', async (t, rig) => {
         const hit = readFileSync(log, 'utf8').includes('killed by SIGKILL');
         // Until init has read what it was sent, it does not run, and has not ended either.
         await waitFor(() => !isRunning(pid) || isProgram(pid) || !hit, 2000).catch(() => undefined);
+        if (hit) count('kills of tsrun');
         const { status } = await rig.state(id);
         const runs = isRunning(pid) && isProgram(pid);
         t.comment(`${hit ? 'killed' : 'not reached'}: ${status}, the program ${runs ? 'runs' : 'does not run'}`);
@@ -137,6 +141,7 @@ live('tsrun run is killed', async (t, rig) => {
     const running = rig.startTsrun(['run', '--bundle', rig.bundle({ args: 'echo ready; exec sleep 1000' }), id]);
     await waitFor(() => running.output().includes('ready'));
     running.child.kill('SIGKILL');
+    count('kills of tsrun');
     await running.done;
     t.equal((await rig.state(id)).status, 'running');
     await rig.delete(t, id);

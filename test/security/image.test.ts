@@ -11,8 +11,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import type { CommandResult } from './support/command.ts';
-import { expectFailure, live, type BaseConfig } from './support/rig.ts';
+import type { CommandResult } from '../live/support/command.ts';
+import { expectFailure, live, type BaseConfig } from '../live/support/rig.ts';
 
 live('an image that attacks', async (t, rig) => {
   const host = rig.fresh('host');

@@ -1,0 +1,46 @@
+import { day, markdownTable, escapeCell } from '../harness/markdown.ts';
+import type { Judged } from './judge.ts';
+
+export interface ToolsRuntime {
+  readonly name: string;
+  readonly notes: readonly string[];
+  readonly judged: readonly Judged[];
+}
+
+export interface ToolsReport {
+  readonly date: Date;
+  readonly kernel: string;
+  readonly runtimes: readonly ToolsRuntime[];
+}
+
+/** RUNTIME-TOOLS.md: every program, runtime beside runtime, with the reason of each that fails with tsrun. */
+export function programsReport({ date, kernel, runtimes }: ToolsReport): string {
+  const programs = runtimes[0]?.judged ?? [];
+  return [
+    '# Validation programs of opencontainers/runtime-tools',
+    '',
+    `${day(date)}, ${kernel}. Made by \`npm run conformance -- --runtime-tools DIR\`. A program passes when it exits with 0, has no`,
+    'test point that is not ok, and prints no error outside of one. The list of reasons is for tsrun. Every config of the programs has',
+    'the version of the specification that they were built with: a runtime that does not know it refuses nearly all of them.',
+    '',
+    ...markdownTable(
+      ['runtime', 'programs that pass', 'notes'],
+      runtimes.map(({ name, notes, judged }) => [
+        escapeCell(name),
+        `${judged.filter(({ verdict }) => verdict.isOk).length} of ${judged.length}`,
+        escapeCell(notes.join('; ')),
+      ]),
+    ),
+    '',
+    ...markdownTable(
+      ['program', ...runtimes.map(({ name }) => escapeCell(name)), 'at fault', 'reason'],
+      programs.map(({ program, expected }, index) => [
+        program,
+        ...runtimes.map(({ judged }) => (judged[index]?.verdict.isOk === true ? 'pass' : 'FAIL')),
+        expected?.fault ?? '',
+        escapeCell(expected?.reason ?? ''),
+      ]),
+    ),
+    '',
+  ].join('\n');
+}

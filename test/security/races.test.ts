@@ -1,0 +1,151 @@
+import { closeSync, mkdirSync, openSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Test } from 'tap';
+import { createContainer, deleteContainer, TsrunError } from '../../src/index.ts';
+import { live, type Rig } from '../live/support/rig.ts';
+import { findTool } from '../live/support/surroundings.ts';
+import { waitFor } from '../live/support/wait.ts';
+import { count, record } from './count.mjs';
+import { createOptions, initPid, reap, remains, runtimeOf } from './in-process.ts';
+
+const ROUNDS = 60;
+const RUNC_ROUNDS = 10;
+
+interface Race {
+  readonly name: string;
+  /** Prepares the rootfs: the two paths in it that change places all the time. */
+  readonly arrange: (rootfs: string, victim: string) => readonly [string, string];
+  /** Of the mount; without it the container has a terminal, whose console is what changes places. */
+  readonly destination?: string;
+}
+
+const RACES: readonly Race[] = [
+  {
+    name: 'a directory of the mount target is exchanged with a symlink to the host during create (CVE-2021-30465, CVE-2024-45310)',
+    arrange: (rootfs, victim) => {
+      mkdirSync(path.join(rootfs, 'a/b'), { recursive: true });
+      symlinkSync(victim, path.join(rootfs, 'link'));
+      return [path.join(rootfs, 'a/b'), path.join(rootfs, 'link')];
+    },
+    destination: '/a/b/made/deep',
+  },
+  {
+    name: 'the mount target itself is exchanged with a symlink to the host during create (CVE-2021-30465)',
+    arrange: (rootfs, victim) => {
+      mkdirSync(path.join(rootfs, 'target'));
+      symlinkSync(victim, path.join(rootfs, 'link'));
+      return [path.join(rootfs, 'target'), path.join(rootfs, 'link')];
+    },
+    destination: '/target',
+  },
+  {
+    name: '`/dev/console` is exchanged with a symlink to the host while a terminal is made (CVE-2025-52565)',
+    arrange: (rootfs, victim) => {
+      writeFileSync(path.join(rootfs, 'dev/console'), '');
+      symlinkSync(path.join(victim, 'console'), path.join(rootfs, 'link'));
+      return [path.join(rootfs, 'dev/console'), path.join(rootfs, 'link')];
+    },
+  },
+];
+
+/** A thread that exchanges two paths as fast as the kernel lets it. */
+async function startRacer(
+  first: string,
+  second: string,
+): Promise<{ rounds: () => number; end: () => Promise<unknown> }> {
+  const counter = new SharedArrayBuffer(4);
+  const worker = new Worker(new URL('./racer.mjs', import.meta.url), { workerData: { first, second, counter } });
+  const rounds = (): number => Atomics.load(new Int32Array(counter), 0);
+  await waitFor(() => rounds() > 0, 30_000);
+  return { rounds, end: () => worker.terminate() };
+}
+
+interface Racing {
+  readonly bundle: string;
+  readonly consoleSocket: string | undefined;
+}
+
+async function raceAgainstTsrun(t: Test, rig: Rig, { bundle, consoleSocket }: Racing): Promise<string> {
+  const runtime = runtimeOf(rig);
+  const nullFd = openSync('/dev/null', 'r+');
+  const outcomes = { created: 0, refused: 0 };
+  for (let round = 0; round < ROUNDS; round++) {
+    const id = rig.id('race');
+    try {
+      await createContainer(runtime, {
+        ...createOptions(id, bundle, nullFd),
+        ...(consoleSocket === undefined ? {} : { consoleSocket }),
+      });
+      outcomes.created += 1;
+      const pid = initPid(rig, id);
+      await deleteContainer(runtime, { id, force: true });
+      reap(pid);
+    } catch (error) {
+      if (!(error instanceof TsrunError)) throw error;
+      outcomes.refused += 1;
+    }
+    const left = remains(rig, id);
+    if (left.length > 0) t.fail(left.join('; '));
+  }
+  closeSync(nullFd);
+  count('containers made', outcomes.created);
+  count('attacks tried', ROUNDS);
+  return `${outcomes.created} made, ${outcomes.refused} refused`;
+}
+
+async function raceAgainstRunc(rig: Rig, { bundle, consoleSocket }: Racing): Promise<boolean> {
+  const runc = findTool('runc');
+  if (runc === undefined) return false;
+  for (let round = 0; round < RUNC_ROUNDS; round++) {
+    const id = rig.id('runc-race');
+    const global = [runc, '--root', rig.path('runc')];
+    const flags = consoleSocket === undefined ? [] : ['--detach', '--console-socket', consoleSocket];
+    await rig.start([...global, 'run', ...flags, '--bundle', bundle, id]).done;
+    await rig.start([...global, 'delete', '--force', id]).done;
+  }
+  return true;
+}
+
+live('a thread of the attacker changes the rootfs while a container is created', async (t, rig) => {
+  for (const { name, arrange, destination } of RACES) {
+    await t.test(name, async (t) => {
+      const victim = rig.fresh('victim');
+      mkdirSync(victim);
+      writeFileSync(path.join(victim, 'file'), 'untouched');
+      const source = rig.fresh('source');
+      mkdirSync(source);
+      let paths: readonly [string, string] = ['', ''];
+      const bundle = rig.bundle({
+        fill: (rootfs) => (paths = arrange(rootfs, victim)),
+        change: (config) => {
+          if (destination !== undefined) config.mounts.push({ destination, type: 'bind', source, options: ['bind'] });
+          else {
+            config.process.terminal = true;
+            config.mounts = config.mounts.filter(({ destination: place }) => place !== '/dev');
+          }
+        },
+      });
+      const consoleSocket = destination === undefined ? rig.path('console.sock') : undefined;
+      const server = createServer((connection) => connection.destroy());
+      if (consoleSocket !== undefined) await once(server.listen(consoleSocket), 'listening');
+      const racer = await startRacer(...paths);
+      try {
+        const outcome = await raceAgainstTsrun(t, rig, { bundle, consoleSocket });
+        t.strictSame(readdirSync(victim), ['file'], 'the host is as it was');
+        const isThere = await raceAgainstRunc(rig, { bundle, consoleSocket });
+        const changed = readdirSync(victim).length > 1 ? 'succeeds: the host has changed' : 'no change seen';
+        const theirs = isThere ? `${changed} in ${RUNC_ROUNDS} rounds` : 'not installed';
+        t.comment(`${racer.rounds()} exchanges; tsrun: ${outcome}; runc: ${theirs}`);
+        record({ attack: name, tsrun: `no change in ${ROUNDS} rounds`, runc: theirs });
+        t.ok(racer.rounds() > ROUNDS, 'the attacker was at work');
+      } finally {
+        await racer.end();
+        server.close();
+      }
+      t.strictSame(rig.leftovers(), []);
+    });
+  }
+});
