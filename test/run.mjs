@@ -2,7 +2,7 @@
  * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|all] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live, test/security and test/engines
+ * - `unit`   every test but those of test/live, test/security, test/engines and test/vm
  * - `live`   test/live: real containers; it needs root
  * - `conformance` the suite of conformance/ on the built command; it needs root
  * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
@@ -83,7 +83,7 @@ async function rules() {
 }
 
 async function unit() {
-  const isUnit = (file) => !/^test\/(live|security|engines)\//.test(file);
+  const isUnit = (file) => !/^test\/(live|security|engines|vm)\//.test(file);
   await tap('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
 }
 

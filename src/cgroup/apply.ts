@@ -1,6 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import type { CgroupWrite, ControllerEnable, InheritWrite, UsageCheck, ValueWrite } from '../plan/cgroup/plan.ts';
-import { cgroupError, errnoOf, readControlFile, writeControlFile } from './control-file.ts';
+import { words } from '../util/words.ts';
+import { cgroupError, errnoOf, readControlFile, tryReadControlFile, writeControlFile } from './control-file.ts';
 
 /** A place where writes go: the cgroup's own path and the mount point that ancestors are relative to. */
 export interface WriteTarget {
@@ -52,10 +53,20 @@ function applyValue(write: ValueWrite, directory: string, again: readonly string
       if (write.orElse !== undefined && errno === 'ENOENT') return applyValue(write.orElse, directory, again);
       if (again.includes(errno)) return 'again';
       if (write.accept?.some((accepted) => accepted === errno)) return 'done';
-      throw failure(write, `write ${JSON.stringify(line)} to ${JSON.stringify(path)}`, error);
+      throw errno === 'EBUSY' && write.usage !== undefined
+        ? tooLow(write, write.usage, directory)
+        : failure(write, `write ${JSON.stringify(line)} to ${JSON.stringify(path)}`, error);
     }
   }
   return 'done';
+}
+
+/** In runc's words. */
+function tooLow(write: ValueWrite, usage: { current: string; peak: string }, directory: string): TsrunError {
+  const read = (file: string): string => tryReadControlFile(`${directory}/${file}`) ?? 'unknown';
+  const message = words.memoryLimitTooLow(write.value, read(usage.current), read(usage.peak));
+  const issues = write.pointer === undefined ? [] : [{ pointer: write.pointer, message }];
+  return new TsrunError('cgroup', `${write.label}: ${message}: EBUSY`, { errno: 'EBUSY', issues });
 }
 
 function inherit(write: InheritWrite, directory: string): void {

@@ -17,6 +17,7 @@ import {
 } from './directory.ts';
 import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from './freezer.ts';
 import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
+import { giveAway } from './owner.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
 import { words } from '../util/words.ts';
@@ -54,6 +55,7 @@ function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): CgroupManager 
       if (!ensured.made.includes(ensured.hostPath)) refuseInUse(directory);
     }
     applyWrites(plan.prepare, directories);
+    giveAway(plan, directories);
   } catch (error) {
     for (const { made } of directories) removeEmpty(made);
     throw error;
@@ -61,8 +63,11 @@ function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): CgroupManager 
   return new CgroupfsManager({ manager: 'cgroupfs', version: plan.version, directories }, probe);
 }
 
-/** A cgroup that was there before is taken only when it is idle: two containers in one would kill and freeze each other. */
-function refuseInUse(directory: CgroupReferenceDirectory): void {
+/**
+ * A cgroup that was there before is taken only when it is idle: two containers in one would kill and freeze each other. One that is
+ * not there is idle. Errors: `cgroup`.
+ */
+export function refuseInUse(directory: CgroupReferenceDirectory): void {
   const where = JSON.stringify(directory.hostPath);
   const { pids, outside } = listProcesses(directory.hostPath);
   const count = pids.length + outside;
@@ -115,7 +120,8 @@ class CgroupfsManager implements CgroupManager {
     }
   }
 
-  applyLimits(plan: CgroupPlan): void {
+  // eslint-disable-next-line @typescript-eslint/require-await -- a failure is a rejection, as with systemd
+  async applyLimits(plan: CgroupPlan): Promise<void> {
     applyWrites(plan.limits, this.reference.directories);
   }
 

@@ -51,8 +51,11 @@ export interface CgroupManager {
    * the process is gone.
    */
   join(pid: number, options?: { unified?: boolean }): void;
-  /** Best when set-up is over: a limit of processes counts those that set-up forks. */
-  applyLimits(plan: CgroupPlan): void;
+  /**
+   * Best when set-up is over: a limit of processes counts those that set-up forks. With systemd, `properties` tell it of the limits
+   * first, but not before the plan's checks hold.
+   */
+  applyLimits(plan: CgroupPlan, properties?: readonly UnitProperty[]): Promise<void>;
   /**
    * With systemd, starts the container's unit around a process, and when it runs already moves the process into it; the cgroups exist
    * from then on, with what `prepare` writes. Nothing happens with the other managers, whose cgroups are made by `create`.

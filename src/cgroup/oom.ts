@@ -1,4 +1,5 @@
 import { existsSync, readSync } from 'node:fs';
+import path from 'node:path';
 import type { Integer } from '../plan/cgroup/values.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { eventfd } from '../sys/eventfd.ts';
@@ -12,11 +13,17 @@ import { parseInteger, readTable } from './stats/read.ts';
 
 type Directories = Pick<CgroupReference, 'directories'>;
 
-/** How often the kernel has killed a process of the container for want of memory; 0 where nobody counts. */
-export function readOomKills(reference: Directories): Integer {
+/**
+ * How often the kernel has killed a process of the container for want of memory; 0 where nobody counts.
+ *
+ * systemd removes a cgroup whose last process was killed, with its count. The cgroup above counts too, though for others as well.
+ */
+export function readOomKills(reference: Pick<CgroupReference, 'directories' | 'manager'>): Integer {
   const place = findMemory(reference);
   if (place === undefined) return 0;
-  return readTable(place.hostPath, place.kind === 'v1' ? 'memory.oom_control' : 'memory.events')['oom_kill'] ?? 0;
+  if (place.kind === 'v1') return readTable(place.hostPath, 'memory.oom_control')['oom_kill'] ?? 0;
+  const counter = reference.manager === 'systemd' ? path.dirname(place.hostPath) : place.hostPath;
+  return readTable(counter, 'memory.events')['oom_kill'] ?? 0;
 }
 
 /** Tells that a container ran out of memory. */

@@ -24,9 +24,15 @@ export function rememberLimits(writes: readonly CgroupWrite[], targets: readonly
 
 function remember(write: ValueWrite, hostPath: string): Remembered[] {
   const path = `${hostPath}/${write.file}`;
-  const before = tryReadControlFile(path);
+  const before = readBefore(path);
   if (before !== undefined) return planUndo(write, before).map((value) => ({ path, write, value }));
   return write.orElse === undefined ? [] : remember(write.orElse, hostPath);
+}
+
+/** A cpuset of version 2 that says nothing is what the parent has; once it has processes it cannot say nothing again (ENOSPC). */
+function readBefore(path: string): string | undefined {
+  const text = tryReadControlFile(path);
+  return text === '' && /cpuset\.(cpus|mems)$/.test(path) ? (tryReadControlFile(`${path}.effective`) ?? text) : text;
 }
 
 /** The kernel checks some values against others (memory and swap, quota and period): what it refuses may pass after the rest. */

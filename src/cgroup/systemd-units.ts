@@ -172,6 +172,11 @@ function digits(version: string): string {
   return version.replace(/^\D+/, '');
 }
 
+/** Whether a unit could not be started because there is one of this name. */
+export function isUnitExists(error: unknown): boolean {
+  return error instanceof TsrunError && isBusError(error.cause, UNIT_EXISTS);
+}
+
 function isBusError(error: unknown, name: string): boolean {
   return error instanceof BusError && error.busError === name;
 }

@@ -1,10 +1,11 @@
 import { TsrunError } from '../errors.ts';
-import type { CgroupPlan, UnitProperty } from '../plan/cgroup/plan.ts';
+import type { CgroupPlan, CgroupWrite, UnitProperty } from '../plan/cgroup/plan.ts';
 import { applyWrites } from './apply.ts';
-import { cgroupfsDriver } from './cgroupfs.ts';
+import { cgroupfsDriver, refuseInUse } from './cgroupfs.ts';
 import { ensureDirectory, previewDirectory, removeEmpty } from './directory.ts';
 import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
-import { SystemdUnits } from './systemd-units.ts';
+import { giveAway } from './owner.ts';
+import { isUnitExists, SystemdUnits } from './systemd-units.ts';
 
 /**
  * Has systemd make the cgroups, as a transient scope that is delegated to the container.
@@ -15,7 +16,12 @@ import { SystemdUnits } from './systemd-units.ts';
 export function systemdDriver(): CgroupDriver {
   return {
     preview,
-    create: (plan) => new SystemdManager(preview(plan), { isStarted: false }),
+    create: (plan) => {
+      const reference = preview(plan);
+      // systemd would put the unit into a cgroup that is there already.
+      for (const directory of reference.directories) refuseInUse(directory);
+      return new SystemdManager(reference, { isStarted: false });
+    },
     open: (reference) => new SystemdManager(reference, { isStarted: true }),
   };
 }
@@ -52,11 +58,10 @@ class SystemdManager implements CgroupManager {
       await units.attach(this.#unit.name, pid);
       return;
     }
-    // Whatever fails in the middle of it, the unit may be there.
-    this.#isStarted = true;
-    const path = await units.start(plan.scope ?? missingScope(), pid);
+    const path = await this.#start(units, plan, pid);
     this.#adopt(plan, path);
     applyWrites(plan.prepare, this.#reference.directories);
+    giveAway(plan, this.#reference.directories);
   }
 
   async announceLimits(limits: readonly UnitProperty[]): Promise<void> {
@@ -81,8 +86,11 @@ class SystemdManager implements CgroupManager {
     this.#files.join(pid, options);
   }
 
-  applyLimits(plan: CgroupPlan): void {
-    this.#files.applyLimits(plan);
+  async applyLimits(plan: CgroupPlan, properties: readonly UnitProperty[] = []): Promise<void> {
+    const isCheck = ({ kind }: CgroupWrite): boolean => kind === 'check';
+    await this.#files.applyLimits({ ...plan, limits: plan.limits.filter(isCheck) });
+    await this.announceLimits(properties);
+    await this.#files.applyLimits({ ...plan, limits: plan.limits.filter((write) => !isCheck(write)) });
   }
 
   applyDevices(plan: CgroupPlan): void {
@@ -113,6 +121,18 @@ class SystemdManager implements CgroupManager {
     const { unit } = this.#reference;
     if (unit === undefined) throw new TsrunError('state', 'use the cgroup of systemd: the state names no unit');
     return unit;
+  }
+
+  async #start(units: SystemdUnits, { scope }: CgroupPlan, pid: number): Promise<string> {
+    try {
+      const path = await units.start(scope ?? missingScope(), pid);
+      this.#isStarted = true;
+      return path;
+    } catch (error) {
+      // Whatever fails in the middle of it, the unit may be there; but one that was there before is another container's.
+      this.#isStarted = !isUnitExists(error);
+      throw error;
+    }
   }
 
   /** The cgroups of the unit that has started: systemd says where it is, and what it did not make tsrun makes. */

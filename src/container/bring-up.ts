@@ -45,10 +45,10 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
     const results = await runPhases(conversation, phases, {
       ...options,
       spawnedPid: spawned.pid,
-      onPid: (pid) => {
+      onPid: async (pid) => {
         processes.add(pid);
         applyRlimits(pid, rlimits);
-        options.onPid(pid);
+        await options.onPid(pid);
       },
     });
     processes.delete(spawned.pid);
@@ -64,12 +64,17 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
   }
 }
 
-/** An init that is gone tells nothing; the way it ended does. */
+/**
+ * An init that is gone tells nothing; the way it ended does. Where a limit that was being set has ended it, systemd may have taken its
+ * cgroup away: that failure is the consequence.
+ */
 function explainDeath(
   error: unknown,
   { pid, wasOomKilled, forget }: { pid: number; wasOomKilled: () => boolean; forget: () => void },
 ): unknown {
-  if (!(error instanceof TsrunError) || error.code !== 'init' || !hasErrno(error, 'EPIPE')) return error;
+  if (!(error instanceof TsrunError)) return error;
+  const isGone = error.code === 'init' && hasErrno(error, 'EPIPE');
+  if (!isGone && error.code !== 'cgroup') return error;
   const status = reapIfEnded(pid);
   if (status === undefined) return error;
   forget();
@@ -77,6 +82,7 @@ function explainDeath(
   if (wasOomKilled()) {
     return new TsrunError('init', words.oomKilled, { cause: error });
   }
+  if (!isGone) return error;
   const end = status.kind === 'exited' ? `exit code ${status.code}` : `killed by signal ${status.signal}`;
   const hint = status.kind === 'killed' && status.signal === 9 ? ` ${words.killedInSetup}` : '';
   return new TsrunError('init', `${error.message}: ${end}${hint}`, { cause: error });

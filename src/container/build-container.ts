@@ -217,12 +217,12 @@ function answersOf(building: Building, groups: Groups): Omit<PhaseHandlers, 'spa
       await cgroup.attach(pid, plan.cgroup);
       groups.record = { ...groups.record, cgroup: cgroup.reference };
     },
-    onPid: (pid) => {
+    onPid: async (pid) => {
       const init = identifyProcess(pid);
       groups.record = { ...groups.record, ...(init === undefined ? {} : { init }) };
       directory.writeRecord(groups.record);
       // Only now: the clone itself needs room below a low pids limit.
-      cgroup.applyLimits(plan.cgroup);
+      await cgroup.applyLimits(plan.cgroup, plan.cgroup.scope?.limits);
       resctrl?.join(pid);
     },
     onNetwork: (socket) => {

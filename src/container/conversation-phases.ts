@@ -18,7 +18,7 @@ export interface PhaseHandlers {
   /** Called when the spawned process waits for its cgroup. */
   readonly onCgroup: (spawnedPid: number) => Promise<void>;
   /** Called once, as soon as the process exists. */
-  readonly onPid: (pid: number) => void;
+  readonly onPid: (pid: number) => Promise<void>;
   /** Called with a netlink socket of the container's network namespace, which is closed afterwards. */
   readonly onNetwork: (socket: OwnedFd) => void;
   /** Called with the master of the console, which is closed afterwards: who keeps it duplicates it. */
@@ -77,7 +77,7 @@ async function answer(
       const pid = Number(reply.body.readBigUInt64LE(0));
       // The one that cloned it has sent its last word and exits.
       waitChild(handlers.spawnedPid);
-      handlers.onPid(pid);
+      await handlers.onPid(pid);
       return { pid };
     }
     case 'copy-up': {

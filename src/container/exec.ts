@@ -226,6 +226,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     onCgroup: (pid) => openCgroup(joining.cgroup).attach(pid),
     onPid: (found) => {
       pid = found;
+      return Promise.resolve();
     },
     onConsole,
     onNetwork: () => undefined,

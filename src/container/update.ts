@@ -34,8 +34,7 @@ export async function updateContainer(runtime: Runtime, options: UpdateOptions):
   const undo = rememberLimits(plan.limits, record.cgroup.directories);
   const cgroup = openCgroup(record.cgroup);
   try {
-    await cgroup.announceLimits(properties.changed);
-    cgroup.applyLimits(plan);
+    await cgroup.applyLimits(plan, properties.changed);
     directory.writeConfig(stringifyJson(updated, 2));
   } catch (error) {
     const announced = await settle(cgroup.announceLimits(properties.old));

@@ -41,6 +41,8 @@ export const words = {
 
   oomKilled: 'container init was OOM-killed (memory limit too low?)',
   killedInSetup: '(possibly OOM-killed)',
+  memoryLimitTooLow: (limit: string, current: string, peak: string) =>
+    `unable to set memory limit to ${limit} (current usage: ${current}, peak usage: ${peak})`,
   cgroupNotEmpty: (count: number) => `container's cgroup is not empty: ${count} process(es) found`,
   cgroupFrozen: "container's cgroup unexpectedly frozen",
 

@@ -45,7 +45,7 @@ live('CgroupManager creates, joins, limits and removes', async (t) => {
   const manager = create(planned);
   const child = start();
   manager.join(child.pid);
-  manager.applyLimits(planned);
+  await manager.applyLimits(planned);
   for (const [controllers, path] of membershipOf(child.pid)) {
     const known = layout.hierarchies.some((one) => one.controllers.join() === controllers) || controllers === '';
     if (known) t.equal(path, planned.directories[0]?.path, `in ${controllers}`);
@@ -63,30 +63,27 @@ live('CgroupManager creates, joins, limits and removes', async (t) => {
   t.strictSame(allGroups(), [], 'the cgroup above it is gone too');
 });
 
-live('CgroupManager names the setting that the kernel refuses, and leaves nothing when that is at create', (t) => {
-  const planned = plan({ resources: { cpu: { cpus: '4000' } } });
-  t.throws(() => create(planned), {
-    code: 'cgroup',
-    issues: [{ pointer: '/linux/resources/cpu/cpus' }],
-    message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": E/,
-  });
-  t.strictSame(allGroups(), []);
-  const late = plan({ resources: { cpu: { quota: 1 } } });
-  const manager = create(late);
-  t.throws(
-    () => {
-      manager.applyLimits(late);
-    },
-    {
+live(
+  'CgroupManager names the setting that the kernel refuses, and leaves nothing when that is at create',
+  async (t) => {
+    const planned = plan({ resources: { cpu: { cpus: '4000' } } });
+    t.throws(() => create(planned), {
+      code: 'cgroup',
+      issues: [{ pointer: '/linux/resources/cpu/cpus' }],
+      message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": E/,
+    });
+    t.strictSame(allGroups(), []);
+    const late = plan({ resources: { cpu: { quota: 1 } } });
+    const manager = create(late);
+    await t.rejects(manager.applyLimits(late), {
       code: 'cgroup',
       errno: 'EINVAL',
       issues: [{ pointer: '/linux/resources/cpu/quota' }],
-    },
-  );
-  return Promise.resolve();
-});
+    });
+  },
+);
 
-live('CgroupManager lets a limit rise above the old memory and swap', (t) => {
+live('CgroupManager lets a limit rise above the old memory and swap', async (t) => {
   const path = nextPath();
   const small = plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } });
   const manager = create(small);
@@ -94,12 +91,11 @@ live('CgroupManager lets a limit rise above the old memory and swap', (t) => {
     t.plan(0, 'no swap accounting');
     return;
   }
-  manager.applyLimits(small);
-  manager.applyLimits(plan({ path, resources: { memory: { limit: 64 << 20, swap: 64 << 20 } } }));
+  await manager.applyLimits(small);
+  await manager.applyLimits(plan({ path, resources: { memory: { limit: 64 << 20, swap: 64 << 20 } } }));
   t.equal(read(`${hostPath(manager, 'memory')}/memory.memsw.limit_in_bytes`), String(64 << 20));
-  manager.applyLimits(plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } }));
+  await manager.applyLimits(plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } }));
   t.equal(read(`${hostPath(manager, 'memory')}/memory.limit_in_bytes`), String(32 << 20));
-  return Promise.resolve();
 });
 
 live('CgroupDriver refuses a cgroup with processes, also further down', (t) => {

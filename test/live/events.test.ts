@@ -1,5 +1,7 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import type { Test } from 'tap';
+import { cgroupsOf, isUnified } from './support/cgroups.ts';
 import { expectFailure, expectSuccess, live } from './support/rig.ts';
 import { waitFor } from './support/wait.ts';
 
@@ -21,8 +23,11 @@ function pathsOf(value: unknown, path = ''): string[] {
   return Object.entries(value).flatMap(([key, member]) => pathsOf(member, path === '' ? key : `${path}.${key}`));
 }
 
-/** Members that are left out when they are 0, and hugetlb, which runc does not look for on the cgroup2 mount of a hybrid machine. */
-const VARIABLE = /^(memory\.cache|hugetlb.*|blkio.*|memory\.\w+\.(usage|max)|cpu\.throttling.*)$/;
+/**
+ * Members that are left out when they are 0; hugetlb, which runc does not look for on the cgroup2 mount of a hybrid machine; and
+ * the pressure on cgroup v2, which runc tells since version 1.2.
+ */
+const VARIABLE = /^(\w+\.psi\..*|memory\.cache|hugetlb.*|blkio.*|memory\.\w+\.(usage|max)|cpu\.throttling.*)$/;
 
 function stablePaths(data: unknown): string[] {
   const paths = pathsOf(data).filter((path) => !VARIABLE.test(path));
@@ -56,6 +61,31 @@ live('events', async (t, rig) => {
       await runc('delete', '--force', other);
       rmSync(root, { recursive: true, force: true });
     }
+    await rig.delete(t, id);
+  });
+
+  await t.test('processes that had to wait are told', async (t) => {
+    const cpu = { quota: 10_000, period: 100_000 };
+    const { id, pid } = await rig.sleeper(t, {
+      args: 'while :; do :; done & while :; do :; done',
+      change: (config) => (config.linux.resources = { cpu }),
+    });
+    const directory = cgroupsOf(pid).get('unified') ?? '/nowhere';
+    const counts = existsSync(path.join(directory, 'cpu.pressure'));
+    interface Statistics {
+      readonly cpu: { readonly psi?: { readonly some: { readonly total: number } } };
+    }
+    const read = async (): Promise<Statistics> => {
+      const [event] = eventsIn((await rig.tsrun(['events', '--stats', id])).stdout);
+      return event?.data as unknown as Statistics;
+    };
+    // The statistics of the cgroup2 directory of a hybrid machine are not those of the limits.
+    if (isUnified && counts) {
+      await waitFor(async () => ((await read()).cpu.psi?.some.total ?? 0) > 0, 20_000);
+      const { some } = (await read()).cpu.psi ?? {};
+      t.match(some, { avg10: Number, avg60: Number, avg300: Number, total: Number });
+      for (const resource of ['memory', 'blkio']) t.match(await read(), { [resource]: { psi: Object } });
+    } else t.notOk('psi' in (await read()).cpu, 'nobody counts');
     await rig.delete(t, id);
   });
 
@@ -137,9 +167,9 @@ live('events', async (t, rig) => {
   });
 
   await t.test('an init that is killed for want of memory is told apart', async (t) => {
-    // Setting the limit fails below what is in use by then, and set-up succeeds above some hundred kilobytes.
+    // On version 1 setting the limit fails below what is in use by then; set-up succeeds above some hundred kilobytes.
     const messages: string[] = [];
-    for (let kilobytes = 160; kilobytes <= 400; kilobytes += 20) {
+    for (let kilobytes = 40; kilobytes <= 400; kilobytes += 20) {
       const limit = kilobytes * 1024;
       const bundle = rig.bundle({ change: (config) => (config.linux.resources = { memory: { limit, swap: limit } }) });
       const result = await rig.tsrun(['create', '--bundle', bundle, rig.id('small')]);

@@ -32,6 +32,7 @@ const wanted: readonly (readonly [found: string, searched: string | RegExp])[] =
   [words.EISDIR, 'is a directory'],
   [words.oomKilled, 'container init was OOM-killed (memory limit too low?)'],
   [words.killedInSetup, '(possibly OOM-killed)'],
+  [words.memoryLimitTooLow('9', '12', '15'), 'unable to set memory limit to 9 (current usage: 12, peak usage: 15)'],
   [words.cgroupNotEmpty(2), "container's cgroup is not empty: 2 process(es) found"],
   [words.cgroupFrozen, "container's cgroup unexpectedly frozen"],
   [words.noProcess, 'process property must not be empty'],

@@ -4,6 +4,7 @@ import { planControllers } from './controllers.ts';
 import { planDeviceFilter, type DeviceFilter } from './device-filter.ts';
 import { collectDeviceRules } from './device-rules.ts';
 import type { CgroupLayout } from './layout.ts';
+import { planCgroupOwner, type CgroupOwner, type OwnerConfig } from './owner.ts';
 import { planCgroupDirectories, type CgroupDirectory } from './path.ts';
 import { Problems } from './problems.ts';
 import { planScope, scopeDirectories, type ScopePlan } from './systemd/scope.ts';
@@ -11,6 +12,7 @@ import { planUnit, type BusName } from './systemd/unit.ts';
 import { planDevicesV1 } from './v1/devices.ts';
 import type { CgroupWrite } from './writes.ts';
 
+export type { CgroupOwner } from './owner.ts';
 export type { CgroupDirectory } from './path.ts';
 export type { ScopePlan } from './systemd/scope.ts';
 export type { UnitProperty, UnitValue } from './systemd/properties.ts';
@@ -28,6 +30,7 @@ export type DevicePlan =
  *     scope         with the systemd manager, the unit whose cgroups the directories are
  *     directories   made or found, checked to be empty and not frozen
  *     prepare       before anyone joins: what joining needs, and what must be there before the first process
+ *     owner         who is given the cgroup2 directory
  *     (join)
  *     limits        in this order
  *     devices       last, once set-up needs no device any more
@@ -39,6 +42,7 @@ export interface CgroupPlan {
   readonly scope?: ScopePlan;
   readonly directories: readonly CgroupDirectory[];
   readonly prepare: readonly CgroupWrite[];
+  readonly owner?: CgroupOwner;
   readonly limits: readonly CgroupWrite[];
   readonly devices?: DevicePlan;
 }
@@ -47,7 +51,7 @@ export interface CgroupPlan {
 export type CgroupManagerName = 'cgroupfs' | 'systemd' | 'disabled';
 
 export interface CgroupPlanInput {
-  readonly config: {
+  readonly config: OwnerConfig & {
     readonly linux?: { readonly cgroupsPath?: string; readonly resources?: Resources };
     readonly annotations?: Readonly<Record<string, string>>;
   };
@@ -83,7 +87,9 @@ export function planCgroup(input: CgroupPlanInput): CgroupPlan {
   const prepare = scope?.bus === 'user' ? allPrepare.filter(({ kind }) => kind !== 'enable') : allPrepare;
   const devices = planDevices({ resources, directories, problems, rootless: input.rootless ?? false });
   problems.throwIfAny();
-  const common = { manager, version: layout.mode, directories, prepare, limits, devices };
+  const owner = planCgroupOwner(input.config, { layout, directories, optional: input.rootless ?? false });
+  const given = owner === undefined ? {} : { owner };
+  const common = { manager, version: layout.mode, directories, prepare, ...given, limits, devices };
   return scope === undefined ? common : { ...common, scope };
 }
 

@@ -10,7 +10,14 @@ export function printCgroupPlan(plan: CgroupPlan): string {
   if (plan.scope !== undefined) lines.push(...printScope(plan.scope));
   lines.push(...plan.directories.map((directory) => `  make ${JSON.stringify(directoryPath(directory))}`));
   if (plan.prepare.length > 0) lines.push('before joining', ...plan.prepare.map(show));
-  if (plan.limits.length > 0) lines.push('limits', ...plan.limits.map(show));
+  if (plan.owner !== undefined) {
+    const directory = plan.directories[plan.owner.directory];
+    lines.push(
+      `  give ${JSON.stringify(directory === undefined ? '' : directoryPath(directory))} to uid ${plan.owner.uid}`,
+    );
+  }
+  const late = (plan.scope?.limits ?? []).map((property) => `  tell systemd ${printProperty(property)}`);
+  if (plan.limits.length + late.length > 0) lines.push('limits', ...late, ...plan.limits.map(show));
   if (plan.devices?.kind === 'v1') lines.push('devices', ...plan.devices.writes.map(show));
   if (plan.devices?.kind === 'v2') {
     const directory = plan.directories[plan.devices.directory];
@@ -21,8 +28,12 @@ export function printCgroupPlan(plan: CgroupPlan): string {
 }
 
 function printScope({ bus, unit, properties }: ScopePlan): string[] {
-  const show = ({ name, signature, value }: UnitProperty): string => `    ${name} ${signature} ${showValue(value)}`;
-  return [`  start ${unit} by the ${bus} manager of systemd`, ...properties.map(show)];
+  const shown = properties.map((property) => `    ${printProperty(property)}`);
+  return [`  start ${unit} by the ${bus} manager of systemd`, ...shown];
+}
+
+function printProperty({ name, signature, value }: UnitProperty): string {
+  return `${name} ${signature} ${showValue(value)}`;
 }
 
 function showValue(value: UnitValue): string {
@@ -36,7 +47,12 @@ export function cgroupPlanToJson(plan: CgroupPlan): object {
     return { ...property, value: JSON.parse(showValue(value)) as unknown };
   };
   const shown =
-    scope === undefined ? plan : { ...plan, scope: { ...scope, properties: scope.properties.map(numbers) } };
+    scope === undefined
+      ? plan
+      : {
+          ...plan,
+          scope: { ...scope, properties: scope.properties.map(numbers), limits: scope.limits.map(numbers) },
+        };
   if (devices?.kind !== 'v2') return shown;
   const { kind, directory, optional, listing } = devices;
   return { ...shown, devices: { kind, directory, optional, listing } };

@@ -22,6 +22,8 @@ export interface ValueWrite extends WriteBase {
   readonly accept?: readonly Errno[];
   /** Errnos after which the write is made once more behind the others, because the kernel checks one value against another. */
   readonly again?: readonly Errno[];
+  /** Files that tell how much is in use, where the kernel says EBUSY to a value that is less. */
+  readonly usage?: { readonly current: string; readonly peak: string };
   /** What is written instead when the file does not exist: the kernel has this setting under another name. */
   readonly orElse?: ValueWrite;
 }

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { slowness } from './surroundings.ts';
 
 export interface CommandOptions {
   /** Text on standard input. Default: /dev/null. */
@@ -45,7 +46,7 @@ export function startCommand(
   options: CommandOptions & { readonly outputBase: string },
 ): RunningCommand {
   const [file = '', ...args] = argv;
-  const { outputBase, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { outputBase, timeoutMs = DEFAULT_TIMEOUT_MS * slowness } = options;
   const names = { stdout: `${outputBase}.out`, stderr: `${outputBase}.err` };
   const stdin = options.stdin === undefined ? openSync('/dev/null', 'r') : 'pipe';
   // Appending, so that a program that opens /dev/stdout anew does not write over what is there.

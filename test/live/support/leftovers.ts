@@ -1,5 +1,6 @@
 import { rmdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
+import { listUnits } from './systemd.ts';
 
 /** How things of one rig are told from those of others who test at the same time. */
 export interface Marks {
@@ -13,7 +14,13 @@ export interface Marks {
 
 /** One line for each thing that containers of a rig have left on the host; empty when it is clean. */
 export function findLeftovers(marks: Marks): string[] {
-  return [...findProcesses(marks), ...findCgroups(marks), ...findMounts(marks), ...findStates(marks)];
+  return [
+    ...findProcesses(marks),
+    ...findCgroups(marks),
+    ...findMounts(marks),
+    ...findStates(marks),
+    ...findUnits(marks),
+  ];
 }
 
 /** Processes in a cgroup, below a directory, or in a session of the rig. Zombies are not counted. */
@@ -72,6 +79,10 @@ export function findCgroups({ prefix }: Pick<Marks, 'prefix'>): string[] {
 function findMounts({ directory }: Marks): string[] {
   const lines = (readText('/proc/self/mountinfo') ?? '').split('\n');
   return lines.filter((line) => line.includes(directory)).map((line) => `mount ${line}`);
+}
+
+function findUnits({ prefix }: Marks): string[] {
+  return listUnits(prefix).map((line) => `unit ${line}`);
 }
 
 function findStates({ root }: Marks): string[] {

@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
@@ -7,7 +17,7 @@ import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { makeRootfs } from './rootfs.ts';
-import { reasonToSkip, tsrunCommand } from './surroundings.ts';
+import { globalOptions, inSession, reasonToSkip, slowness, testUser, tsrunCommand } from './surroundings.ts';
 
 /** A config whose parts are there to be changed. */
 export type BaseConfig = Config & {
@@ -53,6 +63,8 @@ export class Rig {
   readonly prefix = `tsrun-test-${path.basename(this.directory).slice(-6)}`;
   readonly root = path.join(this.directory, 'state');
   readonly rootfs = path.join(this.directory, 'rootfs');
+  /** Whether systemd makes the cgroups, so that a cgroupsPath has the form `slice:prefix:name`. */
+  readonly usesSystemd = globalOptions.includes('--systemd-cgroup');
   readonly #sessions = new Set<number>();
   readonly #ids = new Set<string>();
   #latestBundle = '';
@@ -60,8 +72,11 @@ export class Rig {
   constructor() {
     // The root of a user namespace is somebody else on the way to the rootfs.
     chmodSync(this.directory, 0o755);
-    makeRootfs(this.rootfs);
+    makeOwnRootfs(this.rootfs);
     mkdirSync(path.join(this.directory, 'output'));
+    if (testUser === undefined) return;
+    mkdirSync(this.root);
+    chownSync(this.root, testUser, testUser);
   }
 
   /** A new container id. */
@@ -99,7 +114,7 @@ export class Rig {
     config.root = { path: this.rootfs };
     if (options.fill !== undefined) {
       const rootfs = path.join(bundle, 'rootfs');
-      makeRootfs(rootfs);
+      makeOwnRootfs(rootfs);
       options.fill(rootfs);
       config.root = { path: 'rootfs' };
     }
@@ -121,7 +136,10 @@ export class Rig {
   }
 
   tsrunArgv(args: readonly string[], global: readonly string[] = []): string[] {
-    return [...tsrunCommand, '--root', this.root, ...global, ...args];
+    // A test that chooses the manager of its cgroups means this one.
+    const common = global.some((word) => word.includes('cgroup')) ? [] : globalOptions;
+    const session = testUser === undefined ? [] : inSession(testUser);
+    return [...session, ...tsrunCommand, '--root', this.root, ...common, ...global, ...args];
   }
 
   async tsrun(args: readonly string[], options: TsrunOptions = {}): Promise<CommandResult> {
@@ -175,7 +193,7 @@ export class Rig {
 
   /** Waits for a status, which nothing announces. */
   async waitForStatus(id: string, wanted: string, deadlineMs = 10_000): Promise<State> {
-    const end = Date.now() + deadlineMs;
+    const end = Date.now() + deadlineMs * slowness;
     for (;;) {
       const state = await this.state(id);
       if (state.status === wanted) return state;
@@ -245,9 +263,16 @@ export function expectFailure(
   t.equal(result.stderr.split('\n').filter((line) => line.includes('level=error')).length, 1, 'one error line');
 }
 
-/** The template of `tsrun spec` without a terminal and with a writable root. */
+/** The root of the container has to own its files, or it cannot change them. */
+function makeOwnRootfs(directory: string): void {
+  makeRootfs(directory);
+  if (testUser !== undefined) execFileSync('chown', ['-R', `${testUser}:${testUser}`, directory]);
+}
+
+/** The template of `tsrun spec`, for the user of the tests, without a terminal and with a writable root. */
 export function baseConfig(): BaseConfig {
-  const config = specTemplate({ rootless: false }) as BaseConfig;
+  const user = testUser === undefined ? { rootless: false } : { rootless: true, uid: testUser, gid: testUser };
+  const config = specTemplate(user) as BaseConfig;
   config.process.terminal = false;
   config.root = { path: 'rootfs' };
   config.hostname = 'tsrun-test';

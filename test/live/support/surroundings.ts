@@ -7,6 +7,22 @@ export const tsrunFile = process.env.TSRUN ?? fileURLToPath(new URL('../../../di
 /** How the built command is called. */
 export const tsrunCommand: readonly string[] = tsrunFile.endsWith('.js') ? [process.execPath, tsrunFile] : [tsrunFile];
 
+/** Global options that every tsrun of the tests is given: words of `TSRUN_TEST_GLOBAL`, such as `--systemd-cgroup`. */
+export const globalOptions = (process.env.TSRUN_TEST_GLOBAL ?? '').split(' ').filter((word) => word !== '');
+
+/** Id of the ordinary user, with a session, that every tsrun of the tests runs as: `TSRUN_TEST_USER`. Default: root, as the tests. */
+export const testUser = process.env.TSRUN_TEST_USER === undefined ? undefined : Number(process.env.TSRUN_TEST_USER);
+
+/** Runs a command as a user with a session. */
+export function inSession(uid: number): string[] {
+  const runtime = `/run/user/${uid}`;
+  const environment = [`XDG_RUNTIME_DIR=${runtime}`, `DBUS_SESSION_BUS_ADDRESS=unix:path=${runtime}/bus`];
+  return ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'env', 'HOME=/', ...environment];
+}
+
+/** How many times longer everything may take than on a real machine: `TSRUN_TEST_SLOWNESS`, for an emulated processor. */
+export const slowness = Number(process.env.TSRUN_TEST_SLOWNESS ?? 1);
+
 /** Statically linked, so that it runs in an otherwise empty rootfs. */
 export const BUSYBOX = '/bin/busybox';
 

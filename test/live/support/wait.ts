@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { State } from './rig.ts';
+import { slowness } from './surroundings.ts';
 
 interface Commander {
   tsrun(args: readonly string[]): Promise<{ readonly code: number | null; readonly stdout: string }>;
@@ -15,7 +16,7 @@ export async function waitForState(rig: Commander, id: string, wanted: string): 
 
 /** Waits, with a deadline, for what nothing announces. */
 export async function waitFor(condition: () => boolean | Promise<boolean>, deadlineMs = 10_000): Promise<void> {
-  const end = Date.now() + deadlineMs;
+  const end = Date.now() + deadlineMs * slowness;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error('it did not come true in time');
     await new Promise((resolve) => setTimeout(resolve, 5));

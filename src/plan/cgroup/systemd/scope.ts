@@ -16,7 +16,13 @@ export interface ScopePlan {
   readonly isSlice: boolean;
   /** In the order in which they are sent. */
   readonly properties: readonly UnitProperty[];
+  /** Properties that the unit gets with the limits: set-up itself might not fit into them. */
+  readonly limits: readonly UnitProperty[];
 }
+
+/** What a process that is not yet set up may need more of. */
+const LATE = ['MemoryMax', 'MemoryHigh', 'MemorySwapMax', 'MemoryZSwapMax', 'MemoryLimit', 'TasksMax'];
+const isLate = ({ name }: UnitProperty): boolean => LATE.includes(name);
 
 /** Plans the unit. Contradictions are reported to `problems`. */
 export function planScope(input: {
@@ -49,9 +55,10 @@ export function planScope(input: {
       flag('TasksAccounting', true),
       flag(unified ? 'IOAccounting' : 'BlockIOAccounting', true),
       ...planDeviceProperties(collectDeviceRules(resources.devices ?? [], problems)),
-      ...limits,
+      ...limits.filter((limit) => !isLate(limit)),
       ...planAnnotatedProperties(annotations, problems),
     ],
+    limits: limits.filter(isLate),
   };
 }
 

@@ -31,13 +31,14 @@ export function planMemoryV1(resources: Resources, place: ControllerPlace, probl
     property: string,
     file: string,
     text: string,
-    more: Pick<ValueWrite, 'accept' | 'again'> = {},
+    more: Pick<ValueWrite, 'accept' | 'again' | 'usage'> = {},
   ): void => {
     const label = `set memory.${property}`;
     writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${pointer}/${property}`, ...more });
   };
   // The kernel wants limit <= memsw at every moment: when the old memsw is below the new limit, the limit comes second.
-  if (isSet(limit)) value('limit', 'memory.limit_in_bytes', String(limit), { again: ['EINVAL'] });
+  const usage = { current: 'memory.usage_in_bytes', peak: 'memory.max_usage_in_bytes' };
+  if (isSet(limit)) value('limit', 'memory.limit_in_bytes', String(limit), { again: ['EINVAL'], usage });
   if (isSet(swap)) {
     const harmless = BigInt(swap) === -1n ? ({ accept: ['ENOENT'] } as const) : {};
     value('swap', 'memory.memsw.limit_in_bytes', String(swap), harmless);

@@ -19,7 +19,10 @@ const show = ({ name, value, since }: UnitProperty): string => {
 };
 /** What the resources add to the properties of a unit without any. */
 function limitsOf(resources: Resources, layout: LayoutName): string[] {
-  const shown = (from: Resources): string[] => (plan(from, layout).scope?.properties ?? []).map(show);
+  const shown = (from: Resources): string[] => {
+    const { properties = [], limits = [] } = plan(from, layout).scope ?? {};
+    return [...properties, ...limits].map(show);
+  };
   const without = shown({});
   return shown(resources).filter((line) => !without.includes(line));
 }
@@ -89,15 +92,15 @@ t.test('planCgroup() tells systemd about unified settings that it knows', (t) =>
     'cpu.idle': '1',
   };
   t.strictSame(limitsOf({ unified }, 'v2'), [
-    'MemoryHigh=4096',
     `MemoryMin=${MAX}`,
     'CPUQuotaPeriodUSec=100000 since 242',
     'CPUQuotaPerSecUSec=500000',
     'CPUWeight=7',
     'AllowedCPUs=[2] since 244',
     'OOMPolicy=kill since 253',
-    `TasksMax=${MAX}`,
     'CPUWeight=0 since 252',
+    'MemoryHigh=4096',
+    `TasksMax=${MAX}`,
   ]);
   t.end();
 });
@@ -171,12 +174,12 @@ t.test('planCgroup() does not touch the cgroups above a user', (t) => {
 t.test('the plan of a unit can be printed and written as JSON', (t) => {
   const printed = printCgroupPlan(plan({ pids: { limit: -1 } }));
   t.match(printed, /start p-c1\.scope by the system manager of systemd\n/);
-  t.match(printed, /TasksMax t "18446744073709551615"\n/);
+  t.match(printed, /^limits\n {2}tell systemd TasksMax t "18446744073709551615"\n/m);
   const json = JSON.parse(JSON.stringify(cgroupPlanToJson(plan({ pids: { limit: 5 } })))) as object;
   t.match(json, {
     scope: {
       unit: 'p-c1.scope',
-      properties: [{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, { name: 'TasksMax', value: '5' }],
+      limits: [{ name: 'TasksMax', value: '5' }],
     },
   });
   t.end();

@@ -1,0 +1,45 @@
+import { closeSync, openSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import type * as library from '../../src/index.ts';
+import { live } from './support/rig.ts';
+import { tsrunFile } from './support/surroundings.ts';
+
+/** How many containers are made and removed one after the other. */
+const CYCLES = Number(process.env.TSRUN_TEST_CYCLES ?? 200);
+
+live('create and delete, again and again', async (t, rig) => {
+  const { createContainer, deleteContainer, startContainer } = (await import(
+    path.join(path.dirname(tsrunFile), 'index.mjs')
+  )) as typeof library;
+  const messages: string[] = [];
+  const note = (message: string): void => void messages.push(message);
+  const runtime: library.Runtime = {
+    root: rig.root,
+    cgroupManager: rig.usesSystemd ? 'systemd' : 'cgroupfs',
+    log: { debug: () => undefined, warning: note, error: note },
+  };
+  const bundle = rig.bundle({
+    args: ['sleep', '1000'],
+    change: (config) => (config.linux.resources = { memory: { limit: 67_108_864 }, pids: { limit: 20 } }),
+  });
+  const nothing = openSync('/dev/null', 'r+');
+  const cycle = async (count: number): Promise<void> => {
+    const id = rig.id('cycle');
+    const stdio = [nothing, nothing, nothing] as const;
+    await createContainer(runtime, { id, bundle, noPivot: false, noNewKeyring: true, preserveFds: 0, stdio });
+    // Both that run and that never ran.
+    if (count % 4 === 0) await startContainer(runtime, id);
+    await deleteContainer(runtime, { id, force: true });
+  };
+  await cycle(0);
+  const before = countDescriptors();
+  for (let count = 1; count < CYCLES; count++) await cycle(count);
+  t.strictSame(messages, [], 'without a warning');
+  t.strictSame(rig.leftovers(), [], `nothing is left of ${CYCLES} containers`);
+  t.equal(countDescriptors(), before, 'nor a descriptor');
+  closeSync(nothing);
+});
+
+function countDescriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
