@@ -139,6 +139,13 @@ async function engines() {
     total.skipped += 1;
     return;
   }
+  // They run the executable, of what is built now.
+  const { code, output } = await runCaptured(process.execPath, ['packaging/executable.mjs']);
+  if (code !== 0) {
+    console.log(`engines: packaging/executable.mjs ended with code ${code}\n${output}`);
+    total.failed += 1;
+    return;
+  }
   await tap('engines', files.length > 0 ? files : testFiles('test/engines'), [`--timeout=${ENGINE_SECONDS}`]);
 }
 
