@@ -249,14 +249,15 @@ live('update', async (t, rig) => {
       ['--mem-bw-schema MB:0=5', /without linux\.intelRdt/],
     ];
     for (const [flags, message] of rows) expectFailure(t, await update(id, ...flags.split(' ')), { message });
-    for (const [stdin, message] of [
+    const documents: readonly (readonly [stdin: string, message: RegExp])[] = [
       ['{"memory":', /standard input: broken JSON at line 1/],
       ['{"memory":{"limit":"5"}}', /standard input: \/memory\/limit: /],
       ['[]', /standard input: /],
       isUnified
         ? ['{"unified":{"nothing.max":"5"}}', /unified\/nothing\.max: /]
         : ['{"unified":{"memory.high":"5"}}', /needs cgroup v2 alone/],
-    ] as const) {
+    ];
+    for (const [stdin, message] of documents) {
       expectFailure(t, await rig.tsrun(['update', '-r', '-', id], { stdin }), { message });
     }
     const warned = await update(id, '--kernel-memory', '5M', '--kernel-memory-tcp', '6M');
