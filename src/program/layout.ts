@@ -1,11 +1,16 @@
-/** Where things lie in the memory of the init process; FORMAT.md draws it. Addresses and sizes in bytes. */
+/**
+ * Where things lie in the memory of the init process; FORMAT.md draws it. Addresses and sizes in bytes.
+ *
+ * The first two share a stretch of 2 MiB with what is not mapped. In a stretch that is mapped as a whole the kernel may answer the
+ * first access with a huge page (transparent_hugepage=always), and each created container would hold 2 MiB.
+ */
 export const LAYOUT = {
   /** Words and buffers that live as long as the process. */
-  memory: { address: 0x1000_0000, size: 0x1000 },
+  memory: { address: 0x1010_0000, size: 0x1000 },
   /** The packet being executed. */
-  message: { address: 0x1000_1000, size: 0xf000 },
+  message: { address: 0x1010_1000, size: 0xf000 },
   /** Data that does not fit into a packet. 4 MiB: twice the kernel's usual limit for arguments and environment. */
-  bulk: { address: 0x1001_0000, size: 0x40_0000 },
+  bulk: { address: 0x1011_0000, size: 0x40_0000 },
 } as const;
 
 /** Bytes of *memory* that belong to the failure report; the planner allocates behind them. */

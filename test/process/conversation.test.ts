@@ -212,12 +212,12 @@ t.test('Conversation does not believe everything that init says', async (t) => {
     code: 'init',
     message: 'test it: init sent 3 bytes that are no failure report',
   });
-  await t.rejects(run(answer(0n, 0x1000_1010n)), { code: 'init', message: /16 bytes that are no failure report/ });
-  await t.rejects(run(answer(0n, 0x1000_1011n, -1n)), {
+  await t.rejects(run(answer(0n, 0x1010_1010n)), { code: 'init', message: /16 bytes that are no failure report/ });
+  await t.rejects(run(answer(0n, 0x1010_1011n, -1n)), {
     code: 'init',
-    message: /0x10001011 is not the address of an operation/,
+    message: /0x10101011 is not the address of an operation/,
   });
-  await t.rejects(run(answer(0n, 0x1000_1010n, -1n)), { code: 'step', message: 'go: EPERM' });
+  await t.rejects(run(answer(0n, 0x1010_1010n, -1n)), { code: 'step', message: 'go: EPERM' });
   t.equal((await run(answer(99n))).tag, 99n);
   using conversation = play(t, answer(17n));
   const steps = Array.from({ length: 3000 }, () => call('getpid', [], label));
@@ -230,7 +230,7 @@ t.test('Conversation does not believe everything that init says', async (t) => {
 t.test('Conversation closes the descriptors of a failure report', async (t) => {
   const [ours, theirs] = socketPair('seqpacket');
   const [one, other] = socketPair('stream');
-  sendMessage(theirs.number, Buffer.from(words([0n, 0x1000_1010n, -1n], 'report').bytes), [one.number]);
+  sendMessage(theirs.number, Buffer.from(words([0n, 0x1010_1010n, -1n], 'report').bytes), [one.number]);
   one.close();
   using conversation = new Conversation(ours, { arch: ARCH, syncFd: SYNC_FD });
   await t.rejects(conversation.run(make(reply(SYNC_FD, 17n, 'go'))), { code: 'step' });

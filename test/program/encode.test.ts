@@ -46,15 +46,15 @@ t.test('encode() writes a packet byte for byte', (t) => {
     call('close', [fd], { ...label, accept: 'any' }),
   ]);
   t.same(rows(bytes), [
-    ...['d010001000000000', '0100000000000000'],
+    ...['d010101000000000', '0100000000000000'],
     // openat: 257, no indirection, no flags, result to the first word behind the report.
-    ...['0101000020000010', '9cffffffffffffff', 'd010001000000000', '0000080000000000', '0000000000000000'],
+    ...['0101000020001010', '9cffffffffffffff', 'd010101000000000', '0000080000000000', '0000000000000000'],
     ...['0000000000000000', '0000000000000000', '0200140000000000'],
     // The check: address, mask and wanted value are the sign bit, and -ELOOP.
-    ...['ffff000000000000', '2000001000000000', '0000000000000080', '0000000000000080', 'd8ffffffffffffff'],
+    ...['ffff000000000000', '2000101000000000', '0000000000000080', '0000000000000080', 'd8ffffffffffffff'],
     ...['0000000000000000', '0000000000000000', '0000000000000000'],
     // close: 3, argument 0 indirect, every errno accepted.
-    ...['0300010200000000', '2000001000000000', '0000000000000000', '0000000000000000', '0000000000000000'],
+    ...['0300010200000000', '2000101000000000', '0000000000000000', '0000000000000000', '0000000000000000'],
     ...['0000000000000000', '0000000000000000', '0000000000000000'],
     ...['2f6465762f6e756c', '6c00000000000000'],
   ]);
@@ -262,11 +262,11 @@ t.test('stepOfFailure() finds the step by the address in the report', (t) => {
   const packets = encodeSteps(Array.from({ length: 1000 }, () => call('getpid', [], label)));
   const [first, second] = packets;
   if (first === undefined || second === undefined) throw new Error('no packets');
-  t.equal(stepOfFailure(first, 0x1000_1010), 0);
-  t.equal(stepOfFailure(first, 0x1000_1010 + 64 * 5), 5);
-  t.equal(stepOfFailure(first, 0x1000_1010 + 64 * (first.steps.length - 1)), -1, 'the request for more');
-  t.equal(stepOfFailure(second, 0x1000_1010), first.steps.length - 1);
-  for (const address of [0x1000_1011, 0x1000_1000, 0x1000_1010 + 64 * first.steps.length, 0])
+  t.equal(stepOfFailure(first, 0x1010_1010), 0);
+  t.equal(stepOfFailure(first, 0x1010_1010 + 64 * 5), 5);
+  t.equal(stepOfFailure(first, 0x1010_1010 + 64 * (first.steps.length - 1)), -1, 'the request for more');
+  t.equal(stepOfFailure(second, 0x1010_1010), first.steps.length - 1);
+  for (const address of [0x1010_1011, 0x1010_1000, 0x1010_1010 + 64 * first.steps.length, 0])
     t.throws(() => stepOfFailure(first, address), { code: 'init' });
   t.end();
 });

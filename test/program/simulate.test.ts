@@ -70,7 +70,7 @@ t.test('simulate() fails the step that it is told to', (t) => {
   const steps = [call('getpid', [], label), call('umask', [0], { ...label, accept: ['EIO'] as const }), reply(16n)];
   const failed = simulate(program(...steps), kernel(), { ...OPTIONS, fail: { step: 0, errno: 'ENOSYS' } });
   t.same(failed.failure, { step: 0, errno: 38 });
-  t.same(failed.replies.map(wordsOf), [[0n, 0x1000_1010n, -38n]]);
+  t.same(failed.replies.map(wordsOf), [[0n, 0x1010_1010n, -38n]]);
   t.same(failed.end, { state: 'waiting' });
   t.equal(failed.trace.length, 1);
   const accepted = simulate(program(...steps), kernel(), { ...OPTIONS, fail: { step: 1, errno: 'EIO' } });
@@ -84,7 +84,7 @@ t.test('simulate() fails by a check', (t) => {
   const word = new Memory().word('word');
   const { failure, replies } = simulate(program(failWhen(isZero(word), 'ELOOP', label), reply(16n)), kernel(), OPTIONS);
   t.same(failure, { step: 0, errno: 40 });
-  t.same(replies.map(wordsOf), [[0n, 0x1000_1010n, -40n]]);
+  t.same(replies.map(wordsOf), [[0n, 0x1010_1010n, -40n]]);
   t.end();
 });
 
@@ -163,7 +163,7 @@ t.test('ModelInit keeps memory and kernel from one program to the next', (t) => 
   t.same(run(call('getcwd', [addressOf(buffer), 16], label), call('write', [SYNC, addressOf(buffer), 8], label)), [
     [0x2fn],
   ]);
-  t.equal(init.memory.readText(0x1000_0028n), '/');
+  t.equal(init.memory.readText(0x1010_0028n), '/');
   t.end();
 });
 
