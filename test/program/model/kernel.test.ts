@@ -120,15 +120,15 @@ t.test('the model kernel has a limit of descriptors', (t) => {
 
 t.test("ModelMemory has init's addresses and nothing else", (t) => {
   const memory = new ModelMemory();
-  memory.writeWord(0x1040_fff8n, -1n);
-  t.equal(memory.readWord(0x1040_fff8n), (1n << 64n) - 1n);
-  for (const address of [0n, 0x0fff_ffffn, 0x1041_0000n, 0x1040_fff9n, (1n << 64n) - 1n])
+  memory.writeWord(0x1050_fff8n, -1n);
+  t.equal(memory.readWord(0x1050_fff8n), (1n << 64n) - 1n);
+  for (const address of [0n, 0x100f_ffffn, 0x1051_0000n, 0x1050_fff9n, (1n << 64n) - 1n])
     t.throws(() => memory.readWord(address), { message: `no memory at 0x${address.toString(16)}` });
-  memory.write(0x1000_0000n, Uint8Array.of(0x61, 0x62, 0, 0xff));
-  t.equal(memory.readText(0x1000_0000n), 'ab');
-  t.equal(memory.readText(0x1000_0003n), '', 'no UTF-8');
+  memory.write(0x1010_0000n, Uint8Array.of(0x61, 0x62, 0, 0xff));
+  t.equal(memory.readText(0x1010_0000n), 'ab');
+  t.equal(memory.readText(0x1010_0003n), '', 'no UTF-8');
   t.same(
-    [1, 2, 4].map((size) => memory.readNumber(0x1000_0000n, size as 1 | 2 | 4)),
+    [1, 2, 4].map((size) => memory.readNumber(0x1010_0000n, size as 1 | 2 | 4)),
     [0x61, 0x6261, 0xff00_6261],
   );
   t.end();
