@@ -43,9 +43,14 @@ export function tryReadControlFile(path: string): string | undefined {
   try {
     return readControlFile(path);
   } catch (error) {
-    if (['ENOENT', 'ENODEV'].includes(errnoOf(error))) return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
+}
+
+/** True for the error of a control file that is not there (any more): a cgroup that vanishes while it is open answers ENODEV. */
+export function isGone(error: unknown): boolean {
+  return ['ENOENT', 'ENODEV'].includes(errnoOf(error));
 }
 
 /** The errno's name of an error of node:fs; the empty string for any other. */

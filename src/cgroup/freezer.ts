@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { cgroupError, readControlFile, tryReadControlFile, writeControlFile } from './control-file.ts';
+import { cgroupError, isGone, readControlFile, tryReadControlFile, writeControlFile } from './control-file.ts';
 import type { CgroupReferenceDirectory } from './manager.ts';
 import { pause, waitUntil } from './wait.ts';
 
@@ -53,6 +53,8 @@ export function thawDirectory({ kind, hostPath }: CgroupReferenceDirectory): voi
   try {
     if (tryReadControlFile(`${hostPath}/${file}`) !== undefined) writeControlFile(`${hostPath}/${file}`, value);
   } catch (error) {
+    // The last process of it may have been killed just now, and systemd removes it then.
+    if (isGone(error)) return;
     throw cgroupError(`thaw cgroup ${JSON.stringify(hostPath)}`, error);
   }
 }

@@ -7,7 +7,7 @@ import { hasErrno } from '../sys/errno.ts';
 import { reapChild, type ExitStatus } from '../sys/wait.ts';
 import type { Cleanup } from './cleanup.ts';
 import { runPhases, type PhaseHandlers, type PhaseResults } from './conversation-phases.ts';
-import { endProcess } from './end-process.ts';
+import { endProcess, reapDying } from './end-process.ts';
 import { applyRlimits } from './rlimits.ts';
 import { words } from '../util/words.ts';
 
@@ -54,7 +54,7 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
     processes.delete(spawned.pid);
     return { conversation, results };
   } catch (error) {
-    throw explainDeath(error, {
+    throw await explainDeath(error, {
       pid: [...processes].at(-1) ?? spawned.pid,
       wasOomKilled: options.wasOomKilled ?? (() => false),
       forget: () => {
@@ -68,14 +68,14 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
  * An init that is gone tells nothing; the way it ended does. Where a limit that was being set has ended it, systemd may have taken its
  * cgroup away: that failure is the consequence.
  */
-function explainDeath(
+async function explainDeath(
   error: unknown,
   { pid, wasOomKilled, forget }: { pid: number; wasOomKilled: () => boolean; forget: () => void },
-): unknown {
+): Promise<unknown> {
   if (!(error instanceof TsrunError)) return error;
   const isGone = error.code === 'init' && hasErrno(error, 'EPIPE');
   if (!isGone && error.code !== 'cgroup') return error;
-  const status = reapIfEnded(pid);
+  const status = isGone ? await reapDying(pid) : reapIfEnded(pid);
   if (status === undefined) return error;
   forget();
   // In runc's words.

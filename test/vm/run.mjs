@@ -50,6 +50,8 @@ const CONFIGURATIONS = {
 };
 
 const words = process.argv.slice(2);
+const unknown = words.find((word) => word.startsWith('-') && !['--all', '--short'].includes(word));
+if (unknown !== undefined) fail(`unknown option ${unknown}; use [--all | --short] [NAME ...]`);
 const everything = words.includes('--all');
 const DEADLINE_MS = Number(process.env.TSRUN_VM_MINUTES ?? (everything ? 60 : 20)) * 60_000;
 const names = [...words.filter((word) => !word.startsWith('--')), ...(words.includes('--short') ? SHORT : [])];
