@@ -54,11 +54,6 @@ export const EXPECTED_FAILURES: Readonly<Record<string, ExpectedFailure>> = {
     fault: 'machine',
     reason: 'the kernel has no AppArmor, and a profile that cannot be applied is an error',
   },
-  linux_seccomp: {
-    fault: 'tsrun',
-    reason:
-      'its profile refuses getcwd, without which tsrun does not believe that the working directory is inside (CVE-2024-21626)',
-  },
   misc_props: {
     fault: 'program',
     reason:

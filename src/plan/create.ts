@@ -12,7 +12,7 @@ import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace,
 import { planMakeCwd } from './cwd.ts';
 import { planDevices } from './devices.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
-import { planBecomeUser } from './finish-process.ts';
+import { planFinishProcess } from './finish-process.ts';
 import { closeWord } from './handles.ts';
 import { refuseOnThisHost } from './host-rules.ts';
 import { planIdMaps, type IdMapPlan } from './id-maps.ts';
@@ -107,9 +107,11 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   addIdentity(context, phases, process);
   const found = process === undefined ? [] : [allocateFound(memory, process)];
   const isFiltered = input.seccomp?.position === 'early';
+  const finish = process === undefined ? { enter: [], become: [] } : planFinishProcess(context, process);
+  phases.add(finish.enter);
   addEarlyFilter(phases, context.descriptors, input.seccomp);
   phases.add(
-    process === undefined ? [] : planBecomeUser(context, process),
+    finish.become,
     process === undefined
       ? []
       : found.flatMap((region) => planFindExecutable(context, process, { found: region, isFiltered })),

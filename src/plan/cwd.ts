@@ -1,5 +1,5 @@
-import { addressOf, at, block, call, equals, failWhen, isNegative, not, when } from '../program/build.ts';
-import type { Region, Step } from '../program/step.ts';
+import { addressOf, at, block, call, equals, failWhen, isNegative, not, unless, when } from '../program/build.ts';
+import type { Block, Region, Step } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
@@ -7,15 +7,18 @@ import { closeWord, components, ensureInRoot } from './handles.ts';
 import { words } from '../util/words.ts';
 
 /**
- * config.md, "Process": `cwd`. Four pieces, in this order:
+ * config.md, "Process": `cwd`. Three pieces, in this order:
  *
  *     planMakeCwd      with the mounts, before the rootfs becomes read-only
  *     planEnterCwd     before the uid changes: root may enter what the user may not
  *     planRetryCwd     after it: on NFS with root squash only the user may
- *     planVerifyCwd    last
+ *
+ * Whichever of the last two gets in verifies where it is.
  */
 
 const POINTER = '/process/cwd';
+/** PATH_MAX: getcwd(2) never answers more. */
+const LONGEST_PATH = 4096;
 
 /** Makes the working directory inside the rootfs, with what is missing above it, mode 0755. */
 export function planMakeCwd(context: PlanContext, process: Process): Step[] {
@@ -24,19 +27,37 @@ export function planMakeCwd(context: PlanContext, process: Process): Step[] {
   return [...ensureInRoot(context, process.cwd, { kind: 'directory', pointer: POINTER }), closeWord(target)];
 }
 
-/** Enters the working directory where root may; `entered` holds the result for `planRetryCwd`. */
-export function planEnterCwd(process: Process, entered: Region): Step[] {
+/** Where the steps below leave what the kernel answered. */
+export interface CwdAnswers {
+  /** The result of the attempt as root. */
+  readonly entered: Region;
+  /** The path, as getcwd(2) tells it. */
+  readonly path: Block;
+}
+
+export function allocateCwdAnswers({ memory }: Pick<PlanContext, 'memory'>): CwdAnswers {
+  return {
+    entered: memory.word('cwd-entered'),
+    path: block(new Uint8Array(LONGEST_PATH), '<current working directory>'),
+  };
+}
+
+/** Enters the working directory where root may, and verifies it. */
+export function planEnterCwd(process: Process, answers: CwdAnswers): Step[] {
+  const { entered } = answers;
   return [
     call('chdir', [process.cwd], {
       ...texts(process),
       accept: ['EPERM', 'EACCES'],
       result: entered,
     }),
+    ...unless(isNegative(entered), verifyCwd(process, answers), 'verify it when root could enter'),
   ];
 }
 
-/** Enters the working directory as the user when root could not. */
-export function planRetryCwd(process: Process, entered: Region): Step[] {
+/** Enters the working directory as the user, and verifies it, when root could not. */
+export function planRetryCwd(process: Process, answers: CwdAnswers): Step[] {
+  const { entered } = answers;
   const { label, failure } = texts(process);
   const steps = [
     call('chdir', [process.cwd], { label, failure, pointer: POINTER, accept: ['EACCES'], result: entered }),
@@ -46,6 +67,7 @@ export function planRetryCwd(process: Process, entered: Region): Step[] {
       failure: failure.replace('{errno}', words.EACCES),
       pointer: POINTER,
     }),
+    ...verifyCwd(process, answers),
   ];
   return when(isNegative(entered), steps, 'retry as the user when root could not enter');
 }
@@ -59,24 +81,17 @@ function texts({ cwd }: Process): { label: string; failure: string; pointer: str
   };
 }
 
-/** PATH_MAX: getcwd(2) never answers more. */
-const LONGEST_PATH = 4096;
-
 /**
  * Fails when the working directory is outside the container: a `cwd` such as /proc/self/fd/7 would otherwise lead into the host
  * through a descriptor that leaked (CVE-2024-21626). The kernel then answers ENOENT or `(unreachable)/...`.
  */
-export function planVerifyCwd(process: Process): Step[] {
+function verifyCwd(process: Process, { path }: CwdAnswers): Step[] {
   const shown = JSON.stringify(process.cwd);
-  const answer = block(new Uint8Array(LONGEST_PATH), '<current working directory>');
-  const startsWithSlash = equals(at(answer, 0), BigInt('/'.charCodeAt(0)), { mask: 0xffn, text: 'it starts with "/"' });
+  const startsWithSlash = equals(at(path, 0), BigInt('/'.charCodeAt(0)), { mask: 0xffn, text: 'it starts with "/"' });
   const options = {
     label: `exec: verify working directory ${shown}`,
     pointer: POINTER,
     failure: `current working directory ${shown} is outside of container mount namespace root -- possible container breakout detected`,
   };
-  return [
-    call('getcwd', [addressOf(answer), LONGEST_PATH], options),
-    failWhen(not(startsWithSlash), 'ENOENT', options),
-  ];
+  return [call('getcwd', [addressOf(path), LONGEST_PATH], options), failWhen(not(startsWithSlash), 'ENOENT', options)];
 }

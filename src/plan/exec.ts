@@ -9,7 +9,7 @@ import { planClone } from './clone.ts';
 import { allocateSharedWords, type DescriptorNumbers, type PlanContext } from './context.ts';
 import { planNoNewPrivileges, planUmask } from './credentials.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
-import { planBecomeUser } from './finish-process.ts';
+import { planFinishProcess } from './finish-process.ts';
 import { planIoPriority } from './io-priority.ts';
 import { hasKeyLabel, labelKeys, planJoinKeyring } from './keyring.ts';
 import { planLandlock } from './landlock.ts';
@@ -111,6 +111,7 @@ export function planExec(input: ExecInput): ExecPlan {
     phases.add(reserveScratch(descriptors));
   }
   const passwd = planPasswd(context, process);
+  const { enter, become } = planFinishProcess(context, process);
   if (passwd.length > 0) {
     phases.add(passwd).exchange('passwd', 'look up the home directory');
     phases.add(reserveScratch(descriptors));
@@ -125,14 +126,13 @@ export function planExec(input: ExecInput): ExecPlan {
     planSelinux(context, process),
     planApparmor(context, process),
     planLandlock(context),
+    enter,
   );
   addEarlyFilter(phases, descriptors, input.seccomp);
   phases
-    .add(
-      planBecomeUser(context, process),
-      planFindExecutable(context, process, { found, isFiltered: input.seccomp?.position === 'early' }),
-      [reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found])],
-    )
+    .add(become, planFindExecutable(context, process, { found, isFiltered: input.seccomp?.position === 'early' }), [
+      reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found]),
+    ])
     .exchange('ready', 'become the process');
   return {
     descriptors,

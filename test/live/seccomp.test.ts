@@ -224,6 +224,20 @@ live('seccomp', async (t, rig) => {
     }
   });
 
+  await t.test('a profile that refuses what the working directory is verified with', async (t) => {
+    const seccomp: Seccomp = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [errno(1, 'getcwd'), errno(1, 'fchown'), errno(1, 'chdir')],
+    };
+    for (const { name, change } of VARIANTS) {
+      const result = await rig.run({ args: ['true'], change: withFilter(seccomp, change) });
+      expectSuccess(t, result, name);
+      const { id } = await rig.sleeper(t, { change: withFilter(seccomp, change) });
+      expectSuccess(t, await rig.tsrun(['exec', id, 'true']), `exec, ${name}`);
+      await rig.delete(t, id);
+    }
+  });
+
   await t.test('without libseccomp', async (t) => {
     const library = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/libseccomp.so.2`;
     const hide = `mount --bind /dev/null "$(readlink -f ${library})" && exec "$@"`;

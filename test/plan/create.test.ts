@@ -211,15 +211,29 @@ t.test('CVE-2016-9962: planCreate() has nobody look into the process that it clo
   t.end();
 });
 
-t.test('CVE-2024-21626: planCreate() verifies the working directory behind the change of user', (t) => {
-  for (const scenario of SCENARIOS) {
-    const labels = labelsOf(scenario);
-    const verified = labels.findIndex((label) => label.startsWith('exec: verify working directory'));
-    const uid = labels.findIndex((label) => label.startsWith('set uid to'));
-    t.ok(uid > 0 && verified > uid, `${scenario.name} on ${scenario.host}`);
-  }
-  t.end();
-});
+t.test(
+  'CVE-2024-21626: planCreate() verifies the working directory wherever it enters it, and in front of an early filter',
+  (t) => {
+    for (const scenario of SCENARIOS) {
+      const labels = labelsOf(scenario);
+      const find = (start: string): number[] =>
+        labels.flatMap((label, index) => (label.startsWith(start) ? [index] : []));
+      const verified = find('exec: verify working directory');
+      const name = `${scenario.name} on ${scenario.host}`;
+      const [asRoot = 0, asUser = 0] = find('exec: enter working directory');
+      const uid = labels.findIndex((label) => label.startsWith('set uid to'));
+      // A label `skip` is between the first two; the second is followed by the check that it was entered at all.
+      t.same(verified, [asRoot + 2, asRoot + 3, asUser + 2, asUser + 3], name);
+      t.ok(asRoot < uid && uid < asUser, `${name}: once before the user changes, once after`);
+      if (scenario.name !== 'seccomp-early') continue;
+      t.ok(
+        labels.findIndex((label) => label.startsWith('load the seccomp filter')) > asRoot + 3,
+        `${name}: in front of the filter`,
+      );
+    }
+    t.end();
+  },
+);
 
 function scenarioOf(config: Config, host: Scenario['host'] = 'debian-12-v2'): Scenario {
   return { name: 'test', host, config };
