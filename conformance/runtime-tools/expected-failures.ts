@@ -59,11 +59,6 @@ export const EXPECTED_FAILURES: Readonly<Record<string, ExpectedFailure>> = {
     reason:
       'it creates a container for a program that it did not copy into the root file system, and wants that to succeed',
   },
-  mounts: {
-    fault: 'program',
-    reason:
-      'it gives bind mounts the options mode and size, which no bind mount can have; a property that cannot be applied is an error (runtime.md, Create)',
-  },
   pidfile: {
     fault: 'machine',
     reason:

@@ -34,7 +34,7 @@ export async function runProgram({ file, ...options }: ProgramOptions): Promise<
     cwd: tools,
     env: { RUNTIME: writeRuntime(options.commandLine, directory), TMPDIR: temporary },
   });
-  if (timedOut) return { isOk: false, points: 0, complaints: [`killed after ${timeoutMs} ms`] };
+  if (timedOut) return { isOk: false, isOkAsTap: false, points: 0, complaints: [`killed after ${timeoutMs} ms`] };
   return verdictOf({ code, stdout, stderr });
 }
 

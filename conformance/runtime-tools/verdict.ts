@@ -2,6 +2,8 @@ import { Parser } from 'tap-parser';
 
 export interface Verdict {
   readonly isOk: boolean;
+  /** Its exit code is 0 and no test point failed, whatever it printed besides: what a harness sees that reads only TAP. */
+  readonly isOkAsTap: boolean;
   /** Test points that are ok. Some programs have none and only complain. */
   readonly points: number;
   /** What failed, a line each; empty when nothing did. */
@@ -45,9 +47,10 @@ export function verdictOf({
     if (ok || Boolean(skip) || Boolean(todo)) points += 1;
     else failed.push(name);
   }
+  const isOkAsTap = failed.length === 0 && code === 0;
   failed.push(...errorsIn(extra));
   if (code !== 0) failed.push(`exit code ${code}: ${lastLine(stderr)}`);
-  return { isOk: failed.length === 0, points, complaints: failed.slice(0, COMPLAINTS).map(oneLine) };
+  return { isOk: failed.length === 0, isOkAsTap, points, complaints: failed.slice(0, COMPLAINTS).map(oneLine) };
 }
 
 function errorsIn(extra: string): string[] {

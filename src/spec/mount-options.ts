@@ -130,6 +130,14 @@ export const mountOptions: ReadonlyMap<string, MountOption> = new Map<string, Mo
   ['tmpcopyup', { kind: 'extension', extension: 'tmpcopyup' }],
 ]);
 
+/** The options that only tmpfs has, up to their values. man 5 tmpfs. */
+const TMPFS_OPTION = /^(gid|huge|mode|mpol|nr_blocks|nr_inodes|size|uid)=/;
+
+/** True for an option that tells tmpfs how large it is, whose, and the like. */
+export function isTmpfsOption(option: string): boolean {
+  return TMPFS_OPTION.test(option);
+}
+
 function set(flags: number): MountOption {
   return { kind: 'flag', set: flags, clear: 0 };
 }

@@ -9,7 +9,12 @@ const run = (stdout: string, { code = 0, stderr = '' } = {}): ReturnType<typeof 
   verdictOf({ code, stdout, stderr });
 
 t.test('verdictOf() takes a program that has only good test points', (t) => {
-  t.same(run('TAP version 13\nok 1 - a\nok 2 - b # SKIP no kernel\n1..2\n'), { isOk: true, points: 2, complaints: [] });
+  t.same(run('TAP version 13\nok 1 - a\nok 2 - b # SKIP no kernel\n1..2\n'), {
+    isOk: true,
+    isOkAsTap: true,
+    points: 2,
+    complaints: [],
+  });
   t.end();
 });
 
@@ -25,7 +30,12 @@ t.test('verdictOf() sees each way to fail', (t) => {
 
 t.test('verdictOf() takes an error outside of any test point for a failure', (t) => {
   const block = '  ---\n  {\n    "error": "Hooks MUST be\\ncalled"\n  }\n  ...\n';
-  t.same(run(`TAP version 13\n${block}1..0\n`), { isOk: false, points: 0, complaints: ['Hooks MUST be called'] });
+  t.same(run(`TAP version 13\n${block}1..0\n`), {
+    isOk: false,
+    isOkAsTap: true,
+    points: 0,
+    complaints: ['Hooks MUST be called'],
+  });
   t.ok(run(`TAP version 13\nok 1 - a\n${block}1..1\n`).isOk, 'one that belongs to a good test point says nothing');
   t.ok(run(`TAP version 13\n${block.replace('Hooks MUST be\\ncalled', '')}1..0\n`).isOk, 'an empty one says nothing');
   t.end();
@@ -36,8 +46,8 @@ const list: Record<string, ExpectedFailure> = {
   lacking: { fault: 'machine', reason: 'no controller' },
   other: { fault: 'tsrun', reason: 'it is otherwise' },
 };
-const good = { isOk: true, points: 1, complaints: [] };
-const bad = { isOk: false, points: 0, complaints: ['bad'] };
+const good = { isOk: true, isOkAsTap: true, points: 1, complaints: [] };
+const bad = { isOk: false, isOkAsTap: false, points: 0, complaints: ['bad'] };
 
 t.test('judgeProgram() faults a failure that is not listed, and a listed program that passes', (t) => {
   const isFault = (program: string, isOk: boolean, isOurs = true): boolean =>
@@ -80,8 +90,8 @@ t.test('programsReport() sets runtimes side by side and gives the reasons', (t) 
       { name: 'a|b', notes: ['odd'], judged: [judged(true, false)] },
     ],
   });
-  t.match(text, '| tsrun 1 | 0 of 1 |  |');
-  t.match(text, '| a\\|b | 1 of 1 | odd |');
+  t.match(text, '| tsrun 1 | 0 of 1 | 0 of 1 |  |');
+  t.match(text, '| a\\|b | 1 of 1 | 1 of 1 | odd |');
   t.match(text, '| outdated | FAIL | pass | program | it is old |');
   t.end();
 });

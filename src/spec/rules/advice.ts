@@ -1,6 +1,8 @@
 /** What is worth a warning and nothing more. */
 import type { Issue } from '../../errors.ts';
+import { isBindMount } from '../bind-mount.ts';
 import { capabilityNumbers } from '../capability-names.ts';
+import { isTmpfsOption } from '../mount-options.ts';
 import { quote } from '../quote.ts';
 import { specVersionMax } from '../versions.ts';
 import { type DraftConfig, isAbsent, itemsOf, membersOf } from './draft.ts';
@@ -11,6 +13,7 @@ export const advice: readonly Rule[] = [
   { name: 'spec-version', check: adviseOnVersion },
   { name: 'capability-names', check: adviseOnCapabilities },
   { name: 'relative-destinations', check: adviseOnDestinations },
+  { name: 'tmpfs-options', check: adviseOnTmpfsOptions },
   { name: 'joined-user-namespace', check: adviseOnMappings },
   { name: 'personality-flags', check: adviseOnPersonality },
   { name: 'network-devices', check: adviseOnNetDevices },
@@ -44,6 +47,22 @@ function adviseOnDestinations({ mounts }: DraftConfig): Issue[] {
     if (destination === undefined || destination.startsWith('/')) continue;
     const message = `is ${quote(destination)}, a relative path, which is deprecated: taken as relative to "/"`;
     issues.push({ pointer: `${pointer}/destination`, message });
+  }
+  return issues;
+}
+
+// Callers that turn a tmpfs into a bind mount leave them there. Any other option of a file system is refused.
+function adviseOnTmpfsOptions({ mounts }: DraftConfig): Issue[] {
+  const issues: Issue[] = [];
+  for (const [mount, pointer] of itemsOf(mounts, '/mounts')) {
+    if (!isBindMount(mount)) continue;
+    for (const [option, at] of itemsOf(mount.options, `${pointer}/options`)) {
+      if (!isTmpfsOption(option)) continue;
+      issues.push({
+        pointer: at,
+        message: `is ${quote(option)}, an option of tmpfs: it has no effect on a bind mount`,
+      });
+    }
   }
   return issues;
 }

@@ -2,7 +2,7 @@
 import type { Issue } from '../../errors.ts';
 import { isBindMount } from '../bind-mount.ts';
 import { cleanPath } from '../clean-path.ts';
-import { mountOptions } from '../mount-options.ts';
+import { isTmpfsOption, mountOptions } from '../mount-options.ts';
 import { quote } from '../quote.ts';
 import { type DraftConfig, hasNamespace, isAbsent, isForLinux, itemsOf } from './draft.ts';
 
@@ -67,7 +67,7 @@ export function checkProcMounts({ mounts }: DraftConfig): Issue[] {
   return issues;
 }
 
-/** Bind mounts have a source and no data options, since there is no file system to take them. */
+/** Bind mounts have a source and no data options, since there is no file system to take them; `advice.ts` on those of tmpfs. */
 export function checkBindMounts({ mounts }: DraftConfig): Issue[] {
   const issues: Issue[] = [];
   for (const [mount, pointer] of itemsOf(mounts, '/mounts')) {
@@ -76,7 +76,7 @@ export function checkBindMounts({ mounts }: DraftConfig): Issue[] {
       if (!isRemount(mount)) issues.push({ pointer, message: 'lacks the property "source", wanted what to bind' });
     }
     for (const [option, at] of itemsOf(mount.options, `${pointer}/options`)) {
-      if (mountOptions.has(option)) continue;
+      if (mountOptions.has(option) || isTmpfsOption(option)) continue;
       const message = `is ${quote(option)}: bind mounts cannot have any filesystem-specific options applied`;
       issues.push({ pointer: at, message });
     }

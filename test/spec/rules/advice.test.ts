@@ -31,6 +31,20 @@ const rows: Record<string, Rows> = {
       [{ process: { capabilities: { bounding: ['chown'] } } }, '/process/capabilities/bounding/0', 'is "chown"'],
     ],
   },
+  'tmpfs-options': {
+    accepted: [
+      {},
+      { mounts: [{ destination: '/a', type: 'tmpfs', options: ['size=1k'] }] },
+      { mounts: [{ destination: '/a', source: '/b', options: ['bind', 'ro'] }] },
+    ],
+    refused: [
+      [
+        { mounts: [{ destination: '/a', source: '/b', options: ['bind', 'ro', 'size=1k'] }] },
+        '/mounts/0/options/2',
+        'an option of tmpfs: it has no effect on a bind mount',
+      ],
+    ],
+  },
   'relative-destinations': {
     accepted: [{}, { mounts: [{ destination: '/a' }, undefined] }],
     refused: [[{ mounts: [{ destination: 'a' }] }, '/mounts/0/destination', 'deprecated']],

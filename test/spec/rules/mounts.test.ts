@@ -62,12 +62,13 @@ checkRows(t, checkBindMounts, {
     mount('/a', { type: 'tmpfs', options: ['size=1k'] }),
     mount('/a', { source: '/b', options: ['rbind', 'ro', 'rro', 'rslave', 'idmap', 'copy-symlink'] }),
     mount('/a', { options: ['bind', 'remount', 'ro'] }),
+    mount('/a', { source: '/b', options: ['bind', 'mode=755', 'size=1k'] }),
   ],
   refused: [
     [
-      mount('/a', { source: '/b', options: ['rbind', 'ro', 'size=1k'] }),
+      mount('/a', { source: '/b', options: ['rbind', 'ro', 'sizes=1k'] }),
       '/mounts/0/options/2',
-      'is "size=1k": bind mounts cannot have any filesystem-specific options applied',
+      'is "sizes=1k": bind mounts cannot have any filesystem-specific options applied',
     ],
     [
       mount('/a', { type: 'bind', source: '/b', options: ['constructor'] }),
