@@ -45,11 +45,6 @@ export const EXPECTED_FAILURES: Readonly<Record<string, ExpectedFailure>> = {
   linux_cgroups_relative_memory: NO_KERNEL_MEMORY,
   linux_cgroups_relative_network: NO_NETWORK,
   linux_cgroups_relative_pids: COMPARES_POINTERS,
-  linux_ns_itype: {
-    fault: 'tsrun',
-    reason:
-      'its config has mounts and no mount namespace. tsrun refuses that: what it mounted would stay on the machine after delete',
-  },
   linux_process_apparmor_profile: {
     fault: 'machine',
     reason: 'the kernel has no AppArmor, and a profile that cannot be applied is an error',

@@ -179,6 +179,7 @@ async function build(building: Building): Promise<BuiltContainer> {
   if (notifies) makeNotifyDirectory(directory);
   const groups = makeGroups(building);
   const { cgroup } = groups;
+  if (plan.coversRootfs) groups.record = await coverRoot(building, groups.record);
   const oomKills = readOomKills(cgroup.reference);
   const descriptors = descriptorNumbers(options.preserveFds);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
@@ -274,6 +275,19 @@ function makeGroups(building: Building): Groups {
   // Mostly the groups are as they were foreseen, and the record says so already.
   if (JSON.stringify(record) !== JSON.stringify(preview)) directory.writeRecord(record);
   return { cgroup, resctrl, record };
+}
+
+/** The record knows of the cover before it is made. */
+async function coverRoot({ bundle, directory, cleanup }: Building, record: ContainerRecord): Promise<ContainerRecord> {
+  const { coverRootfs, previewRootfsCover, uncoverRootfs } = await import('./rootfs-cover.ts');
+  const rootfsCover = previewRootfsCover(bundle.facts.rootfs);
+  const covered = { ...record, rootfsCover };
+  directory.writeRecord(covered);
+  coverRootfs(rootfsCover);
+  cleanup.add('unmount the rootfs', () => {
+    uncoverRootfs(rootfsCover);
+  });
+  return covered;
 }
 
 /** The planner has refused a config that wants resctrl where there is none. */

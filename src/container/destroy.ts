@@ -26,6 +26,10 @@ export async function destroyContainer(
   const config = await readConfigWithPoststop(directory);
   await cgroup.remove({ kill });
   if (record.resctrl !== undefined) removeResctrl(record.resctrl);
+  if (record.rootfsCover !== undefined) {
+    const { uncoverRootfs } = await import('./rootfs-cover.ts');
+    uncoverRootfs(record.rootfsCover);
+  }
   directory.remove();
   await runPoststop(record, config, log);
 }

@@ -20,6 +20,7 @@ import { O_CREAT, O_RDWR } from '../util/constants.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { readBounded } from './read-bounded.ts';
 import type { ResctrlReference } from './resctrl.ts';
+import type { RootfsCover } from './rootfs-cover.ts';
 import { words } from '../util/words.ts';
 
 /** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
@@ -48,6 +49,8 @@ export interface ContainerRecord {
   readonly cgroup: CgroupReference;
   /** What was made in the resctrl file system, with `intelRdt` only. */
   readonly resctrl?: ResctrlReference;
+  /** With mounts and without a mount namespace only. */
+  readonly rootfsCover?: RootfsCover;
   /** How many descriptors from 3 on are the program's. */
   readonly preserveFds: number;
   /** The root directory of the container is not the root of its mount namespace. */

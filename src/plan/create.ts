@@ -44,7 +44,7 @@ import { needsProcHandle, planProcHandle } from './proc-handle.ts';
 import { reply, TAG } from './reply.ts';
 import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
-import { planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts';
+import { planEnterRoot, planFinalPropagation, planRootMount, needsRootfsCover } from './rootfs.ts';
 import { planPark } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
@@ -64,6 +64,8 @@ export interface CreatePlan {
   readonly idMaps: IdMapPlan | undefined;
   /** Moved by the parent at the exchange `network`. */
   readonly netDevices: readonly NetDeviceMove[];
+  /** The parent mounts the rootfs over itself before init starts. */
+  readonly coversRootfs: boolean;
   readonly phases: readonly Phase[];
   /** Set by the parent with prlimit(2) as soon as the process exists. */
   readonly rlimits: readonly RlimitSetting[];
@@ -124,6 +126,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     idmapNamespaces: planIdmapNamespaces(context.config),
     idMaps: planIdMaps(context.config, context.host.identity),
     netDevices: planNetDevices(context.config),
+    coversRootfs: needsRootfsCover(context.config),
     phases: phases.finish(),
     rlimits: process === undefined ? [] : planRlimits(process),
     candidates: process === undefined ? [] : candidates(process),
@@ -170,7 +173,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
     phases.add(steps);
     if (exchange === 'copy-up') phases.exchange('copy-up', 'prepare the rootfs');
   }
-  if (findNamespace(config, 'mount') !== undefined) phases.add(planDevices(context));
+  if (findNamespace(config, 'mount') !== undefined || needsRootfsCover(config)) phases.add(planDevices(context));
   if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
   if (hasCreateHooks(context)) {
     phases

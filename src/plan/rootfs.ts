@@ -1,6 +1,6 @@
 import { call } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
-import type { RootfsPropagation } from '../spec/generated/config.ts';
+import type { Config, RootfsPropagation } from '../spec/generated/config.ts';
 import {
   AT_FDCWD,
   AT_RECURSIVE,
@@ -18,7 +18,7 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from '../util/constants.ts';
-import { hasNewNamespace, type PlanContext } from './context.ts';
+import { findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 
 const POINTER = '/linux/rootfsPropagation';
 
@@ -32,6 +32,15 @@ const PROPAGATION_FLAGS: Readonly<Record<Exclude<RootfsPropagation, ''>, number>
   unbindable: MS_UNBINDABLE,
   runbindable: MS_UNBINDABLE | MS_REC,
 };
+
+/**
+ * Whether the rootfs has to become a mount of its own before init starts, so that what init mounts can be undone with it: the
+ * container has mounts, or a read-only root, and no mount namespace.
+ */
+export function needsRootfsCover(config: Config): boolean {
+  if (findNamespace(config, 'mount') !== undefined) return false;
+  return (config.mounts ?? []).length > 0 || config.root?.readonly === true;
+}
 
 function propagation(context: PlanContext): Exclude<RootfsPropagation, ''> {
   const wanted = context.config.linux?.rootfsPropagation;

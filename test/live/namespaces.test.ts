@@ -1,5 +1,13 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { expectFailure, expectSuccess, live, removeNamespace, setNamespace, setUserNamespace } from './support/rig.ts';
+import {
+  expectFailure,
+  expectSuccess,
+  live,
+  removeNamespace,
+  setNamespace,
+  setUserNamespace,
+  type BaseConfig,
+} from './support/rig.ts';
 import type { NamespaceType } from '../../src/spec/generated/config.ts';
 
 /** Type in config.json -> file below /proc/PID/ns. */
@@ -19,6 +27,11 @@ function namespaceOf(pid: number | 'self', type: NamespaceType): string {
   return readlinkSync(`/proc/${pid}/ns/${FILES[type]}`);
 }
 
+function withoutRestrictedPaths(config: BaseConfig): void {
+  delete config.linux.maskedPaths;
+  delete config.linux.readonlyPaths;
+}
+
 live('namespaces', async (t, rig) => {
   await t.test('all eight are new when the config lists them', async (t) => {
     const { id, pid } = await rig.create(t, {
@@ -32,12 +45,12 @@ live('namespaces', async (t, rig) => {
   });
 
   await t.test("each is the host's when the config does not list it", async (t) => {
-    // Without a mount namespace there is nothing to mount in.
-    for (const absent of TYPES.filter((type) => !['user', 'cgroup', 'time', 'mount'].includes(type))) {
+    for (const absent of TYPES.filter((type) => !['user', 'cgroup', 'time'].includes(type))) {
       const { id, pid } = await rig.create(t, {
         change: (config) => {
           removeNamespace(config, absent);
           if (absent === 'uts') delete config.hostname;
+          if (absent === 'mount') withoutRestrictedPaths(config);
           if (absent === 'network')
             config.mounts = config.mounts.filter(({ type }) => type !== 'sysfs' && type !== 'cgroup');
         },
@@ -55,12 +68,59 @@ live('namespaces', async (t, rig) => {
       args: 'ls /; cat /etc/passwd',
       change: (config) => {
         removeNamespace(config, 'mount');
+        withoutRestrictedPaths(config);
         config.mounts = [];
-        delete config.linux.maskedPaths;
-        delete config.linux.readonlyPaths;
       },
     });
     t.match(output, 'worker:x:1000', 'it sees its own /etc');
+  });
+
+  await t.test('without a mount namespace its mounts are there until it is deleted', async (t) => {
+    const mounts = () => readFileSync('/proc/self/mountinfo', 'utf8');
+    const before = mounts();
+    const change = (config: BaseConfig): void => {
+      removeNamespace(config, 'mount');
+      withoutRestrictedPaths(config);
+      config.root = { path: 'rootfs', ...config.root, readonly: true };
+    };
+    const { id, pid } = await rig.sleeper(t, { change });
+    t.equal(namespaceOf(pid, 'mount'), namespaceOf('self', 'mount'));
+    t.not(mounts(), before, 'they are on the host');
+    const script = 'test -c /dev/null && test -d /proc/self && ! mkdir /new 2>/dev/null && touch /dev/shm/file';
+    expectSuccess(t, await rig.tsrun(['exec', id, 'sh', '-c', script]), 'it sees them');
+    await rig.delete(t, id);
+    t.equal(mounts(), before, 'and gone with it');
+
+    expectSuccess(t, await rig.run({ args: ['true'], change }));
+    t.equal(mounts(), before, 'run leaves none');
+    const bad = { destination: '/bad', type: 'nonesuch', source: 'x' };
+    const failing = rig.run({
+      change: (config) => {
+        change(config);
+        config.mounts.push(bad);
+      },
+    });
+    expectFailure(t, await failing, { message: /nonesuch|\/bad/ });
+    t.equal(mounts(), before, 'nor does a failure');
+  });
+
+  await t.test('a mount over that of a container without a mount namespace is named', async (t) => {
+    const { id } = await rig.sleeper(t, {
+      change: (config) => {
+        removeNamespace(config, 'mount');
+        withoutRestrictedPaths(config);
+      },
+    });
+    const { rootfs } = JSON.parse((await rig.tsrun(['state', id])).stdout) as { rootfs: string };
+    expectSuccess(t, await rig.start(['mount', '-t', 'tmpfs', 'tmpfs', rootfs]).done, 'mount');
+    try {
+      const result = await rig.tsrun(['delete', '--force', id]);
+      expectFailure(t, result, { message: /another mount covers the container's/ });
+    } finally {
+      expectSuccess(t, await rig.start(['umount', rootfs]).done, 'umount');
+    }
+    await rig.delete(t, id);
+    t.notMatch(readFileSync('/proc/self/mountinfo', 'utf8'), rootfs);
   });
 
   await t.test('those with a path are joined', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { planEnterRoot, planFinalPropagation, planRootMount } from '../../src/plan/rootfs.ts';
-import type { RootfsPropagation } from '../../src/spec/generated/config.ts';
+import { needsRootfsCover, planEnterRoot, planFinalPropagation, planRootMount } from '../../src/plan/rootfs.ts';
+import type { Config, RootfsPropagation } from '../../src/spec/generated/config.ts';
 import { makeContext, printSteps } from './fixtures.ts';
 
 const namespaces = [{ type: 'mount' as const }];
@@ -23,6 +23,23 @@ t.test('planRootMount() cuts the mounts off and makes the rootfs a mount', (t) =
    4  move_mount(root, "", AT_FDCWD, "/bundle/rootfs", MOVE_MOUNT_F_EMPTY_PATH)  # make rootfs "/bundle/rootfs" a mount  (/root/path)
 `,
   );
+  t.end();
+});
+
+t.test('needsRootfsCover() where mounts have no mount namespace to be in', (t) => {
+  const mounts = [{ destination: '/a', type: 'tmpfs' }];
+  const at = (types: readonly ('mount' | 'pid')[]) => ({ linux: { namespaces: types.map((type) => ({ type })) } });
+  const rows: [config: Partial<Config>, wanted: boolean][] = [
+    [{ mounts, ...at(['mount']) }, false],
+    [{ mounts, linux: { namespaces: [{ type: 'mount', path: '/proc/7/ns/mnt' }] } }, false],
+    [{ mounts, ...at(['pid']) }, true],
+    [{ mounts: [], ...at(['pid']) }, false],
+    [{ mounts }, true],
+    [{ root: { path: 'rootfs', readonly: true } }, true],
+    [{ root: { path: 'rootfs' } }, false],
+  ];
+  for (const [config, wanted] of rows)
+    t.equal(needsRootfsCover({ ociVersion: '1.3.0', ...config }), wanted, JSON.stringify(config));
   t.end();
 });
 

@@ -6,12 +6,11 @@ import { isTmpfsOption, mountOptions } from '../mount-options.ts';
 import { quote } from '../quote.ts';
 import { type DraftConfig, hasNamespace, isAbsent, isForLinux, itemsOf } from './draft.ts';
 
-/** Mounts need a mount namespace: without one they would appear on the host and outlive the container. */
+/** Paths are covered, and the root propagates, only in a mount namespace; mounts go without one. */
 export function checkMountNamespace(config: DraftConfig): Issue[] {
   if (!isForLinux(config) || hasNamespace(config, 'mount')) return [];
   const issues: Issue[] = [];
   const wanted = 'without a namespace of type "mount"';
-  if (!isAbsent(config.mounts)) issues.push({ pointer: '/mounts', message: `has mounts ${wanted}` });
   for (const name of ['maskedPaths', 'readonlyPaths'] as const) {
     if (isAbsent(config.linux?.[name])) continue;
     const message = `has paths ${wanted}: unable to restrict sys entries without a private MNT namespace`;
