@@ -90,6 +90,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
     if (options.pidFile !== undefined) writePidFile(options.pidFile, results.pid);
     const { executable, home, pid } = results;
     const environment = serviceEnvironment({ listenFds, pid: innermostPid(pid), notifies: false });
+    if (!detach) foreground.catchSignals();
     await becomeProgram(conversation, {
       descriptors: plan.descriptors,
       program: { process, executable, home, environment },

@@ -1,16 +1,11 @@
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
 import type { ReadStream as TtyReadStream } from 'node:tty';
 import { TsrunError } from '../errors.ts';
-import { hasErrno } from '../sys/errno.ts';
 import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
-import { pidfdSendSignal } from '../sys/pidfd.ts';
 import { clearOnlcr, copyWindowSize, isTerminal } from '../sys/tty.ts';
 import type { ExitStatus } from '../sys/wait.ts';
-import { SIGNALS } from '../util/signals.ts';
 import type { Stdio } from './runtime.ts';
-
-/** Not forwarded: they are about tsrun's own children and terminal, or cannot be caught. */
-const NOT_FORWARDED: ReadonlySet<string> = new Set(['CHLD', 'CLD', 'WINCH', 'URG', 'KILL', 'STOP', 'PROF']);
+import { SignalForwarder } from './signal-forwarder.ts';
 
 /** tsrun in the foreground of a container: its terminal relayed, its signals forwarded, until the program ends. */
 export class Foreground implements Disposable {
@@ -18,6 +13,7 @@ export class Foreground implements Disposable {
   #master: OwnedFd | undefined;
   #output: ReadStream | undefined;
   #input: TtyReadStream | undefined;
+  #signals: SignalForwarder | undefined;
 
   constructor(stdio: Stdio) {
     this.#stdio = stdio;
@@ -39,20 +35,29 @@ export class Foreground implements Disposable {
     copyWindowSize(this.#stdio[0], this.#master.number);
   }
 
+  /**
+   * From here on a signal is the program's. For before it is executed: who has seen its output may send one at once. Those that come
+   * until `supervise` wait for it.
+   */
+  catchSignals(): void {
+    this.#signals = new SignalForwarder();
+  }
+
   /** Relays and forwards while `wait` waits for the program's end. */
   async supervise(pidfd: OwnedFd, wait: () => Promise<ExitStatus>): Promise<ExitStatus> {
-    const stopForwarding = forwardSignals(pidfd);
+    this.#signals?.forwardTo(pidfd);
     const stopRelaying = await this.#relay();
     try {
       const status = await wait();
       await stopRelaying();
       return status;
     } finally {
-      stopForwarding();
+      this.#signals?.[Symbol.dispose]();
     }
   }
 
   [Symbol.dispose](): void {
+    this.#signals?.[Symbol.dispose]();
     this.#input?.setRawMode(false);
     this.#input?.destroy();
     this.#output?.destroy();
@@ -92,43 +97,4 @@ export class Foreground implements Disposable {
       input.setRawMode(false);
     };
   }
-}
-
-/** Every signal that this process gets goes to the program. Returns how to stop. */
-function forwardSignals(pidfd: OwnedFd): () => void {
-  const handlers = new Map<NodeJS.Signals, () => void>();
-  for (const [name, number] of Object.entries(SIGNALS)) {
-    if (NOT_FORWARDED.has(name)) continue;
-    const signal = `SIG${name}` as NodeJS.Signals;
-    const handler = (): void => {
-      try {
-        pidfdSendSignal(pidfd.number, number);
-      } catch (error) {
-        // It has ended in the meantime; its exit code is on the way.
-        if (!hasErrno(error, 'ESRCH')) throw error;
-      }
-    };
-    try {
-      process.on(signal, handler);
-      handlers.set(signal, handler);
-    } catch {
-      // Node has no handlers for a few signals (EINVAL); those act on tsrun itself.
-    }
-  }
-  return () => {
-    keepIgnoringPipes();
-    for (const [signal, handler] of handlers) process.off(signal, handler);
-  };
-}
-
-/**
- * Node starts with SIGPIPE ignored, but taking the last handler away leaves the default action: the next write to a pipe or socket
- * without a reader, such as a poststop hook that reads nothing, would end a process that goes on after its container has ended.
- */
-function keepIgnoringPipes(): void {
-  if (!process.listeners('SIGPIPE').includes(ignorePipe)) process.on('SIGPIPE', ignorePipe);
-}
-
-function ignorePipe(): void {
-  // The write itself fails with EPIPE.
 }

@@ -75,6 +75,7 @@ async function superviseProgram(
   using orphans = options.subreaper === true && !detach ? new Orphans(pid) : undefined;
   sendPidfd(options.pidfdSocket, { pid, kind: 'standard' });
   using socket = host === undefined ? undefined : bindNotifySocket(built.directory);
+  if (!detach) foreground.catchSignals();
   await execute(runtime, built, options.pidFile);
   // In the foreground tsrun itself is the service: it ends with the program.
   const relay = { host: host ?? '', mainPid: detach ? pid : process.pid, pidfd };

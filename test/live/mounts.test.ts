@@ -1,6 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expectFailure, live, setUserNamespace, type BaseConfig } from './support/rig.ts';
+import { isUnified } from './support/cgroups.ts';
 
 import { add, after, bind, makeTree, mountinfo } from './support/mounts.ts';
 
@@ -234,8 +235,9 @@ live('file systems', async (t, rig) => {
 
   await t.test('proc, sysfs, devpts, mqueue, cgroup as the template has them', async (t) => {
     const places = ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', '/sys', '/sys/fs/cgroup'];
+    const own = isUnified ? '/sys/fs/cgroup' : '/sys/fs/cgroup/pids';
     const output = await rig.output(t, {
-      args: `${mountinfo(...places)}; ls /sys/fs/cgroup | tr '\\n' ' '; mkdir /sys/fs/cgroup/pids/x 2>&1; cat /sys/fs/cgroup/pids/cgroup.procs | head -1; ls -d /sys/fs/cgroup/memory/*`,
+      args: `${mountinfo(...places)}; ls /sys/fs/cgroup | tr '\\n' ' '; mkdir ${own}/x 2>&1; cat ${own}/cgroup.procs | head -1; ls -d ${own}/*`,
     });
     const lines = output.split('\n');
     t.match(lines[0], /^rw.*\|\|proc\|/);
@@ -244,8 +246,9 @@ live('file systems', async (t, rig) => {
     t.match(lines[3], /nosuid,nodev,noexec.*\|tmpfs\|/);
     t.match(lines[4], /nosuid,nodev,noexec.*\|mqueue\|/);
     t.match(lines[5], /^ro,nosuid,nodev,noexec.*\|sysfs\|/);
-    t.match(lines[6], /^ro,nosuid,nodev,noexec.*\|tmpfs\|/, 'cgroup v1: a tmpfs with a directory for each hierarchy');
-    t.match(lines[7], /memory.*pids/);
+    if (isUnified) t.match(lines[6], /^ro,nosuid,nodev,noexec.*\|cgroup2\|/);
+    else t.match(lines[6], /^ro,nosuid,nodev,noexec.*\|tmpfs\|/, 'a tmpfs with a directory for each hierarchy');
+    t.match(lines[7], isUnified ? /cgroup\.controllers.*cgroup\.procs/ : /memory.*pids/);
     t.match(output, /Read-only file system/);
     t.match(output, /\n1\n/, 'the container sees its own cgroup at the top, with itself in it');
   });

@@ -303,7 +303,6 @@ live('namespaces', async (t, rig) => {
         setNamespace(config, 'cgroup');
       },
     });
-    t.ok(inside.split('\n').length > 1);
     for (const line of inside.split('\n')) t.match(line, /:\/$/);
     t.match(
       await rig.output(t, { args: 'cat /proc/self/cgroup' }),
