@@ -1,7 +1,15 @@
 import { TsrunError } from '../errors.ts';
 import type { CgroupWrite, ControllerEnable, InheritWrite, UsageCheck, ValueWrite } from '../plan/cgroup/plan.ts';
 import { words } from '../util/words.ts';
-import { cgroupError, errnoOf, readControlFile, tryReadControlFile, writeControlFile } from './control-file.ts';
+import {
+  cgroupError,
+  errnoOf,
+  openControlFile,
+  readControlFile,
+  tryReadControlFile,
+  writeControlFile,
+  type OpenControlFile,
+} from './control-file.ts';
 
 /** A place where writes go: the cgroup's own path and the mount point that ancestors are relative to. */
 export interface WriteTarget {
@@ -15,6 +23,7 @@ export interface WriteTarget {
  * Errors: `cgroup` with the label, the path, the value and the errno; `issues` has the JSON pointer of the setting.
  */
 export function applyWrites(writes: readonly CgroupWrite[], targets: readonly WriteTarget[]): void {
+  using files = new LastFile();
   const repeated: ValueWrite[] = [];
   for (const write of writes) {
     const target = targets[write.directory];
@@ -25,7 +34,7 @@ export function applyWrites(writes: readonly CgroupWrite[], targets: readonly Wr
         : `${target.mountPoint}${write.ancestor === '/' ? '' : write.ancestor}`;
     switch (write.kind) {
       case 'value':
-        if (applyValue(write, path, write.again ?? []) === 'again') repeated.push(write);
+        if (applyValue(write, path, { files, again: write.again ?? [] }) === 'again') repeated.push(write);
         break;
       case 'inherit':
         inherit(write, path);
@@ -38,20 +47,44 @@ export function applyWrites(writes: readonly CgroupWrite[], targets: readonly Wr
         break;
     }
   }
-  for (const write of repeated) applyValue(write, targets[write.directory]?.hostPath ?? '', []);
+  for (const write of repeated) applyValue(write, targets[write.directory]?.hostPath ?? '', { files, again: [] });
 }
 
-function applyValue(write: ValueWrite, directory: string, again: readonly string[]): 'done' | 'again' {
+/** The file that was written last stays open for the next value: lists of rules go to one file, a line at a time. */
+class LastFile implements Disposable {
+  #file: OpenControlFile | undefined;
+
+  write(path: string, value: string): void {
+    if (this.#file?.path !== path) {
+      this[Symbol.dispose]();
+      this.#file = openControlFile(path);
+    }
+    this.#file.write(value);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.[Symbol.dispose]();
+    this.#file = undefined;
+  }
+}
+
+interface ValueOptions {
+  readonly files: LastFile;
+  /** Errnos after which the write is to be made once more. */
+  readonly again: readonly string[];
+}
+
+function applyValue(write: ValueWrite, directory: string, options: ValueOptions): 'done' | 'again' {
   const path = `${directory}/${write.file}`;
   for (const line of write.value.split('\n')) {
     // A final line feed in a value of several lines is no line of its own.
     if (line === '' && write.value !== '') continue;
     try {
-      writeControlFile(path, line);
+      options.files.write(path, line);
     } catch (error) {
       const errno = errnoOf(error);
-      if (write.orElse !== undefined && errno === 'ENOENT') return applyValue(write.orElse, directory, again);
-      if (again.includes(errno)) return 'again';
+      if (write.orElse !== undefined && errno === 'ENOENT') return applyValue(write.orElse, directory, options);
+      if (options.again.includes(errno)) return 'again';
       if (write.accept?.some((accepted) => accepted === errno)) return 'done';
       throw errno === 'EBUSY' && write.usage !== undefined
         ? tooLow(write, write.usage, directory)

@@ -1,10 +1,10 @@
-import { constants, openSync, closeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { CgroupPlan } from '../plan/cgroup/plan.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { O_PATH } from '../util/constants.ts';
 import { applyWrites } from './apply.ts';
-import { cgroupError, errnoOf, tryReadControlFile, writeControlFile } from './control-file.ts';
+import { cgroupError, errnoOf, writeControlFile } from './control-file.ts';
 import { applyDeviceProgram } from './device-program.ts';
 import {
   ensureDirectory,
@@ -215,9 +215,9 @@ class CgroupfsManager implements CgroupManager {
     throw new TsrunError('cgroup', message, { errno: 'EBUSY' });
   }
 
-  /** False when the cgroup is gone; verifies that what is there is a cgroup, since it is about to be removed. */
+  /** False when the cgroup is gone; verifies that what is there lies in a hierarchy, since it is about to be removed. */
   #isThere(directory: CgroupReferenceDirectory): boolean {
-    if (tryReadControlFile(`${directory.hostPath}/cgroup.procs`) === undefined) return false;
+    if (!existsSync(directory.hostPath)) return false;
     verifyMount(directory, this.#probe);
     return true;
   }

@@ -10,13 +10,28 @@ const READ_BYTES_MAX = 16 * 1024 * 1024;
  * Errors: those of node:fs, unchanged; `label` and the path are for the caller to add. The file is never created.
  */
 export function writeControlFile(path: string, value: string): void {
+  using file = openControlFile(path);
+  file.write(value);
+}
+
+/** A control file that is open for several values, each of them one write(2). Errors: those of node:fs, unchanged. */
+export interface OpenControlFile extends Disposable {
+  readonly path: string;
+  write(value: string): void;
+}
+
+export function openControlFile(path: string): OpenControlFile {
   // NOFOLLOW: a cgroup file system has no symlinks, so that one means we are elsewhere.
   const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
-  try {
-    writeSync(fd, value);
-  } finally {
-    closeSync(fd);
-  }
+  return {
+    path,
+    write: (value) => {
+      writeSync(fd, value, 0);
+    },
+    [Symbol.dispose]: () => {
+      closeSync(fd);
+    },
+  };
 }
 
 /** The text of a control file without the final line feed. Errors: those of node:fs. */

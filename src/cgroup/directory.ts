@@ -40,7 +40,6 @@ export function ensureDirectory(
 ): EnsuredDirectory {
   const { mountPoint, path } = directory;
   verifyMount(directory, probe);
-  const device = lstatSync(mountPoint).dev;
   const names = path.split('/').filter((name) => name !== '');
   const made: string[] = [];
   for (let walk = 1; ; walk++) {
@@ -49,7 +48,7 @@ export function ensureDirectory(
       for (const name of names) {
         if (name === '..' || name === '.') throw new Error(`bug: ${JSON.stringify(name)} in a planned cgroup path`);
         hostPath = `${hostPath}/${name}`;
-        if (makeOrFind(hostPath, device)) made.unshift(hostPath);
+        if (makeOrFind(hostPath, mountPoint)) made.unshift(hostPath);
       }
       return { hostPath, made };
     } catch (error) {
@@ -90,17 +89,16 @@ export function verifyMount(
   );
 }
 
-/** Answers true when the directory was made. */
-function makeOrFind(hostPath: string, device: number): boolean {
-  let made = true;
+/** Answers true when the directory was made: it lies on the file system of the one above it then. */
+function makeOrFind(hostPath: string, mountPoint: string): boolean {
   try {
     mkdirSync(hostPath, 0o755);
+    return true;
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
-    made = false;
   }
   const found = lstatSync(hostPath);
-  if (found.isDirectory() && found.dev === device) return made;
+  if (found.isDirectory() && found.dev === lstatSync(mountPoint).dev) return false;
   const what = found.isDirectory() ? 'another file system' : 'no directory';
   throw new TsrunError(
     'cgroup',
