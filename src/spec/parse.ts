@@ -14,10 +14,11 @@ const longestInteger = 64;
  * arrays and objects are nested more than 256 deep. Source: RFC 8259.
  */
 export function parseJson(text: string): unknown {
-  // JSON.parse is the fast way, but only for texts that hold no long integer and cannot exhaust a stack.
-  if (!/\d{16}/.test(text) && nestingOf(text) <= deepestNesting) {
+  // JSON.parse is the fast way, but only for texts that hold no long integer.
+  if (!/\d{16}/.test(text)) {
     try {
-      return JSON.parse(text) as unknown;
+      const value = JSON.parse(text) as unknown;
+      if (!isDeeper(value, deepestNesting)) return value;
     } catch {
       // Every engine words its error differently; the reader below finds the same fault again and says where it is.
     }
@@ -34,25 +35,9 @@ export function stringifyJson(value: unknown, indent = 0): string {
   return write(value, '\n', ' '.repeat(indent)) ?? 'null';
 }
 
-function nestingOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (inString) {
-      if (code === 0x5c) at++;
-      else if (code === 0x22) inString = false;
-    } else if (code === 0x22) {
-      inString = true;
-    } else if (code === 0x5b || code === 0x7b) {
-      depth++;
-      deepest = Math.max(deepest, depth);
-    } else if (code === 0x5d || code === 0x7d) {
-      depth--;
-    }
-  }
-  return deepest;
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
 }
 
 /** A recursive descent over one text; `#at` is the next character to read. */

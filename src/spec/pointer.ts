@@ -3,6 +3,11 @@ export function pointerTo(base: string, key: string | number): string {
   return `${base}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
+/** The JSON pointer of member names and indexes. */
+export function pointerOf(keys: readonly string[]): string {
+  return keys.reduce((base, key) => pointerTo(base, key), '');
+}
+
 /** The member names and indexes of a JSON pointer. */
 export function pointerKeys(pointer: string): string[] {
   if (pointer === '') return [];

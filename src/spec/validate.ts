@@ -4,7 +4,7 @@ import type { Features } from './generated/features.ts';
 import type { State } from './generated/state.ts';
 import * as validators from './generated/validators.js';
 import { parseJson } from './parse.ts';
-import { pointerTo } from './pointer.ts';
+import { pointerOf } from './pointer.ts';
 import { advice } from './rules/advice.ts';
 import { type DraftConfig, draftWithout } from './rules/draft.ts';
 import { processRules, resourcesRules, type Rule, rules } from './rules/table.ts';
@@ -150,7 +150,9 @@ function applyRules(checks: readonly Rule[], config: unknown, damaged: readonly 
 
 function readText(text: string, name: string): { value: unknown; warnings: Issue[] } {
   const value = parseNamed(text, name);
-  return { value, warnings: [...dropNulls(value, '')] };
+  const warnings: Issue[] = [];
+  dropNulls(value, [], warnings);
+  return { value, warnings };
 }
 
 function parseNamed(text: string, name: string): unknown {
@@ -163,16 +165,18 @@ function parseNamed(text: string, name: string): unknown {
 }
 
 // Go's decoder, and so runc, takes a null for an absent member, and callers have come to rely on it.
-function* dropNulls(value: unknown, base: string): Generator<Issue> {
+function dropNulls(value: unknown, path: string[], issues: Issue[]): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, member] of Object.entries(value)) {
-    const pointer = pointerTo(base, key);
+    if (typeof member !== 'object') continue;
+    path.push(key);
     if (member === null && !Array.isArray(value)) {
       Reflect.deleteProperty(value, key);
-      yield { pointer, message: 'is null: taken as absent' };
+      issues.push({ pointer: pointerOf(path), message: 'is null: taken as absent' });
     } else {
-      yield* dropNulls(member, pointer);
+      dropNulls(member, path, issues);
     }
+    path.pop();
   }
 }
 

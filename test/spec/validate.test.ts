@@ -74,7 +74,7 @@ t.test('loadConfig() takes null for absent and says so', (t) => {
     'config.json: /: is null, wanted an object: config cannot be null',
   );
   const inList = '{"ociVersion":"1.3.0","root":{"path":"a"},"mounts":[null]}';
-  t.strictSame(pointersOf(failureOf(() => loadConfig(inList)).issues), ['/mounts', '/mounts/0']);
+  t.strictSame(pointersOf(failureOf(() => loadConfig(inList)).issues), ['/mounts/0']);
   t.end();
 });
 

@@ -1,5 +1,5 @@
 import type { Issue } from '../../errors.ts';
-import { pointerTo } from '../pointer.ts';
+import { pointerOf } from '../pointer.ts';
 import { quote } from '../quote.ts';
 import type { DraftConfig } from './draft.ts';
 
@@ -8,16 +8,22 @@ const sections = ['root', 'process', 'hostname', 'domainname', 'mounts', 'hooks'
 
 /** No string holds a NUL, which would end it early in the kernel: `/safe\0/../..` would pass every other check. */
 export function checkNulBytes(config: DraftConfig): Issue[] {
-  return sections.flatMap((name) => [...findNul(config[name], pointerTo('', name))]);
+  const issues: Issue[] = [];
+  for (const name of sections) findNul(config[name], [name], issues);
+  return issues;
 }
 
-function* findNul(value: unknown, pointer: string): Generator<Issue> {
+function findNul(value: unknown, path: string[], issues: Issue[]): void {
   if (typeof value === 'string' && value.includes('\0')) {
-    yield { pointer, message: `is ${quote(value)}, wanted a text without NUL bytes` };
+    issues.push({ pointer: pointerOf(path), message: `is ${quote(value)}, wanted a text without NUL bytes` });
   }
   if (typeof value !== 'object' || value === null) return;
   for (const [key, member] of Object.entries(value)) {
-    if (key.includes('\0')) yield { pointer, message: `has the key ${quote(key)}, wanted one without NUL bytes` };
-    yield* findNul(member, pointerTo(pointer, key));
+    if (key.includes('\0')) {
+      issues.push({ pointer: pointerOf(path), message: `has the key ${quote(key)}, wanted one without NUL bytes` });
+    }
+    path.push(key);
+    findNul(member, path, issues);
+    path.pop();
   }
 }
