@@ -1,4 +1,5 @@
-import { block, call, utf8 } from '../program/build.ts';
+import { block, call } from '../program/build.ts';
+import { utf8 } from '../util/utf8.ts';
 import type { Block, Step } from '../program/step.ts';
 import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from '../util/constants.ts';
 import { hasNewNamespace, type PlanContext } from './context.ts';

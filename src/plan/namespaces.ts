@@ -1,4 +1,5 @@
-import { block, call, isZero, unless, utf8 } from '../program/build.ts';
+import { block, call, isZero, unless } from '../program/build.ts';
+import { utf8 } from '../util/utf8.ts';
 import type { Block, CallStep, Region, Step } from '../program/step.ts';
 import {
   AT_FDCWD,

@@ -1,4 +1,5 @@
-import { call, utf8 } from '../program/build.ts';
+import { call } from '../program/build.ts';
+import { utf8 } from '../util/utf8.ts';
 import type { Step } from '../program/step.ts';
 import type { Errno } from '../util/errno.ts';
 import {

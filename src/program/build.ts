@@ -1,3 +1,5 @@
+import { utf8 } from '../util/utf8.ts';
+import { writeWord } from './bytes.ts';
 import type { Errno } from '../util/errno.ts';
 import type { CallName } from './calls.ts';
 import type { Address, Block, CallStep, CheckStep, Condition, Link, Operand, Place, Region, Step } from './step.ts';
@@ -85,7 +87,7 @@ export function words(values: readonly (number | bigint | Region | Block)[], tex
   const links: Link[] = [];
   values.forEach((value, index) => {
     if (typeof value === 'object') links.push({ at: index * 8, to: value });
-    else view.setBigUint64(index * 8, BigInt.asUintN(64, BigInt(value)), true);
+    else writeWord(view, index * 8, value);
   });
   return block(bytes, text, links);
 }
@@ -98,19 +100,6 @@ export function textBlock(text: string): Block {
 /** A NULL-terminated array of pointers to strings: argv and envp of execve(2). */
 export function stringArray(values: readonly string[]): Block {
   return words([...values.map(textBlock), 0], JSON.stringify(values));
-}
-
-/** UTF-8 bytes of a string; the pure folders have no TextEncoder. Lone surrogates become U+FFFD. */
-export function utf8(text: string): Uint8Array {
-  const escaped = encodeURIComponent(text.toWellFormed());
-  const bytes: number[] = [];
-  for (let i = 0; i < escaped.length; i++) {
-    if (escaped[i] === '%') {
-      bytes.push(Number.parseInt(escaped.slice(i + 1, i + 3), 16));
-      i += 2;
-    } else bytes.push(escaped.charCodeAt(i));
-  }
-  return Uint8Array.from(bytes);
 }
 
 export function describePlace(value: Region | Place): string {

@@ -1,30 +1,10 @@
-import { utf8 } from './build.ts';
-
 /** Data of a packet is aligned to this. */
 const ALIGNMENT = 8;
 const TWO_TO_32 = 0x1_0000_0000;
 
 /** The next multiple of 8. */
 export function alignUp(bytes: number): number {
-  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-}
-
-/** The length of a text in UTF-8, bytes, without a NUL. */
-export function utf8Length(text: string): number {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return utf8(text).length;
-  return text.length;
-}
-
-/** Writes a text in UTF-8 at an offset; a NUL is not added. */
-export function writeText(bytes: Uint8Array, offset: number, text: string): void {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code >= 0x80) {
-      bytes.set(utf8(text), offset);
-      return;
-    }
-    bytes[offset + i] = code;
-  }
+  return (bytes + ALIGNMENT - 1) & -ALIGNMENT;
 }
 
 /**

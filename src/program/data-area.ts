@@ -1,7 +1,11 @@
-import { alignUp, utf8Length, writeText, writeWord } from './bytes.ts';
+import { writeUtf8 } from '../util/utf8.ts';
+import { alignUp, writeWord } from './bytes.ts';
 import type { Item } from './items.ts';
 import { LAYOUT } from './layout.ts';
 import type { Block, Region } from './step.ts';
+
+/** What is to be placed does not fit. */
+export class AreaFull extends Error {}
 
 /** A stretch of init's memory that is being filled with texts and structures. */
 export class DataArea {
@@ -45,14 +49,20 @@ export class DataArea {
     this.#addresses.set(item, address);
     if (typeof item === 'string') {
       if (item.includes('\0')) throw new RangeError(`bug: the text ${JSON.stringify(item)} has a NUL`);
-      this.#next += alignUp(utf8Length(item) + 1);
-      writeText(this.#bytes, offset, item);
+      const length = writeUtf8(this.#bytes, offset, item);
+      if (length === undefined) throw new AreaFull();
+      this.#take(length + 1);
     } else {
-      this.#next += alignUp(item.bytes.length);
+      this.#take(item.bytes.length);
       this.#bytes.set(item.bytes, offset);
       this.#writeLinks(item, offset);
     }
     return address;
+  }
+
+  #take(bytes: number): void {
+    this.#next += alignUp(bytes);
+    if (this.#next > this.#bytes.length) throw new AreaFull();
   }
 
   #writeLinks(block: Block, offset: number): void {

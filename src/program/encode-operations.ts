@@ -17,8 +17,10 @@ import {
 import type { CallStep, CheckStep, Operand, Place, Region, Step } from './step.ts';
 
 /**
- * The bytes of one packet, header included; the caller has measured that the steps fit.
- * `sequence` is the packet's number; items that lie in the area `bulk` are not placed in the packet.
+ * The bytes of one packet, header included. `sequence` is the packet's number; items that lie in the area `bulk` are not placed in
+ * the packet. Throws AreaFull where the data does not fit behind the operations.
+ *
+ * Most programs are encoded once, by code that has never run: it stores whole words where it can, and calls little.
  */
 export function encodeOperations(
   steps: readonly Step[],
@@ -31,15 +33,21 @@ export function encodeOperations(
   writeWord(view, OFFSETS.end, LAYOUT.message.address + end);
   view.setUint32(OFFSETS.version, FORMAT_VERSION, true);
   view.setUint32(OFFSETS.sequence, sequence, true);
-  steps.forEach((step, index) => {
-    const writer = { view, at: PACKET_HEADER_SIZE + index * OPERATION_SIZE, area };
+  // Little endian, as every architecture that there are call numbers for.
+  const halves = new Uint32Array(bytes.buffer);
+  let at = PACKET_HEADER_SIZE;
+  for (const step of steps) {
+    const writer = { halves, view, at, area };
     if (step.kind === 'call') writeCall(writer, step, arch);
     else writeCheck(writer, step);
-  });
+    at += OPERATION_SIZE;
+  }
   return bytes.subarray(0, area.end);
 }
 
 interface OperationWriter {
+  /** The packet as numbers of 4 bytes. */
+  readonly halves: Uint32Array;
   readonly view: DataView;
   /** Offset of the operation in the packet. */
   readonly at: number;
@@ -47,30 +55,47 @@ interface OperationWriter {
 }
 
 function writeCall(writer: OperationWriter, step: CallStep, arch: Arch): void {
-  const { view, at } = writer;
-  view.setUint16(at + OFFSETS.number, CALLS[step.call][arch], true);
-  writeArguments(writer, step.operands);
-  if (step.result !== undefined) view.setUint32(at + OFFSETS.result, placeAddress(step.result, writer.area), true);
-  if (step.accept === 'any') view.setUint8(at + OFFSETS.flags, FLAG_ACCEPT_ANY);
-  else if (step.accept !== undefined) writeAccept(writer, step.accept);
+  const { halves, at } = writer;
+  const { accept, result } = step;
+  const flags = accept === 'any' ? FLAG_ACCEPT_ANY : 0;
+  writeHead(writer, { number: CALLS[step.call][arch], flags, indirect: writeArguments(writer, step.operands) });
+  if (result !== undefined) halves[(at + OFFSETS.result) / 4] = placeAddress(result, writer.area);
+  if (accept !== undefined && accept !== 'any') writeAccept(writer, accept);
 }
 
 function writeCheck(writer: OperationWriter, { condition, then }: CheckStep): void {
-  const { view, at, area } = writer;
-  view.setUint16(at + OFFSETS.number, CHECK_NUMBER, true);
-  view.setUint8(at + OFFSETS.flags, condition.invert ? FLAG_INVERT : 0);
   const count = 'skip' in then ? then.skip : -ERRNO[then.fail];
-  writeArguments(writer, [placeAddress(condition.value, area), condition.mask, condition.wanted, count]);
+  const operands = [placeAddress(condition.value, writer.area), condition.mask, condition.wanted, count];
+  const indirect = writeArguments(writer, operands);
+  writeHead(writer, { number: CHECK_NUMBER, flags: condition.invert ? FLAG_INVERT : 0, indirect });
 }
 
-function writeArguments({ view, at, area }: OperationWriter, operands: readonly Operand[]): void {
+function writeHead(
+  { halves, at }: OperationWriter,
+  { number, indirect, flags }: { number: number; indirect: number; flags: number },
+): void {
+  halves[(at + OFFSETS.number) / 4] =
+    number |
+    (indirect << (8 * (OFFSETS.indirect - OFFSETS.number))) |
+    (flags << (8 * (OFFSETS.flags - OFFSETS.number)));
+}
+
+/** Returns which of them are indirect, a bit each. */
+function writeArguments({ halves, view, at, area }: OperationWriter, operands: readonly Operand[]): number {
   if (operands.length > ARGUMENT_COUNT) throw new RangeError(`bug: ${operands.length} operands`);
   let indirect = 0;
-  operands.forEach((operand, index) => {
-    if (typeof operand === 'object' && (operand.kind === 'region' || operand.kind === 'place')) indirect |= 1 << index;
-    writeWord(view, at + OFFSETS.arguments + 8 * index, argumentValue(operand, area));
-  });
-  view.setUint8(at + OFFSETS.indirect, indirect);
+  let bit = 1;
+  let offset = at + OFFSETS.arguments;
+  for (const operand of operands) {
+    const value = typeof operand === 'number' ? operand : argumentValue(operand, area);
+    // The upper half is 0 already.
+    if (typeof value === 'number' && value >>> 0 === value) halves[offset / 4] = value;
+    else writeWord(view, offset, value);
+    if (typeof operand === 'object' && (operand.kind === 'region' || operand.kind === 'place')) indirect |= bit;
+    bit <<= 1;
+    offset += 8;
+  }
+  return indirect;
 }
 
 /** The 8 bytes of an operand: its value, or the address of it. */
@@ -92,7 +117,9 @@ function baseAddress(of: Place['of'], area: DataArea): number {
 function writeAccept({ view, at }: OperationWriter, accept: readonly Errno[]): void {
   if (accept.length > ACCEPT_SLOTS)
     throw new RangeError(`bug: ${accept.length} accepted errnos, at most ${ACCEPT_SLOTS}`);
-  accept.forEach((errno, index) => {
-    view.setUint16(at + OFFSETS.accept + 2 * index, ERRNO[errno], true);
-  });
+  let offset = at + OFFSETS.accept;
+  for (const errno of accept) {
+    view.setUint16(offset, ERRNO[errno], true);
+    offset += 2;
+  }
 }

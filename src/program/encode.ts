@@ -2,7 +2,7 @@ import { TsrunError } from '../errors.ts';
 import { call, words } from './build.ts';
 import type { Arch } from './calls.ts';
 import { cutProgram, type Range } from './cut.ts';
-import { DataArea } from './data-area.ts';
+import { AreaFull, DataArea } from './data-area.ts';
 import { encodeOperations } from './encode-operations.ts';
 import { Measure, visitItems } from './items.ts';
 import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE, TAG_MORE } from './layout.ts';
@@ -32,6 +32,8 @@ export interface EncodeOptions {
  */
 export function encode(program: Program, options: EncodeOptions): Packet[] {
   const steps = translateSteps(program.steps, options.arch);
+  const whole = encodeWhole(steps, options.arch);
+  if (whole !== undefined) return [whole];
   const cuts = cutProgram(steps);
   const bulk = fillBulk(steps, cuts.bulk);
   const more = moreStep(options.syncFd);
@@ -54,6 +56,18 @@ export function encode(program: Program, options: EncodeOptions): Packet[] {
     push(range, index < cuts.ranges.length - 1 ? [more] : []);
   });
   return packets;
+}
+
+/** The one packet of a program that fits into it, as nearly all do: nothing is measured first. */
+function encodeWhole(steps: readonly Step[], arch: Arch): Packet | undefined {
+  if (PACKET_HEADER_SIZE + steps.length * OPERATION_SIZE > LAYOUT.message.size) return undefined;
+  try {
+    const bytes = encodeOperations(steps, { arch, sequence: 0, bulk: undefined });
+    return { bytes, steps: steps.map((_, index) => index), payload: false };
+  } catch (error) {
+    if (error instanceof AreaFull) return undefined;
+    throw error;
+  }
 }
 
 /**

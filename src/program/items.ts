@@ -1,4 +1,5 @@
-import { alignUp, utf8Length } from './bytes.ts';
+import { utf8 } from '../util/utf8.ts';
+import { alignUp } from './bytes.ts';
 import type { CallName } from './calls.ts';
 import type { Block, Operand, Step } from './step.ts';
 
@@ -65,7 +66,7 @@ export class Measure {
   add(item: Item): void {
     if (this.#seen.has(item)) return;
     this.#seen.add(item);
-    this.#bytes += alignUp(typeof item === 'string' ? utf8Length(item) + 1 : item.bytes.length);
+    this.#bytes += alignUp(typeof item === 'string' ? utf8(item).length + 1 : item.bytes.length);
     if (typeof item === 'string') return;
     for (const { to } of item.links) if (to.kind === 'block') this.add(to);
   }

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import {
   addressOf,
@@ -14,7 +13,6 @@ import {
   stringArray,
   textBlock,
   unless,
-  utf8,
   when,
   words,
 } from '../../src/program/build.ts';
@@ -99,12 +97,5 @@ t.test('describePlace() names the word', (t) => {
   t.equal(describePlace(at(buffer, 0)), 'buffer');
   t.equal(describePlace(at(block(new Uint8Array(16), '{x}'), 8)), '{x}+8');
   t.same(addressOf(fd), { kind: 'address', of: fd, offset: 0 });
-  t.end();
-});
-
-t.test('utf8() gives the bytes that TextEncoder gives', (t) => {
-  const encoder = new TextEncoder();
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => Buffer.from(utf8(text)).equals(encoder.encode(text))));
-  t.same([...utf8('\ud800')], [0xef, 0xbf, 0xbd], 'a lone surrogate becomes U+FFFD');
   t.end();
 });

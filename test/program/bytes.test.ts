@@ -1,22 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { alignUp, readText, utf8Length, writeText, writeWord } from '../../src/program/bytes.ts';
+import { alignUp, readText, writeWord } from '../../src/program/bytes.ts';
 
 t.test('alignUp() goes to the next multiple of 8', (t) => {
   t.same([0, 1, 7, 8, 9].map(alignUp), [0, 8, 8, 8, 16]);
-  t.end();
-});
-
-t.test('utf8Length() and writeText() agree with TextEncoder', (t) => {
-  const encoder = new TextEncoder();
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
-      const bytes = new Uint8Array(utf8Length(text) + 2).fill(7);
-      writeText(bytes, 1, text);
-      return Buffer.from(bytes).equals(Buffer.concat([Buffer.of(7), encoder.encode(text), Buffer.of(7)]));
-    }),
-  );
-  t.pass();
   t.end();
 });
 

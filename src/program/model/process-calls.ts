@@ -1,5 +1,5 @@
 import { AT_FDCWD, CLOSE_RANGE_CLOEXEC, O_RDONLY, O_RDWR, O_WRONLY, S_IFDIR } from '../../util/constants.ts';
-import { utf8 } from '../build.ts';
+import { utf8 } from '../../util/utf8.ts';
 import type { CallName } from '../calls.ts';
 import type { CallModel } from './call-model.ts';
 import { isType, ModelErrno, pathOf } from './files.ts';
