@@ -47,8 +47,8 @@ export async function runPhases(
   handlers: PhaseHandlers,
 ): Promise<PhaseResults> {
   const results = { pid: 0, executable: '', home: '/' };
-  for (const { program, exchange } of phases) {
-    const reply = await conversation.run(program);
+  for (const [index, { program, exchange }] of phases.entries()) {
+    const reply = await conversation.run(program, phases[index + 1]?.program);
     try {
       // The parent's part at this exchange may itself talk with init.
       if (exchange === 'rootfs') await handlers.onRootfs(conversation);

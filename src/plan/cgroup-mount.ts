@@ -170,8 +170,9 @@ function planHierarchy(
   to: { words: CgroupWords; target: Region; label: string },
 ): Step[] {
   const { words, target } = to;
-  // A v1 hierarchy mounted without a cgroup namespace would show the whole host; cgroup2 is mounted so even then, as runc does.
-  if (directory.kind === 'v1' && !input.hasCgroupNamespace) return planBind(input, directory, to);
+  // Mounted anew, a v1 hierarchy would show the whole host, and cgroup2 would reset the options of the host's own mount, nsdelegate
+  // among them: from the first cgroup namespace they are set for all mounts of it (Documentation/admin-guide/cgroup-v2.rst).
+  if (!input.hasCgroupNamespace) return planBind(input, directory, to);
   const type = directory.kind === 'v1' ? 'cgroup' : 'cgroup2';
   const data = directory.kind === 'v1' ? directory.controllers.join(',') : (input.data ?? '');
   return [

@@ -26,6 +26,7 @@ export class Conversation implements Disposable {
   readonly #socket: OwnedFd;
   readonly #arch: Arch;
   readonly #syncFd: number;
+  #encoded: { readonly program: Program; readonly packets: Packet[] } | undefined;
 
   /** `syncFd` is the number that the pipe has inside init. */
   constructor(socket: OwnedFd, options: { readonly arch: Arch; readonly syncFd: number }) {
@@ -36,12 +37,13 @@ export class Conversation implements Disposable {
   }
 
   /**
-   * Has a program executed and answers with its reply.
+   * Has a program executed and answers with its reply. Meanwhile the program that comes `next` is encoded.
    *
    * Errors: the failed step as `step` or `program`; `init` when init is gone (`errno` EPIPE).
    */
-  async run(program: Program): Promise<Reply> {
+  async run(program: Program, next?: Program): Promise<Reply> {
     const last = await this.#sendAll(program);
+    if (next !== undefined) this.#encoded = { program: next, packets: this.#encode(next) };
     return await this.#receive(program, last);
   }
 
@@ -80,6 +82,7 @@ export class Conversation implements Disposable {
 
   // Flaws are bugs of a planner, whose tests hold each of its programs to verify(); here that took a tenth of a container's time.
   #encode(program: Program): Packet[] {
+    if (this.#encoded?.program === program) return this.#encoded.packets;
     return encode(program, { arch: this.#arch, syncFd: this.#syncFd });
   }
 

@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { expectFailure, live, setUserNamespace, type BaseConfig } from './support/rig.ts';
 import { isUnified } from './support/cgroups.ts';
@@ -255,6 +264,18 @@ live('file systems', async (t, rig) => {
     t.match(output, /Read-only file system/);
     // On version 2 that takes a cgroup namespace; without one it sees what the host sees.
     if (!isUnified) t.match(output, /\n1\n/, 'the container sees its own cgroup at the top, with itself in it');
+  });
+
+  await t.test("the options of the host's cgroup2 mount stay as they are", async (t) => {
+    // nsdelegate and others are of the hierarchy, and a mount from the host's cgroup namespace sets them.
+    const options = () =>
+      readFileSync('/proc/self/mountinfo', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(' - cgroup2 '));
+    const before = options();
+    t.not(before.length, 0);
+    await rig.output(t, { args: 'test -e /sys/fs/cgroup' });
+    t.strictSame(options(), before);
   });
 
   await t.test('mounts happen in their order; nested mount points are made', async (t) => {
