@@ -37,17 +37,28 @@ const SHORT = [
   'session',
 ];
 
-/** Name -> environment of the tests, those of test/live that run by default, and those of test/vm that are made for it. */
+/** What says something about the cgroups of an ordinary user. */
+const USER_SELECTION = ['limits', 'pause', 'update'];
+/** All that an ordinary user can do: the other tests make devices, files and users as only root may, or join what is root's. */
+const OF_A_USER = [...USER_SELECTION, 'bad-input', 'callers-resources', 'created', 'cycles', 'intel-rdt', 'ps', 'words'];
+
+/**
+ * Name -> environment of the tests, those of test/live that run by default and with `--all` (all of them where it is not said), and
+ * those of test/vm that are made for it.
+ */
 const CONFIGURATIONS = {
   cgroupfs: { env: {}, selection: SELECTION, own: ['unified', 'delegation', 'apparmor', 'session'] },
   systemd: {
     env: { TSRUN_TEST_GLOBAL: '--systemd-cgroup' },
     selection: SELECTION,
+    // Its user has no session, whose systemd would make the cgroups.
+    without: ['rootless'],
     own: ['unified', 'delegation', 'scope'],
   },
   rootless: {
     env: { TSRUN_TEST_GLOBAL: '--systemd-cgroup', TSRUN_TEST_USER: '1000' },
-    selection: ['limits', 'pause', 'update'],
+    selection: USER_SELECTION,
+    only: OF_A_USER,
     own: [],
   },
 };
@@ -130,19 +141,23 @@ function runtimePackages() {
 
 /** What the machine runs: every file of every configuration, two at a time, each with a line of its own in front of its TAP. */
 function script(files) {
-  const jobs = Object.entries(CONFIGURATIONS).flatMap(([configuration, { env, selection, own }]) => {
-    const live = [...files]
-      .filter(([name, file]) => file.startsWith('test/live/') && !NOT_IN_THE_MACHINE.includes(name))
-      .map(([name]) => name);
-    const possible = [...live, ...own];
-    const isNamed = (name) => names.includes(name) || names.includes(`${configuration}:${name}`);
-    const chosen = names.length > 0 ? possible.filter(isNamed) : everything ? possible : [...selection, ...own];
-    const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    return chosen.map((name) => {
-      const bundle = `/share/bundles/${files.get(name).replace(/\.ts$/, '.mjs')}`;
-      return [configuration, name, settings.join(' '), bundle].join('|');
-    });
-  });
+  const jobs = Object.entries(CONFIGURATIONS).flatMap(
+    ([configuration, { env, selection, only, without = [], own }]) => {
+      const isPossible = (name) =>
+        !NOT_IN_THE_MACHINE.includes(name) && !without.includes(name) && (only?.includes(name) ?? true);
+      const live = [...files]
+        .filter(([name, file]) => file.startsWith('test/live/') && isPossible(name))
+        .map(([name]) => name);
+      const possible = [...live, ...own];
+      const isNamed = (name) => names.includes(name) || names.includes(`${configuration}:${name}`);
+      const chosen = names.length > 0 ? possible.filter(isNamed) : everything ? possible : [...selection, ...own];
+      const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+      return chosen.map((name) => {
+        const bundle = `/share/bundles/${files.get(name).replace(/\.ts$/, '.mjs')}`;
+        return [configuration, name, settings.join(' '), bundle].join('|');
+      });
+    },
+  );
   if (jobs.length === 0) fail(`no configuration has the tests ${names.join(' ')}`);
   return `
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/var/tmp TSRUN=/share/dist/bin/main.js TSRUN_TEST_SLOWNESS=10 TAP_TIMEOUT=600
@@ -205,7 +220,7 @@ function followOutput() {
   let seen = 0;
   return setInterval(() => {
     const lines = fs.readFileSync(path.join(work, 'output'), 'utf8').split('\n');
-    for (const line of lines.slice(seen, -1)) if (/^## \w+ \w+ \d+ s/.test(line)) console.log(line.slice(3));
+    for (const line of lines.slice(seen, -1)) if (/^## \w+ [\w-]+ \d+ s/.test(line)) console.log(line.slice(3));
     seen = lines.length - 1;
   }, 500);
 }
