@@ -40,7 +40,16 @@ const SHORT = [
 /** What says something about the cgroups of an ordinary user. */
 const USER_SELECTION = ['limits', 'pause', 'update'];
 /** All that an ordinary user can do: the other tests make devices, files and users as only root may, or join what is root's. */
-const OF_A_USER = [...USER_SELECTION, 'bad-input', 'callers-resources', 'created', 'cycles', 'intel-rdt', 'ps', 'words'];
+const OF_A_USER = [
+  ...USER_SELECTION,
+  'bad-input',
+  'callers-resources',
+  'created',
+  'cycles',
+  'intel-rdt',
+  'ps',
+  'words',
+];
 
 /**
  * Name -> environment of the tests, those of test/live that run by default and with `--all` (all of them where it is not said), and
