@@ -12,6 +12,7 @@ import type { HostFacts } from '../plan/facts.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { serviceEnvironment, withNotifyMount } from '../plan/service-manager.ts';
 import type { Conversation } from '../process/conversation.ts';
+import { nextTurn, takePart } from '../process/turns.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
@@ -71,6 +72,8 @@ export async function buildContainer(
   given: BuildOptions,
   decide: typeof planContainer = planContainer,
 ): Promise<BuiltContainer> {
+  using _part = takePart();
+  await nextTurn();
   const directory = new StateDirectory(runtime.root, given.id);
   // From here on it makes no difference why a descriptor is the program's.
   const options = { ...given, preserveFds: (given.listenFds ?? 0) + given.preserveFds };
@@ -78,6 +81,7 @@ export async function buildContainer(
   const bundle = readBundleFor(directory, options, runtime);
   options.checkProcess(bundle.config.process);
   const host = readHostFacts();
+  await nextTurn();
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
   const plan = decide(runtime, { ...options, seccomp }, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
@@ -99,6 +103,7 @@ export async function buildContainer(
     cleanup.add('release the lock', () => {
       lock.close();
     });
+    await nextTurn();
     return await build({ runtime, options, bundle, host, plan, seccomp, directory, cleanup, lock, environment });
   } catch (error) {
     await cleanup.run();

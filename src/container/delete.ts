@@ -1,5 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import type { OwnedFd } from '../sys/fd.ts';
+import { nextTurn, takePart } from '../process/turns.ts';
 import { destroyContainer } from './destroy.ts';
 import { killAndWait } from './end-process.ts';
 import { forMatchingIds } from './select-ids.ts';
@@ -26,6 +27,8 @@ export async function deleteContainer(runtime: Runtime, options: DeleteOptions):
 }
 
 async function deleteOne(runtime: Runtime, { id, force }: DeleteOptions): Promise<void> {
+  using _part = takePart();
+  await nextTurn();
   const directory = new StateDirectory(runtime.root, id);
   const record = readRecord(directory, force);
   if (record === undefined) {

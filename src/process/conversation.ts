@@ -8,6 +8,7 @@ import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitReadable } from '../sys/io.ts';
 import { receiveMessage, sendMessage } from '../sys/socket.ts';
 import { stepFailure } from './failure.ts';
+import { nextTurn } from './turns.ts';
 
 /**
  * The talk with one init process. How the socket was obtained (a pair made at spawn, a connection to a waiting init) is
@@ -155,6 +156,7 @@ export class Conversation implements Disposable {
     const PATIENCE_MS = 2;
     if (Conversation.#open === 1 && pollReadable(this.#socket.number, PATIENCE_MS)) return;
     await waitReadable(this.#socket.number);
+    await nextTurn();
   }
 }
 
