@@ -90,17 +90,13 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
     if (options.pidFile !== undefined) writePidFile(options.pidFile, results.pid);
     const { executable, home, pid } = results;
     const environment = serviceEnvironment({ listenFds, pid: innermostPid(pid), notifies: false });
-    if (!detach) foreground.catchSignals();
-    await becomeProgram(conversation, {
-      descriptors: plan.descriptors,
-      program: { process, executable, home, environment },
-      seccomp,
-      pid,
-      state,
-    });
+    const program = { process, executable, home, environment };
+    const become = (): Promise<void> =>
+      becomeProgram(conversation, { descriptors: plan.descriptors, program, seccomp, pid, state });
+    await (detach ? become() : foreground.catchSignals(pidfd, become));
     conversation.close();
     if (detach) return 0;
-    return exitCode(await foreground.supervise(pidfd, () => waitForChild(results.pid, pidfd)));
+    return exitCode(await foreground.supervise(() => waitForChild(pid, pidfd)));
   } catch (error) {
     await cleanup.run();
     throw error;

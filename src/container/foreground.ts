@@ -36,16 +36,17 @@ export class Foreground implements Disposable {
   }
 
   /**
-   * From here on a signal is the program's. For before it is executed: who has seen its output may send one at once. Those that come
-   * until `supervise` wait for it.
+   * From here on a signal is the program's, while `become` makes init the program and afterwards: who has seen its first output may send
+   * one at once. One that comes before there is a program waits for it.
    */
-  catchSignals(): void {
+  async catchSignals(pidfd: OwnedFd, become: () => Promise<void>): Promise<void> {
     this.#signals = new SignalForwarder();
+    await become();
+    this.#signals.forwardTo(pidfd);
   }
 
-  /** Relays and forwards while `wait` waits for the program's end. */
-  async supervise(pidfd: OwnedFd, wait: () => Promise<ExitStatus>): Promise<ExitStatus> {
-    this.#signals?.forwardTo(pidfd);
+  /** Relays while `wait` waits for the program's end. */
+  async supervise(wait: () => Promise<ExitStatus>): Promise<ExitStatus> {
     const stopRelaying = await this.#relay();
     try {
       const status = await wait();

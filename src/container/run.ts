@@ -75,14 +75,15 @@ async function superviseProgram(
   using orphans = options.subreaper === true && !detach ? new Orphans(pid) : undefined;
   sendPidfd(options.pidfdSocket, { pid, kind: 'standard' });
   using socket = host === undefined ? undefined : bindNotifySocket(built.directory);
-  if (!detach) foreground.catchSignals();
-  await execute(runtime, built, options.pidFile);
+  const around = (become: () => Promise<void>): Promise<void> =>
+    detach ? become() : foreground.catchSignals(pidfd, become);
+  await execute(runtime, built, { pidFile: options.pidFile, around });
   // In the foreground tsrun itself is the service: it ends with the program.
   const relay = { host: host ?? '', mainPid: detach ? pid : process.pid, pidfd };
   const notified = socket === undefined ? undefined : relayReadiness({ socket, ...relay }, runtime.log);
   try {
     if (!detach) orphans?.reap();
-    const status = detach ? undefined : await foreground.supervise(pidfd, () => waitForChild(pid, pidfd));
+    const status = detach ? undefined : await foreground.supervise(() => waitForChild(pid, pidfd));
     await notified;
     return status;
   } catch (error) {
@@ -93,23 +94,21 @@ async function superviseProgram(
   }
 }
 
-async function execute(runtime: Runtime, built: BuiltContainer, pidFile: string | undefined): Promise<void> {
+interface ExecuteOptions {
+  readonly pidFile: string | undefined;
+  /** What is to be done around the moment when init becomes the program. */
+  readonly around: (become: () => Promise<void>) => Promise<void>;
+}
+
+async function execute(runtime: Runtime, built: BuiltContainer, { pidFile, around }: ExecuteOptions): Promise<void> {
   const { conversation, directory, record, bundle, seccomp, descriptors, results, lock } = built;
   announce(built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
   await runStartContainer(runtime, conversation, { record, config: bundle.config, seccomp });
-  await becomeProgram(conversation, {
-    descriptors,
-    program: {
-      process,
-      executable: results.executable,
-      home: results.home,
-      environment: record.environment ?? [],
-    },
-    seccomp,
-    pid: results.pid,
-    state: stateOf(record, 'created'),
-  });
+  const { executable, home, pid } = results;
+  const program = { process, executable, home, environment: record.environment ?? [] };
+  const state = stateOf(record, 'created');
+  await around(() => becomeProgram(conversation, { descriptors, program, seccomp, pid, state }));
   directory.writeRecord({ ...record, isComplete: true });
   lock.close();
   await runPoststart(runtime, record, bundle.config);
