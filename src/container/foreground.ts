@@ -47,6 +47,7 @@ export class Foreground implements Disposable {
 
   /** Relays while `wait` waits for the program's end. */
   async supervise(wait: () => Promise<ExitStatus>): Promise<ExitStatus> {
+    this.#signals?.catchPipes();
     const stopRelaying = await this.#relay();
     try {
       const status = await wait();

@@ -1,12 +1,12 @@
 import { hasErrno } from '../sys/errno.ts';
-import type { OwnedFd } from '../sys/fd.ts';
+import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { pidfdSendSignal } from '../sys/pidfd.ts';
 import { SIGNALS } from '../util/signals.ts';
 
 /** Not forwarded: they are about tsrun's own children and terminal, or cannot be caught. */
 const NOT_FORWARDED: ReadonlySet<string> = new Set(['CHLD', 'CLD', 'WINCH', 'URG', 'KILL', 'STOP', 'PROF']);
 
-/** Catches every signal that this process gets, to pass it on to another. Those of before `forwardTo` are kept for it. */
+/** Catches the signals that this process gets, to pass them on to another. Those of before `forwardTo` are kept for it. */
 export class SignalForwarder implements Disposable {
   readonly #handlers = new Map<NodeJS.Signals, () => void>();
   readonly #kept: number[] = [];
@@ -14,23 +14,21 @@ export class SignalForwarder implements Disposable {
 
   constructor() {
     for (const [name, number] of Object.entries(SIGNALS)) {
-      if (NOT_FORWARDED.has(name)) continue;
-      const signal = `SIG${name}` as NodeJS.Signals;
-      const handler = (): void => {
-        this.#take(number);
-      };
-      try {
-        process.on(signal, handler);
-        this.#handlers.set(signal, handler);
-      } catch {
-        // Node has no handlers for a few signals (EINVAL); those act on tsrun itself.
-      }
+      if (!NOT_FORWARDED.has(name) && name !== 'PIPE') this.#catch(name, number);
     }
   }
 
-  /** The descriptor stays open until the end of the forwarding. */
+  /**
+   * SIGPIPE too, from now on: while this process writes to hooks, it is its own, for one that does not read, and would end the program.
+   */
+  catchPipes(): void {
+    this.#catch('PIPE', SIGNALS.PIPE);
+  }
+
+  /** The descriptor remains the caller's. */
   forwardTo(pidfd: OwnedFd): void {
-    this.#pidfd = pidfd;
+    // A copy: where something fails, the other may be closed while there is still a signal to take.
+    this.#pidfd = duplicateAbove(pidfd.number, 3);
     for (const number of this.#kept.splice(0)) this.#take(number);
   }
 
@@ -39,6 +37,21 @@ export class SignalForwarder implements Disposable {
     if (this.#handlers.size > 0) keepIgnoringPipes();
     for (const [signal, handler] of this.#handlers) process.off(signal, handler);
     this.#handlers.clear();
+    this.#pidfd?.close();
+    this.#pidfd = undefined;
+  }
+
+  #catch(name: string, number: number): void {
+    const signal = `SIG${name}` as NodeJS.Signals;
+    const handler = (): void => {
+      this.#take(number);
+    };
+    try {
+      process.on(signal, handler);
+      this.#handlers.set(signal, handler);
+    } catch {
+      // Node has no handlers for a few signals (EINVAL); those act on tsrun itself.
+    }
   }
 
   #take(number: number): void {

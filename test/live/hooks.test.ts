@@ -108,6 +108,18 @@ live('hooks in the life of a container', async (t, rig) => {
     await rig.delete(t, id);
   });
 
+  await t.test('a hook that reads nothing does not end the program', async (t) => {
+    const result = await rig.run({
+      args: 'sleep 0.3; exit 5',
+      change: (config) => {
+        // More than a pipe holds: the write of the state is under way when its reader ends.
+        config.annotations = { 'org.example.long': 'x'.repeat(200_000) };
+        config.hooks = Object.fromEntries(KINDS.map((kind) => [kind, [{ path: '/bin/true' }]]));
+      },
+    });
+    t.equal(result.code, 5, result.stderr);
+  });
+
   await t.test("the path of createContainer is the host's, that of startContainer the container's", async (t) => {
     const hook = rig.fresh('only-on-the-host');
     writeFileSync(hook, '#!/bin/sh\necho ran >&2; exit 7\n', { mode: 0o755 });
