@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import type { CommandResult } from '../live/support/command.ts';
 import { expectSuccess, statusField } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';
-import { CONTAINERD_TOOLS } from './support/containerd.ts';
+import { CONTAINERD_TOOLS, HUNGRY } from './support/containerd.ts';
 import { DOCKER, Dockerd, DOCKERD, runArgs, RUNTIME_NAME } from './support/dockerd.ts';
 import { IMAGE, writeImage } from './support/image.ts';
 import { listRuntimes } from './support/runtimes.ts';
@@ -361,7 +361,10 @@ async function build(t: Test, docker: Dockerd): Promise<void> {
 }
 
 async function outOfMemory(t: Test, docker: Dockerd): Promise<void> {
-  await docker.start(t, 'hog', ['--memory', '8m', '--memory-swap', '8m'], 'exec tail /dev/zero');
+  const limit = ['--memory', '8m', '--memory-swap', '8m'];
+  await docker.start(t, 'victim', limit, 'exec tail /dev/zero');
+  t.equal(await docker.output(t, ['wait', 'victim']), '137', 'the first process is killed');
+  await docker.start(t, 'hog', limit, HUNGRY);
   t.equal(await docker.output(t, ['wait', 'hog']), '137');
   t.equal(await docker.inspect('hog', '.State.OOMKilled'), 'true');
   // Seconds are all that it tells apart: those of this one are seen when it is over.
@@ -369,7 +372,7 @@ async function outOfMemory(t: Test, docker: Dockerd): Promise<void> {
   const window = ['--since', '10m', '--until', `${until}`, '--filter', 'container=hog'];
   const events = (await docker.output(t, ['events', ...window, '--format', '{{.Action}}'])).split('\n');
   for (const wanted of ['create', 'start', 'oom', 'die']) t.ok(events.includes(wanted), `event ${wanted}`);
-  await docker.remove(t, 'hog');
+  await docker.remove(t, 'victim', 'hog');
 }
 
 async function nothingLeft(t: Test, docker: Dockerd): Promise<void> {

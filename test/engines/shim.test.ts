@@ -11,10 +11,14 @@ engines("the surroundings that containerd's shim makes", { tools: CONTAINERD_TOO
   });
 });
 
-/** Notes what the shim runs the runtime in, then becomes the runtime. */
+/**
+ * Notes what the shim runs the runtime in, then becomes the runtime, with a descriptor more.
+ * A command substitution would be a pipe of the shell at the first free descriptor, which is looked at here.
+ */
 const SPY = `#!/bin/sh
 case " $* " in *" create "*)
-  { echo "$(readlink /proc/$$/fd/3)"; readlink /proc/$$/cwd; umask; cat /proc/$PPID/comm; } >'NOTES'
+  { readlink /proc/$$/fd/3 || echo; readlink /proc/$$/cwd; umask; cat /proc/$PPID/comm; } >'NOTES'
+  exec 9</
 esac
 exec 'RUNTIME' "$@"
 `;

@@ -26,6 +26,12 @@ export const CONTAINERD_TOOLS: readonly string[] = ['containerd', 'containerd-sh
 /** Where containerd's shim lets a runtime keep its state, unless it is told another place. */
 export const RUNTIME_ROOT = '/run/containerd/runc';
 
+/**
+ * A shell's child is killed for want of memory, and the shell ends with 137. The seconds are for the shim: it begins to watch the
+ * cgroup after `start` has returned, and says nothing of a cgroup that is gone; engines ignore what they hear after the exit.
+ */
+export const HUNGRY = 'sleep 1; tail /dev/zero; code=$?; sleep 1; exit $code';
+
 /** containerd inside surroundings, and the runtime that its containers are run by. */
 export class Containerd {
   readonly address: string;
