@@ -51,9 +51,9 @@ export async function freezeDirectory(directory: CgroupReferenceDirectory): Prom
 export function thawDirectory({ kind, hostPath }: CgroupReferenceDirectory): void {
   const [file, value] = kind === 'v2' ? ['cgroup.freeze', '0'] : ['freezer.state', 'THAWED'];
   try {
-    if (tryReadControlFile(`${hostPath}/${file}`) !== undefined) writeControlFile(`${hostPath}/${file}`, value);
+    writeControlFile(`${hostPath}/${file}`, value);
   } catch (error) {
-    // The last process of it may have been killed just now, and systemd removes it then.
+    // Also while it is written to: its last process may have been killed just now, and systemd removes it then.
     if (isGone(error)) return;
     throw cgroupError(`thaw cgroup ${JSON.stringify(hostPath)}`, error);
   }

@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
-import type { OwnedFd } from '../sys/fd.ts';
 import { nextTurn, takePart } from '../process/turns.ts';
+import type { OwnedFd } from '../sys/fd.ts';
 import { destroyContainer } from './destroy.ts';
 import { killAndWait } from './end-process.ts';
 import { forMatchingIds } from './select-ids.ts';

@@ -10,20 +10,13 @@ import { readCgroupLayout } from './cgroup-layout.ts';
  * Errors: `unsupported` on an architecture or kernel that tsrun does not know; `host` when /proc cannot be read.
  */
 export function readHostFacts(): HostFacts {
-  // Few containers have labels or join a namespace.
-  let lsm: LsmFacts | undefined;
-  let namespaces: HostFacts['namespaces'] | undefined;
   return {
     arch: readArch(),
     kernel: readKernel(),
     identity: readIdentity(),
     cgroup: readCgroupLayout(),
-    get lsm() {
-      return (lsm ??= readLsm());
-    },
-    get namespaces() {
-      return (namespaces ??= readNamespaces('self'));
-    },
+    lsm: readLsm(),
+    namespaces: readNamespaces('self'),
   };
 }
 

@@ -44,7 +44,7 @@ import { needsProcHandle, planProcHandle } from './proc-handle.ts';
 import { reply, TAG } from './reply.ts';
 import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
-import { planEnterRoot, planFinalPropagation, planRootMount, needsRootfsCover } from './rootfs.ts';
+import { needsRootfsCover, planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts';
 import { planPark } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';

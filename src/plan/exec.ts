@@ -111,11 +111,11 @@ export function planExec(input: ExecInput): ExecPlan {
     phases.add(reserveScratch(descriptors));
   }
   const passwd = planPasswd(context, process);
-  const { enter, become } = planFinishProcess(context, process);
   if (passwd.length > 0) {
     phases.add(passwd).exchange('passwd', 'look up the home directory');
     phases.add(reserveScratch(descriptors));
   }
+  const { enter, become } = planFinishProcess(context, process);
   phases.add(
     planUmask(process),
     planNoNewPrivileges(process),

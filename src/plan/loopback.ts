@@ -1,7 +1,7 @@
 import { block, call } from '../program/build.ts';
-import { utf8 } from '../util/utf8.ts';
 import type { Block, Step } from '../program/step.ts';
 import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from '../util/constants.ts';
+import { utf8 } from '../util/utf8.ts';
 import { hasNewNamespace, type PlanContext } from './context.ts';
 import { closeWord } from './handles.ts';
 

@@ -98,7 +98,7 @@ function maskDirectory(context: PlanContext, { shown, pointer }: PathToCover): S
 
 function tmpfsData({ config, host }: PlanContext): string {
   const label = config.linux?.mountLabel ?? '';
-  return label !== '' && host.lsm.selinux ? `${EMPTY_TMPFS},context="${label}"` : EMPTY_TMPFS;
+  return host.lsm.selinux && label !== '' ? `${EMPTY_TMPFS},context="${label}"` : EMPTY_TMPFS;
 }
 
 function maskFile(context: PlanContext, { shown, pointer }: PathToCover, nullDevice: Region): Step[] {

@@ -1,5 +1,4 @@
 import { block, call, isZero, unless } from '../program/build.ts';
-import { utf8 } from '../util/utf8.ts';
 import type { Block, CallStep, Region, Step } from '../program/step.ts';
 import {
   AT_FDCWD,
@@ -17,6 +16,7 @@ import {
   PR_SET_DUMPABLE,
 } from '../util/constants.ts';
 import type { NamespaceType, TimeOffsets } from '../spec/generated/config.ts';
+import { utf8 } from '../util/utf8.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 import { reply, TAG } from './reply.ts';
 

@@ -1,8 +1,8 @@
 import { block, call, isNegative, unless } from '../program/build.ts';
-import { utf8 } from '../util/utf8.ts';
 import type { Step } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from '../util/constants.ts';
+import { utf8 } from '../util/utf8.ts';
 import type { PlanContext } from './context.ts';
 import { closeWord } from './handles.ts';
 

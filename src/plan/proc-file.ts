@@ -1,5 +1,4 @@
 import { call } from '../program/build.ts';
-import { utf8 } from '../util/utf8.ts';
 import type { Step } from '../program/step.ts';
 import type { Errno } from '../util/errno.ts';
 import {
@@ -9,6 +8,7 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from '../util/constants.ts';
+import { utf8 } from '../util/utf8.ts';
 import type { PlanContext } from './context.ts';
 import { OPEN_HOW_SIZE, openHow } from './handles.ts';
 

@@ -1,6 +1,6 @@
 import { call } from '../program/build.ts';
-import { utf8 } from '../util/utf8.ts';
 import type { Step } from '../program/step.ts';
+import { utf8 } from '../util/utf8.ts';
 import type { PlanContext } from './context.ts';
 
 /** config.md, "Hostname" and "Domainname". Sets what the config gives; needs to be in the container's UTS namespace. */

@@ -28,9 +28,7 @@ export async function nextTurn(): Promise<void> {
 }
 
 function giveTurn(): void {
-  const resolve = waiting[0];
-  resolve?.();
-  waiting.shift();
+  waiting.shift()?.();
   // Queued now, it runs after the loop has gone round.
   if (waiting.length > 0) setImmediate(giveTurn);
 }
