@@ -5,7 +5,7 @@ import { hasErrno } from '../sys/errno.ts';
 import { eventfd } from '../sys/eventfd.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
-import { POLLIN, POLLPRI, type Interest } from '../sys/io.ts';
+import { POLLIN, POLLPRI, type Interest } from '../sys/poll.ts';
 import { O_RDONLY } from '../util/constants.ts';
 import { cgroupError, writeControlFile } from './control-file.ts';
 import type { CgroupReference } from './manager.ts';

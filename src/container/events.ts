@@ -3,7 +3,7 @@ import { readStats } from '../cgroup/stats/stats.ts';
 import { TsrunError } from '../errors.ts';
 import { readNetworkInterfaces } from '../host/network-interfaces.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { POLLIN, pollReadable, waitAny } from '../sys/io.ts';
+import { POLLIN, pollReadable, waitAny } from '../sys/poll.ts';
 import { openProcess } from './process-identity.ts';
 import type { ContainerEvent, ContainerStats, EventOptions, Runtime } from './runtime.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
@@ -22,7 +22,7 @@ export function containerStats(runtime: Runtime, id: string): ContainerStats {
 /**
  * Statistics at every interval, the first after one, and each time that the container runs out of memory; ends with the container.
  *
- * Errors: those of `containerStats`, at the first element. Effects: a thread of the pool waits as long as somebody listens.
+ * Errors: those of `containerStats`, at the first element. Effects: as long as somebody listens, a thread of the pool waits, the same for all waits of the process.
  */
 export async function* containerEvents(
   runtime: Runtime,

@@ -2,7 +2,7 @@ import { readFileSync, readSync, writeSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../sys/io.ts';
+import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../sys/poll.ts';
 import { pidfdSendSignal } from '../sys/pidfd.ts';
 import type { HookOutput } from './hook-output.ts';
 

@@ -5,7 +5,7 @@ import { NOTIFY_SOCKET_NAME, saysReady } from '../plan/service-manager.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
-import { POLLIN, waitAny, waitReadable } from '../sys/io.ts';
+import { POLLIN, waitAny, waitReadable } from '../sys/poll.ts';
 import { pipe } from '../sys/pipe.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage } from '../sys/socket.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../util/constants.ts';

@@ -1,6 +1,6 @@
 import { exitCode, reapChild, type ExitStatus } from '../sys/wait.ts';
 import { TsrunError } from '../errors.ts';
-import { waitReadable } from '../sys/io.ts';
+import { waitReadable } from '../sys/poll.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { buildContainer, type BuiltContainer } from './build-container.ts';

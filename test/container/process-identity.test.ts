@@ -5,7 +5,7 @@ import path from 'node:path';
 import t from 'tap';
 import { identifyProcess, isAlive, openProcess } from '../../src/container/process-identity.ts';
 import { spawn as spawnChild } from '../../src/sys/spawn.ts';
-import { waitReadable } from '../../src/sys/io.ts';
+import { waitReadable } from '../../src/sys/poll.ts';
 import { pidfdOpen } from '../../src/sys/pidfd.ts';
 import { waitChild } from '../../src/sys/wait.ts';
 import { GONE, makeDirectory, ownIdentity } from './rig.ts';

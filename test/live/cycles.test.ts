@@ -1,23 +1,14 @@
 import { closeSync, openSync, readdirSync } from 'node:fs';
-import path from 'node:path';
-import type * as library from '../../src/index.ts';
+import { importLibrary, libraryRuntime } from './support/library.ts';
 import { live } from './support/rig.ts';
-import { tsrunFile } from './support/surroundings.ts';
 
 /** How many containers are made and removed one after the other. */
 const CYCLES = Number(process.env.TSRUN_TEST_CYCLES ?? 200);
 
 live('create and delete, again and again', async (t, rig) => {
-  const { createContainer, deleteContainer, startContainer } = (await import(
-    path.join(path.dirname(tsrunFile), 'index.mjs')
-  )) as typeof library;
+  const { createContainer, deleteContainer, startContainer } = await importLibrary();
   const messages: string[] = [];
-  const note = (message: string): void => void messages.push(message);
-  const runtime: library.Runtime = {
-    root: rig.root,
-    cgroupManager: rig.usesSystemd ? 'systemd' : 'cgroupfs',
-    log: { debug: () => undefined, warning: note, error: note },
-  };
+  const runtime = libraryRuntime(rig, (message) => messages.push(message));
   const bundle = rig.bundle({
     args: ['sleep', '1000'],
     change: (config) => (config.linux.resources = { memory: { limit: 67_108_864 }, pids: { limit: 20 } }),

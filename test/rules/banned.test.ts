@@ -82,6 +82,8 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/sd-bus.ts library': 'the same',
   'sys/sd-bus.ts bound': 'the functions of it that are in use',
   'sys/seccomp.ts functions': 'the same',
+  'sys/poll.ts waits': 'all waits of a process share a thread of its pool',
+  'sys/poll.ts bell': 'the same',
   'process/turns.ts underWay': 'everyone in a process shares its event loop',
   'process/turns.ts waiting': 'the same',
 };

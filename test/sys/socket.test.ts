@@ -4,10 +4,9 @@ import path from 'node:path';
 import t from 'tap';
 import { OwnedFd } from '../../src/sys/fd.ts';
 import { openFile } from '../../src/sys/file.ts';
-import { POLLIN, pollReadable, waitAny, waitReadable, writeFully } from '../../src/sys/io.ts';
+import { writeFully } from '../../src/sys/io.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
 import { bindLibc } from '../../src/sys/library.ts';
-import { pipe } from '../../src/sys/pipe.ts';
 import { O_RDONLY } from '../../src/util/constants.ts';
 
 const accept = bindLibc('int accept(int fd, void *address, void *length)');
@@ -107,20 +106,6 @@ t.test('listenUnix() and connectUnix() name the path when they fail, and keep no
   t.end();
 });
 
-t.test('pollReadable() and waitReadable() tell when something is there', async (t) => {
-  const [ours, theirs] = socketPair('stream');
-  using _ours = ours;
-  t.equal(pollReadable(ours.number, 0), false);
-  t.equal(await waitReadable(ours.number, 1), false);
-  const waiting = waitReadable(ours.number);
-  writeFully(theirs.number, Buffer.from('x'));
-  t.equal(await waiting, true);
-  t.equal(pollReadable(ours.number, 0), true);
-  receiveMessage(ours.number, 10);
-  theirs.close();
-  t.equal(await waitReadable(ours.number), true, 'the end can be read as well');
-});
-
 t.test('writeFully() names the descriptor when it fails', (t) => {
   t.throws(
     () => {
@@ -140,19 +125,4 @@ t.test('listenUnix() and connectUnix() speak datagrams, also by abstract names',
     t.equal(receiveMessage(receiver.number, 10).bytes.toString(), 'two', name);
   }
   t.end();
-});
-
-t.test('waitAny() tells which of them, and pipe() ends when its writer is closed', async (t) => {
-  const [first, firstWriter] = pipe();
-  const [second, secondWriter] = pipe();
-  using _first = first;
-  using _second = second;
-  const both = [first.number, second.number];
-  const interests = both.map((fd) => ({ fd, events: POLLIN }));
-  t.same(await waitAny(interests, 0), []);
-  writeFully(secondWriter.number, Buffer.from('x'));
-  t.same(await waitAny(interests), [second.number]);
-  firstWriter.close();
-  t.same(await waitAny(interests), both, 'the end counts as well');
-  secondWriter.close();
 });
