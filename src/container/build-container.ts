@@ -241,8 +241,8 @@ function answersOf(building: Building, groups: Groups): Omit<PhaseHandlers, 'spa
       const source = groups.record;
       await runCreateHooks({ config, source, pid: pidOf(), conversation, setting: plan.hooks, log: runtime.log });
     },
-    onListener: (number) =>
-      handOverListener({ pid: pidOf(), state: stateOf(groups.record, 'creating'), seccomp }, number),
+    onListener: (reply) =>
+      handOverListener({ pid: pidOf(), state: stateOf(groups.record, 'creating'), seccomp }, reply),
   };
 }
 

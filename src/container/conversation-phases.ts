@@ -25,8 +25,8 @@ export interface PhaseHandlers {
   readonly onConsole: (master: OwnedFd) => void;
   /** Called when the rootfs is prepared and not yet entered; init waits for programs. */
   readonly onRootfs: (conversation: Conversation) => Promise<void>;
-  /** Called with the number of the seccomp listener in init, while init waits. */
-  readonly onListener: (number: number) => Promise<void>;
+  /** Called with the reply that tells of the seccomp listener, while init waits. */
+  readonly onListener: (reply: Reply) => Promise<void>;
 }
 
 /** What the conversation brought to light. */
@@ -101,7 +101,7 @@ async function answer(
     case 'passwd':
       return { home: readHome(reply.descriptors[0], handlers.uid) };
     case 'seccomp':
-      await handlers.onListener(Number(reply.body.readBigUInt64LE(0)));
+      await handlers.onListener(reply);
       return {};
     case 'ready':
       return { executable: readExecutable(reply.body, handlers.candidates) };

@@ -10,6 +10,7 @@ import type { HostFacts } from '../plan/facts.ts';
 import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { serviceEnvironment } from '../plan/service-manager.ts';
+import type { Reply } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
@@ -66,7 +67,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   const state = stateOf(record, 'running');
-  const onListener = (pid: number, number: number): Promise<void> => handOverListener({ pid, state, seccomp }, number);
+  const onListener = (pid: number, reply: Reply): Promise<void> => handOverListener({ pid, state, seccomp }, reply);
   try {
     const { conversation, results } = await join(
       {
@@ -194,7 +195,7 @@ interface Joining {
   readonly options: ExecOptions;
   readonly cleanup: Cleanup;
   readonly uid: number;
-  readonly onListener: (pid: number, number: number) => Promise<void>;
+  readonly onListener: (pid: number, reply: Reply) => Promise<void>;
 }
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
@@ -228,6 +229,6 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     onConsole,
     onNetwork: () => undefined,
     onRootfs: () => Promise.resolve(),
-    onListener: (number) => joining.onListener(pid, number),
+    onListener: (reply) => joining.onListener(pid, reply),
   });
 }

@@ -2,10 +2,11 @@ import type { DescriptorNumbers } from '../plan/context.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import { planRunListened, planRunProgram, type ProgramToRun } from '../plan/run-program.ts';
 import { planSeccomp, type CompiledSeccomp, type SeccompPlan } from '../plan/seccomp/load.ts';
-import type { Conversation } from '../process/conversation.ts';
+import type { Conversation, Reply } from '../process/conversation.ts';
 import type { Config, Process } from '../spec/generated/config.ts';
 import type { State } from '../spec/generated/state.ts';
 import { specVersionMax } from '../spec/versions.ts';
+import type { OwnedFd } from '../sys/fd.ts';
 import { pidfdGetfd, pidfdOpen } from '../sys/pidfd.ts';
 import { hookState } from './hook-state.ts';
 import type { Runtime } from './runtime.ts';
@@ -46,12 +47,11 @@ export interface ListenedProcess {
   readonly seccomp: SeccompPlan | undefined;
 }
 
-/** Takes the listener of a filter over from the process that loaded it, and sends it to the one that answers. Errors: `host`. */
-export async function handOverListener({ pid, state, seccomp }: ListenedProcess, number: number): Promise<void> {
+/** Gets the listener of a filter from the process that loaded it, and sends it to the one that answers. Errors: `host`. */
+export async function handOverListener({ pid, state, seccomp }: ListenedProcess, reply: Reply): Promise<void> {
   if (seccomp?.listener === undefined) throw new Error('bug: a seccomp listener that nobody waits for');
   const { sendListener } = await import('../seccomp/notify.ts');
-  using pidfd = pidfdOpen(pid);
-  using listener = pidfdGetfd(pidfd.number, number);
+  using listener = reply.descriptors[0] ?? takeListener(pid, listenerNumber(reply));
   const { path, metadata } = seccomp.listener;
   sendListener(listener.number, path, {
     ociVersion: specVersionMax,
@@ -60,6 +60,16 @@ export async function handOverListener({ pid, state, seccomp }: ListenedProcess,
     ...(metadata === undefined ? {} : { metadata }),
     state,
   });
+}
+
+function takeListener(pid: number, number: number): OwnedFd {
+  using pidfd = pidfdOpen(pid);
+  return pidfdGetfd(pidfd.number, number);
+}
+
+/** What init calls it. */
+function listenerNumber({ body }: Reply): number {
+  return Number(body.readBigUInt64LE(body.length - 8));
 }
 
 /** The state of a container from what is remembered of it. */
@@ -88,8 +98,7 @@ export async function becomeProgram(
     return;
   }
   const { load, run } = planRunListened(descriptors, toRun, seccomp);
-  const { body } = await conversation.run(load);
-  const number = Number(body.readBigUInt64LE(0));
-  await handOverListener({ pid, state, seccomp }, number);
-  await conversation.runToEnd(run(number));
+  const reply = await conversation.run(load);
+  await handOverListener({ pid, state, seccomp }, reply);
+  await conversation.runToEnd(run(listenerNumber(reply)));
 }

@@ -16,6 +16,7 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from '../util/constants.ts';
+import { holdsCapability } from './capabilities.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 import { closeWord, ensureInRoot } from './handles.ts';
 import { idmapNamespaceOf } from './idmaps.ts';
@@ -70,10 +71,9 @@ export function planHostTrees(context: PlanContext): { steps: Step[]; trees: Rea
   return { steps, trees };
 }
 
-/** CAP_SYS_ADMIN in the namespace where tsrun runs. */
 function mayMount({ host }: PlanContext): boolean {
-  const CAP_SYS_ADMIN = 21n;
-  return ((BigInt(`0x${host.identity.effectiveCapabilities}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+  const CAP_SYS_ADMIN = 21;
+  return holdsCapability(host, CAP_SYS_ADMIN);
 }
 
 function bindMounts(context: PlanContext): BindMount[] {

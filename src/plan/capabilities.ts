@@ -10,6 +10,7 @@ import {
   PR_CAPBSET_DROP,
 } from '../util/constants.ts';
 import { findNamespace, type PlanContext } from './context.ts';
+import type { HostFacts } from './facts.ts';
 
 /**
  * config.md, "Linux Process": `capabilities`; capabilities(7).
@@ -103,8 +104,12 @@ function problemOf({ config, host }: PlanContext, number: number | undefined): s
   if (number > host.kernel.lastCapability) return 'this kernel does not have it';
   // Whoever enters a user namespace has every capability in it.
   if (findNamespace(config, 'user') !== undefined) return undefined;
-  const own = BigInt(`0x${host.identity.effectiveCapabilities}`);
-  return (own & (1n << BigInt(number))) === 0n ? 'the runtime does not have it itself' : undefined;
+  return holdsCapability(host, number) ? undefined : 'the runtime does not have it itself';
+}
+
+/** Whether tsrun itself has a capability in the user namespace it runs in. */
+export function holdsCapability({ identity }: HostFacts, number: number): boolean {
+  return ((BigInt(`0x${identity.effectiveCapabilities}`) >> BigInt(number)) & 1n) === 1n;
 }
 
 function warnOnce({ warnings }: PlanContext, warning: string): void {

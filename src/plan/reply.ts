@@ -74,23 +74,47 @@ export function replyWithDescriptors(
   descriptors: readonly Region[],
 ): Step[] {
   const scratch = numbers.scratch.slice(0, descriptors.length);
-  // struct cmsghdr: u64 length, i32 level, i32 type, then the descriptors as i32, padded to 8 bytes.
-  const control = new Uint8Array(24);
-  const view = new DataView(control.buffer);
-  view.setBigUint64(0, BigInt(16 + scratch.length * 4), true);
-  view.setInt32(8, SOL_SOCKET, true);
-  view.setInt32(12, SCM_RIGHTS, true);
-  scratch.forEach((number, index) => {
-    view.setInt32(16 + index * 4, number, true);
-  });
-  const controlBlock = block(control, `{SCM_RIGHTS, [${scratch.join(', ')}]}`);
+  const control = controlMessage(scratch, scratch.join(', '));
   const vector = iovec([{ of: words([tag], `tag ${tag}`), size: 8 }]);
-  // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
-  const message = words([0, 0, vector, 1, controlBlock, control.length, 0], `{tag ${tag}, ${controlBlock.text}}`);
+  const message = messageHeader(vector, 1, control, `{tag ${tag}, ${control.text}}`);
   return [
     ...descriptors.map((word, index) =>
       call('dup3', [word, scratch[index] ?? -1, O_CLOEXEC], { label: `number ${word.name} ${scratch[index] ?? -1}` }),
     ),
     call('sendmsg', [numbers.sync, message, 0], { label }),
   ];
+}
+
+/** Where a control message has its first descriptor. */
+export const CONTROL_DESCRIPTOR = 16;
+
+/**
+ * A message of a tag and one descriptor, whose number a step is to write into the control message, at `CONTROL_DESCRIPTOR`. Whoever
+ * receives it finds the number in the last word of the data: the control message is sent as data too.
+ */
+export function descriptorMessage(tag: bigint, what: string): { readonly message: Block; readonly control: Block } {
+  const control = controlMessage([0], what);
+  const parts = [
+    { of: words([tag], `tag ${tag}`), size: 8 },
+    { of: control, size: control.bytes.length },
+  ];
+  return { message: messageHeader(iovec(parts), parts.length, control, `{tag ${tag}, ${control.text}}`), control };
+}
+
+/** struct cmsghdr: u64 length, i32 level, i32 type, then the descriptors as i32, padded to 8 bytes. */
+function controlMessage(numbers: readonly number[], shown: string): Block {
+  const bytes = new Uint8Array(24);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(CONTROL_DESCRIPTOR + numbers.length * 4), true);
+  view.setInt32(8, SOL_SOCKET, true);
+  view.setInt32(12, SCM_RIGHTS, true);
+  numbers.forEach((number, index) => {
+    view.setInt32(CONTROL_DESCRIPTOR + index * 4, number, true);
+  });
+  return block(bytes, `{SCM_RIGHTS, [${shown}]}`);
+}
+
+/** struct msghdr: name, namelen, iov, iovlen, control, controllen, flags. */
+function messageHeader(vector: Block, parts: number, control: Block, shown: string): Block {
+  return words([0, 0, vector, parts, control, control.bytes.length, 0], shown);
 }

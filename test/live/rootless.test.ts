@@ -1,7 +1,8 @@
-import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import { specTemplate } from '../../src/spec/template.ts';
 import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
+import { answerOne, SeccompAgent } from './support/seccomp-agent.ts';
 
 const NOBODY = 65534;
 const AS_NOBODY = [
@@ -100,6 +101,11 @@ live('an ordinary user runs a container', async (t, rig) => {
     },
   );
 
+  for (const noNewPrivileges of [true, false])
+    await t.test(`with a seccomp listener, no_new_privs ${noNewPrivileges}`, async (t) =>
+      listenerOfUser(t, rig, noNewPrivileges),
+    );
+
   await t.test('and is told when limits need a cgroup that it may not make', async (t) => {
     const bundle = rootlessBundle(rig, 'true', (config) => {
       config.linux.resources = { pids: { limit: 10 } };
@@ -108,3 +114,52 @@ live('an ordinary user runs a container', async (t, rig) => {
     expectFailure(t, result, { message: /make cgroup .*EACCES/ });
   });
 });
+
+/** The user may not look into init: the listener is sent. */
+async function listenerOfUser(t: Test, rig: Rig, noNewPrivileges: boolean): Promise<void> {
+  const listenerPath = rig.fresh('agent.sock');
+  using agent = new SeccompAgent(listenerPath);
+  chmodSync(listenerPath, 0o777);
+  const bundleOf = (args: string, refused: readonly string[] = []): string =>
+    rootlessBundle(rig, args, (config) => {
+      config.process.noNewPrivileges = noNewPrivileges;
+      config.process.capabilities = {};
+      const syscalls = [
+        { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_NOTIFY' as const },
+        ...(refused.length === 0 ? [] : [{ names: [...refused], action: 'SCMP_ACT_ERRNO' as const }]),
+      ];
+      config.linux.seccomp = { defaultAction: 'SCMP_ACT_ALLOW', listenerPath, syscalls };
+    });
+  const handOver = async (): Promise<void> => {
+    const { listener } = await agent.accept();
+    using _listener = listener;
+    await answerOne(listener, 122);
+  };
+  const under = AS_NOBODY;
+  const mkdir = 'mkdir /tmp/a 2>&1; ls /proc/self/fd | wc -l';
+
+  const id = rig.id('user-listener');
+  const running = rig.startTsrun(['run', '--bundle', bundleOf(mkdir), id], { under });
+  await handOver();
+  const result = await running.done;
+  expectSuccess(t, result);
+  t.match(result.stdout, /quota exceeded\n4\n/i, 'and no descriptor of it is left in the program');
+
+  const live = rig.id('user-listener');
+  const bundle = bundleOf('mkdir /tmp/a; exec sleep 1000');
+  const creating = rig.startTsrun(['create', '--bundle', bundle, live], { under });
+  const early = noNewPrivileges ? undefined : agent.accept();
+  expectSuccess(t, await creating.done, 'create');
+  const starting = rig.startTsrun(['start', live], { under });
+  const { listener } = await (early ?? agent.accept());
+  using _listener = listener;
+  expectSuccess(t, await starting.done, 'start');
+  await answerOne(listener, 122);
+  const executing = rig.startTsrun(['exec', live, 'sh', '-c', mkdir], { under });
+  await handOver();
+  t.match((await executing.done).stdout, /quota exceeded\n4\n/i, 'exec');
+  expectSuccess(t, await rig.tsrun(['delete', '--force', live], { under }), 'delete');
+
+  const unsent = await rig.tsrun(['run', '--bundle', bundleOf('true', ['sendmsg']), rig.id('unsent')], { under });
+  expectFailure(t, unsent, { message: /send the seccomp listener: EPERM \(\/linux\/seccomp of config.json\)/ });
+}

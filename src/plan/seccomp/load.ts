@@ -3,7 +3,8 @@ import { at, block, call, words } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { Config, Process, Seccomp, SeccompFlag } from '../../spec/generated/config.ts';
 import type { HostFacts } from '../facts.ts';
-import { TAG } from '../reply.ts';
+import { holdsCapability } from '../capabilities.ts';
+import { CONTROL_DESCRIPTOR, descriptorMessage, TAG } from '../reply.ts';
 import { planFilterRules, type FilterRules } from './filter.ts';
 
 /**
@@ -29,7 +30,17 @@ export interface SeccompPlan {
   /** For people: `SCMP_ACT_ERRNO`. */
   readonly defaultAction: string;
   /** Who answers SCMP_ACT_NOTIFY; absent when no rule asks for it. */
-  readonly listener?: { readonly path: string; readonly metadata: string | undefined };
+  readonly listener?: SeccompListener;
+}
+
+export interface SeccompListener {
+  readonly path: string;
+  readonly metadata: string | undefined;
+  /**
+   * How the parent gets it. It takes it out of init (pidfd_getfd(2)), whatever the filter says; who may not look into init, which
+   * takes CAP_SYS_PTRACE, has init send it, and then the filter has to let sendmsg pass.
+   */
+  readonly way: 'taken' | 'sent';
 }
 
 /** A filter that can be loaded. */
@@ -59,8 +70,22 @@ export function planSeccomp(config: Config, process: Process | undefined, host: 
     flags: planFlags(seccomp, host, listens),
     position: mayLoadLate(process) ? 'late' : 'early',
     defaultAction: seccomp.defaultAction,
-    ...(listens ? { listener: { path: seccomp.listenerPath ?? '', metadata: seccomp.listenerMetadata } } : {}),
+    ...(listens ? { listener: planListener(seccomp, host) } : {}),
   };
+}
+
+function planListener(
+  { listenerPath = '', listenerMetadata, syscalls = [] }: Seccomp,
+  host: HostFacts,
+): SeccompListener {
+  const CAP_SYS_PTRACE = 19;
+  const way = holdsCapability(host, CAP_SYS_PTRACE) ? 'taken' : 'sent';
+  const index = syscalls.findIndex(({ action, names }) => action === 'SCMP_ACT_NOTIFY' && names.includes('sendmsg'));
+  if (way === 'sent' && index >= 0) {
+    const message = 'SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall without CAP_SYS_PTRACE';
+    throw new TsrunError('unsupported', `${message} (${POINTER}/syscalls/${index} of config.json)`);
+  }
+  return { path: listenerPath, metadata: listenerMetadata, way };
 }
 
 function planFlags(seccomp: Seccomp, { kernel }: HostFacts, listens: boolean): number {
@@ -100,10 +125,17 @@ export function planLoadFilter(seccomp: CompiledSeccomp, result?: Region | Place
 }
 
 /**
- * Loads a filter with a listener and tells its number with write(2), the one call that may not wait for the listener's answer:
- * nobody has the listener yet. The parent takes it over by that number, whatever else the filter says.
+ * Loads a filter with a listener, and tells its number in the last word of the reply. The call that does so, write(2) or sendmsg(2),
+ * may not wait for the listener's answer: nobody has the listener yet.
  */
 export function planLoadListenedFilter(sync: number, seccomp: CompiledSeccomp): Step[] {
+  if (seccomp.listener?.way === 'sent') {
+    const { message, control } = descriptorMessage(TAG.seccomp, 'the listener');
+    return [
+      planLoadFilter(seccomp, at(control, CONTROL_DESCRIPTOR)),
+      call('sendmsg', [sync, message, 0], { label: 'send the seccomp listener', pointer: POINTER }),
+    ];
+  }
   const message: Block = words([TAG.seccomp, 0], `tag ${TAG.seccomp} and the listener`);
   return [
     planLoadFilter(seccomp, at(message, 8)),

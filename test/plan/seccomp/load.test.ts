@@ -67,7 +67,22 @@ t.test('planSeccomp() knows a listener only when a rule asks for it', (t) => {
   t.same(planOf({ listenerPath: '/s', listenerMetadata: 'm', syscalls: [notify] })?.listener, {
     path: '/s',
     metadata: 'm',
+    way: 'taken',
   });
+  t.end();
+});
+
+t.test('planSeccomp() has init send the listener to who may not look into it', (t) => {
+  const user = makeHost({ identity: { ...host.identity, euid: 1000, effectiveCapabilities: '0' } });
+  t.equal(planOf({ listenerPath: '/s', syscalls: [notify] }, makeProcess(), user)?.listener?.way, 'sent');
+  const send = { names: ['mount', 'sendmsg'], action: 'SCMP_ACT_NOTIFY' as const };
+  const refused = { listenerPath: '/s', syscalls: [{ ...send, action: 'SCMP_ACT_LOG' as const }, send] };
+  t.throws(() => planOf(refused, makeProcess(), user), {
+    code: 'unsupported',
+    message:
+      /SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall without CAP_SYS_PTRACE \(\/linux\/seccomp\/syscalls\/1 /,
+  });
+  t.equal(planOf(refused)?.listener?.way, 'taken', 'root takes it');
   t.end();
 });
 
@@ -113,6 +128,19 @@ t.test('planRunListened() tells the number of the listener by write(2) and lets 
   t.match(text(load), `   1  seccomp(1, 12, ${shown}) = tag 27 and the listener+8`);
   t.match(text(load), /2 {2}write\(3, tag 27 and the listener, 16\)/);
   t.match(text(run(7)), /0 {2}close\(7\), accepts any errno.*\n +1 {2}execve/);
+  t.end();
+});
+
+t.test('planRunListened() sends the listener where it is not taken', (t) => {
+  const late = compiled({ noNewPrivileges: true }, { listenerPath: '/s', syscalls: [notify] });
+  const sent = { ...late, listener: { path: '/s', metadata: undefined, way: 'sent' as const } };
+  const { load, run } = planRunListened(descriptorNumbers(0), toRun(sent), sent);
+  t.match(text(load), / {3}1 {2}seccomp\(1, 12, .*\) = \{SCM_RIGHTS, \[the listener\]\}\+16/);
+  t.match(
+    text(load),
+    /2 {2}sendmsg\(3, \{tag 27, \{SCM_RIGHTS, \[the listener\]\}\}, 0\) {2}# send the seccomp listener/,
+  );
+  t.match(text(run(7)), /0 {2}close\(7\)/);
   t.end();
 });
 
