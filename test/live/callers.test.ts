@@ -16,6 +16,7 @@ import type { Test } from 'tap';
 import { listenUnix } from '../../src/sys/socket.ts';
 import { expectSuccess, live, type TsrunOptions } from './support/rig.ts';
 import type { CommandResult } from './support/command.ts';
+import { testUser } from './support/surroundings.ts';
 
 interface LogLine {
   readonly level: string;
@@ -196,7 +197,7 @@ live('kill --all of a container without a cgroup reaches its init', async (t, ri
 /** A socket that takes a console, by a path short enough for one. */
 async function withConsole(body: (socket: string) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(path.join(tmpdir(), 'tsrun-console-'));
-  chmodSync(directory, 0o700);
+  chmodSync(directory, testUser === undefined ? 0o700 : 0o711);
   try {
     const socket = path.join(directory, 's');
     using _server = listenUnix(socket, 'stream');

@@ -1,6 +1,7 @@
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expectFailure, expectSuccess, live, statusField } from './support/rig.ts';
+import { testUser } from './support/surroundings.ts';
 
 /** Bits of a set of capabilities as /proc/PID/status shows them. */
 function mask(...numbers: readonly number[]): string {
@@ -10,11 +11,14 @@ function mask(...numbers: readonly number[]): string {
     .padStart(16, '0');
 }
 
+/** Not the one of the config, but for an ordinary user, who maps one id. */
+const other = testUser === undefined ? { uid: 1000, gid: 77, home: '/home/worker' } : { uid: 0, gid: 0, home: '/root' };
+
 live('exec', async (t, rig) => {
   const { id, pid } = await rig.sleeper(t, {
     change: (config) => {
       config.process.env.push('FROM=config');
-      config.process.user = { uid: 0, gid: 0, additionalGids: [55] };
+      if (testUser === undefined) config.process.user = { uid: 0, gid: 0, additionalGids: [55] };
     },
     fill: (rootfs) => {
       symlinkSync('/etc', path.join(rootfs, 'link'));
@@ -67,13 +71,13 @@ live('exec', async (t, rig) => {
       '--env',
       'FROM=exec',
       '--user',
-      '1000:77',
+      `${other.uid}:${other.gid}`,
       id,
       'sh',
       '-c',
       'pwd; echo $A $FROM $HOME; id -u; id -g',
     ];
-    t.equal((await rig.tsrun(args)).stdout, '/tmp\n1 exec /home/worker\n1000\n77\n');
+    t.equal((await rig.tsrun(args)).stdout, `/tmp\n1 exec ${other.home}\n${other.uid}\n${other.gid}\n`);
     const literal = await rig.tsrun(['exec', id, 'echo', '--env', '-t', '--', 'x']);
     t.equal(literal.stdout, '--env -t -- x\n', "options behind the command are the command's");
   });
@@ -85,13 +89,13 @@ live('exec', async (t, rig) => {
       cwd: '/etc',
       args: ['sh', '-c', 'pwd; echo $ONLY$FROM; id -u; cat /proc/self/status; exit 4'],
       env: ['PATH=/bin', 'ONLY=this'],
-      user: { uid: 1000, gid: 1000 },
+      user: { uid: other.uid, gid: other.gid },
       capabilities: {},
     };
     writeFileSync(file, JSON.stringify(document));
     const result = await rig.tsrun(['exec', '--process', file, id]);
     t.equal(result.code, 4, result.stderr);
-    t.match(result.stdout, /^\/etc\nthis\n1000\n/);
+    t.match(result.stdout, `/etc\nthis\n${other.uid}\n`);
     t.equal(statusField(result.stdout, 'CapBnd'), mask());
     writeFileSync(file, JSON.stringify({ ...document, cwd: 'relative' }));
     expectFailure(t, await rig.tsrun(['exec', '--process', file, id]), { code: 255, message: '/cwd' });

@@ -1,13 +1,4 @@
-import {
-  chmodSync,
-  chownSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expectFailure, live, setUserNamespace, type BaseConfig } from './support/rig.ts';
 import { isUnified } from './support/cgroups.ts';
@@ -264,18 +255,6 @@ live('file systems', async (t, rig) => {
     t.match(output, /Read-only file system/);
     // On version 2 that takes a cgroup namespace; without one it sees what the host sees.
     if (!isUnified) t.match(output, /\n1\n/, 'the container sees its own cgroup at the top, with itself in it');
-  });
-
-  const cgroup2Mounts = (): string[] =>
-    readFileSync('/proc/self/mountinfo', 'utf8')
-      .split('\n')
-      .filter((line) => line.includes(' - cgroup2 '));
-  const skip = cgroup2Mounts().length === 0 && 'cgroup2 is not mounted';
-  await t.test("the options of the host's cgroup2 mount stay as they are", { skip }, async (t) => {
-    // nsdelegate and others are of the hierarchy, and a mount from the host's cgroup namespace sets them.
-    const before = cgroup2Mounts();
-    await rig.output(t, { args: 'test -e /sys/fs/cgroup' });
-    t.strictSame(cgroup2Mounts(), before);
   });
 
   await t.test('mounts happen in their order; nested mount points are made', async (t) => {

@@ -41,15 +41,21 @@ const SHORT = [
 
 /** What says something about the cgroups of an ordinary user. */
 const USER_SELECTION = ['limits', 'pause', 'update'];
-/** All that an ordinary user can do: the other tests make devices, files and users as only root may, or join what is root's. */
+/** All that an ordinary user can do: the other tests make devices, mounts and users as only root may, or join what is root's. */
 const OF_A_USER = [
   ...USER_SELECTION,
   'bad-input',
+  'callers',
   'callers-resources',
   'created',
   'cycles',
+  'events',
+  'exec',
+  'hooks',
   'intel-rdt',
+  'lifecycle',
   'ps',
+  'rootfs',
   'words',
 ];
 

@@ -62,5 +62,8 @@ live('cgroup v2 alone', async (t, rig) => {
     t.match(unifiedOf(output), rig.prefix);
     t.match(output, /^system\.slice$/m);
     t.notMatch(output, /^made$/m, 'read-only as well');
+    // They are of the hierarchy: a mount of it from the machine's cgroup namespace, without them, would take them from all.
+    const own = readFileSync('/proc/self/mountinfo', 'utf8');
+    t.match(own, / \/sys\/fs\/cgroup .* - cgroup2 .*\bnsdelegate\b/, "the machine's own mount keeps its options");
   });
 });

@@ -75,7 +75,10 @@ export class Rig {
     makeOwnRootfs(this.rootfs);
     mkdirSync(path.join(this.directory, 'output'));
     if (testUser === undefined) return;
-    mkdirSync(this.root);
+    // Bundles, logs and pid files are that user's to write: the directories of the tests are everybody's.
+    process.umask(0);
+    chmodSync(this.directory, 0o777);
+    mkdirSync(this.root, 0o700);
     chownSync(this.root, testUser, testUser);
   }
 

@@ -13,11 +13,17 @@ export const globalOptions = (process.env.TSRUN_TEST_GLOBAL ?? '').split(' ').fi
 /** Id of the ordinary user, with a session, that every tsrun of the tests runs as: `TSRUN_TEST_USER`. Default: root, as the tests. */
 export const testUser = process.env.TSRUN_TEST_USER === undefined ? undefined : Number(process.env.TSRUN_TEST_USER);
 
+/** Reason to skip what an ordinary user cannot do, where every tsrun of the tests runs as one. */
+export function needsRoot(reason: string): string | false {
+  return testUser === undefined ? false : reason;
+}
+
 /** Runs a command as a user with a session. */
 export function inSession(uid: number): string[] {
   const runtime = `/run/user/${uid}`;
   const environment = [`XDG_RUNTIME_DIR=${runtime}`, `DBUS_SESSION_BUS_ADDRESS=unix:path=${runtime}/bus`];
-  return ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'env', 'HOME=/', ...environment];
+  const shell = ['sh', '-c', 'umask 022; exec "$@"', 'sh'];
+  return ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'env', 'HOME=/', ...environment, ...shell];
 }
 
 /** How many times longer everything may take than on a real machine: `TSRUN_TEST_SLOWNESS`, for an emulated processor. */
