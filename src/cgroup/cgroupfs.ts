@@ -4,7 +4,7 @@ import type { CgroupPlan } from '../plan/cgroup/plan.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { O_PATH } from '../util/constants.ts';
 import { applyWrites } from './apply.ts';
-import { cgroupError, errnoOf, writeControlFile } from './control-file.ts';
+import { cgroupError, errnoOf, isGone, writeControlFile } from './control-file.ts';
 import { applyDeviceProgram } from './device-program.ts';
 import {
   ensureDirectory,
@@ -175,11 +175,22 @@ class CgroupfsManager implements CgroupManager {
     }
     const wasFrozen = this.isFrozen();
     // Nobody can fork away from a frozen list of processes, and no pid in it can become somebody else's.
-    if (!wasFrozen && signal === SIGKILL && findFreezer(this.reference.directories) !== undefined) await this.freeze();
+    if (!wasFrozen && signal === SIGKILL) await this.#freezeIfThere();
     try {
       for (const pid of this.processes()) sendSignal(pid, signal);
     } finally {
       if (!wasFrozen || signal === SIGKILL) await this.thaw();
+    }
+  }
+
+  /** systemd removes a cgroup as soon as nobody is in it, also at this moment. */
+  async #freezeIfThere(): Promise<void> {
+    const freezer = findFreezer(this.reference.directories);
+    if (freezer === undefined) return;
+    try {
+      await freezeDirectory(freezer);
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT', 'ENODEV') && existsSync(freezer.hostPath)) throw error;
     }
   }
 
@@ -230,7 +241,7 @@ class CgroupfsManager implements CgroupManager {
     });
   }
 
-  /** cgroup.kill, since 5.14. */
+  /** cgroup.kill, since 5.14. False where that is not there, or the cgroup itself is gone. */
   #killByCgroup(): boolean {
     const unified = this.#unified();
     if (unified === undefined) return false;
@@ -238,7 +249,7 @@ class CgroupfsManager implements CgroupManager {
       writeControlFile(`${unified.hostPath}/cgroup.kill`, '1');
       return true;
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false;
+      if (isGone(error)) return false;
       throw cgroupError(`kill the processes of cgroup ${JSON.stringify(unified.hostPath)}`, error);
     }
   }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import { cgroupError, isGone, readControlFile, tryReadControlFile, writeControlFile } from './control-file.ts';
 import type { CgroupReferenceDirectory } from './manager.ts';
@@ -73,7 +74,10 @@ async function freezeV2(hostPath: string): Promise<boolean> {
   } catch (error) {
     throw cgroupError(`freeze cgroup ${JSON.stringify(hostPath)}`, error);
   }
-  return waitUntil(() => isV2Frozen(hostPath), { file: `${hostPath}/cgroup.events`, timeoutMs: FREEZE_TIMEOUT_MS });
+  // A cgroup that is gone by now would be waited for in vain.
+  const isSettled = (): boolean => isV2Frozen(hostPath) || !existsSync(hostPath);
+  await waitUntil(isSettled, { file: `${hostPath}/cgroup.events`, timeoutMs: FREEZE_TIMEOUT_MS });
+  return isV2Frozen(hostPath);
 }
 
 /**

@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
-import { cgroupsOf, isUnified, readCgroup } from './support/cgroups.ts';
+import { Worker } from 'node:worker_threads';
+import { openCgroup } from '../../src/cgroup/select.ts';
+import { cgroupLayout, cgroupsOf, isUnified, readCgroup } from './support/cgroups.ts';
 import { findCgroups } from './support/leftovers.ts';
 import { expectFailure, expectSuccess, live, type BaseConfig } from './support/rig.ts';
+import { slowness } from './support/surroundings.ts';
 import { waitFor } from './support/wait.ts';
 
 live('cgroups', async (t, rig) => {
@@ -120,6 +123,40 @@ live('cgroups', async (t, rig) => {
     t.equal((await rig.state(first.id)).status, 'running', 'the container that is there lives');
     t.equal(readCgroup(cgroupsOf(first.pid), 'pids', 'cgroup.procs'), String(first.pid));
     await rig.delete(t, first.id);
+  });
+
+  await t.test('a cgroup that vanishes while its processes are killed has none', async (t) => {
+    const { hierarchies, unified } = cgroupLayout;
+    const freezer = hierarchies.find(({ controllers }) => controllers.includes('freezer'));
+    const kinds = [
+      ...(unified === undefined ? [] : [{ ...unified, kind: 'v2' as const }]),
+      ...(freezer === undefined ? [] : [{ ...freezer, kind: 'v1' as const }]),
+    ];
+    for (const { kind, mountPoint, controllers } of kinds) {
+      const hostPath = `${mountPoint}/${rig.prefix}-gone`;
+      const directories = [{ kind, controllers, mountPoint, hostPath, made: [hostPath] }];
+      const cgroup = openCgroup({ manager: 'cgroupfs', version: isUnified ? 'v2' : 'v1', directories });
+      // Another thread makes and removes it all the time, as systemd may at the end of a container.
+      const comesAndGoes = `const { mkdirSync, rmdirSync } = require('node:fs'); const path = ${JSON.stringify(hostPath)};
+        const pause = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+        const remove = () => { try { rmdirSync(path); return true } catch { return false } };
+        for (;;) { mkdirSync(path); pause(Math.random()); while (!remove()); pause(20); }`;
+      const other = new Worker(comesAndGoes, { eval: true });
+      try {
+        await waitFor(() => existsSync(hostPath));
+        const end = Date.now() + 1000 * slowness;
+        for (let round = 0; round < 2000 && Date.now() < end; round++) {
+          await cgroup.killAll(9);
+          cgroup.processes();
+          cgroup.isFrozen();
+        }
+        t.pass(kind);
+      } finally {
+        await other.terminate();
+        await cgroup.remove();
+      }
+    }
+    t.strictSame(rig.leftovers(), []);
   });
 
   await t.test('a limit the kernel refuses is named and leaves nothing', async (t) => {
