@@ -183,17 +183,6 @@ class CgroupfsManager implements CgroupManager {
     }
   }
 
-  /** systemd removes a cgroup as soon as nobody is in it, also at this moment. */
-  async #freezeIfThere(): Promise<void> {
-    const freezer = findFreezer(this.reference.directories);
-    if (freezer === undefined) return;
-    try {
-      await freezeDirectory(freezer);
-    } catch (error) {
-      if (!hasErrno(error, 'ENOENT', 'ENODEV') && existsSync(freezer.hostPath)) throw error;
-    }
-  }
-
   async remove(options: { kill?: boolean } = {}): Promise<void> {
     const own = this.reference.directories.filter(({ hostPath, made }) => made.includes(hostPath));
     if (options.kill === true && this.processes().length > 0) {
@@ -239,6 +228,17 @@ class CgroupfsManager implements CgroupManager {
     closeAfter(fd, () => {
       applyDeviceProgram(fd, program);
     });
+  }
+
+  /** systemd removes a cgroup as soon as nobody is in it, also at this moment. */
+  async #freezeIfThere(): Promise<void> {
+    const freezer = findFreezer(this.reference.directories);
+    if (freezer === undefined) return;
+    try {
+      await freezeDirectory(freezer);
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT', 'ENODEV') && existsSync(freezer.hostPath)) throw error;
+    }
   }
 
   /** cgroup.kill, since 5.14. False where that is not there, or the cgroup itself is gone. */

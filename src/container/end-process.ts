@@ -1,7 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { waitReadable } from '../sys/poll.ts';
 import { pidfdOpen, pidfdSendSignal } from '../sys/pidfd.ts';
+import { waitReadable } from '../sys/poll.ts';
 import { reapChild, type ExitStatus } from '../sys/wait.ts';
 import { openProcess, type ProcessIdentity } from './process-identity.ts';
 import { words } from '../util/words.ts';

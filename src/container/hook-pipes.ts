@@ -2,8 +2,8 @@ import { readFileSync, readSync, writeSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../sys/poll.ts';
 import { pidfdSendSignal } from '../sys/pidfd.ts';
+import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../sys/poll.ts';
 import type { HookOutput } from './hook-output.ts';
 
 /** tsrun's ends of the pipes to a hook in a container, and its pidfd. */

@@ -2,8 +2,8 @@ import { TsrunError } from '../../errors.ts';
 import { at, block, call, words } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { Config, Process, Seccomp, SeccompFlag } from '../../spec/generated/config.ts';
-import type { HostFacts } from '../facts.ts';
 import { holdsCapability } from '../capabilities.ts';
+import type { HostFacts } from '../facts.ts';
 import { CONTROL_DESCRIPTOR, descriptorMessage, TAG } from '../reply.ts';
 import { planFilterRules, type FilterRules } from './filter.ts';
 
