@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a virtual machine with cgroup v2, systemd as pid 1 and AppArmor, from Debian packages: kernel, initrd and root file system
-# for test/vm/run.mjs. It needs root on Debian and the packages mmdebstrap, cpio, e2fsprogs and busybox-static.
+# for test/vm/run.mjs. It needs root on Debian and the packages mmdebstrap, cpio, kmod, e2fsprogs and busybox-static.
 # `test/vm/build.sh [DIRECTORY]`; default: tsrun-vm in the user's cache. Nothing happens when the machine is there and this file and guest.sh have
 # not changed since.
 set -euo pipefail
