@@ -31,6 +31,8 @@ export interface Machine {
   shiftLeft(register: Register, bits: number): void;
   /** result = the system call `number` with the arguments a0 to a5. */
   systemCall(): void;
+  /** An instruction that is none: the process ends with SIGILL. */
+  trap(): void;
   jump(label: string): void;
   jumpIfZero(register: Register, label: string): void;
   jumpIfEqual(register: Register, other: Register, label: string): void;

@@ -7,6 +7,7 @@ import {
   OPERATION_SIZE,
   PACKET_HEADER_SIZE,
   REPLY_SIZE,
+  TRIES_ARGUMENT,
 } from '../program/layout.ts';
 import { ERRNO } from '../util/errno.ts';
 import type { Machine, Register } from './assembler.ts';
@@ -25,14 +26,14 @@ export interface InterpreterOptions {
 /**
  * Writes the whole logic of the init process; FORMAT.md says what it has to do.
  *
- *      receive <------------------------------+--------+
- *         |  \ end of file                    |        |
- *         |   exit                            |        |
- *         v                         no more   |      fail
- *       next -> operands -> call -------------+        ^
- *         ^                  |  check --- holds, n<0 --+
- *         |                  |    |                    |
- *      advance <-- accepted -+----+---- not accepted --+
+ *      receive <------------------------------+-------------------+
+ *         |  \ end of file                    |                   |
+ *         |   exit <--- not written ----------)------------------ fail
+ *         v                         no more   |                   ^ ^
+ *       next -> operands -> call -------------+    no tries left  | |
+ *         ^                  |  check --- holds, n<0 -------------+ |
+ *         |                  |    |          | one try less         |
+ *      advance <-- accepted -+----+--- back -+      not accepted ---+
  *
  * There is no stack and no state but `operation` and the fixed memory: a clone3 without a stack of its own leaves two
  * processes that both go on with the next operation.
@@ -48,7 +49,10 @@ export function writeInterpreter(machine: Machine, options: InterpreterOptions):
   machine.jump('next');
 }
 
-/** Reads a packet, again after a signal; ends the process when nobody is left to send one. */
+/**
+ * Reads a packet, again after a signal; ends the process when nobody is left to send one. A seccomp filter may refuse even that: without
+ * the trap behind it the process would go on for ever.
+ */
 function writeReceive(machine: Machine, { arch, syncFd }: InterpreterOptions): void {
   machine.label('receive');
   machine.set('number', CALLS.read[arch]);
@@ -64,6 +68,7 @@ function writeReceive(machine: Machine, { arch, syncFd }: InterpreterOptions): v
   machine.set('number', CALLS.exit_group[arch]);
   machine.set('a0', 1);
   machine.systemCall();
+  machine.trap();
 }
 
 /** Loads the operands of the next operation, those that are indirect through their addresses. */
@@ -107,7 +112,7 @@ function writeCall(machine: Machine): void {
   }
 }
 
-/** Reports the address of the operation and its result. */
+/** Reports the address of the operation and its result. Who never hears of it sends nothing more: then the process ends. */
 function writeFail(machine: Machine, { arch, syncFd }: InterpreterOptions): void {
   machine.label('fail');
   machine.set('s0', LAYOUT.memory.address);
@@ -118,10 +123,11 @@ function writeFail(machine: Machine, { arch, syncFd }: InterpreterOptions): void
   machine.set('a1', LAYOUT.memory.address);
   machine.set('a2', REPLY_SIZE);
   machine.systemCall();
+  machine.jumpIfBit('result', SIGN, 'exit');
   machine.jump('receive');
 }
 
-/** Compares the masked value; skips or fails when the check holds. */
+/** Compares the masked value; skips, repeats or fails when the check holds. */
 function writeCheck(machine: Machine): void {
   machine.label('check');
   machine.load('a0', 'a0', 0, 8);
@@ -135,7 +141,12 @@ function writeCheck(machine: Machine): void {
   machine.label('holds');
   machine.jumpUnlessBit('a3', SIGN, 'skip');
   machine.move('result', 'a3');
-  machine.jump('fail');
+  machine.jumpIfZero('a4', 'fail');
+  // The counter is this operation's own argument: the next time it is one less.
+  machine.set('s0', -1);
+  machine.add('a4', 's0');
+  machine.store('a4', 'operation', OFFSETS.arguments + 8 * TRIES_ARGUMENT);
+  machine.move('a3', 'a5');
   machine.label('skip');
   machine.shiftLeft('a3', Math.log2(OPERATION_SIZE));
   machine.add('operation', 'a3');

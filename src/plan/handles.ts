@@ -1,4 +1,4 @@
-import { addressOf, at, block, call, equals, isNegative, when } from '../program/build.ts';
+import { addressOf, at, block, call, equals, isNegative, repeatWhile, when } from '../program/build.ts';
 import type { Block, Region, Step } from '../program/step.ts';
 import type { Errno } from '../util/errno.ts';
 import {
@@ -15,6 +15,7 @@ import {
   STATX_BASIC_STATS,
 } from '../util/constants.ts';
 import type { PlanContext } from './context.ts';
+import { failedWith } from './failed-with.ts';
 
 /**
  * Paths inside a rootfs are never resolved as strings: every one is opened below the root's handle by openat2(2) with
@@ -63,7 +64,7 @@ export const OPEN_HOW_SIZE = 24;
 export interface LookupOptions {
   readonly label: string;
   readonly pointer?: string;
-  readonly accept?: readonly Errno[];
+  readonly accept?: readonly Errno[] | 'any';
   readonly failure?: string;
   /** Refuse symlinks anywhere in the path. */
   readonly noSymlinks?: boolean;
@@ -75,8 +76,37 @@ export interface LookupOptions {
   readonly access?: number;
 }
 
-/** Opens `path` (inside the rootfs) below the root's handle; the descriptor goes to `result`. */
-export function openInRoot(context: PlanContext, path: string, result: Region, options: LookupOptions): Step {
+/**
+ * Lookups that are repeated before a path counts as one that cannot be looked up. Each takes microseconds; one in five met a rename
+ * where another process renamed as fast as it could.
+ */
+const LOOKUP_TRIES = 64;
+
+/**
+ * Opens `path` (inside the rootfs) below the root's handle; the descriptor goes to `result`.
+ *
+ * Anything on the host that is renamed or mounted while the kernel looks a `..` of a symlink up makes it answer EAGAIN: the lookup is
+ * repeated then (man 2 openat2). The path itself has no `..`, so that a lookup without symlinks never meets this.
+ */
+export function openInRoot(context: PlanContext, path: string, result: Region, options: LookupOptions): Step[] {
+  if (options.noSymlinks === true || components(path).length === 0) return [lookUp(context, path, result, options)];
+  const { label, pointer, accept = [] } = options;
+  const busy = 'the host renamed or mounted something during each of';
+  return repeatWhile(
+    failedWith(result, 'EAGAIN'),
+    [lookUp(context, path, result, { ...options, accept: accept === 'any' ? accept : [...accept, 'EAGAIN'] })],
+    {
+      tries: LOOKUP_TRIES,
+      fail: 'EAGAIN',
+      label,
+      failure: `${label}: ${busy} ${LOOKUP_TRIES + 1} lookups: {errno}`,
+      ...(pointer === undefined ? {} : { pointer }),
+    },
+  );
+}
+
+/** A single lookup. */
+function lookUp(context: PlanContext, path: string, result: Region, options: LookupOptions): Step {
   // Symlinks are followed as the container would follow them, the magic links of /proc never.
   const resolve = RESOLVE_IN_ROOT | (options.noSymlinks === true ? RESOLVE_NO_SYMLINKS : RESOLVE_NO_MAGICLINKS);
   const flags =
@@ -130,7 +160,8 @@ export interface EnsureOptions {
  * Opens `path` inside the rootfs and makes what is missing of it, one component at a time below the handle of the one before:
  * directories with mode 0755, a file with mode 0644. The O_PATH handle goes to `words.target`.
  *
- * When the path is there already this is a single call. Nothing is ever made through a symlink that dangles.
+ * When the path is there already this is a single call. Nothing is ever made through a symlink that dangles. A lookup that met a
+ * rename (EAGAIN, see `openInRoot`) counts as one that found nothing: making what is there changes nothing, and then it is opened.
  */
 export function ensureInRoot(context: PlanContext, path: string, options: EnsureOptions): Step[] {
   const { target } = context.words;
@@ -140,7 +171,7 @@ export function ensureInRoot(context: PlanContext, path: string, options: Ensure
     ...(options.pointer === undefined ? {} : { pointer: options.pointer }),
     noSymlinks: options.noSymlinks === true,
   };
-  const first = openInRoot(context, path, target, { label: `open ${shown}`, accept: ['ENOENT'], ...common });
+  const first = lookUp(context, path, target, { label: `open ${shown}`, accept: notFound(common), ...common });
   const parts = components(made);
   if (parts.length === 0) return [first];
   return [
@@ -162,6 +193,10 @@ function whereToMake({ bundle, config }: PlanContext, path: string, { noSymlinks
   const earlier = (config.mounts ?? []).slice(0, index < 0 ? undefined : index);
   const covers = (mountPoint: string): boolean => components(mountPoint).every((part, depth) => parts[depth] === part);
   return earlier.some(({ destination }) => covers(destination)) ? path : target;
+}
+
+function notFound({ noSymlinks }: { readonly noSymlinks: boolean }): Errno[] {
+  return noSymlinks ? ['ENOENT'] : ['ENOENT', 'EAGAIN'];
 }
 
 function makeMissing(
@@ -191,13 +226,13 @@ function makeMissing(
             ...pointerOf(common),
           });
     const open = openInRoot(context, prefix, target, { label: `open ${shown}`, directory: !isLast, ...common });
-    const look = openInRoot(context, prefix, target, {
+    const look = lookUp(context, prefix, target, {
       label: `open ${shown}`,
       directory: !isLast,
-      accept: ['ENOENT'],
+      accept: notFound(common),
       ...common,
     });
-    steps.push(...(isLast ? [make, open] : [look, ...when(isNegative(target), [make, open])]));
+    steps.push(...(isLast ? [make, ...open] : [look, ...when(isNegative(target), [make, ...open])]));
     if (index > 0) steps.push(closeWord(source));
     if (!isLast) steps.push(...moveWord(target, source));
   });

@@ -89,7 +89,7 @@ function allow(context: PlanContext, ruleset: Region, { path, rights, verb }: Ru
   const { target } = context.words;
   const label = `allow to ${verb} ${JSON.stringify(path)}`;
   return [
-    openInRoot(context, path, target, { label, pointer: POINTER }),
+    ...openInRoot(context, path, target, { label, pointer: POINTER }),
     statHandle(context, target, `look at ${JSON.stringify(path)}`),
     ...when(isDirectory(context), addRule(context, ruleset, { label, rights }), 'with all rights for a directory'),
     ...unless(

@@ -55,7 +55,7 @@ function openNull(context: PlanContext, nullDevice: Region): Step[] {
   const pointer = '/linux/maskedPaths';
   const wrong = { label: 'mask paths: "/dev/null" is not the null device', pointer };
   return [
-    openInRoot(context, '/dev/null', nullDevice, {
+    ...openInRoot(context, '/dev/null', nullDevice, {
       label: 'open "/dev/null"',
       pointer,
       accept: ['ENOENT'],
@@ -189,7 +189,7 @@ const ONTO_HANDLE = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
 function whenThere(context: PlanContext, { path, shown, pointer }: PathToCover, steps: readonly Step[]): Step[] {
   const { target } = context.words;
   return [
-    openInRoot(context, path, target, { label: `open ${shown}`, pointer, accept: ['ENOENT', 'ENOTDIR', 'EACCES'] }),
+    ...openInRoot(context, path, target, { label: `open ${shown}`, pointer, accept: ['ENOENT', 'ENOTDIR', 'EACCES'] }),
     ...unless(isNegative(target), [...steps, closeWord(target)], `skip ${shown} when it is not there`),
   ];
 }

@@ -109,7 +109,7 @@ function planAfterMount({ context, mount, pointer, options }: FileSystemMount, e
     label: `open ${JSON.stringify(mount.destination)}`,
     pointer,
   });
-  return [open, ...changes, closeWord(target)];
+  return [...open, ...changes, closeWord(target)];
 }
 
 /**
@@ -125,7 +125,7 @@ function planTmpfs(input: FileSystemMount): Stage[] {
   const before: Step[] = hasMode
     ? []
     : [
-        openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] }),
+        ...openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] }),
         ...unless(isNegative(existed), [
           call('statx', [existed, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], {
             label: `look at ${shown}`,
@@ -134,14 +134,12 @@ function planTmpfs(input: FileSystemMount): Stage[] {
         ]),
       ];
   const lower = copyUp
-    ? [
-        openInRoot(context, mount.destination, source, {
-          label: `open ${shown} below the tmpfs`,
-          pointer,
-          directory: true,
-          access: O_RDONLY,
-        }),
-      ]
+    ? openInRoot(context, mount.destination, source, {
+        label: `open ${shown} below the tmpfs`,
+        pointer,
+        directory: true,
+        access: O_RDONLY,
+      })
     : [];
   const mode = hasMode
     ? []
@@ -165,7 +163,7 @@ function planTmpfs(input: FileSystemMount): Stage[] {
   });
   const send = replyWithDescriptors(context.descriptors, TAG.copyUp, `have ${shown} copied up`, [target, source]);
   return [
-    { steps: [...mounted, upper, ...send], exchange: 'copy-up' },
+    { steps: [...mounted, ...upper, ...send], exchange: 'copy-up' },
     {
       steps: [
         ...reserveScratch(context.descriptors),
@@ -183,7 +181,7 @@ function planReadonlyLater({ context, mount, pointer, options }: FileSystemMount
   const { set, clear } = mountAttributes(options);
   const label = `make ${JSON.stringify(mount.destination)} read-only`;
   return [
-    openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer }),
+    ...openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer }),
     ...changeAttributes(
       context,
       target,

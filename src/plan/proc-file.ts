@@ -25,7 +25,7 @@ export interface ProcFileOptions {
  * Opens a file below /proc for writing; the descriptor goes to `words.target`. `path` has no slash in front.
  *
  * Through the private handle `words.proc` and without crossing mounts, so that nothing can stand in for the file
- * (CVE-2025-52881).
+ * (CVE-2025-52881). No path here and no link of proc has a `..`, so that no lookup has to be repeated (see `openInRoot`).
  */
 export function openProcFile(context: PlanContext, path: string, { follow, ...options }: ProcFileOptions): Step {
   const links = follow === true ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;

@@ -70,7 +70,11 @@ export function planNullStdio(context: PlanContext): Step[] {
       isNull,
       when(isDevice, [
         // EACCES: a /dev that is mounted with nodev.
-        openInRoot(context, '/dev/null', source, { ...lookup, access: O_RDWR | O_NOCTTY, accept: ['EACCES', 'EPERM'] }),
+        ...openInRoot(context, '/dev/null', source, {
+          ...lookup,
+          access: O_RDWR | O_NOCTTY,
+          accept: ['EACCES', 'EPERM'],
+        }),
         ...unless(isNegative(source), opened),
       ]),
       'leave the standard descriptors unless it is that device',
@@ -78,7 +82,7 @@ export function planNullStdio(context: PlanContext): Step[] {
     closeWord(target),
   ];
   return [
-    openInRoot(context, '/dev/null', target, { ...lookup, accept: ['ENOENT', 'ENOTDIR', 'ELOOP'] }),
+    ...openInRoot(context, '/dev/null', target, { ...lookup, accept: ['ENOENT', 'ENOTDIR', 'ELOOP'] }),
     ...unless(isNegative(target), found, 'leave the standard descriptors when the container has no /dev/null'),
   ];
 }

@@ -60,7 +60,7 @@ function openMaster(context: PlanContext, master: Region): Step[] {
   const { target, stat } = context.words;
   const wrong = { label: 'open a terminal: /dev/pts/ptmx is no terminal multiplexer', pointer: POINTER };
   return [
-    openInRoot(context, '/dev/pts', target, {
+    ...openInRoot(context, '/dev/pts', target, {
       label: 'open /dev/pts',
       pointer: POINTER,
       noSymlinks: true,

@@ -39,6 +39,26 @@ export function failWhen(
   return { kind: 'check', condition, then: { fail: errno }, ...options };
 }
 
+export interface RepeatOptions {
+  /** How often the steps are repeated at most. */
+  readonly tries: number;
+  /** The failure when the condition still holds after that. */
+  readonly fail: Errno;
+  readonly label: string;
+  readonly pointer?: string;
+  readonly failure?: string;
+}
+
+/** The steps, and again from the first of them as long as the condition holds. */
+export function repeatWhile(
+  condition: Condition,
+  steps: readonly Step[],
+  { tries, fail, ...options }: RepeatOptions,
+): Step[] {
+  const check: CheckStep = { kind: 'check', condition, then: { repeat: steps.length, tries, fail }, ...options };
+  return [...steps, check];
+}
+
 const ALL_BITS = 0xffff_ffff_ffff_ffffn;
 const SIGN_BIT = 1n << 63n;
 

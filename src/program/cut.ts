@@ -76,12 +76,17 @@ function joinGroups(
   return ranges;
 }
 
-/** The smallest ranges that a packet may hold: the span of a check, and the steps that share what one of them writes. */
+/** The smallest ranges that a packet may hold: the span of a check, what is repeated with the check that says so, and the steps that share what one of them writes. */
 function groupSteps(steps: readonly Step[]): Range[] {
   /** For each step, the last one that it holds together with. */
   const lasts = steps.map((step, index) =>
     step.kind === 'check' && 'skip' in step.then ? Math.min(index + step.then.skip, steps.length - 1) : index,
   );
+  steps.forEach((step, index) => {
+    if (step.kind !== 'check' || !('repeat' in step.then)) return;
+    const first = Math.max(index - step.then.repeat, 0);
+    lasts[first] = Math.max(lasts[first] ?? first, index);
+  });
   for (const { first, last } of writtenBlocks(steps)) lasts[first] = Math.max(lasts[first] ?? first, last);
   const groups: Range[] = [];
   let from = 0;

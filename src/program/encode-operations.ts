@@ -65,7 +65,9 @@ function writeCall(writer: OperationWriter, step: CallStep, arch: Arch): void {
 
 function writeCheck(writer: OperationWriter, { condition, then }: CheckStep): void {
   const count = 'skip' in then ? then.skip : -ERRNO[then.fail];
-  const operands = [placeAddress(condition.value, writer.area), condition.mask, condition.wanted, count];
+  const operands: Operand[] = [placeAddress(condition.value, writer.area), condition.mask, condition.wanted, count];
+  // As a skip counts: -1 would be the check itself.
+  if ('repeat' in then) operands.push(then.tries, -then.repeat - 1);
   const indirect = writeArguments(writer, operands);
   writeHead(writer, { number: CHECK_NUMBER, flags: condition.invert ? FLAG_INVERT : 0, indirect });
 }

@@ -25,6 +25,10 @@ export const CHECK_NUMBER = 0xffff;
 export const ARGUMENT_COUNT = 6;
 export const FLAG_INVERT = 1;
 export const FLAG_ACCEPT_ANY = 2;
+/** The argument of a check that counts its tries. */
+export const TRIES_ARGUMENT = 4;
+/** More tries than this are no wait for a race to end. */
+export const TRIES_MAX = 1000;
 /** Accepted errnos that fit into an operation. */
 export const ACCEPT_SLOTS = 4;
 

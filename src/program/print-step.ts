@@ -21,7 +21,13 @@ function printAccept(accept: CallStep['accept']): string {
 }
 
 function printCheck({ condition, then }: CheckStep): string {
-  return `if ${condition.text} ${'skip' in then ? `skip ${then.skip}` : `fail ${then.fail}`}`;
+  return `if ${condition.text} ${printConsequence(then)}`;
+}
+
+function printConsequence(then: CheckStep['then']): string {
+  if ('skip' in then) return `skip ${then.skip}`;
+  const fail = `fail ${then.fail}`;
+  return 'repeat' in then ? `repeat ${then.repeat} up to ${then.tries} times, then ${fail}` : fail;
 }
 
 /** The operands of a call in words: constants by name, modes octal, NULL for pointers that are 0. */

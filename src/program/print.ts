@@ -58,6 +58,9 @@ export interface CheckJson extends StepJsonBase {
   readonly skip?: number;
   /** The errno with which the program fails when the condition holds. */
   readonly fail?: Errno;
+  /** How many of the steps before are executed again first when the condition holds, and how often. */
+  readonly repeat?: number;
+  readonly tries?: number;
 }
 
 export type StepJson = CallJson | CheckJson;

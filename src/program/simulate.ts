@@ -13,6 +13,7 @@ import {
   OPERATION_SIZE,
   PACKET_HEADER_SIZE,
   REPLY_SIZE,
+  TRIES_ARGUMENT,
 } from './layout.ts';
 import { MemoryFault, ModelMemory } from './model/memory.ts';
 import { ModelSender } from './model/sender.ts';
@@ -42,7 +43,7 @@ export interface TraceEntry {
   readonly call: CallName | 'check' | undefined;
   /** The values that were passed, indirect ones loaded, from 0 to 2^64 - 1. */
   readonly args: readonly bigint[];
-  /** From -4095 upwards; of a check: how many operations it skipped, or the negative errno. */
+  /** From -4095 upwards; of a check: how many operations it skipped (below 0 where it repeats), or the negative errno. */
   readonly result: bigint;
 }
 
@@ -119,20 +120,19 @@ export class ModelInit {
       if (run.trace.length >= LIMIT) return { state: 'endless' };
       const operation = this.#load(at, packet);
       const { step, call, args } = operation;
-      const result = call === 'check' ? this.#check(operation) : this.#call(operation, run.fail);
+      const checked = call === 'check' ? this.#check(operation) : undefined;
+      const result = checked === undefined ? this.#call(operation, run.fail) : checked.result;
       run.trace.push({ step, call, args, result });
       run.sender.answer();
       const end = this.#endOf(operation, result);
       if (end !== undefined) return end;
-      if (call !== 'check') this.#store(operation, result);
-      if (call === 'check' ? result < 0n : !this.#isAccepted(operation, result)) {
-        this.#report(operation, result);
+      if (checked === undefined) this.#store(operation, result);
+      if (checked === undefined ? !this.#isAccepted(operation, result) : checked.fails) {
         run.failure = { step: stepOfFailure(packet, Number(at)), errno: Number(-result) };
-        run.sender.answer();
-        return undefined;
+        return this.#report(run, operation, result);
       }
       // Init adds in 64 bits, so a huge skip wraps around.
-      at = BigInt.asUintN(64, at + BigInt(OPERATION_SIZE) * (call === 'check' ? result + 1n : 1n));
+      at = BigInt.asUintN(64, at + BigInt(OPERATION_SIZE) * (checked === undefined ? 1n : result + 1n));
     }
     return undefined;
   }
@@ -156,10 +156,15 @@ export class ModelInit {
   }
 
   /** How many operations a check skips, or the negative errno with which it fails. */
-  #check({ flags, args: [address = 0n, mask = 0n, wanted = 0n, count = 0n] }: Operation): bigint {
+  #check({ at, flags, args }: Operation): { readonly result: bigint; readonly fails: boolean } {
+    const [address = 0n, mask = 0n, wanted = 0n, count = 0n, tries = 0n, back = 0n] = args;
     const equal = (this.memory.readWord(address) & mask) === wanted;
     const holds = equal !== ((flags & FLAG_INVERT) !== 0);
-    return holds ? BigInt.asIntN(64, count) : 0n;
+    if (!holds) return { result: 0n, fails: false };
+    const result = BigInt.asIntN(64, count);
+    if (result >= 0n || tries === 0n) return { result, fails: result < 0n };
+    this.memory.writeWord(at + BigInt(OFFSETS.arguments + 8 * TRIES_ARGUMENT), tries - 1n);
+    return { result: BigInt.asIntN(64, back), fails: false };
   }
 
   /** The result of a call; an address outside of init's memory is the kernel's EFAULT. */
@@ -194,12 +199,14 @@ export class ModelInit {
     return false;
   }
 
-  /** Writes the failure report; what becomes of that write concerns nobody. */
-  #report({ at }: Operation, result: bigint): void {
+  /** Writes the failure report; init ends where that cannot be done. */
+  #report(run: Run, { at }: Operation, result: bigint): SimulationEnd | undefined {
     const report = BigInt(LAYOUT.memory.address);
     this.memory.writeWord(report + BigInt(OFFSETS.reportAddress), at);
     this.memory.writeWord(report + BigInt(OFFSETS.reportResult), result);
-    this.#kernel.call('write', [BigInt(this.#syncFd), report, BigInt(REPLY_SIZE)], this.memory);
+    const written = this.#kernel.call('write', [BigInt(this.#syncFd), report, BigInt(REPLY_SIZE)], this.memory);
+    run.sender.answer();
+    return written < 0n ? { state: 'exited', code: 1 } : undefined;
   }
 }
 

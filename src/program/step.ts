@@ -86,11 +86,18 @@ export interface Condition {
   readonly text: string;
 }
 
-/** Skips the next `skip` steps, or fails with `fail`, when its condition holds. */
+/** The `repeat` steps in front of the check once more, at most `tries` times; when these are used up it is a failure with `fail`. */
+export interface Repetition {
+  readonly repeat: number;
+  readonly tries: number;
+  readonly fail: Errno;
+}
+
+/** Skips the next `skip` steps, fails with `fail`, or repeats, when its condition holds. */
 export interface CheckStep extends StepBase {
   readonly kind: 'check';
   readonly condition: Condition;
-  readonly then: { readonly skip: number } | { readonly fail: Errno };
+  readonly then: { readonly skip: number } | { readonly fail: Errno } | Repetition;
 }
 
 export type Step = CallStep | CheckStep;

@@ -1,8 +1,8 @@
 import { ERRNO } from '../util/errno.ts';
 import { describePlace } from './build.ts';
 import { CALLS, type CallName, type ParameterKind } from './calls.ts';
-import { ACCEPT_SLOTS, ARGUMENT_COUNT, LAYOUT, REPORT_SIZE } from './layout.ts';
-import type { Block, CallStep, CheckStep, Operand, Place, Program, Region, Step } from './step.ts';
+import { ACCEPT_SLOTS, ARGUMENT_COUNT, LAYOUT, REPORT_SIZE, TRIES_MAX } from './layout.ts';
+import type { Block, CallStep, CheckStep, Operand, Place, Program, Region, Repetition, Step } from './step.ts';
 import { verifyWords } from './verify-words.ts';
 
 export interface VerifyOptions {
@@ -183,11 +183,25 @@ function verifyCheck(
   }
   if ('fail' in then) {
     if (!Object.hasOwn(ERRNO, then.fail)) note(`the errno ${JSON.stringify(then.fail)} is unknown`);
+    if ('repeat' in then) verifyRepetition(then, steps.slice(0, index), note);
   } else {
     const left = steps.length - index - 1;
     if (!Number.isInteger(then.skip) || then.skip < 0) note(`it skips ${then.skip} steps`);
     else if (then.skip > left) note(`it skips ${then.skip} steps, ${left} follow`);
   }
+}
+
+/** Calls that are not to happen twice: an answer, another process, the end. */
+const ONCE: ReadonlySet<string> = new Set([...LAST_CALLS, 'clone3']);
+
+/** Its counter is part of the operation and starts at a constant: with bounds on both, every program ends. */
+function verifyRepetition({ repeat, tries }: Repetition, before: readonly Step[], note: Note): void {
+  if (!Number.isInteger(repeat) || repeat < 1) note(`it repeats ${repeat} steps`);
+  else if (repeat > before.length) note(`it repeats ${repeat} steps, ${before.length} come before`);
+  if (!Number.isInteger(tries) || tries < 1 || tries > TRIES_MAX)
+    note(`it has ${tries} tries, 1 to ${TRIES_MAX} wanted`);
+  for (const step of before.slice(Math.max(before.length - repeat, 0)))
+    if (step.kind === 'call' && ONCE.has(step.call)) note(`it repeats ${step.call} (${step.label})`);
 }
 
 function verifyReply(steps: readonly Step[]): string[] {

@@ -8,6 +8,7 @@ import {
   isNegative,
   isZero,
   not,
+  repeatWhile,
   stringArray,
   unless,
   when,
@@ -118,6 +119,50 @@ for (const arch of ['x86-64', 'arm64'] as const) {
       t.same(wordsOf(init.run(failing)[0] ?? new Uint8Array()).slice(2), [errnoWord('ELOOP')]);
       t.same(init.run(program(failWhen(isNegative(zero), 'ELOOP', label), reply(23n))).map(wordsOf), [[23n]]);
       await init.close();
+    });
+
+    t.test('repeats steps while a check holds, and no more often than it has tries', async (t) => {
+      const memory = new Memory();
+      const [mask, answered] = [memory.word('mask'), words([27, 0], 'answer')];
+      const init = start();
+      const run = (tries: number): bigint[][] =>
+        init
+          .run(
+            program(
+              call('umask', [0], label),
+              // Each duplicate has the next number: it tells how often this was executed.
+              ...repeatWhile(
+                not(equals(at(answered, 8), 43n)),
+                [call('fcntl', [SYNC_FD, 1030, 40], { ...label, result: at(answered, 8) }), call('getpid', [], label)],
+                { tries, fail: 'EAGAIN', ...label },
+              ),
+              call('umask', [0o22], { ...label, result: mask }),
+              call('write', [SYNC_FD, answered, 16], label),
+            ),
+          )
+          .map(wordsOf);
+      const [[tag, address, result] = []] = run(2);
+      t.same([tag, result], [0n, errnoWord('EAGAIN')]);
+      t.equal(address, BigInt(LAYOUT.message.address + 16 + 3 * 64), 'the check is what fails');
+      for (const fd of [40, 41, 42]) init.run(program(call('close', [fd], label), reply(28n)));
+      t.same(run(3), [[27n, 43n]], 'the third repetition is the last that is needed and the last there is');
+      for (const fd of [40, 41, 42, 43]) init.run(program(call('close', [fd], label), reply(28n)));
+      t.same(run(1000), [[27n, 43n]]);
+      await init.close();
+    });
+
+    t.test('ends when it cannot report a failure', async (t) => {
+      const init = start();
+      // The read end of a pipe takes no report, and nothing ever comes out of it.
+      const ends = words([0], 'ends');
+      const steps = [
+        call('pipe2', [ends, O_CLOEXEC], label),
+        call('dup3', [at(ends, 0), SYNC_FD, O_CLOEXEC], label),
+        call('close', [-1], label),
+      ];
+      init.send(encode(program(...steps), { arch, syncFd: SYNC_FD })[0]?.bytes ?? new Uint8Array());
+      t.equal(init.receive().length, 0);
+      t.equal(await init.exit(), 1);
     });
 
     t.test('ends with a stored value as its exit code', async (t) => {

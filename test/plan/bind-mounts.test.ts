@@ -36,15 +36,16 @@ t.test('planBindMount() sets the options before the mount is attached', (t) => {
    0  open_tree(AT_FDCWD, "/src", AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/src" on "/a": open source  (/mounts/0/source)
    1  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x3, clear=0x0}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
    2  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=0x1, clear=0x0}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
-   3  openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/a"  (/mounts/0/destination)
-   4  if not (target < 0) skip 2  # make "/a" unless it is there
+   3  openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/mounts/0/destination)
+   4  if not (target < 0) skip 3  # make "/a" unless it is there
    5    mkdirat(root, "a", 0755), accepts EEXIST  # create directory "/a"  (/mounts/0/destination)
-   6    openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/a"  (/mounts/0/destination)
-   7  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/src" on "/a"  (/mounts/0)
-   8  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x80000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
-   9  mount_setattr(tree, "", AT_EMPTY_PATH, {propagation=0x100000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
-  10  close(tree), accepts any errno  # close tree
-  11  close(target), accepts any errno  # close target
+   6    openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/mounts/0/destination)
+   7    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a"  (/mounts/0/destination)
+   8  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/src" on "/a"  (/mounts/0)
+   9  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x80000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
+  10  mount_setattr(tree, "", AT_EMPTY_PATH, {propagation=0x100000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
+  11  close(tree), accepts any errno  # close tree
+  12  close(target), accepts any errno  # close target
 `,
   );
   t.end();
@@ -55,20 +56,22 @@ t.test('planBindMount() binds a file on a file and without options as it is', (t
     printSteps(planOne(bind('/file', '/etc/hosts', 'bind'))),
     `
    0  open_tree(AT_FDCWD, "/file", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/file" on "/etc/hosts": open source  (/mounts/0/source)
-   1  openat2(root, "etc/hosts", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/etc/hosts"  (/mounts/0/destination)
-   2  if not (target < 0) skip 9  # make "/etc/hosts" unless it is there
-   3    openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/etc"  (/mounts/0/destination)
-   4    if not (target < 0) skip 2  # skip 2 when not (target < 0)
+   1  openat2(root, "etc/hosts", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
+   2  if not (target < 0) skip 11  # make "/etc/hosts" unless it is there
+   3    openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/etc"  (/mounts/0/destination)
+   4    if not (target < 0) skip 3  # skip 3 when not (target < 0)
    5      mkdirat(root, "etc", 0755), accepts EEXIST  # create directory "/etc"  (/mounts/0/destination)
-   6      openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/etc"  (/mounts/0/destination)
-   7    fcntl(target, 1030, 0) = source  # keep target as source
-   8    close(target), accepts any errno  # close target
-   9    mknodat(source, "hosts", 0100644, 0), accepts EEXIST  # create file "/etc/hosts"  (/mounts/0/destination)
-  10    openat2(root, "etc/hosts", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/etc/hosts"  (/mounts/0/destination)
-  11    close(source), accepts any errno  # close source
-  12  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/file" on "/etc/hosts"  (/mounts/0)
-  13  close(tree), accepts any errno  # close tree
-  14  close(target), accepts any errno  # close target
+   6      openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
+   7      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc"  (/mounts/0/destination)
+   8    fcntl(target, 1030, 0) = source  # keep target as source
+   9    close(target), accepts any errno  # close target
+  10    mknodat(source, "hosts", 0100644, 0), accepts EEXIST  # create file "/etc/hosts"  (/mounts/0/destination)
+  11    openat2(root, "etc/hosts", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
+  12    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
+  13    close(source), accepts any errno  # close source
+  14  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/file" on "/etc/hosts"  (/mounts/0)
+  15  close(tree), accepts any errno  # close tree
+  16  close(target), accepts any errno  # close target
 `,
   );
   t.end();

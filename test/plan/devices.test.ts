@@ -205,28 +205,29 @@ t.test('planDevices() makes the directories of a device', (t) => {
   t.equal(
     printSteps(planOne({ type: 'b', path: '/srv/disk', major: 259, minor: 300 })),
     `
-   0  openat2(root, "srv", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/srv"  (/linux/devices/6)
-   1  if not (target < 0) skip 2  # make "/srv" unless it is there
+   0  openat2(root, "srv", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/srv"  (/linux/devices/6)
+   1  if not (target < 0) skip 3  # make "/srv" unless it is there
    2    mkdirat(root, "srv", 0755), accepts EEXIST  # create directory "/srv"  (/linux/devices/6)
-   3    openat2(root, "srv", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/srv"  (/linux/devices/6)
-   4  mknodat(target, "disk", 060666, 1114924) = made, accepts EEXIST EPERM  # create device "/srv/disk"  (/linux/devices/6)
-   5  if not (made == -EEXIST) skip 5  # verify "/srv/disk" when it was there
-   6    openat(target, "disk", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/srv/disk"  (/linux/devices/6)
-   7    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/srv/disk"
-   8    if not (is a block device) fail EEXIST  # create device "/srv/disk": another file is there, wanted a block device 259:300  (/linux/devices/6)
-   9    if not (is device 259:300) fail EEXIST  # create device "/srv/disk": another file is there, wanted a block device 259:300  (/linux/devices/6)
-  10    close(source), accepts any errno  # close source
-  11  if not (made == -EPERM) skip 9  # bind "/srv/disk" when it cannot be created
-  12    open_tree(AT_FDCWD, "/srv/disk", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/srv/disk" of the host  (/linux/devices/6)
-  13    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/srv/disk" of the host
-  14    if not (is a block device) fail EEXIST  # bind device "/srv/disk" of the host: it is another device, wanted a block device 259:300  (/linux/devices/6)
-  15    if not (is device 259:300) fail EEXIST  # bind device "/srv/disk" of the host: it is another device, wanted a block device 259:300  (/linux/devices/6)
-  16    mknodat(target, "disk", 0100644, 0), accepts EEXIST  # create file "/srv/disk"  (/linux/devices/6)
-  17    openat(target, "disk", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/srv/disk"  (/linux/devices/6)
-  18    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/srv/disk" of the host  (/linux/devices/6)
-  19    close(source), accepts any errno  # close source
-  20    close(tree), accepts any errno  # close tree
-  21  close(target), accepts any errno  # close target
+   3    openat2(root, "srv", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/srv"  (/linux/devices/6)
+   4    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/srv"  (/linux/devices/6)
+   5  mknodat(target, "disk", 060666, 1114924) = made, accepts EEXIST EPERM  # create device "/srv/disk"  (/linux/devices/6)
+   6  if not (made == -EEXIST) skip 5  # verify "/srv/disk" when it was there
+   7    openat(target, "disk", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/srv/disk"  (/linux/devices/6)
+   8    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/srv/disk"
+   9    if not (is a block device) fail EEXIST  # create device "/srv/disk": another file is there, wanted a block device 259:300  (/linux/devices/6)
+  10    if not (is device 259:300) fail EEXIST  # create device "/srv/disk": another file is there, wanted a block device 259:300  (/linux/devices/6)
+  11    close(source), accepts any errno  # close source
+  12  if not (made == -EPERM) skip 9  # bind "/srv/disk" when it cannot be created
+  13    open_tree(AT_FDCWD, "/srv/disk", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/srv/disk" of the host  (/linux/devices/6)
+  14    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/srv/disk" of the host
+  15    if not (is a block device) fail EEXIST  # bind device "/srv/disk" of the host: it is another device, wanted a block device 259:300  (/linux/devices/6)
+  16    if not (is device 259:300) fail EEXIST  # bind device "/srv/disk" of the host: it is another device, wanted a block device 259:300  (/linux/devices/6)
+  17    mknodat(target, "disk", 0100644, 0), accepts EEXIST  # create file "/srv/disk"  (/linux/devices/6)
+  18    openat(target, "disk", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/srv/disk"  (/linux/devices/6)
+  19    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/srv/disk" of the host  (/linux/devices/6)
+  20    close(source), accepts any errno  # close source
+  21    close(tree), accepts any errno  # close tree
+  22  close(target), accepts any errno  # close target
 `,
   );
   t.end();

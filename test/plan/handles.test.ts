@@ -44,16 +44,19 @@ t.test('CVE-2021-30465: openInRoot() opens below the root and follows no magic l
   const { target } = context.words;
   t.equal(
     printSteps([
-      openInRoot(context, '/a/../b', target, { label: 'open' }),
-      openInRoot(context, '/', target, { label: 'open', pointer: '/x', noSymlinks: true, directory: true }),
-      openInRoot(context, 'b', target, { label: 'open', noFollow: true, accept: ['ENOENT'] }),
-      openInRoot(context, 'b', target, { label: 'open', access: O_RDWR }),
+      ...openInRoot(context, '/a/../b', target, { label: 'open' }),
+      ...openInRoot(context, '/', target, { label: 'open', pointer: '/x', noSymlinks: true, directory: true }),
+      ...openInRoot(context, 'b', target, { label: 'open', noFollow: true, accept: ['ENOENT'] }),
+      ...openInRoot(context, 'b', target, { label: 'open', pointer: '/x', access: O_RDWR }),
     ]),
     `
-   0  openat2(root, "b", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open
-   1  openat2(root, ".", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open  (/x)
-   2  openat2(root, "b", {flags=O_PATH|O_NOFOLLOW, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open
-   3  openat2(root, "b", {flags=O_RDWR, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open
+   0  openat2(root, "b", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open
+   1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open
+   2  openat2(root, ".", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open  (/x)
+   3  openat2(root, "b", {flags=O_PATH|O_NOFOLLOW, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open
+   4  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open
+   5  openat2(root, "b", {flags=O_RDWR, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open  (/x)
+   6  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open  (/x)
 `,
   );
   t.end();
@@ -63,41 +66,48 @@ t.test('ensureInRoot() makes what is missing, a component at a time', (t) => {
   t.equal(
     printSteps(ensureInRoot(makeContext(), '/a/b/c', { kind: 'file', pointer: '/p' })),
     `
-   0  openat2(root, "a/b/c", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/a/b/c"  (/p)
-   1  if not (target < 0) skip 16  # make "/a/b/c" unless it is there
-   2    openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/a"  (/p)
-   3    if not (target < 0) skip 2  # skip 2 when not (target < 0)
+   0  openat2(root, "a/b/c", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a/b/c"  (/p)
+   1  if not (target < 0) skip 19  # make "/a/b/c" unless it is there
+   2    openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/p)
+   3    if not (target < 0) skip 3  # skip 3 when not (target < 0)
    4      mkdirat(root, "a", 0755), accepts EEXIST  # create directory "/a"  (/p)
-   5      openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/a"  (/p)
-   6    fcntl(target, 1030, 0) = source  # keep target as source
-   7    close(target), accepts any errno  # close target
-   8    openat2(root, "a/b", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/a/b"  (/p)
-   9    if not (target < 0) skip 2  # skip 2 when not (target < 0)
-  10      mkdirat(source, "b", 0755), accepts EEXIST  # create directory "/a/b"  (/p)
-  11      openat2(root, "a/b", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/a/b"  (/p)
-  12    close(source), accepts any errno  # close source
-  13    fcntl(target, 1030, 0) = source  # keep target as source
-  14    close(target), accepts any errno  # close target
-  15    mknodat(source, "c", 0100644, 0), accepts EEXIST  # create file "/a/b/c"  (/p)
-  16    openat2(root, "a/b/c", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/a/b/c"  (/p)
-  17    close(source), accepts any errno  # close source
+   5      openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/p)
+   6      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a"  (/p)
+   7    fcntl(target, 1030, 0) = source  # keep target as source
+   8    close(target), accepts any errno  # close target
+   9    openat2(root, "a/b", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a/b"  (/p)
+  10    if not (target < 0) skip 3  # skip 3 when not (target < 0)
+  11      mkdirat(source, "b", 0755), accepts EEXIST  # create directory "/a/b"  (/p)
+  12      openat2(root, "a/b", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a/b"  (/p)
+  13      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a/b"  (/p)
+  14    close(source), accepts any errno  # close source
+  15    fcntl(target, 1030, 0) = source  # keep target as source
+  16    close(target), accepts any errno  # close target
+  17    mknodat(source, "c", 0100644, 0), accepts EEXIST  # create file "/a/b/c"  (/p)
+  18    openat2(root, "a/b/c", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a/b/c"  (/p)
+  19    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a/b/c"  (/p)
+  20    close(source), accepts any errno  # close source
 `,
   );
   t.equal(
     printSteps(ensureInRoot(makeContext(), '/', { kind: 'directory' })),
     `
-   0  openat2(root, ".", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/"
+   0  openat2(root, ".", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/"
 `,
   );
   t.end();
 });
 
 /** Runs steps below `rootfs`; the word root is its handle. */
-function runInRoot(steps: readonly Step[], rootfs: TreeDescription, context = makeContext()) {
+function runInRoot(steps: readonly Step[], rootfs: TreeDescription, context = makeContext(), busy = 0) {
   const { root } = context.words;
   const open = call('openat', [AT_FDCWD, '/rootfs', O_PATH, 0], { label: 'open the root', result: root });
   const kernel = new ModelKernel({ syncFd: 3, tree: { rootfs, host: {} } });
   const before = kernel.descriptors.size;
+  const answer = kernel.call.bind(kernel);
+  let lookups = 0;
+  // Another process renames: the kernel gives the first lookups up.
+  kernel.call = (name, ...rest) => (name === 'openat2' && lookups++ < busy ? -11n : answer(name, ...rest));
   const program = { name: 'test', steps: [open, ...steps], replies: false };
   const simulation = simulate(program, kernel, { arch: 'x86-64', syncFd: 3 });
   const modeOf = (path: string): string => {
@@ -120,6 +130,43 @@ t.test('ensureInRoot() works whatever part of the path is there', (t) => {
   }
   const file = runInRoot(ensureInRoot(makeContext(), '/a/f', { kind: 'file' }), {});
   t.equal(file.modeOf('/rootfs/a/f'), '100644');
+  t.end();
+});
+
+t.test('openInRoot() repeats a lookup that met a rename, and not for ever', (t) => {
+  const run = (busy: number) => {
+    const context = makeContext();
+    const open = openInRoot(context, '/link', context.words.target, { label: 'open "/link"', pointer: '/p' });
+    return { open, ...runInRoot(open, { link: '-> a/../b', a: {}, b: {} }, context, busy) };
+  };
+  for (const busy of [1, 64]) {
+    const { simulation, descriptors } = run(busy);
+    t.equal(simulation.failure, undefined, `${busy} times`);
+    t.equal(descriptors, 2, 'the root and the target are open');
+  }
+  const { simulation, open } = run(65);
+  t.same(simulation.failure, { step: 2, errno: 11 });
+  t.match(open[1], {
+    pointer: '/p',
+    failure: 'open "/link": the host renamed or mounted something during each of 65 lookups: {errno}',
+  });
+  t.end();
+});
+
+t.test('ensureInRoot() opens what is there when its lookups met a rename', (t) => {
+  for (const busy of [1, 2, 3, 4, 40]) {
+    for (const tree of [
+      { a: '-> b/../c', b: {}, c: { d: {} } },
+      { a: '-> b/../c', b: {}, c: {} },
+    ] as TreeDescription[]) {
+      const context = makeContext();
+      const ensure = ensureInRoot(context, '/a/d', { kind: 'directory' });
+      const { simulation, descriptors, modeOf } = runInRoot(ensure, tree, context, busy);
+      t.equal(simulation.failure, undefined, `${busy} times`);
+      t.equal(modeOf('/rootfs/c/d'), '40755');
+      t.equal(descriptors, 2, 'only the root and the target stay open');
+    }
+  }
   t.end();
 });
 

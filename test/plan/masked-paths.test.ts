@@ -12,21 +12,22 @@ t.test('planMaskedPaths() covers by the type of what is there', (t) => {
    2    statx(null, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/null"
    3    if not (is a character device) fail ENODEV  # mask paths: "/dev/null" is not the null device  (/linux/maskedPaths)
    4    if not (is device 1:3) fail ENODEV  # mask paths: "/dev/null" is not the null device  (/linux/maskedPaths)
-   5  openat2(root, "proc/kcore", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES  # open "/proc/kcore"  (/linux/maskedPaths/0)
-   6  if target < 0 skip 11  # skip "/proc/kcore" when it is not there
-   7    statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/proc/kcore"
-   8    if not (is a directory) skip 3  # cover "/proc/kcore" when it is a directory
-   9      fchdir(target) = source, accepts EACCES  # enter "/proc/kcore"  (/linux/maskedPaths/0)
-  10      if source < 0 skip 1  # skip 1 when source < 0
-  11        mount("tmpfs", ".", "tmpfs", MS_NODEV|MS_NOEXEC|MS_NOSUID|MS_RDONLY, "nr_blocks=1,nr_inodes=1")  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
-  12    if is a directory skip 4  # cover "/proc/kcore" when it is none
-  13      if null < 0 fail ENOENT  # mask file "/proc/kcore": the container has no "/dev/null"  (/linux/maskedPaths/0)
-  14      open_tree(null, "", AT_EMPTY_PATH|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # mask file "/proc/kcore"  (/linux/maskedPaths/0)
-  15      move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mask file "/proc/kcore"  (/linux/maskedPaths/0)
-  16      close(tree), accepts any errno  # close tree
-  17    close(target), accepts any errno  # close target
-  18  close(null), accepts any errno  # close null
-  19  fchdir(root)  # return to the root
+   5  openat2(root, "proc/kcore", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
+   6  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
+   7  if target < 0 skip 11  # skip "/proc/kcore" when it is not there
+   8    statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/proc/kcore"
+   9    if not (is a directory) skip 3  # cover "/proc/kcore" when it is a directory
+  10      fchdir(target) = source, accepts EACCES  # enter "/proc/kcore"  (/linux/maskedPaths/0)
+  11      if source < 0 skip 1  # skip 1 when source < 0
+  12        mount("tmpfs", ".", "tmpfs", MS_NODEV|MS_NOEXEC|MS_NOSUID|MS_RDONLY, "nr_blocks=1,nr_inodes=1")  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
+  13    if is a directory skip 4  # cover "/proc/kcore" when it is none
+  14      if null < 0 fail ENOENT  # mask file "/proc/kcore": the container has no "/dev/null"  (/linux/maskedPaths/0)
+  15      open_tree(null, "", AT_EMPTY_PATH|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # mask file "/proc/kcore"  (/linux/maskedPaths/0)
+  16      move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mask file "/proc/kcore"  (/linux/maskedPaths/0)
+  17      close(tree), accepts any errno  # close tree
+  18    close(target), accepts any errno  # close target
+  19  close(null), accepts any errno  # close null
+  20  fchdir(root)  # return to the root
 `,
   );
   t.end();
@@ -59,13 +60,14 @@ t.test('planReadonlyPaths() makes a mount of the path read-only before it is att
   t.equal(
     printSteps(planReadonlyPaths(makeContext({ config: { linux: { readonlyPaths: ['/proc/sys'] } } }))),
     `
-   0  openat2(root, "proc/sys", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES  # open "/proc/sys"  (/linux/readonlyPaths/0)
-   1  if target < 0 skip 5  # skip "/proc/sys" when it is not there
-   2    open_tree(target, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/proc/sys"  (/linux/readonlyPaths/0)
-   3    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x1}, 32)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-   4    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/proc/sys"  (/linux/readonlyPaths/0)
-   5    close(tree), accepts any errno  # close tree
-   6    close(target), accepts any errno  # close target
+   0  openat2(root, "proc/sys", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
+   1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
+   2  if target < 0 skip 5  # skip "/proc/sys" when it is not there
+   3    open_tree(target, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/proc/sys"  (/linux/readonlyPaths/0)
+   4    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x1}, 32)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+   5    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/proc/sys"  (/linux/readonlyPaths/0)
+   6    close(tree), accepts any errno  # close tree
+   7    close(target), accepts any errno  # close target
 `,
   );
   t.end();
@@ -79,34 +81,35 @@ t.test('planReadonlyPaths() remounts with the attributes kept where mount_setatt
   t.equal(
     printSteps(planReadonlyPaths(makeContext({ config: { linux }, host: oldKernel }))),
     `
-   0  openat2(root, "proc/sys", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES  # open "/proc/sys"  (/linux/readonlyPaths/0)
-   1  if target < 0 skip 25  # skip "/proc/sys" when it is not there
-   2    open_tree(target, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/proc/sys"  (/linux/readonlyPaths/0)
-   3    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/proc/sys"  (/linux/readonlyPaths/0)
-   4    dup3(tree, 5, O_CLOEXEC)  # number tree 5  (/linux/readonlyPaths/0)
-   5    fchdir(proc)  # enter the private proc file system  (/linux/readonlyPaths/0)
-   6    fstatfs(tree, &stat)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-   7    if not (attributes are 0) skip 1  # keep the attributes 0
-   8      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-   9    if not (attributes are 2) skip 1  # keep the attributes 2
-  10      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-  11    if not (attributes are 4) skip 1  # keep the attributes 4
-  12      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-  13    if not (attributes are 6) skip 1  # keep the attributes 6
-  14      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-  15    if not (attributes are 8) skip 1  # keep the attributes 8
-  16      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NOEXEC|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-  17    if not (attributes are 10) skip 1  # keep the attributes 10
-  18      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NOEXEC|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-  19    if not (attributes are 12) skip 1  # keep the attributes 12
-  20      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_NOEXEC|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-  21    if not (attributes are 14) skip 1  # keep the attributes 14
-  22      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_NOEXEC|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
-  23    dup3(3, 5, O_CLOEXEC)  # keep number 5
-  24    dup3(3, 6, O_CLOEXEC)  # keep number 6
-  25    close(tree), accepts any errno  # close tree
-  26    close(target), accepts any errno  # close target
-  27  fchdir(root)  # return to the root
+   0  openat2(root, "proc/sys", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
+   1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
+   2  if target < 0 skip 25  # skip "/proc/sys" when it is not there
+   3    open_tree(target, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/proc/sys"  (/linux/readonlyPaths/0)
+   4    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/proc/sys"  (/linux/readonlyPaths/0)
+   5    dup3(tree, 5, O_CLOEXEC)  # number tree 5  (/linux/readonlyPaths/0)
+   6    fchdir(proc)  # enter the private proc file system  (/linux/readonlyPaths/0)
+   7    fstatfs(tree, &stat)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+   8    if not (attributes are 0) skip 1  # keep the attributes 0
+   9      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+  10    if not (attributes are 2) skip 1  # keep the attributes 2
+  11      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+  12    if not (attributes are 4) skip 1  # keep the attributes 4
+  13      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+  14    if not (attributes are 6) skip 1  # keep the attributes 6
+  15      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+  16    if not (attributes are 8) skip 1  # keep the attributes 8
+  17      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NOEXEC|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+  18    if not (attributes are 10) skip 1  # keep the attributes 10
+  19      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NOEXEC|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+  20    if not (attributes are 12) skip 1  # keep the attributes 12
+  21      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_NOEXEC|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+  22    if not (attributes are 14) skip 1  # keep the attributes 14
+  23      mount(NULL, "thread-self/fd/5", NULL, MS_BIND|MS_NODEV|MS_NOEXEC|MS_NOSUID|MS_RDONLY|MS_REMOUNT, NULL)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+  24    dup3(3, 5, O_CLOEXEC)  # keep number 5
+  25    dup3(3, 6, O_CLOEXEC)  # keep number 6
+  26    close(tree), accepts any errno  # close tree
+  27    close(target), accepts any errno  # close target
+  28  fchdir(root)  # return to the root
 `,
   );
   t.end();

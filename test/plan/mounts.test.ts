@@ -78,14 +78,15 @@ t.test('planMounts() names the type as the source when there is none', (t) => {
 t.test('planMounts() sets recursive options and propagation through a handle of the finished mount', (t) => {
   t.equal(
     printSteps(
-      stepsOf(plan([{ destination: '/s', type: 'sysfs', options: ['ro', 'rnosuid', 'rprivate', 'slave'] }])).slice(-5),
+      stepsOf(plan([{ destination: '/s', type: 'sysfs', options: ['ro', 'rnosuid', 'rprivate', 'slave'] }])).slice(-6),
     ),
     `
-   0  openat2(root, "s", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/s"  (/mounts/0)
-   1  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=0x2, clear=0x0}, 32)  # mount "sysfs" on "/s": set options  (/mounts/0/options)
-   2  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x40000}, 32)  # mount "sysfs" on "/s": set propagation  (/mounts/0/options)
-   3  mount_setattr(target, "", AT_EMPTY_PATH, {propagation=0x80000}, 32)  # mount "sysfs" on "/s": set propagation  (/mounts/0/options)
-   4  close(target), accepts any errno  # close target
+   0  openat2(root, "s", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/s"  (/mounts/0)
+   1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/s"  (/mounts/0)
+   2  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=0x2, clear=0x0}, 32)  # mount "sysfs" on "/s": set options  (/mounts/0/options)
+   3  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x40000}, 32)  # mount "sysfs" on "/s": set propagation  (/mounts/0/options)
+   4  mount_setattr(target, "", AT_EMPTY_PATH, {propagation=0x80000}, 32)  # mount "sysfs" on "/s": set propagation  (/mounts/0/options)
+   5  close(target), accepts any errno  # close target
 `,
   );
   t.end();
@@ -95,22 +96,25 @@ t.test('planMounts() gives a tmpfs the mode of the directory that was there', (t
   t.equal(
     printSteps(stepsOf(plan([{ destination: '/t', type: 'tmpfs', source: 'tmpfs', options: ['size=1m'] }]))),
     `
-   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT  # look for "/t"
-   1  if existed < 0 skip 2  # skip 2 when existed < 0
-   2    statx(existed, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/t"
-   3    close(existed), accepts any errno  # close existed
-   4  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/t"  (/mounts/0/destination)
-   5  if not (target < 0) skip 2  # make "/t" unless it is there
-   6    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
-   7    openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/t"  (/mounts/0/destination)
-   8  fchdir(target)  # enter "/t"  (/mounts/0)
-   9  mount("tmpfs", ".", "tmpfs", 0, "size=1m")  # mount "tmpfs" on "/t"  (/mounts/0)
-  10  close(target), accepts any errno  # close target
-  11  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/t"  (/mounts/0)
-  12  if existed < 0 skip 2  # skip 2 when existed < 0
-  13    fchdir(target)  # enter "/t"
-  14    fchmodat(AT_FDCWD, ".", stat+28)  # give "/t" the mode it had  (/mounts/0)
-  15  close(target), accepts any errno  # close target
+   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
+   1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
+   2  if existed < 0 skip 2  # skip 2 when existed < 0
+   3    statx(existed, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/t"
+   4    close(existed), accepts any errno  # close existed
+   5  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
+   6  if not (target < 0) skip 3  # make "/t" unless it is there
+   7    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
+   8    openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
+   9    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
+  10  fchdir(target)  # enter "/t"  (/mounts/0)
+  11  mount("tmpfs", ".", "tmpfs", 0, "size=1m")  # mount "tmpfs" on "/t"  (/mounts/0)
+  12  close(target), accepts any errno  # close target
+  13  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+  14  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
+  15  if existed < 0 skip 2  # skip 2 when existed < 0
+  16    fchdir(target)  # enter "/t"
+  17    fchmodat(AT_FDCWD, ".", stat+28)  # give "/t" the mode it had  (/mounts/0)
+  18  close(target), accepts any errno  # close target
 `,
   );
   t.end();
@@ -128,9 +132,10 @@ t.test('planMounts() makes a tmpfs read-only when everything is in it', (t) => {
   t.equal(
     printSteps(result.last),
     `
-   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/t"  (/mounts/0)
-   1  mount_setattr(target, "", AT_EMPTY_PATH, {set=0x3, clear=0x0}, 32)  # make "/t" read-only  (/mounts/0/options)
-   2  close(target), accepts any errno  # close target
+   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+   1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
+   2  mount_setattr(target, "", AT_EMPTY_PATH, {set=0x3, clear=0x0}, 32)  # make "/t" read-only  (/mounts/0/options)
+   3  close(target), accepts any errno  # close target
 `,
   );
   t.end();
@@ -161,22 +166,26 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
   t.equal(
     printSteps(stages[0]?.steps ?? []),
     `
-   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT  # look for "/t"
-   1  if existed < 0 skip 2  # skip 2 when existed < 0
-   2    statx(existed, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/t"
-   3    close(existed), accepts any errno  # close existed
-   4  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT  # open "/t"  (/mounts/0/destination)
-   5  if not (target < 0) skip 2  # make "/t" unless it is there
-   6    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
-   7    openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/t"  (/mounts/0/destination)
-   8  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source  # open "/t" below the tmpfs  (/mounts/0)
-   9  fchdir(target)  # enter "/t"  (/mounts/0)
-  10  mount("tmpfs", ".", "tmpfs", 0, NULL)  # mount "tmpfs" on "/t"  (/mounts/0)
-  11  close(target), accepts any errno  # close target
-  12  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/t"  (/mounts/0)
-  13  dup3(target, 5, O_CLOEXEC)  # number target 5
-  14  dup3(source, 6, O_CLOEXEC)  # number source 6
-  15  sendmsg(3, {tag 19, {SCM_RIGHTS, [5, 6]}}, 0)  # have "/t" copied up
+   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
+   1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
+   2  if existed < 0 skip 2  # skip 2 when existed < 0
+   3    statx(existed, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/t"
+   4    close(existed), accepts any errno  # close existed
+   5  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
+   6  if not (target < 0) skip 3  # make "/t" unless it is there
+   7    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
+   8    openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
+   9    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
+  10  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source, accepts EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
+  11  if source == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
+  12  fchdir(target)  # enter "/t"  (/mounts/0)
+  13  mount("tmpfs", ".", "tmpfs", 0, NULL)  # mount "tmpfs" on "/t"  (/mounts/0)
+  14  close(target), accepts any errno  # close target
+  15  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+  16  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
+  17  dup3(target, 5, O_CLOEXEC)  # number target 5
+  18  dup3(source, 6, O_CLOEXEC)  # number source 6
+  19  sendmsg(3, {tag 19, {SCM_RIGHTS, [5, 6]}}, 0)  # have "/t" copied up
 `,
   );
   t.equal(
@@ -186,12 +195,13 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
    1  dup3(3, 6, O_CLOEXEC)  # keep number 6
    2  close(target), accepts any errno  # close target
    3  close(source), accepts any errno  # close source
-   4  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target  # open "/t"  (/mounts/0)
-   5  if existed < 0 skip 2  # skip 2 when existed < 0
-   6    fchdir(target)  # enter "/t"
-   7    fchmodat(AT_FDCWD, ".", stat+28)  # give "/t" the mode it had  (/mounts/0)
-   8  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x40000}, 32)  # mount "tmpfs" on "/t": set propagation  (/mounts/0/options)
-   9  close(target), accepts any errno  # close target
+   4  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+   5  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
+   6  if existed < 0 skip 2  # skip 2 when existed < 0
+   7    fchdir(target)  # enter "/t"
+   8    fchmodat(AT_FDCWD, ".", stat+28)  # give "/t" the mode it had  (/mounts/0)
+   9  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x40000}, 32)  # mount "tmpfs" on "/t": set propagation  (/mounts/0/options)
+  10  close(target), accepts any errno  # close target
 `,
   );
   t.end();

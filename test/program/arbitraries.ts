@@ -4,10 +4,12 @@ import { CALLS, type CallName } from '../../src/program/calls.ts';
 import {
   Memory,
   type Block,
+  type CheckStep,
   type Condition,
   type Operand,
   type Place,
   type Region,
+  type Repetition,
   type Step,
 } from '../../src/program/step.ts';
 import { ERRNO, type Errno } from '../../src/util/errno.ts';
@@ -95,17 +97,29 @@ function checkStep(of: Pool): fc.Arbitrary<Step> {
     kind: fc.constant('check' as const),
     label: fc.string({ minLength: 1, maxLength: 8 }),
     condition: condition(of),
-    then: fc.oneof(fc.record({ skip: fc.nat(5) }), fc.record({ fail: fc.constantFrom(...ERRNOS) })),
+    then: fc.oneof(
+      fc.record({ skip: fc.nat(5) }),
+      fc.record({ fail: fc.constantFrom(...ERRNOS) }),
+      repetition(fc.constantFrom(...ERRNOS)),
+    ),
   });
+}
+
+function repetition(fail: fc.Arbitrary<Errno>): fc.Arbitrary<Repetition> {
+  return fc.record({ repeat: fc.integer({ min: 1, max: 5 }), tries: fc.integer({ min: 1, max: 3 }), fail });
 }
 
 /** Keeps the spans of checks inside the program. */
 export function limitSkips(steps: readonly Step[]): Step[] {
   return steps.map((step, index) =>
-    step.kind === 'check' && 'skip' in step.then
-      ? { ...step, then: { skip: Math.min(step.then.skip, steps.length - index - 1) } }
-      : step,
+    step.kind === 'check' ? { ...step, then: limit(step.then, index, steps.length - index - 1) } : step,
   );
+}
+
+function limit(then: CheckStep['then'], before: number, behind: number): CheckStep['then'] {
+  if ('skip' in then) return { skip: Math.min(then.skip, behind) };
+  if (!('repeat' in then)) return then;
+  return before === 0 ? { fail: then.fail } : { ...then, repeat: Math.min(then.repeat, before) };
 }
 
 /** Steps with any call and any operands: for the encoder, not to be executed. */
@@ -180,6 +194,7 @@ export function harmlessSteps(syncFd: number): fc.Arbitrary<Step[]> {
     then: fc.oneof(
       { weight: 9, arbitrary: fc.record({ skip: fc.nat(5) }) },
       fc.record({ fail: fc.constantFrom(...ERRNOS) }),
+      { weight: 3, arbitrary: repetition(fc.constantFrom(...ERRNOS)) },
     ),
   });
   return fc

@@ -10,6 +10,7 @@ import {
   isNegative,
   isZero,
   not,
+  repeatWhile,
   stringArray,
   textBlock,
   unless,
@@ -54,6 +55,14 @@ t.test('failWhen() fails with an errno', (t) => {
   const step = failWhen(not(not(isZero(fd))), 'ELOOP', { label: 'look', pointer: '/root' });
   t.same(step.then, { fail: 'ELOOP' });
   t.same([step.label, step.pointer, step.condition.invert], ['look', '/root', false]);
+  t.end();
+});
+
+t.test('repeatWhile() puts a check behind the steps', (t) => {
+  const options = { label: 'open', pointer: '/root', failure: 'busy: {errno}' };
+  const [first, check] = repeatWhile(isNegative(fd), [close], { tries: 3, fail: 'EAGAIN', ...options });
+  t.equal(first, close);
+  t.match(check, { kind: 'check', then: { repeat: 1, tries: 3, fail: 'EAGAIN' }, ...options });
   t.end();
 });
 

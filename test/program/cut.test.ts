@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { at, call, isZero, unless, words } from '../../src/program/build.ts';
+import { at, call, isZero, repeatWhile, unless, words } from '../../src/program/build.ts';
 import { cutProgram } from '../../src/program/cut.ts';
 import { encode } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
@@ -30,6 +30,19 @@ t.test('cutProgram() never cuts inside the span of a check', (t) => {
     { from: 0, to: 950 },
     { from: 950, to: 976 },
   ]);
+  t.end();
+});
+
+t.test('cutProgram() never cuts inside a repetition', (t) => {
+  const word = new Memory().word('word');
+  const options = { ...label, tries: 3, fail: 'EAGAIN' } as const;
+  const steps = [...fill(950), ...repeatWhile(isZero(word), fill(20), options), ...fill(5)];
+  t.same(cutProgram(steps).ranges, [
+    { from: 0, to: 950 },
+    { from: 950, to: 976 },
+  ]);
+  const inside = [...fill(950), ...unless(isZero(word), repeatWhile(isZero(word), fill(8), options)), ...fill(20)];
+  t.same(cutProgram(inside).ranges[0], { from: 0, to: 950 }, 'nor where it is in the span of a check');
   t.end();
 });
 

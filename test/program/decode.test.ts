@@ -36,6 +36,7 @@ function isSame(step: Step, operation: DecodedOperation | undefined, arch: Arch)
       condition.mask,
       condition.wanted,
       'skip' in then ? then.skip : -ERRNO[then.fail],
+      ...('repeat' in then ? [then.tries, -then.repeat - 1] : [0, 0]),
     ];
     const isCheck = operation.number === CHECK_NUMBER && operation.call === 'check' && operation.result === 0;
     return (

@@ -7,6 +7,7 @@ import {
   failWhen,
   isNegative,
   isZero,
+  repeatWhile,
   stringArray,
   unless,
   when,
@@ -64,6 +65,18 @@ t.test('printProgram() shows a line a step, with spans indented', (t) => {
     ].join('\n'),
   );
   t.equal(printProgram({ name: 'start', steps: [], replies: false }), 'start (no reply)\n');
+  t.end();
+});
+
+t.test('a repetition is one line, and plain data', (t) => {
+  const close = call('close', [root], label);
+  const steps = repeatWhile(isNegative(root), [close], { tries: 64, fail: 'EAGAIN', label: 'open it' });
+  t.equal(
+    printProgram({ name: 'open', steps, replies: true }),
+    'open\n   0  close(root)  # test\n   1  if root < 0 repeat 1 up to 64 times, then fail EAGAIN  # open it\n',
+  );
+  const [, check] = programToJson({ name: 'open', steps, replies: true }).steps;
+  t.same(check, { index: 1, label: 'open it', if: 'root < 0', repeat: 1, tries: 64, fail: 'EAGAIN' });
   t.end();
 });
 

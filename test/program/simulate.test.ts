@@ -4,9 +4,11 @@ import {
   addressOf,
   at,
   call,
+  equals,
   failWhen,
   isNegative,
   isZero,
+  repeatWhile,
   stringArray,
   unless,
   when,
@@ -85,6 +87,48 @@ t.test('simulate() fails by a check', (t) => {
   const { failure, replies } = simulate(program(failWhen(isZero(word), 'ELOOP', label), reply(16n)), kernel(), OPTIONS);
   t.same(failure, { step: 0, errno: 40 });
   t.same(replies.map(wordsOf), [[0n, 0x1010_1010n, -40n]]);
+  t.end();
+});
+
+/** Opens a file again as long as the kernel answers EAGAIN, which it does `busy` times. */
+function openAgain(busy: number) {
+  const fd = new Memory().word('fd');
+  const open = call('openat', [-100, '/dev/null', 0, 0], { ...label, accept: ['EAGAIN'], result: fd });
+  const isBusy = equals(fd, BigInt.asUintN(64, -11n));
+  const steps = repeatWhile(isBusy, [open], { tries: 3, fail: 'EAGAIN', label: 'open' });
+  const model = kernel();
+  const original = model.call.bind(model);
+  let calls = 0;
+  model.call = (name, ...rest) => (name === 'openat' && ++calls <= busy ? -11n : original(name, ...rest));
+  const init = new ModelInit(model, OPTIONS);
+  return { run: () => init.run(encode(program(...steps, reply(16n)), OPTIONS)), calls: () => calls };
+}
+
+t.test('simulate() repeats steps while a check holds, and no more often than it has tries', (t) => {
+  for (const busy of [0, 1, 3]) {
+    const { run, calls } = openAgain(busy);
+    const { replies, failure, trace } = run();
+    t.equal(failure, undefined, `${busy} times busy`);
+    t.equal(calls(), busy + 1);
+    t.same(replies.map(wordsOf), [[16n]]);
+    t.equal(trace.filter(({ call, result }) => call === 'check' && result === -2n).length, busy);
+  }
+  const { run, calls } = openAgain(4);
+  const { replies, failure } = run();
+  t.same(failure, { step: 1, errno: 11 });
+  t.equal(calls(), 4);
+  t.same(replies.map(wordsOf), [[0n, 0x1010_1050n, -11n]]);
+  t.equal(run().failure, undefined, 'the next packet has all its tries again');
+  t.end();
+});
+
+t.test('simulate() ends where a failure cannot be reported', (t) => {
+  const model = kernel();
+  const original = model.call.bind(model);
+  model.call = (name, ...rest) => (name === 'write' ? -1n : original(name, ...rest));
+  const { end, failure } = simulate(program(call('close', [-1], label), reply(16n)), model, OPTIONS);
+  t.same(end, { state: 'exited', code: 1 });
+  t.same(failure, { step: 0, errno: 9 });
   t.end();
 });
 

@@ -1,5 +1,16 @@
 import t from 'tap';
-import { addressOf, at, block, call, equals, failWhen, isZero, unless, words } from '../../src/program/build.ts';
+import {
+  addressOf,
+  at,
+  block,
+  call,
+  equals,
+  failWhen,
+  isZero,
+  repeatWhile,
+  unless,
+  words,
+} from '../../src/program/build.ts';
 import type { CallName } from '../../src/program/calls.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
 import {
@@ -8,6 +19,7 @@ import {
   type Condition,
   type Operand,
   type Region,
+  type Repetition,
   type Step,
 } from '../../src/program/step.ts';
 import { assertProgram, verify, type VerifyOptions } from '../../src/program/verify.ts';
@@ -120,6 +132,28 @@ t.test('verify() checks conditions and spans', (t) => {
   ]);
   t.same(flawsOfCheck({ value: at(fd, 8) }), ['step 0 (test): the 8 bytes of fd+8 are outside its 8 bytes']);
   t.same(flawsOfCheck({ wanted: at(fd, 8) }), ['step 0 (test): the 8 bytes of fd+8 are outside its 8 bytes']);
+  t.end();
+});
+
+t.test('verify() wants a bound and harmless steps of a repetition', (t) => {
+  const close = call('close', [fd], { label: 'close' });
+  const flawsOfLoop = (then: Partial<Repetition>, ...steps: Step[]): readonly string[] =>
+    flawsOf(
+      [...steps, ...repeatWhile(isZero(fd), [], { tries: 64, fail: 'EAGAIN', ...label })].map((step) =>
+        step.kind === 'check' ? { ...step, then: { repeat: 1, tries: 64, fail: 'EAGAIN', ...then } } : step,
+      ),
+    );
+  t.same(flawsOfLoop({}, close), []);
+  t.same(flawsOfLoop({ tries: 1000, repeat: 2 }, close, close), []);
+  for (const tries of [0, -1, 0.5, 1001, Infinity])
+    t.same(flawsOfLoop({ tries }, close), [`step 1 (test): it has ${tries} tries, 1 to 1000 wanted`]);
+  for (const repeat of [0, -1, 0.5])
+    t.same(flawsOfLoop({ repeat }, close), [`step 1 (test): it repeats ${repeat} steps`]);
+  t.same(flawsOfLoop({ repeat: 2 }, close), ['step 1 (test): it repeats 2 steps, 1 come before']);
+  t.same(flawsOfLoop({ fail: unknownErrno }, close), ['step 1 (test): the errno "EX" is unknown']);
+  t.same(flawsOfLoop({}, answer), ['step 1 (test): it repeats write (answer)'], 'there would be two answers');
+  t.same(flawsOfLoop({}, answer, close), [], 'what is in front of the loop happens once');
+  t.match(flawsOfLoop({}, call('clone3', [words([0], '{}'), 64], label)), [/repeats clone3/]);
   t.end();
 });
 

@@ -81,6 +81,10 @@ export class Arm64 implements Machine {
     this.#code.word(0xd400_0001); // svc #0
   }
 
+  trap(): void {
+    this.#code.word(0); // udf #0
+  }
+
   jump(label: string): void {
     this.#branch(0x1400_0000, { label, bits: 26, shift: 0 }); // b
   }

@@ -79,6 +79,10 @@ export class X86 implements Machine {
     this.#code.bytes(0x0f, 0x05);
   }
 
+  trap(): void {
+    this.#code.bytes(0x0f, 0x0b); // ud2
+  }
+
   jump(label: string): void {
     this.#code.bytes(0xe9);
     this.#displacement(label);

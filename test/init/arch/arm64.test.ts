@@ -31,6 +31,6 @@ t.test('Arm64 assembles what objdump reads back', { skip: reasonToSkip(TOOL) }, 
   });
   const end = `0x${machine.assemble().length.toString(16)}`;
   const shown = lines.map((line) => line.replace(/ 0x0$/, ' START').replace(` ${end}`, ' END'));
-  t.same(shown, [...expected, 'svc #0x0', 'b START']);
+  t.same(shown, [...expected, 'svc #0x0', 'udf #0', 'b START']);
   t.end();
 });

@@ -36,6 +36,7 @@ export function writeEverything(machine: Machine): void {
     machine.jumpUnlessBit(register, 5, 'start');
   }
   machine.systemCall();
+  machine.trap();
   machine.jump('start');
   machine.label('end');
 }
