@@ -10,6 +10,7 @@ import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbe
 import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
+import { requirePassableFilter } from '../plan/seccomp/refusals.ts';
 import { serviceEnvironment, withNotifyMount } from '../plan/service-manager.ts';
 import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
@@ -83,6 +84,7 @@ export async function buildContainer(
   const host = readHostFacts();
   await nextTurn();
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
+  requirePassableFilter(seccomp, { waits: options.listens });
   const plan = decide(runtime, { ...options, seccomp }, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);

@@ -9,6 +9,7 @@ import { planExec, type ExecPlan } from '../plan/exec.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
+import { requirePassableFilter } from '../plan/seccomp/refusals.ts';
 import { serviceEnvironment } from '../plan/service-manager.ts';
 import type { Reply } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
@@ -63,6 +64,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   if (initFd === undefined) throw new TsrunError('status', words.execStopped);
   const host = readHostFacts();
   const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
+  requirePassableFilter(seccomp, { waits: false });
   const plan = decide({ record, config: { ...config, process }, init, options, host, seccomp });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);

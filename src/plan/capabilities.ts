@@ -45,21 +45,41 @@ export function planBoundingSet(context: PlanContext, process: Process): Step[] 
   return steps;
 }
 
-/** Sets the effective, permitted and inheritable set with one capset(2). A set that is not given is empty. */
-export function planCapabilitySets(context: PlanContext, process: Process): Step[] {
+const CAP_SYS_ADMIN = 21;
+const SETTING = 'set effective, permitted and inheritable capabilities';
+/** What a change of the sets is called that leaves CAP_SYS_ADMIN in the permitted one, or raises it. */
+const SETTING_WITH = {
+  permitted: `${SETTING}, and keep CAP_SYS_ADMIN for the seccomp filter`,
+  effective: 'raise CAP_SYS_ADMIN for the seccomp filter',
+};
+
+/**
+ * Sets the effective, permitted and inheritable set with one capset(2). A set that is not given is empty.
+ *
+ * `sysAdmin`: for the time until a seccomp filter is loaded CAP_SYS_ADMIN stays permitted, or is effective too.
+ */
+export function planCapabilitySets(
+  context: PlanContext,
+  process: Process,
+  sysAdmin?: 'permitted' | 'effective',
+): Step[] {
   const { capabilities } = process;
   if (capabilities === undefined) return [];
   const sets = {
-    effective: resolveSet(context, capabilities, 'effective'),
-    permitted: resolveSet(context, capabilities, 'permitted'),
+    effective: withSysAdmin(resolveSet(context, capabilities, 'effective'), sysAdmin === 'effective'),
+    permitted: withSysAdmin(resolveSet(context, capabilities, 'permitted'), sysAdmin !== undefined),
     inheritable: resolveSet(context, capabilities, 'inheritable'),
   };
   return [
     call('capset', [capabilityHeader(), capabilityData(sets)], {
-      label: 'set effective, permitted and inheritable capabilities',
+      label: sysAdmin === undefined ? SETTING : SETTING_WITH[sysAdmin],
       pointer: POINTER,
     }),
   ];
+}
+
+function withSysAdmin(set: ReadonlySet<number>, isIn: boolean): ReadonlySet<number> {
+  return isIn ? new Set([...set, CAP_SYS_ADMIN]) : set;
 }
 
 /**

@@ -108,17 +108,12 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
   const found = process === undefined ? [] : [allocateFound(memory, process)];
-  const isFiltered = input.seccomp?.position === 'early';
-  const finish = process === undefined ? { enter: [], become: [] } : planFinishProcess(context, process);
-  phases.add(finish.enter);
-  addEarlyFilter(phases, context.descriptors, input.seccomp);
-  phases.add(
-    finish.become,
-    process === undefined
-      ? []
-      : found.flatMap((region) => planFindExecutable(context, process, { found: region, isFiltered })),
-    [reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)],
-  );
+  if (process !== undefined) {
+    const finish = planFinishProcess(context, process, { filtersEarly: input.seccomp?.position === 'early' });
+    phases.add(finish.become, ...found.map((region) => planFindExecutable(context, process, region)));
+    addEarlyFilter(phases, context.descriptors, input.seccomp, finish);
+  }
+  phases.add([reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)]);
   phases.exchange('ready', 'become the container');
   return {
     cgroup,

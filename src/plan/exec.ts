@@ -115,7 +115,7 @@ export function planExec(input: ExecInput): ExecPlan {
     phases.add(passwd).exchange('passwd', 'look up the home directory');
     phases.add(reserveScratch(descriptors));
   }
-  const { enter, become } = planFinishProcess(context, process);
+  const finish = planFinishProcess(context, process, { filtersEarly: input.seccomp?.position === 'early' });
   phases.add(
     planUmask(process),
     planNoNewPrivileges(process),
@@ -126,13 +126,12 @@ export function planExec(input: ExecInput): ExecPlan {
     planSelinux(context, process),
     planApparmor(context, process),
     planLandlock(context),
-    enter,
+    finish.become,
+    planFindExecutable(context, process, found),
   );
-  addEarlyFilter(phases, descriptors, input.seccomp);
+  addEarlyFilter(phases, descriptors, input.seccomp, finish);
   phases
-    .add(become, planFindExecutable(context, process, { found, isFiltered: input.seccomp?.position === 'early' }), [
-      reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found]),
-    ])
+    .add([reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found])])
     .exchange('ready', 'become the process');
   return {
     descriptors,

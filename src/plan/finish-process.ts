@@ -6,30 +6,43 @@ import { planForgetCapabilities, planGroups, planIds, planKeepCapabilities } fro
 import { allocateCwdAnswers, planEnterCwd, planRetryCwd } from './cwd.ts';
 import { planStdioOwner } from './stdio.ts';
 
-/** From the container's root to the user that the program runs as, in two halves. The same for create and exec. */
+/** From the container's root to the user that the program runs as. The same for create and exec. */
 export interface FinishPlan {
   /**
-   * Into the working directory. In front of a filter that is loaded early: one that refuses getcwd(2) would keep the directory from
-   * being verified.
+   * To the user, into the working directory, with the capabilities of the program; what is looked up after that is looked up as the
+   * program would.
    */
-  readonly enter: Step[];
-  /** To the user, with the capabilities of the program. */
   readonly become: Step[];
+  /** Around the loading of a filter that is loaded early: gets the right to do so, which `become` has kept, and gives it up. */
+  readonly beforeFilter: Step[];
+  readonly afterFilter: Step[];
 }
 
-export function planFinishProcess(context: PlanContext, process: Process): FinishPlan {
+/**
+ * `filtersEarly`: a seccomp filter is loaded when all this is done, and nothing but the one call that gives up the right to load it has
+ * to pass it.
+ */
+export function planFinishProcess(
+  context: PlanContext,
+  given: Process,
+  { filtersEarly }: { readonly filtersEarly: boolean },
+): FinishPlan {
   const cwd = allocateCwdAnswers(context);
+  const process = filtersEarly ? { ...given, capabilities: given.capabilities ?? {} } : given;
   return {
-    enter: [...planStdioOwner(context, process), ...planEnterCwd(process, cwd)],
     become: [
+      ...planStdioOwner(context, process),
+      ...planEnterCwd(process, cwd),
       ...planBoundingSet(context, process),
       ...planKeepCapabilities(),
       ...planGroups(context, process),
       ...planIds(context, process),
       ...planRetryCwd(process, cwd),
       ...planForgetCapabilities(),
-      ...planCapabilitySets(context, process),
+      ...planCapabilitySets(context, process, filtersEarly ? 'permitted' : undefined),
       ...planAmbientSet(context, process),
     ],
+    beforeFilter: filtersEarly ? planCapabilitySets(context, process, 'effective') : [],
+    afterFilter: filtersEarly ? planCapabilitySets(context, process) : [],
   };
 }

@@ -28,7 +28,7 @@ export function planRunProgram(descriptors: DescriptorNumbers, program: ProgramT
     steps: [
       ...planLastChanges(descriptors, program),
       ...(seccomp?.position === 'late' ? [planLoadFilter(seccomp)] : []),
-      planExecute(program),
+      ...planExecute(program),
     ],
   };
 }
@@ -51,7 +51,7 @@ export function planRunListened(
       steps: [
         // Close-on-exec anyway, but an execve(2) that waits for its answer would keep a listener alive that nobody has any more.
         call('close', [listener], { label: 'leave the seccomp listener to the parent', accept: 'any' }),
-        planExecute(program),
+        ...planExecute(program),
       ],
     }),
   };
@@ -78,14 +78,18 @@ function planCloseRange(
   return call('close_range', [first, 0xffff_ffff, 0], options);
 }
 
-function planExecute({ process: given, executable, home, environment = [] }: ProgramToRun): Step {
+/** A seccomp filter may answer 0 in the place of execve(2) (SCMP_ACT_ERRNO with errnoRet 0): init would go on, and wait for nobody. */
+function planExecute({ process: given, executable, home, environment = [] }: ProgramToRun): Step[] {
   const process = { ...given, env: [...(given.env ?? []), ...environment] };
   const { args = [] } = process;
   const shown = JSON.stringify(args[0] ?? '');
-  return call('execve', [executable, stringArray(args), stringArray(buildEnvironment(process, home))], {
-    label: `exec: ${shown}`,
-    failure: `exec: ${shown}: {error}`,
-  });
+  return [
+    call('execve', [executable, stringArray(args), stringArray(buildEnvironment(process, home))], {
+      label: `exec: ${shown}`,
+      failure: `exec: ${shown}: {error}`,
+    }),
+    call('exit_group', [1], { label: 'end where nothing was executed' }),
+  ];
 }
 
 /**

@@ -192,7 +192,7 @@ function verifyCheck(
 }
 
 /** Calls that are not to happen twice: an answer, another process, the end. */
-const ONCE: ReadonlySet<string> = new Set([...LAST_CALLS, 'clone3']);
+const ONCE: ReadonlySet<string> = new Set([...LAST_CALLS, 'clone', 'clone3']);
 
 /** Its counter is part of the operation and starts at a constant: with bounds on both, every program ends. */
 function verifyRepetition({ repeat, tries }: Repetition, before: readonly Step[], note: Note): void {

@@ -1,7 +1,14 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Seccomp, SeccompSyscall } from '../../src/spec/generated/config.ts';
-import { expectFailure, expectSuccess, live, setUserNamespace, statusField, type BaseConfig } from './support/rig.ts';
+import {
+  expectFailure,
+  expectSuccess,
+  live,
+  setUserNamespace,
+  statusField,
+  type BaseConfig,
+} from './support/rig.ts';
 import { answerOne, SeccompAgent } from './support/seccomp-agent.ts';
 
 const PROFILE = '/usr/share/containers/seccomp.json';
@@ -138,6 +145,9 @@ const withFilter =
     for (const change of changes) change(config);
   };
 
+const privileged = (config: BaseConfig): unknown => (config.process.noNewPrivileges = false);
+const restricted = (config: BaseConfig): unknown => (config.process.noNewPrivileges = true);
+
 live('seccomp', async (t, rig) => {
   for (const { name, change } of VARIANTS) {
     for (const [kind, seccomp] of Object.entries({ lenient, strict })) {
@@ -272,9 +282,21 @@ live('seccomp', async (t, rig) => {
 
   await t.test('a profile that init cannot live with is a failure that leaves nothing', async (t) => {
     const seccomp: Seccomp = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [errno(13, 'capset')] };
-    const change = withFilter(seccomp, (config) => (config.process.noNewPrivileges = false));
-    expectFailure(t, await rig.run({ change }), { message: /set effective, permitted and inheritable.*EACCES/ });
-    const late = withFilter(seccomp, (config) => (config.process.noNewPrivileges = true));
+    const change = withFilter(seccomp, privileged);
+    expectFailure(t, await rig.run({ change }), { message: /seccomp filter: it refuses capset/ });
+    // What a rule says of some arguments only shows when the call is made.
+    const args = [{ index: 0, value: 0, op: 'SCMP_CMP_NE' as const }];
+    const surprise: Seccomp = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ ...errno(13, 'capset'), args }] };
+    expectFailure(t, await rig.run({ change: withFilter(surprise, privileged) }), {
+      message: /set effective, permitted and inheritable.*EACCES/,
+    });
+    for (const action of ['SCMP_ACT_KILL_PROCESS', 'SCMP_ACT_KILL', 'SCMP_ACT_TRAP'] as const) {
+      const fatal: Seccomp = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['capset'], action, args }] };
+      expectFailure(t, await rig.run({ change: withFilter(fatal, privileged) }), {
+        message: /killed by signal 31 \(the seccomp profile refuses a call/,
+      });
+    }
+    const late = withFilter(seccomp, restricted);
     expectSuccess(t, await rig.run({ change: late }), 'the same filter, loaded late');
   });
 });

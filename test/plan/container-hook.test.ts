@@ -69,7 +69,7 @@ t.test('planHook() has init tell its pid, and keep no end of a pipe', (t) => {
   const view = new DataView((replies[0] ?? new Uint8Array()).buffer);
   t.equal(view.getBigUint64(0, true), TAG.hookStarted);
   t.equal(view.getBigUint64(8, true), 7n);
-  // The model's clone3 makes no pidfd: the word is 0, and what is closed for it are number 0 and its duplicate.
+  // The model's clone makes no pidfd: the word is 0, and what is closed for it are number 0 and its duplicate.
   t.same([...model.descriptors.keys()].sort(), [1, 2, 3]);
   t.end();
 });

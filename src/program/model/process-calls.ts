@@ -37,6 +37,7 @@ export const PROCESS_CALLS: Partial<Record<CallName, CallModel>> = {
     kernel.openFile(args.int(0));
     return 0;
   },
+  clone: (kernel) => kernel.clones.shift() ?? 0,
   clone3: (kernel) => kernel.clones.shift() ?? 0,
   execve: (kernel, args, memory) => {
     if (isType(kernel.find(AT_FDCWD, memory.readText(args.raw(0))), S_IFDIR)) throw new ModelErrno('EACCES');

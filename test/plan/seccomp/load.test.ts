@@ -97,13 +97,14 @@ const toRun = (seccomp: CompiledSeccomp) => ({
   seccomp,
 });
 
-t.test('planRunProgram() loads a late filter as its last step but one', (t) => {
+t.test('planRunProgram() loads a late filter in front of execve(2)', (t) => {
   t.equal(
     text(planRunProgram(descriptorNumbers(0), toRun(compiled({ noNewPrivileges: true })))),
     `run "sh" (no reply)
    0  close_range(4, 4294967295, 0)  # close every other descriptor
    1  seccomp(1, 4, {2 instructions, default SCMP_ACT_ALLOW})  # load the seccomp filter (2 instructions, default SCMP_ACT_ALLOW)  (/linux/seccomp)
    2  execve("/bin/sh", ["sh"], ["HOME=/"])  # exec: "sh"
+   3  exit_group(1)  # end where nothing was executed
 `,
   );
   t.end();
@@ -151,7 +152,7 @@ t.test('the largest filter fits into a packet beside an ordinary program', (t) =
   t.end();
 });
 
-t.test('planExec() loads an early filter before it becomes the user, and a late one not at all', (t) => {
+t.test('planExec() loads an early filter as the user who has looked everything up, and a late one not at all', (t) => {
   const phasesOf = (seccomp: CompiledSeccomp) =>
     planExec({
       id: 'c1',
@@ -170,11 +171,13 @@ t.test('planExec() loads an early filter before it becomes the user, and a late 
     phasesOf(seccomp).flatMap(({ program }) => program.steps.map(({ label }) => label));
   const early = labels(compiled({}));
   const at = early.findIndex((label) => label.startsWith('load the seccomp filter'));
-  t.ok(
-    at > early.findIndex((label) => label.startsWith('exec: verify working directory')),
-    'behind the working directory',
-  );
-  t.ok(at < early.findIndex((label) => label.startsWith('set uid')));
+  t.ok(at > early.findLastIndex((label) => label.startsWith('exec: ')), 'behind the lookups');
+  t.same(early.slice(at - 1), [
+    'raise CAP_SYS_ADMIN for the seccomp filter',
+    early[at],
+    'set effective, permitted and inheritable capabilities',
+    'tell that it is ready',
+  ]);
   t.notOk(labels(compiled({ noNewPrivileges: true })).some((label) => label.startsWith('load the')));
   const listened = compiled({}, { listenerPath: '/s', syscalls: [notify] });
   t.same(
