@@ -1,14 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Seccomp, SeccompSyscall } from '../../src/spec/generated/config.ts';
-import {
-  expectFailure,
-  expectSuccess,
-  live,
-  setUserNamespace,
-  statusField,
-  type BaseConfig,
-} from './support/rig.ts';
+import { expectFailure, expectSuccess, live, setUserNamespace, statusField, type BaseConfig } from './support/rig.ts';
 import { answerOne, SeccompAgent } from './support/seccomp-agent.ts';
 
 const PROFILE = '/usr/share/containers/seccomp.json';

@@ -31,9 +31,11 @@ t.test('answerOf() tells what is refused or allowed whatever the arguments are',
 });
 
 t.test('requirePassableFilter() refuses an early filter that no container gets past', (t) => {
-  const check = (seccomp: SeccompPlan | undefined, waits = false) => () => {
-    requirePassableFilter(seccomp, { waits });
-  };
+  const check =
+    (seccomp: SeccompPlan | undefined, waits = false) =>
+    () => {
+      requirePassableFilter(seccomp, { waits });
+    };
   const all: Seccomp = { defaultAction: 'SCMP_ACT_ERRNO' };
   t.throws(check(planOf(all)), { code: 'unsupported', message: /it refuses capset, writev, read: / });
   t.throws(check(planOf(all), true), { message: /it refuses capset, writev, read, accept4, dup3: .*config\.json/ });
