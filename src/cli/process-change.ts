@@ -23,8 +23,8 @@ export const processOptions = {
 /**
  * How the process of `exec` differs from the container's own.
  *
- * With a document the other options count for nothing, because conmon gives `--tty` beside `--process`. Errors: `usage`;
- * `config` when the document cannot be read.
+ * With a document the other options count for nothing, because conmon gives `--tty` beside `--process`, and a command behind the
+ * id as little, as with the peers. Errors: `usage`; `config` when the document cannot be read.
  */
 export function readProcessChange(
   values: OptionValues<typeof processOptions>,
@@ -32,7 +32,6 @@ export function readProcessChange(
 ): ProcessChange {
   const path = absolutePath(values.process, surroundings);
   if (path === undefined) return changeByOptions(values, args);
-  if (args.length > 0) throw new TsrunError('usage', 'give either --process or a command to run, not both');
   return { kind: 'document', path, text: readDocument(path) };
 }
 

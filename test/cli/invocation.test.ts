@@ -195,7 +195,6 @@ const refused = [
   ['init', 'the command "init" is kept for the runtime itself'],
   ['list --format xml', 'invalid format option'],
   ['exec web', 'process args cannot be empty'],
-  ['exec --process /p.json web ls', 'give either --process or a command to run, not both'],
   ['exec --user root web ls', `invalid value "root" ${user}: wanted a numeric id`],
   ['exec --user 1000x web ls', `invalid value "1000x" ${user}: wanted a numeric id`],
   ['exec --user 1: web ls', `invalid value "" ${user}: wanted a numeric id`],

@@ -20,16 +20,9 @@ const rows: Record<string, Rows> = {
       [{ ociVersion: '0.5.0' }, '/ociVersion', 'predates 1.0.0'],
     ],
   },
-  'capability-names': {
-    accepted: [{}, { process: { capabilities: { bounding: ['CAP_CHOWN', undefined], ambient: [] } } }],
-    refused: [
-      [
-        { process: { capabilities: { effective: ['CAP_NEW'] } } },
-        '/process/capabilities/effective/0',
-        'unknown capability',
-      ],
-      [{ process: { capabilities: { bounding: ['chown'] } } }, '/process/capabilities/bounding/0', 'is "chown"'],
-    ],
+  capabilities: {
+    accepted: [{}, { process: { capabilities: {} } }, { process: { capabilities: { effective: ['CAP_NEW'] } } }],
+    refused: [[{ process: { cwd: '/' } }, '/process/capabilities', 'is absent: the program gets no capabilities']],
   },
   'tmpfs-options': {
     accepted: [
