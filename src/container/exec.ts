@@ -6,13 +6,14 @@ import { readUnifiedDirectory } from '../host/cgroup-layout.ts';
 import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
 import { planSubCgroups, type ContainerCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
+import { differingNamespaces } from '../plan/exec-namespaces.ts';
 import type { HostFacts } from '../plan/facts.ts';
-import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../plan/seccomp/refusals.ts';
 import { serviceEnvironment } from '../plan/service-manager.ts';
 import type { Reply } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
+import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
@@ -26,7 +27,8 @@ import { Foreground } from './foreground.ts';
 import { writePidFile } from './pid-file.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { sendPidfd } from './pidfd-socket.ts';
-import { innermostPid, openProcess, type ProcessIdentity } from './process-identity.ts';
+import { openProcessHandle, type ProcessHandle } from './process-handle.ts';
+import { innermostPid, type ProcessIdentity } from './process-identity.ts';
 import { waitForChild } from './run.ts';
 import type { ExecOptions, Runtime } from './runtime.ts';
 import { becomeProgram, compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
@@ -52,7 +54,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   const options = { ...given, preserveFds: listenFds + given.preserveFds };
   requirePreservedDescriptors(options.preserveFds);
   const record = directory.readRecord();
-  const init = requireRunning(directory, record, options);
+  const identity = requireRunning(directory, record, options);
   const config = readSavedConfig(directory);
   const process = execProcess(config, options.change);
   const terminal = process.terminal === true;
@@ -60,8 +62,8 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   requireConsole({ terminal, detached: detach, consoleSocket });
   using foreground = new Foreground(options.stdio);
   if (terminal && !detach) foreground.requireTerminal();
-  using initFd = openProcess(init);
-  if (initFd === undefined) throw new TsrunError('status', words.execStopped);
+  using init = openProcessHandle(identity);
+  if (init === undefined) throw new TsrunError('status', words.execStopped);
   const host = readHostFacts();
   const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: false });
@@ -76,7 +78,6 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
         directory: directory.path,
         cgroup: record.cgroup,
         init,
-        initFd,
         plan,
         options,
         cleanup,
@@ -120,30 +121,14 @@ function requireRunning(directory: StateDirectory, record: ContainerRecord, opti
 interface ExecTarget {
   readonly record: ContainerRecord;
   readonly config: Config;
-  readonly init: ProcessIdentity;
+  readonly init: ProcessHandle;
   readonly options: ExecOptions;
   readonly host: HostFacts;
   readonly seccomp: CompiledSeccomp | undefined;
 }
 
-/** File name below /proc/PID/ns -> type in config.json. */
-const NAMESPACE_TYPES: Readonly<Record<string, keyof typeof NAMESPACE_FLAGS>> = {
-  user: 'user',
-  pid: 'pid',
-  mnt: 'mount',
-  net: 'network',
-  uts: 'uts',
-  ipc: 'ipc',
-  cgroup: 'cgroup',
-  time: 'time',
-};
-
 /** Decides everything. Errors: `config`, `unsupported`. */
 export function planFor({ record, config, init, options, host, seccomp }: ExecTarget): ExecPlan {
-  const theirs = readNamespaces(init.pid);
-  const differing = Object.entries(NAMESPACE_TYPES).flatMap(([file, type]) =>
-    theirs[file] !== undefined && theirs[file] !== host.namespaces[file] ? [type] : [],
-  );
   return planExec({
     id: record.id,
     config,
@@ -158,7 +143,7 @@ export function planFor({ record, config, init, options, host, seccomp }: ExecTa
     },
     options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds },
     process: config.process ?? { cwd: '/' },
-    differing,
+    differing: differingNamespaces(readNamespaces(init.path), host.namespaces),
     cgroup:
       isUserUnit(record) && options.subCgroups === undefined
         ? []
@@ -178,10 +163,10 @@ function isUserUnit({ cgroup }: ContainerRecord): boolean {
  * The container's cgroups. Its init may have moved to one below and have handed on the controllers: no process can join the
  * container's cgroup2 directory then, and the one of init stands in.
  */
-function withFallback({ cgroup }: ContainerRecord, init: ProcessIdentity): ContainerCgroup[] {
+function withFallback({ cgroup }: ContainerRecord, init: ProcessHandle): ContainerCgroup[] {
   return cgroup.directories.map((directory) => {
     if (directory.kind === 'v1') return directory;
-    const own = readUnifiedDirectory(init.pid);
+    const own = readUnifiedDirectory(init.path);
     // Only below: init may be in the cgroup of somebody else, who moved it there.
     return own?.startsWith(`${directory.hostPath}/`) === true ? { ...directory, fallback: own } : directory;
   });
@@ -191,8 +176,7 @@ interface Joining {
   /** The container's state directory. */
   readonly directory: string;
   readonly cgroup: CgroupReference;
-  readonly init: ProcessIdentity;
-  readonly initFd: OwnedFd;
+  readonly init: ProcessHandle;
   readonly plan: ExecPlan;
   readonly options: ExecOptions;
   readonly cleanup: Cleanup;
@@ -202,13 +186,13 @@ interface Joining {
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
   const oomKills = readOomKills(joining.cgroup);
-  const { init, initFd, plan, options, cleanup } = joining;
+  const { init, plan, options, cleanup } = joining;
   const { descriptors } = plan;
   let pid = 0;
-  using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
+  using root = openRoot(init);
   const inherited = new Map<number, number>(options.stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
-  inherited.set(descriptors.pidfd, initFd.number);
+  inherited.set(descriptors.pidfd, init.pidfd.number);
   inherited.set(descriptors.root, root.number);
   return await bringUp({
     arch: readArch(),
@@ -233,4 +217,17 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     onRootfs: () => Promise.resolve(),
     onListener: (reply) => joining.onListener(pid, reply),
   });
+}
+
+/** The root directory of the container's init, the last of what is taken from it: it has to live still. */
+function openRoot(init: ProcessHandle): OwnedFd {
+  try {
+    const root = openFile(`${init.path}/root`, O_PATH | O_DIRECTORY);
+    if (init.isAlive()) return root;
+    root.close();
+    throw new TsrunError('status', words.execStopped);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ESRCH')) throw new TsrunError('status', words.execStopped);
+    throw error;
+  }
 }

@@ -22,11 +22,14 @@ export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLay
   return parseCgroupLayout(read(`${proc}/self/mountinfo`), read(`${proc}/self/cgroup`), readControllers);
 }
 
-/** Absolute path of the cgroup2 directory that a process is in; undefined when it is gone, or in none that is mounted here. */
-export function readUnifiedDirectory(pid: number): string | undefined {
+/**
+ * Absolute path of the cgroup2 directory that a process is in, by its directory below /proc; undefined when it is gone, or in none
+ * that is mounted here.
+ */
+export function readUnifiedDirectory(directory: string): string | undefined {
   let layout: CgroupLayout;
   try {
-    const membership = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+    const membership = readFileSync(`${directory}/cgroup`, 'utf8');
     layout = parseCgroupLayout(readFileSync('/proc/self/mountinfo', 'utf8'), membership, () => []);
   } catch {
     // It has ended; whoever asked finds that out by other means.

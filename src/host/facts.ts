@@ -16,7 +16,7 @@ export function readHostFacts(): HostFacts {
     identity: readIdentity(),
     cgroup: readCgroupLayout(),
     lsm: readLsm(),
-    namespaces: readNamespaces('self'),
+    namespaces: readNamespaces(),
   };
 }
 
@@ -69,17 +69,17 @@ function readLsm(): LsmFacts {
 const NAMESPACE_FILES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'] as const;
 
 /**
- * The namespaces of a process: file name below /proc/PID/ns -> inode number as decimal text; those the kernel does not have are
- * left out. Errors: `host` with `errno` ENOENT or ESRCH when the process is gone.
+ * The namespaces of a process, by its directory below /proc: file name below `ns` -> inode number as decimal text. Those that the
+ * kernel does not have are left out; all of them of a process that has ended. Errors: `host`.
  */
-export function readNamespaces(pid: number | 'self'): Record<string, string> {
+export function readNamespaces(directory = '/proc/self'): Record<string, string> {
   const namespaces: Record<string, string> = {};
   for (const name of NAMESPACE_FILES) {
     try {
-      namespaces[name] = String(statSync(`/proc/${pid}/ns/${name}`, { bigint: true }).ino);
+      namespaces[name] = String(statSync(`${directory}/ns/${name}`, { bigint: true }).ino);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        throw hostError(`look at namespace ${name} of process ${pid}`, error);
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (!['ENOENT', 'ESRCH'].includes(code)) throw hostError(`look at namespace ${name}`, error);
     }
   }
   return namespaces;
