@@ -304,6 +304,20 @@ live('seccomp listener', async (t, rig) => {
     syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_NOTIFY' }],
   };
 
+  await t.test('a startContainer hook does without the filter whose listener is for the program', async (t) => {
+    const change = withFilter(seccomp, (config) => {
+      config.process.noNewPrivileges = true;
+      // Nobody answers for the hook.
+      config.hooks = { startContainer: [{ path: '/bin/mkdir', args: ['mkdir', '/tmp/by-hook'], timeout: 10 }] };
+    });
+    const bundle = rig.bundle({ args: 'ls -d /tmp/by-hook; mkdir /tmp/a 2>&1', change, fill: () => undefined });
+    const running = rig.startTsrun(['run', '--bundle', bundle, rig.id('notify')]);
+    const { listener } = await agent.accept();
+    using _listener = listener;
+    await answerOne(listener, 122);
+    t.match((await running.done).stdout, /^\/tmp\/by-hook\n.*quota exceeded\n$/i);
+  });
+
   for (const noNewPrivileges of [true, false]) {
     const change = withFilter(seccomp, (config) => (config.process.noNewPrivileges = noNewPrivileges));
     const status = noNewPrivileges ? 'created' : 'creating';

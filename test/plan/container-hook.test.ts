@@ -8,6 +8,8 @@ import {
 } from '../../src/plan/container-hook.ts';
 import { descriptorNumbers } from '../../src/plan/context.ts';
 import { TAG } from '../../src/plan/reply.ts';
+import { planFilterRules } from '../../src/plan/seccomp/filter.ts';
+import type { CompiledSeccomp } from '../../src/plan/seccomp/load.ts';
 import { encode } from '../../src/program/encode.ts';
 import { ModelKernel } from '../../src/program/model/kernel.ts';
 import { printStep } from '../../src/program/print-step.ts';
@@ -103,6 +105,20 @@ t.test('planHook() starts createContainer hooks in the rootfs, startContainer ho
   t.ok(create.includes('umask(022)'));
   const start = lines(planHook(startSetting(), hook, 'x').start);
   t.notMatch(start.join('\n'), /fchdir|umask/);
+  t.end();
+});
+
+t.test('startContainerSetting() gives a hook the late filter of the program, unless it has a listener', (t) => {
+  const filter: CompiledSeccomp = {
+    ...{ rules: planFilterRules({ defaultAction: 'SCMP_ACT_ALLOW' }, 'x86-64'), flags: 0, position: 'late' },
+    ...{ defaultAction: 'SCMP_ACT_ALLOW', program: new Uint8Array(8) },
+  };
+  const settingOf = (seccomp: CompiledSeccomp): HookSetting =>
+    startContainerSetting(descriptorNumbers(0), { process: { cwd: '/' }, home: '/', seccomp });
+  const listener = { path: '/agent', metadata: undefined, way: 'taken' } as const;
+  t.equal(settingOf(filter).filter, filter);
+  t.equal(settingOf({ ...filter, listener }).filter, undefined);
+  t.equal(settingOf({ ...filter, position: 'early' }).filter, undefined, 'which is on already');
   t.end();
 });
 
