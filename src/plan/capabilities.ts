@@ -78,6 +78,52 @@ function withSysAdmin(set: CapabilitySet, isIn: boolean): CapabilitySet {
   return isIn ? new Set([...set, CAP_SYS_ADMIN]) : set;
 }
 
+/**
+ * Before a process becomes visible to others in a container: it keeps what its program will have and what the rest of its way needs.
+ *
+ * Whoever has CAP_SYS_PTRACE there can take it over from its birth on, dumpable or not, and does not gain more than this. The
+ * inheritable set is final already: it could not grow later without CAP_SETPCAP.
+ */
+export function planEnteringSets(context: PlanContext, process: Process, needed: readonly string[]): Step[] {
+  const { permitted, effective, inheritable } = resolveCapabilities(context, process);
+  const extra = heldOf(context, needed);
+  const label = 'keep the capabilities of the program' + (needed.length === 0 ? '' : ` and ${needed.join(', ')}`);
+  const sets = { permitted: union(permitted, extra), effective: union(effective, extra), inheritable };
+  return [setCapabilities(sets, label)];
+}
+
+/** What making a container takes behind the birth of its process: mounts, devices, names, networks, ids, limits. */
+const FOR_CREATE = [
+  ...['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_DAC_READ_SEARCH', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_SETGID', 'CAP_SETUID'],
+  ...[
+    'CAP_SETPCAP',
+    'CAP_NET_ADMIN',
+    'CAP_SYS_CHROOT',
+    'CAP_SYS_ADMIN',
+    'CAP_SYS_NICE',
+    'CAP_SYS_RESOURCE',
+    'CAP_MKNOD',
+  ],
+];
+
+/** The same for a container that is made in a pid namespace where others are. Its createContainer hooks need the bounding set. */
+export function planShedForCreate(context: PlanContext, process: Process = { cwd: '/' }): Step[] {
+  const { bounding } = resolveCapabilities(context, process);
+  const hasHooks = (context.config.hooks?.createContainer ?? []).length > 0;
+  const kept = hasHooks ? union(bounding, heldOf(context, FOR_CREATE)) : bounding;
+  const sets = planEnteringSets(context, process, FOR_CREATE);
+  return [...dropFromBoundingSet(context, kept), ...sets.map((step) => ({ ...step, label: 'keep what create needs' }))];
+}
+
+function heldOf(context: PlanContext, names: readonly string[]): CapabilitySet {
+  const numbers = names.flatMap((name) => capabilityNumbers.get(name) ?? []);
+  return new Set(numbers.filter((number) => problemOf(context, number) === undefined));
+}
+
+function union(first: CapabilitySet, second: CapabilitySet): CapabilitySet {
+  return new Set([...first, ...second]);
+}
+
 function setCapabilities(sets: ThreadSets, label: string): Step {
   return call('capset', [capabilityHeader(), capabilityData(sets)], { label, pointer: POINTER });
 }

@@ -4,6 +4,7 @@ import type { Process } from '../spec/generated/config.ts';
 import { MOUNT_ATTR_RDONLY } from '../util/constants.ts';
 import { planResetAffinity } from './affinity.ts';
 import { planHostTrees } from './bind-mounts.ts';
+import { planShedForCreate } from './capabilities.ts';
 import { joinPlaces, type JoinPlace } from './cgroup/join.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
 import { planClone } from './clone.ts';
@@ -144,7 +145,12 @@ function addNamespaces(
   if (hasNewNamespace(context.config, 'user')) {
     phases.add(planNewUserNamespace(context)).exchange('id-maps', 'enter a user namespace');
   }
-  phases.add(planUserNamespaceRoot(context), planTimeNamespace(context), clone).exchange('pid', 'create the process');
+  // Nobody sees the first process of a new pid namespace but those that it starts itself.
+  const isSeen = findNamespace(context.config, 'pid') !== undefined && !hasNewNamespace(context.config, 'pid');
+  const shed = isSeen ? planShedForCreate(context, context.config.process) : [];
+  phases
+    .add(planUserNamespaceRoot(context), planTimeNamespace(context), shed, clone)
+    .exchange('pid', 'create the process');
 }
 
 /** Phases `copy-up` and `rootfs`: the file system, as seen before it is entered. */
