@@ -1,6 +1,7 @@
 import { prepareInvocation, type Invocation } from './cli/invocation.ts';
 import { operations } from './cli/operations.ts';
-import { processSurroundings } from './cli/surroundings.ts';
+import { takeLaunched } from './cli/launched.ts';
+import { processSurroundings, requireExactArguments } from './cli/surroundings.ts';
 import { isTerminal } from './cli/terminal.ts';
 import { writeText } from './cli/write-text.ts';
 import { TsrunError } from './errors.ts';
@@ -13,8 +14,10 @@ void main(process.argv.slice(2)).then((code) => process.exit(code));
 async function main(args: readonly string[]): Promise<number> {
   let invocation: Invocation | undefined;
   try {
+    const launched = takeLaunched(process.env);
+    requireExactArguments(args);
     invocation = await prepareInvocation(args, {
-      surroundings: processSurroundings(),
+      surroundings: processSurroundings(launched),
       operations,
       writeStderr,
       isTerminal: isTerminal(2),

@@ -90,6 +90,9 @@ function readRoot(given: string | undefined, surroundings: Surroundings): string
 function defaultRoot(surroundings: Surroundings): string {
   const { XDG_RUNTIME_DIR: runtimeDirectory = '', USER: user } = surroundings.environment;
   if (runtimeDirectory === '') return '/run/tsrun';
+  if (runtimeDirectory.includes('\uFFFD')) {
+    throw new TsrunError('usage', `use XDG_RUNTIME_DIR, ${JSON.stringify(runtimeDirectory)}: wanted UTF-8`);
+  }
   const isOrdinaryUser = surroundings.uid !== 0 || (user !== 'root' && surroundings.inUserNamespace());
   return isOrdinaryUser ? (absolutePath(`${runtimeDirectory}/tsrun`, surroundings) ?? '/run/tsrun') : '/run/tsrun';
 }

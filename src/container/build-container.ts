@@ -95,7 +95,7 @@ export async function buildContainer(
   // The first to be added is the last to be done.
   cleanup.add('run the poststop hooks', async () => {
     if (!environment.isThere) return;
-    await runPoststop({ id, bundle: facts.bundle, annotations: config.annotations }, config, runtime.log);
+    await runPoststop({ id, bundle: facts.bundle, annotations: config.annotations }, config, runtime);
   });
   cleanup.add('remove the state directory', () => {
     directory.remove();
@@ -125,7 +125,7 @@ function readBundleFor(directory: StateDirectory, options: BuildOptions, { log }
 
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planContainer(
-  runtime: Pick<Runtime, 'cgroupManager' | 'rootless'>,
+  runtime: Pick<Runtime, 'cgroupManager' | 'rootless' | 'openFiles'>,
   options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'> & {
     readonly seccomp: CompiledSeccomp | undefined;
   },
@@ -133,6 +133,7 @@ export function planContainer(
   host: HostFacts,
 ): CreatePlan {
   const { id, noPivot, noNewKeyring, preserveFds, seccomp } = options;
+  const { openFiles } = runtime;
   // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
   const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
   const { cgroupManager: asked, rootless = !isRoot } = runtime;
@@ -152,7 +153,7 @@ export function planContainer(
       config: bundle.config,
       host,
       bundle: bundle.facts,
-      options: { noPivot, noNewKeyring, preserveFds },
+      options: { noPivot, noNewKeyring, preserveFds, ...(openFiles && { openFiles }) },
       ...(seccomp === undefined ? {} : { seccomp }),
     },
     cgroup,
@@ -241,7 +242,7 @@ function answersOf(building: Building, groups: Groups): Omit<PhaseHandlers, 'spa
       building.environment.isThere = true;
       const { config } = bundle;
       const source = groups.record;
-      await runCreateHooks({ config, source, pid: pidOf(), conversation, setting: plan.hooks, log: runtime.log });
+      await runCreateHooks({ config, source, pid: pidOf(), conversation, setting: plan.hooks, runtime });
     },
     onListener: (reply) =>
       handOverListener({ pid: pidOf(), state: stateOf(groups.record, 'creating'), seccomp }, reply),

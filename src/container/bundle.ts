@@ -1,7 +1,7 @@
-import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import { readBundleFacts } from '../host/bundle-facts.ts';
+import { realPath } from '../host/real-path.ts';
 import type { BundleFacts } from '../plan/facts.ts';
 import { planLookups } from '../plan/lookups.ts';
 import type { Config } from '../spec/generated/config.ts';
@@ -42,7 +42,7 @@ export function readBundle(
 
 function resolveDirectory(hostPath: string): string {
   try {
-    return realpathSync(hostPath);
+    return realPath(hostPath);
   } catch (error) {
     throw bundleError(`open bundle ${JSON.stringify(hostPath)}`, error);
   }

@@ -52,7 +52,7 @@ async function deleteOne(runtime: Runtime, { id, force }: DeleteOptions): Promis
   }
   // Without a pid namespace of its own the end of init leaves its other processes running.
   const kill = force || !current.hasPidNamespace;
-  await destroyContainer(directory, current, { kill, log: runtime.log });
+  await destroyContainer(directory, current, { kill, runtime });
 }
 
 function readRecord(directory: StateDirectory, force: boolean): ContainerRecord | undefined {

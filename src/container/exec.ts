@@ -7,7 +7,7 @@ import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
 import { planSubCgroups, type ContainerCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
 import { differingNamespaces } from '../plan/exec-namespaces.ts';
-import type { HostFacts } from '../plan/facts.ts';
+import type { HostFacts, OpenFilesLimit } from '../plan/facts.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../plan/seccomp/refusals.ts';
 import { serviceEnvironment } from '../plan/service-manager.ts';
@@ -67,7 +67,15 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   const host = readHostFacts();
   const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: false });
-  const plan = decide({ record, config: { ...config, process }, init, options, host, seccomp });
+  const plan = decide({
+    record,
+    config: { ...config, process },
+    init,
+    options,
+    host,
+    seccomp,
+    openFiles: runtime.openFiles,
+  });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   const state = stateOf(record, 'running');
@@ -125,10 +133,11 @@ interface ExecTarget {
   readonly options: ExecOptions;
   readonly host: HostFacts;
   readonly seccomp: CompiledSeccomp | undefined;
+  readonly openFiles: OpenFilesLimit | undefined;
 }
 
 /** Decides everything. Errors: `config`, `unsupported`. */
-export function planFor({ record, config, init, options, host, seccomp }: ExecTarget): ExecPlan {
+export function planFor({ record, config, init, options, host, seccomp, openFiles }: ExecTarget): ExecPlan {
   return planExec({
     id: record.id,
     config,
@@ -141,7 +150,7 @@ export function planFor({ record, config, init, options, host, seccomp }: ExecTa
       danglingLinks: {},
       namespaces: {},
     },
-    options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds },
+    options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds, ...(openFiles && { openFiles }) },
     process: config.process ?? { cwd: '/' },
     differing: differingNamespaces(readNamespaces(init.path), host.namespaces),
     cgroup:

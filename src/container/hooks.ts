@@ -1,9 +1,12 @@
-import type { spawn } from 'node:child_process';
+import type { ChildProcessByStdio, spawn, SpawnOptionsWithStdioTuple } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
 import { TsrunError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import type { Hook } from '../spec/generated/config.ts';
+import { RLIMIT_NOFILE, setRlimit, withSoftLimit } from '../sys/prlimit.ts';
 import type { State } from '../spec/generated/state.ts';
 import { HookOutput } from './hook-output.ts';
+import type { Runtime } from './runtime.ts';
 import { words } from '../util/words.ts';
 
 export type RuntimeHookKind = 'prestart' | 'createRuntime' | 'poststart' | 'poststop';
@@ -17,7 +20,7 @@ export async function runHooks(
   kind: RuntimeHookKind,
   hooks: readonly Hook[] | undefined,
   state: State,
-  log: Log,
+  { log, openFiles }: Pick<Runtime, 'log' | 'openFiles'>,
 ): Promise<void> {
   if (hooks === undefined || hooks.length === 0) return;
   const text = JSON.stringify(state);
@@ -26,7 +29,7 @@ export async function runHooks(
   for (const [index, hook] of hooks.entries()) {
     log.debug(`run ${kind} hook #${index}: ${JSON.stringify(hook.path)}`);
     using output = new HookOutput(state.annotations, log);
-    await runHook(spawnProcess, hook, { state: text, title: words.hookFailed(kind, index), output });
+    await runHook(spawnProcess, hook, { state: text, title: words.hookFailed(kind, index), output, openFiles });
   }
 }
 
@@ -34,12 +37,13 @@ interface HookRun {
   readonly state: string;
   readonly title: string;
   readonly output: HookOutput;
+  readonly openFiles: Runtime['openFiles'];
 }
 
-function runHook(spawnProcess: typeof spawn, hook: Hook, { state, title, output }: HookRun): Promise<void> {
+function runHook(spawnProcess: typeof spawn, hook: Hook, { state, title, output, openFiles }: HookRun): Promise<void> {
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   return new Promise((resolve, reject) => {
-    const child = spawnProcess(hook.path, args, {
+    const child = spawnLimited(spawnProcess, openFiles, hook.path, args, {
       argv0,
       // Without an environment of its own a hook gets the runtime's, as with runc.
       ...(hook.env === undefined ? {} : { env: environment(hook.env) }),
@@ -76,6 +80,28 @@ function runHook(spawnProcess: typeof spawn, hook: Hook, { state, title, output 
     child.stdin.on('error', () => undefined);
     child.stdin.end(state);
   });
+}
+
+/** What spawn() itself opens has to fit below the limit. */
+const SPAWN_DESCRIPTORS = 16;
+
+/**
+ * Starts a hook with the caller's limit of open files. spawn() is over when the program runs: nothing else happens here with that limit.
+ * Where it is too low for spawn() itself, the hook gets it a moment later.
+ */
+function spawnLimited(
+  spawnProcess: typeof spawn,
+  openFiles: Runtime['openFiles'],
+  ...[path, args, options]: [path: string, args: string[], options: SpawnOptionsWithStdioTuple<'pipe', 'pipe', 'pipe'>]
+): ChildProcessByStdio<Writable, Readable, Readable> {
+  if (openFiles === undefined) return spawnProcess(path, args, options);
+  const least = BigInt(readdirSync('/proc/self/fd').length + SPAWN_DESCRIPTORS);
+  const soft = openFiles.soft < least ? least : openFiles.soft;
+  const child = withSoftLimit({ resource: RLIMIT_NOFILE, soft }, () => spawnProcess(path, args, options));
+  if (soft !== openFiles.soft && child.pid !== undefined) {
+    setRlimit(child.pid, { resource: RLIMIT_NOFILE, ...openFiles });
+  }
+  return child;
 }
 
 /** How a hook ended, in the words of runc. */

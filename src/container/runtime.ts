@@ -1,6 +1,7 @@
 import type { Stats } from '../cgroup/stats/document.ts';
 import type { NetworkInterface } from '../host/network-interfaces.ts';
 import type { Log } from '../log.ts';
+import type { OpenFilesLimit } from '../plan/facts.ts';
 import type { SubCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import type { Resources } from '../spec/generated/config.ts';
 
@@ -13,6 +14,11 @@ export interface Runtime {
   readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
   /** Whether a container does without a cgroup where none may be made and it asks for none. Default: unless tsrun is root. */
   readonly rootless?: boolean;
+  /**
+   * Limit of open files (RLIMIT_NOFILE) of hooks, and of programs whose config sets none: that of whoever asks. Node raises the soft one
+   * of its process at its start. Default: that of this process. While a hook is started, this process has it, too.
+   */
+  readonly openFiles?: OpenFilesLimit | undefined;
   readonly log: Log;
 }
 

@@ -82,9 +82,9 @@ async function startUnderLock(
 }
 
 /** runtime.md, "Lifecycle": a hook of start that fails ends the container, which is destroyed then, poststop hooks included. */
-async function destroy({ log }: Runtime, directory: StateDirectory, record: ContainerRecord): Promise<void> {
-  const cleanup = new Cleanup(log);
-  cleanup.add('destroy the container', () => destroyContainer(directory, record, { kill: true, log }));
+async function destroy(runtime: Runtime, directory: StateDirectory, record: ContainerRecord): Promise<void> {
+  const cleanup = new Cleanup(runtime.log);
+  cleanup.add('destroy the container', () => destroyContainer(directory, record, { kill: true, runtime }));
   await cleanup.run();
 }
 

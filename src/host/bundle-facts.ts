@@ -1,9 +1,10 @@
-import { realpathSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import type { BundleFacts, SourceKind } from '../plan/facts.ts';
 import { readDanglingLink } from './dangling-links.ts';
 import { mountPointOf, parseMountinfo } from './mountinfo.ts';
+import { realPath } from './real-path.ts';
 import { words } from '../util/words.ts';
 
 /** The places to look at; see `planLookups`. */
@@ -42,7 +43,7 @@ export function readBundleFacts(bundle: string, places: Places): BundleFacts {
 function readRootfs(wanted: string): string {
   const shown = JSON.stringify(wanted);
   try {
-    const resolved = realpathSync(wanted);
+    const resolved = realPath(wanted);
     if (!statSync(resolved).isDirectory()) {
       throw new TsrunError('bundle', `invalid rootfs: ${shown} is ${words.ENOTDIR} (/root/path of config.json)`);
     }

@@ -124,7 +124,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     netDevices: planNetDevices(context.config),
     coversRootfs: needsRootfsCover(context.config),
     phases: phases.finish(),
-    rlimits: process === undefined ? [] : planRlimits(process),
+    rlimits: process === undefined ? [] : planRlimits(process, context.options.openFiles),
     candidates: process === undefined ? [] : candidates(process),
     hooks: createContainerSetting(context, context.words.root),
     park: planPark(context.descriptors, memory.word('connection'), input.seccomp),

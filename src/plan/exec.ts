@@ -118,7 +118,7 @@ export function planExec(input: ExecInput): ExecPlan {
   return {
     descriptors,
     phases: phases.finish(),
-    rlimits: planRlimits(process),
+    rlimits: planRlimits(process, input.options.openFiles),
     candidates: candidates(process),
     warnings: context.warnings,
   };

@@ -33,6 +33,12 @@ export interface IdentityFacts {
   readonly inUserNamespace: boolean;
 }
 
+/** Soft and hard limit of open files, RLIMIT_NOFILE; 2^64 - 1 is unlimited. */
+export interface OpenFilesLimit {
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
 export interface LsmFacts {
   readonly apparmor: boolean;
   readonly selinux: boolean;

@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import { errnoName } from '../util/errno.ts';
-import { loadKoffi, openLibrary, type CFunction } from './library.ts';
+import { bindLibc, loadKoffi, openLibrary, type CFunction } from './library.ts';
 
 /** A value of a message: numbers of 64 bits as bigint, arrays and structures as lists. */
 export type BusValue = string | boolean | number | bigint | readonly BusValue[];
@@ -45,6 +45,18 @@ function loadLibrary(): (prototype: string) => CFunction {
   return (prototype) => opened.func(prototype);
 }
 
+/** Where libsystemd looks for its buses. Source: man 3 sd_bus_default. */
+const ADDRESSES = ['DBUS_SYSTEM_BUS_ADDRESS', 'DBUS_SESSION_BUS_ADDRESS', 'XDG_RUNTIME_DIR'];
+const setenv = bindLibc('int setenv(const char *name, const char *value, int overwrite)');
+
+/** The C library of the executable still has the environment that the launcher made, without these. */
+function tellAddresses(): void {
+  for (const name of ADDRESSES) {
+    const value = process.env[name];
+    if (value !== undefined) setenv(name, value, 1);
+  }
+}
+
 /** A connection to a message bus, closed at the end of the `using` scope. Source: man 3 sd-bus. */
 export class Bus implements Disposable {
   #bus: Pointer;
@@ -55,6 +67,7 @@ export class Bus implements Disposable {
 
   /** Connects to the machine's bus, or to that of the user's session. Errors: `host`. */
   static open(name: 'system' | 'user'): Bus {
+    tellAddresses();
     const out: [Pointer] = [null];
     const result = bind(`int sd_bus_open_${name}(_Out_ void **bus)`)(out);
     check(result, `connect to the ${name} message bus`);

@@ -145,6 +145,7 @@ export const IFF_UP = 1;
 // memfd_create(2), fcntl(2)
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
+export const MFD_NOEXEC_SEAL = 0x8;
 export const MFD_EXEC = 0x10;
 export const F_ADD_SEALS = 1033;
 export const F_SEAL_SEAL = 1;

@@ -3,6 +3,7 @@ import path from 'node:path';
 import t, { type Test } from 'tap';
 import { runHooks } from '../../src/container/hooks.ts';
 import { isAlive, identifyProcess } from '../../src/container/process-identity.ts';
+import { parseOpenFiles } from '../../src/host/open-files.ts';
 import type { Hook } from '../../src/spec/generated/config.ts';
 import type { State } from '../../src/spec/generated/state.ts';
 import { keepLog, makeDirectory } from './rig.ts';
@@ -22,7 +23,7 @@ function script(text: string, changes: Partial<Hook> = {}, ...args: string[]): H
 }
 
 function run(...hooks: Hook[]): Promise<void> {
-  return runHooks('createRuntime', hooks, state, keepLog().log);
+  return runHooks('createRuntime', hooks, state, keepLog());
 }
 
 function outputFile(t: Test): string {
@@ -31,14 +32,14 @@ function outputFile(t: Test): string {
 
 t.test('runHooks() runs nothing without hooks', async (t) => {
   await t.resolves(run());
-  await t.resolves(runHooks('poststop', undefined, state, keepLog().log));
+  await t.resolves(runHooks('poststop', undefined, state, keepLog()));
 });
 
 t.test('runHooks() runs one after the other, in their order, and says so', async (t) => {
   const file = outputFile(t);
   const { log, lines } = keepLog();
   const append = (word: string) => script('echo "$1" >> "$2"', {}, word, file);
-  await runHooks('prestart', [append('one'), append('two'), append('three')], state, log);
+  await runHooks('prestart', [append('one'), append('two'), append('three')], state, { log });
   t.equal(readFileSync(file, 'utf8'), 'one\ntwo\nthree\n');
   t.same(
     lines,
@@ -54,7 +55,7 @@ t.test('runHooks() gives each hook the state on its standard input', async (t) =
 
 t.test('runHooks() does not mind a hook that reads nothing', async (t) => {
   const large = { ...state, annotations: { large: 'x'.repeat(1 << 20) } };
-  await t.resolves(runHooks('poststart', [script('exec 0<&-; true')], large, keepLog().log));
+  await t.resolves(runHooks('poststart', [script('exec 0<&-; true')], large, keepLog()));
 });
 
 t.test('runHooks() passes the arguments and the environment as they are', async (t) => {
@@ -70,6 +71,17 @@ t.test('runHooks() passes the arguments and the environment as they are', async 
     script(show, { env: [] }, '', file),
   );
   t.equal(readFileSync(file, 'utf8'), 'a b,1=2,\n,,seen\n,,\n');
+});
+
+t.test('runHooks() gives a hook the limit of open files that it is told, and keeps its own', async (t) => {
+  const file = outputFile(t);
+  const limits = (): string | undefined => /^Max open files .*$/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[0];
+  const before = limits();
+  const { hard } = parseOpenFiles(readFileSync('/proc/self/limits', 'utf8')) ?? { hard: 0n };
+  const show = script('ulimit -Sn > "$1"; ulimit -Hn >> "$1"', {}, file);
+  await runHooks('poststop', [show], state, { ...keepLog(), openFiles: { soft: 1021n, hard } });
+  t.equal(readFileSync(file, 'utf8'), `1021\n${hard}\n`);
+  t.equal(limits(), before);
 });
 
 t.test('runHooks() names the program as args say', async (t) => {
