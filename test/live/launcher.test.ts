@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
 import { expectFailure, expectSuccess, live, type Rig } from './support/rig.ts';
@@ -24,7 +33,7 @@ live('the launcher in front of the engine', async (t, rig) => {
     );
   }
   await t.test('it says in one line what the engine does not survive', (t) => refusals(t, rig));
-  await t.test('it needs no thread: with few pids there is a message or a container', (t) => fewPids(t, rig));
+  await t.test('it needs no thread: without a free pid there is an answer, or a message', (t) => fewPids(t, rig));
 });
 
 /** The test runner adds to the environment of what it starts, NODE_OPTIONS among others. */
@@ -198,15 +207,15 @@ async function fewPids(t: Test, rig: Rig): Promise<void> {
     t.pass('there is no pids controller');
     return;
   }
-  const bundle = rig.bundle({ args: ['true'] });
-  for (const limit of [1, 2, 3, 4, 6]) {
+  for (const limit of [1, 2, 3, 6]) {
     const script = `echo ${limit} > ${group}/pids.max && echo $$ > ${group}/cgroup.procs && exec "$@"`;
     const limited = (...args: readonly string[]): ReturnType<Rig['tsrun']> =>
       rig.start(['/bin/sh', '-c', script, 'sh', EXECUTABLE, '--root', rig.root, ...args]).done;
     expectSuccess(t, await limited('list'), `list with ${limit} pids`);
-    const id = rig.id('pids');
-    const run = await limited('run', '--detach', '--bundle', bundle, id);
-    if (run.code === 0) expectSuccess(t, await limited('delete', '--force', id), `delete with ${limit} pids`);
-    else expectFailure(t, run, { message: /: EAGAIN/ });
+    t.match(await limited('--version'), { code: 0, stdout: /^bun: /m, stderr: '' });
+    if (limit > 1) continue;
+    const create = await limited('create', '--bundle', rig.bundle(), rig.id('pids'));
+    expectFailure(t, create, { message: /^.*start "\/proc\/self\/fd\/\d+\": EAGAIN/ });
   }
+  rmdirSync(group);
 }
