@@ -1,6 +1,5 @@
-import type { ChildProcessByStdio, spawn, SpawnOptionsWithStdioTuple } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams, spawn, SpawnOptionsWithoutStdio } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import type { Readable, Writable } from 'node:stream';
 import { TsrunError } from '../errors.ts';
 import type { Hook } from '../spec/generated/config.ts';
 import { RLIMIT_NOFILE, setRlimit, withSoftLimit } from '../sys/prlimit.ts';
@@ -92,8 +91,8 @@ const SPAWN_DESCRIPTORS = 16;
 function spawnLimited(
   spawnProcess: typeof spawn,
   openFiles: Runtime['openFiles'],
-  ...[path, args, options]: [path: string, args: string[], options: SpawnOptionsWithStdioTuple<'pipe', 'pipe', 'pipe'>]
-): ChildProcessByStdio<Writable, Readable, Readable> {
+  ...[path, args, options]: [path: string, args: string[], options: SpawnOptionsWithoutStdio]
+): ChildProcessWithoutNullStreams {
   if (openFiles === undefined) return spawnProcess(path, args, options);
   const least = BigInt(readdirSync('/proc/self/fd').length + SPAWN_DESCRIPTORS);
   const soft = openFiles.soft < least ? least : openFiles.soft;
