@@ -3,7 +3,7 @@ import { Memory, type Program, type Region, type Step } from '../program/step.ts
 import type { Process } from '../spec/generated/config.ts';
 import { MOUNT_ATTR_RDONLY } from '../util/constants.ts';
 import { planResetAffinity } from './affinity.ts';
-import { planHostTrees } from './bind-mounts.ts';
+import { planHostTrees } from './bind-source.ts';
 import { planShedForCreate } from './capabilities.ts';
 import { joinPlaces, type JoinPlace } from './cgroup/join.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';

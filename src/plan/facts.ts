@@ -54,6 +54,10 @@ export interface BundleFacts {
   readonly rootfsMountPoint: string;
   /** Absolute path of a bind source -> what lies there. */
   readonly sources: Readonly<Record<string, SourceKind>>;
+  /** The same for those that lie inside the rootfs -> their path there, which may climb no higher. */
+  readonly inRootfs?: Readonly<Record<string, string>>;
+  /** The same for those that are symlinks and belong to mounts that do not follow them -> the text of the symlink. */
+  readonly links?: Readonly<Record<string, string>>;
   /** Destination of a mount -> where it leads, for those behind a symlink to something that is not there (yet). */
   readonly danglingLinks: Readonly<Record<string, string>>;
   /** Path of a namespace to join -> its inode as a decimal string; `missing` when nothing is there. */

@@ -1,8 +1,9 @@
 import { describeIssues, TsrunError, type Issue } from '../errors.ts';
 import { isBindMount } from '../spec/bind-mount.ts';
+import { checkMountOnRoot, checkProcMounts } from '../spec/rules/mounts.ts';
 import { pointerTo } from '../spec/pointer.ts';
 import { sysctlPath } from '../spec/sysctl-path.ts';
-import { bindSource } from './bind-mounts.ts';
+import { makeBindMount, sourceKind } from './bind-source.ts';
 import { findNamespace, type PlanContext } from './context.ts';
 import { words } from '../util/words.ts';
 
@@ -14,6 +15,7 @@ import { words } from '../util/words.ts';
 export function refuseOnThisHost(context: PlanContext): void {
   const issues = [
     missingSources,
+    strippedDestinations,
     missingNamespaces,
     sharedUserNamespace,
     sharedNetworkSysctl,
@@ -26,15 +28,22 @@ export function refuseOnThisHost(context: PlanContext): void {
 function missingSources({ config, bundle }: PlanContext): Issue[] {
   return (config.mounts ?? []).flatMap((mount, index) => {
     if (!isBindMount(mount)) return [];
-    const path = bindSource(mount, bundle.bundle);
-    if (bundle.sources[path] !== 'missing') return [];
-    return [
-      {
-        pointer: `/mounts/${index}/source`,
-        message: `${JSON.stringify(path)} does not exist: ${words.ENOENT}`,
-      },
-    ];
+    const bind = makeBindMount({ bundle }, mount, index);
+    const pointer = `/mounts/${index}/source`;
+    const shown = JSON.stringify(bind.source);
+    if (bind.inRootfs !== undefined) {
+      if (bind.copiedLink === undefined) return [];
+      // Its text would be read by way of the image's other symlinks, which may lead to the host.
+      return [{ pointer, message: `${shown} is a symlink inside the rootfs, wanted one of the host to copy` }];
+    }
+    if (sourceKind(bundle, bind) !== 'missing') return [];
+    return [{ pointer, message: `${shown} does not exist: ${words.ENOENT}` }];
   });
+}
+
+/** A destination may have named the rootfs' place on the host, which the validator of the config does not know. */
+function strippedDestinations({ config }: PlanContext): Issue[] {
+  return [...checkMountOnRoot(config), ...checkProcMounts(config)];
 }
 
 function missingNamespaces({ config, bundle }: PlanContext): Issue[] {

@@ -81,7 +81,8 @@ export function planRootMount(context: PlanContext): Step[] {
   ];
 }
 
-function openRootfs(context: PlanContext): Step {
+/** Opens the rootfs by its path on the host as `words.root`. */
+export function openRootfs(context: PlanContext): Step {
   return call('openat', [AT_FDCWD, context.bundle.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
     label: `open rootfs ${JSON.stringify(context.bundle.rootfs)}`,
     pointer: '/root/path',

@@ -88,6 +88,7 @@ export const CALLS = {
   fchownat: info(260, 54, 'fd', 'text', 'int', 'int', 'flags:AT_'),
   unlinkat: info(263, 35, 'fd', 'text', 'flags:AT_'),
   symlinkat: info(266, 36, 'text', 'fd', 'text'),
+  readlinkat: info(267, 78, 'fd', 'text', 'pointer', 'int'),
   fchmodat: info(268, 53, 'fd', 'text', 'octal'),
   unshare: info(272, 97, 'flags:CLONE_'),
   accept4: info(288, 242, 'fd', 'pointer', 'pointer', 'flags:SOCK_'),

@@ -18,6 +18,7 @@ const WRITING_CALLS: ReadonlySet<CallName> = new Set<CallName>([
   'prctl',
   'prlimit64',
   'read',
+  'readlinkat',
   'recvmsg',
   'statx',
 ]);
