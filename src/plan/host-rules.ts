@@ -27,7 +27,7 @@ export function refuseOnThisHost(context: PlanContext): void {
 
 function missingSources({ config, bundle }: PlanContext): Issue[] {
   return (config.mounts ?? []).flatMap((mount, index) => {
-    if (!isBindMount(mount)) return [];
+    if (!isBindMount(mount) || mount.options?.includes('remount') === true) return [];
     const bind = makeBindMount({ bundle }, mount, index);
     const pointer = `/mounts/${index}/source`;
     const shown = JSON.stringify(bind.source);

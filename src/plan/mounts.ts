@@ -221,14 +221,20 @@ function planReadonlyLater({ context, mount, pointer, options }: FileSystemMount
 
 function planCgroup(input: FileSystemMount, plan: CgroupPlan): Step[] {
   const { context, pointer, options } = input;
+  const hasCgroupNamespace = findNamespace(context.config, 'cgroup') !== undefined;
+  const layout = context.host.cgroup;
+  if (options.data.length > 0 && (!hasCgroupNamespace || layout.unified === undefined)) {
+    const why = hasCgroupNamespace ? 'there is no cgroup2' : 'without a cgroup namespace the mount of the host is shown';
+    context.warnings.push(`${describe(input.mount)}: the options ${JSON.stringify(options.data)} have no effect: ${why}`);
+  }
   return [
     ...ensureTarget(input),
     ...planCgroupMount({
       words: context.words.cgroup,
       target: context.words.target,
-      layout: context.host.cgroup,
+      layout,
       plan,
-      hasCgroupNamespace: findNamespace(context.config, 'cgroup') !== undefined,
+      hasCgroupNamespace,
       flags: options.flags,
       data: options.data.join(','),
       pointer,

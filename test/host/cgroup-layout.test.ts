@@ -74,6 +74,23 @@ t.test('parseCgroupLayout() takes the usual place of several, and the upper of t
   t.end();
 });
 
+t.test('parseCgroupLayout() passes over what another mount hides', (t) => {
+  const mountinfo = [
+    '31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755',
+    '32 31 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids',
+    '33 31 0:30 / /sys/fs/cgroup/unified rw - cgroup2 none rw',
+    '34 31 0:30 / /sys/fs/cgroup rw - cgroup2 none rw',
+  ].join('\n');
+  t.strictSame(parse(mountinfo, '1:pids:/a\n0::/b\n'), {
+    mode: 'v2',
+    hierarchies: [],
+    unified: { mountPoint: '/sys/fs/cgroup', ownPath: '/b', controllers: CONTROLLERS },
+  });
+  const covered = mountinfo.replace(/34 .*/, '34 32 0:31 / /sys/fs/cgroup/pids rw - tmpfs tmpfs rw');
+  t.match(parse(covered, '1:pids:/a\n0::/b\n'), { mode: 'v2', unified: { mountPoint: '/sys/fs/cgroup/unified' } });
+  t.end();
+});
+
 t.test('parseCgroupLayout() passes over lines that it cannot read', (t) => {
   t.strictSame(parse('nonsense\n\n1 2 3\n', 'nonsense\n'), { mode: 'none', hierarchies: [] });
   t.end();

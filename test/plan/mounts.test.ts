@@ -226,6 +226,36 @@ t.test('planMounts() remounts where mount_setattr is missing', (t) => {
   t.end();
 });
 
+t.test('planMounts() gives the options of a cgroup mount to cgroup2, or warns that they have no effect', (t) => {
+  const mounts: Mount[] = [{ destination: '/sys/fs/cgroup', type: 'cgroup', options: ['ro', 'nsdelegate', 'x=y'] }];
+  const namespaces = [{ type: 'mount' as const }, { type: 'cgroup' as const }];
+  const own = planMounts(makeContext({ config: { mounts, linux: { namespaces } } }), cgroup, new Map());
+  t.match(mountsOf(own)[0], ['cgroup', '.', 'cgroup2', 0xf, 'nsdelegate,x=y']);
+  const context = makeContext({ config: { mounts } });
+  planMounts(context, cgroup, new Map());
+  t.match(context.warnings, [/"nsdelegate","x=y".*have no effect: without a cgroup namespace/]);
+  t.end();
+});
+
+t.test('planMounts() says that proc and sysfs want an ordinary directory', (t) => {
+  for (const type of ['proc', 'sysfs']) {
+    const text = `mount "${type}" on "/x": filesystem "${type}" must be mounted on ordinary directory`;
+    const failures = stepsOf(plan([{ destination: '/x', type }])).flatMap(({ failure = '' }) => failure || []);
+    t.same(failures, [text, `${text}: {errno}`], 'for a symlink, and for a file');
+  }
+  t.end();
+});
+
+t.test('planMounts() has the host stand in for a sysfs that the kernel refuses', (t) => {
+  const mounts: Mount[] = [{ destination: '/sys', type: 'sysfs', options: ['ro'] }];
+  const namespaces = [{ type: 'mount' as const }, { type: 'user' as const }];
+  const steps = stepsOf(planMounts(makeContext({ config: { mounts, linux: { namespaces } } }), cgroup, new Map()));
+  const mount = steps.find((step) => step.kind === 'call' && step.call === 'mount');
+  t.match(mount, { accept: ['EPERM'], result: { name: 'existed' } });
+  t.ok(steps.some((step) => step.kind === 'call' && step.call === 'open_tree' && step.operands[1] === '/sys'));
+  t.end();
+});
+
 t.test('planMounts() refuses a cgroup mount on a machine without cgroups', (t) => {
   const none = { mode: 'none' as const, hierarchies: [] };
   const nothing = planCgroup({ config: {}, layout: none, id: 'c1', manager: 'disabled' });

@@ -75,6 +75,11 @@ checkRows(t, checkBindMounts, {
       '/mounts/0/options/0',
       'filesystem-specific',
     ],
+    [
+      mount('/a', { source: '/b', options: ['bind', 'copy-symlink', 'dest-nofollow'] }),
+      '/mounts/0/options',
+      'has both "copy-symlink" and "dest-nofollow"',
+    ],
     [mount('/a', { options: ['bind'] }), '/mounts/0', 'lacks the property "source"'],
     [mount('/a', { source: '', options: ['bind'] }), '/mounts/0', 'lacks the property "source"'],
   ],
