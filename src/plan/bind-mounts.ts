@@ -26,13 +26,10 @@ export function planBindMount(context: PlanContext, mount: Mount, index: number,
   const label = describeBind(bind);
   const pointer = `/mounts/${index}`;
   if (kind === undefined) throw new TsrunError('bundle', `${label}: the source was not looked at (${pointer}/source)`);
-  const change = { label: `${label}: set options`, pointer: `${pointer}/options` };
-  const attributes = planAttributes(context, bind, tree, {
-    ...change,
-    // What is inside the rootfs may be another thing when its turn comes.
-    isDirectory: kind === 'directory' && bind.inRootfs === undefined,
-    fromHost: opened !== undefined,
-  });
+  // What is inside the rootfs may be another thing when its turn comes.
+  const isDirectory = kind === 'directory' && bind.inRootfs === undefined;
+  const change = { label: `${label}: set options`, pointer: `${pointer}/options`, isDirectory };
+  const attributes = planAttributes(context, bind, tree, { ...change, fromHost: opened !== undefined });
   const early = context.host.kernel.mountSetattr;
   const onto = [tree, '', context.words.target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH];
   return [
