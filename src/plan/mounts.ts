@@ -224,8 +224,12 @@ function planCgroup(input: FileSystemMount, plan: CgroupPlan): Step[] {
   const hasCgroupNamespace = findNamespace(context.config, 'cgroup') !== undefined;
   const layout = context.host.cgroup;
   if (options.data.length > 0 && (!hasCgroupNamespace || layout.unified === undefined)) {
-    const why = hasCgroupNamespace ? 'there is no cgroup2' : 'without a cgroup namespace the mount of the host is shown';
-    context.warnings.push(`${describe(input.mount)}: the options ${JSON.stringify(options.data)} have no effect: ${why}`);
+    const why = hasCgroupNamespace
+      ? 'there is no cgroup2'
+      : 'without a cgroup namespace the mount of the host is shown';
+    context.warnings.push(
+      `${describe(input.mount)}: the options ${JSON.stringify(options.data)} have no effect: ${why}`,
+    );
   }
   return [
     ...ensureTarget(input),

@@ -75,7 +75,10 @@ t.test('refuseOnThisHost() leaves sources inside the rootfs to their turn, but f
     links: { '/r/link': 'x', '/dangling': '/gone' },
   };
   t.match(issuesOf({ mounts }, bundle), [
-    { pointer: '/mounts/1/source', message: '"/r/link" is a symlink inside the rootfs, wanted one of the host to copy' },
+    {
+      pointer: '/mounts/1/source',
+      message: '"/r/link" is a symlink inside the rootfs, wanted one of the host to copy',
+    },
     { pointer: '/mounts/3/source', message: '"/dangling" does not exist: no such file or directory' },
   ]);
   t.equal(issuesOf({ mounts }, bundle).length, 2);
