@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { TsrunError } from './errors.ts';
 import { escapeControls } from './util/escape-controls.ts';
+import { shorten } from './util/shorten.ts';
 
 export type LogLevel = 'debug' | 'warning' | 'error';
 export type LogFormat = 'text' | 'json';
@@ -57,7 +58,7 @@ export interface LogSink extends Log, Disposable {
 const weight: Readonly<Record<LogLevel, number>> = { debug: 0, warning: 1, error: 2 };
 
 /**
- * A log with one line for each message.
+ * A log with one line for each message, of some 8 KiB at most.
  *
  * A line that cannot be written into the file goes to standard error instead. Errors: `host` when the file cannot be
  * opened. Effects: makes the file (0644 without the umask) if need be, even if nothing is ever logged, because
@@ -67,8 +68,9 @@ export function createLog(options: LogOptions): LogSink {
   const { socket, also } = options;
   const fd = options.file === undefined ? undefined : openLogFile(options.file);
   const now = options.now ?? (() => new Date());
-  const write = (level: LogLevel, message: string, details: LogDetails = {}): void => {
+  const write = (level: LogLevel, whole: string, details: LogDetails = {}): void => {
     if (weight[level] < weight[options.level]) return;
+    const message = shorten(whole);
     also?.send(level, message);
     if (fd === undefined && socket?.send(level, message) === true) return;
     const forPerson = fd === undefined && options.isTerminal === true && options.format === 'text';

@@ -7,6 +7,7 @@ import { writeText } from './cli/write-text.ts';
 import { TsrunError } from './errors.ts';
 import { createLog, type LogDetails } from './log.ts';
 import { escapeControls } from './util/escape-controls.ts';
+import { shorten } from './util/shorten.ts';
 
 // Whatever handles are still open: everything was written synchronously, and a caller waits for this exit.
 void main(process.argv.slice(2)).then((code) => process.exit(code));
@@ -34,7 +35,7 @@ function reportFailure(failure: unknown, invocation: Invocation | undefined): vo
   const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr, isTerminal: isTerminal(2) });
   const message = describeFailure(failure);
   log.error(message, failure instanceof TsrunError ? detailsOf(failure) : {});
-  if (log.isElsewhere) writeStderr(`${escapeControls(message)}\n`);
+  if (log.isElsewhere) writeStderr(`${escapeControls(shorten(message))}\n`);
 }
 
 // For programs that read the log: `path` is the place in config.json.

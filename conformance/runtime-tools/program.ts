@@ -16,6 +16,8 @@ export interface ProgramOptions {
   readonly timeoutMs: number;
   /** Lines for a shell in the new namespaces, before the program. */
   readonly setUp: readonly string[];
+  /** `delete` is given the switch that has it follow the specification. */
+  readonly isStrict: boolean;
 }
 
 /** What the runtimes keep on the containers of a program goes with its namespaces. */
@@ -32,19 +34,20 @@ export async function runProgram({ file, ...options }: ProgramOptions): Promise<
     outputBase: path.join(directory, name),
     timeoutMs,
     cwd: tools,
-    env: { RUNTIME: writeRuntime(options.commandLine, directory), TMPDIR: temporary },
+    env: { RUNTIME: writeRuntime(options, directory), TMPDIR: temporary },
   });
   if (timedOut) return { isOk: false, isOkAsTap: false, points: 0, complaints: [`killed after ${timeoutMs} ms`] };
   return verdictOf({ code, stdout, stderr });
 }
 
 /** The programs want one file to execute. */
-function writeRuntime(commandLine: readonly string[], directory: string): string {
+function writeRuntime({ commandLine, isStrict }: Omit<ProgramOptions, 'file'>, directory: string): string {
   const [only = '', ...more] = commandLine;
-  if (more.length === 0) return only;
+  if (more.length === 0 && !isStrict) return only;
   const file = path.join(directory, 'runtime');
   const words = commandLine.map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
-  writeFileSync(file, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`);
+  const strict = isStrict ? 'if [ "$1" = delete ]; then shift; set -- delete --strict "$@"; fi\n' : '';
+  writeFileSync(file, `#!/bin/sh\n${strict}exec ${words.join(' ')} "$@"\n`);
   chmodSync(file, 0o755);
   return file;
 }

@@ -143,15 +143,13 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
   return withPrefix(command.failurePrefix, () => command.run(args, context satisfies CommandContext));
 }
 
-function toRuntime(
-  { root, cgroupManager, rootless }: GlobalOptions,
-  log: LogSink,
-  surroundings: Surroundings,
-): CommandContext['runtime'] {
+function toRuntime(global: GlobalOptions, log: LogSink, surroundings: Surroundings): CommandContext['runtime'] {
+  const { root, cgroupManager, rootless, cacheDirectory } = global;
   return {
     root,
     cgroupManager,
     ...(rootless !== undefined && { rootless }),
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
     log,
     // Looked up by the few operations that start something.
     get openFiles() {

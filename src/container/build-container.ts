@@ -16,14 +16,12 @@ import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
 import { nextTurn, takePart } from '../process/turns.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { openFile } from '../sys/file.ts';
-import { listenUnix } from '../sys/socket.ts';
-import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
 import { bringUp } from './bring-up.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import { Cleanup } from './cleanup.ts';
 import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
 import { runCreateHooks } from './create-hooks.ts';
+import { listenForStart } from './init-socket.ts';
 import { moveNetDevices } from './net-devices.ts';
 import { makeNotifyDirectory, notifyDirectory } from './notify-socket.ts';
 import { runPoststop } from './poststop.ts';
@@ -33,7 +31,7 @@ import { removeResctrl, Resctrl } from './resctrl.ts';
 import type { CreateOptions, Runtime } from './runtime.ts';
 import { compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
 import type { Process } from '../spec/generated/config.ts';
-import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
+import { StateDirectory, type ContainerRecord } from './state-store.ts';
 
 /** A container whose init is ready and waits for its last program. */
 export interface BuiltContainer {
@@ -195,7 +193,7 @@ async function build(building: Building): Promise<BuiltContainer> {
     arch: host.arch,
     syncFd: descriptors.sync,
     descriptors: inherited,
-    fallbackDirectory: directory.path,
+    fallbackDirectory: directory.file(),
     phases: plan.phases,
     idMaps: plan.idMaps,
     rlimits: plan.rlimits,
@@ -316,7 +314,7 @@ async function lendDescriptors(
     for (const fd of lent) fd.close();
   });
   lent.push(
-    ...(await openIdmapNamespaces(plan.idmapNamespaces, { arch: host.arch, fallbackDirectory: directory.path })),
+    ...(await openIdmapNamespaces(plan.idmapNamespaces, { arch: host.arch, fallbackDirectory: directory.file() })),
   );
   lent.forEach((fd, index) => inherited.set(descriptors.idmaps + index, fd.number));
   if (options.listens) {
@@ -345,10 +343,4 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupRef
     isChrooted: options.noPivot || !hasNewNamespace(config, 'mount'),
     hasPidNamespace: findNamespace(config, 'pid') !== undefined && hasNewNamespace(config, 'pid'),
   };
-}
-
-/** The path of a socket is short (108 bytes): it is named through a descriptor of its directory. */
-function listenForStart(directory: StateDirectory): OwnedFd {
-  using handle = openFile(directory.path, O_PATH | O_DIRECTORY);
-  return listenUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
 }

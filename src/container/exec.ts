@@ -49,7 +49,7 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
 
 /** The same with another planner: a test passes one whose steps fail. */
 export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: typeof planFor): Promise<number> {
-  const directory = new StateDirectory(runtime.root, given.id);
+  using directory = new StateDirectory(runtime.root, given.id);
   const listenFds = given.listenFds ?? 0;
   const options = { ...given, preserveFds: listenFds + given.preserveFds };
   requirePreservedDescriptors(options.preserveFds);
@@ -83,7 +83,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   try {
     const { conversation, results } = await join(
       {
-        directory: directory.path,
+        directory: directory.file(),
         cgroup: record.cgroup,
         init,
         plan,

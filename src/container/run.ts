@@ -60,6 +60,7 @@ async function runBuilt(runtime: Runtime, options: RunOptions, running: Running)
     throw error;
   } finally {
     built.conversation.close();
+    built.directory.close();
   }
 }
 

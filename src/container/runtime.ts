@@ -19,6 +19,11 @@ export interface Runtime {
    * of its process at its start. Default: that of this process. While a hook is started, this process has it, too.
    */
   readonly openFiles?: OpenFilesLimit | undefined;
+  /**
+   * Where compiled seccomp filters are kept for the next container, absolute: a directory of this user's, which is made when it is
+   * needed. Default: nowhere.
+   */
+  readonly cacheDirectory?: string;
   readonly log: Log;
 }
 
@@ -128,6 +133,8 @@ export interface DeleteOptions {
   readonly isPattern?: boolean;
   /** Kill what still runs; a container that does not exist is no error. */
   readonly force: boolean;
+  /** Refuse a container that is created and was never started, as the specification says. Default: false. */
+  readonly strict?: boolean;
 }
 
 export interface UpdateOptions {

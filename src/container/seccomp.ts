@@ -18,8 +18,8 @@ import type { Runtime } from './runtime.ts';
 import type { ContainerRecord } from './state-store.ts';
 
 export interface SeccompOptions {
-  readonly runtime: Pick<Runtime, 'log' | 'root'>;
-  /** Read and write the cache of compiled filters. */
+  readonly runtime: Pick<Runtime, 'log' | 'cacheDirectory'>;
+  /** Read and write the cache of compiled filters, where there is a directory for it. */
   readonly isCached: boolean;
 }
 
@@ -40,8 +40,9 @@ export async function compileSeccomp(
     import('../seccomp/filter.ts'),
     import('../seccomp/cache.ts'),
   ]);
-  const { log, root } = runtime;
-  const program = makeFilter(plan.rules, { log, ...(isCached ? { cache: new FilterCache(root, log) } : {}) });
+  const { log, cacheDirectory } = runtime;
+  const cache = isCached && cacheDirectory !== undefined ? { cache: new FilterCache(cacheDirectory, log) } : {};
+  const program = makeFilter(plan.rules, { log, ...cache });
   return { ...plan, program };
 }
 

@@ -19,7 +19,7 @@ import { words } from '../util/words.ts';
  * `cgroup`; `state`.
  */
 export async function updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void> {
-  const directory = new StateDirectory(runtime.root, options.id);
+  using directory = new StateDirectory(runtime.root, options.id);
   directory.readRecord();
   using _lock = await directory.lock();
   const record = directory.readRecord();

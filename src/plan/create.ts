@@ -74,8 +74,9 @@ export interface CreatePlan {
   readonly candidates: readonly string[];
   /** How createContainer hooks are run while init waits at the exchange `rootfs`. */
   readonly hooks: HookSetting;
-  /** The last program: init waits for start. */
-  readonly park: Program;
+  /** The last program: init waits for start, by one who has the token where `needsToken`. */
+  readonly park: (token: Uint8Array) => Program;
+  readonly needsToken: boolean;
   readonly warnings: readonly string[];
 }
 
@@ -127,8 +128,25 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     rlimits: process === undefined ? [] : planRlimits(process, context.options.openFiles),
     candidates: process === undefined ? [] : candidates(process),
     hooks: createContainerSetting(context, context.words.root),
-    park: planPark(context.descriptors, memory.word('connection'), input.seccomp),
+    ...planStart(context, input.seccomp),
     warnings: context.warnings,
+  };
+}
+
+/** An early filter may know nothing of getsockopt(2), and in a user namespace it tells nothing. */
+function planStart(context: PlanContext, seccomp?: CompiledSeccomp): Pick<CreatePlan, 'park' | 'needsToken'> {
+  const { euid, inUserNamespace } = context.host.identity;
+  const isInside = inUserNamespace || findNamespace(context.config, 'user') !== undefined;
+  const needsToken = isInside || seccomp?.position === 'early';
+  const connection = context.memory.word('connection');
+  const options = { connection, ...(seccomp === undefined ? {} : { seccomp }) };
+  return {
+    park: (token) =>
+      planPark(context.descriptors, {
+        ...options,
+        proof: needsToken ? { kind: 'token', token } : { kind: 'uid', uid: euid },
+      }),
+    needsToken,
   };
 }
 

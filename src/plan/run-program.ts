@@ -1,6 +1,6 @@
-import { call, stringArray } from '../program/build.ts';
+import { at, block, call, equals, stringArray, unless } from '../program/build.ts';
 import type { Program, Region, Step } from '../program/step.ts';
-import { O_CLOEXEC, SOCK_CLOEXEC } from '../util/constants.ts';
+import { O_CLOEXEC, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET } from '../util/constants.ts';
 import type { Process } from '../spec/generated/config.ts';
 import type { DescriptorNumbers } from './context.ts';
 import { buildEnvironment } from './environment.ts';
@@ -92,11 +92,27 @@ function planExecute({ process: given, executable, home, environment = [] }: Pro
   ];
 }
 
+/** What init knows the one by that may start the container. */
+export type StartProof =
+  { readonly kind: 'uid'; readonly uid: number } | { readonly kind: 'token'; readonly token: Uint8Array };
+
+/** Length of a token, bytes. */
+export const TOKEN_SIZE = 16;
+
+export interface ParkOptions {
+  readonly connection: Region;
+  readonly proof: StartProof;
+  readonly seccomp?: SeccompPlan;
+}
+
 /**
  * Leaves the conversation with the creating tsrun and waits for the one that starts the container: the connection that is
  * accepted takes the sync pipe's place.
+ *
+ * Only the creator's user can reach the socket. Should somebody else have got there, whoever is connected has all rights that init
+ * has: a wrong peer is the end of the container.
  */
-export function planPark(descriptors: DescriptorNumbers, connection: Region, seccomp?: SeccompPlan): Program {
+export function planPark(descriptors: DescriptorNumbers, { connection, proof, seccomp }: ParkOptions): Program {
   return {
     name: 'wait for start',
     replies: false,
@@ -104,9 +120,40 @@ export function planPark(descriptors: DescriptorNumbers, connection: Region, sec
       // Handles that the set-up still held would pin files of the host for as long as nobody starts the container.
       planCloseRange(descriptors.listener + 1, { label: 'close what the set-up needed', seccomp }),
       call('accept4', [descriptors.listener, 0, 0, SOCK_CLOEXEC], { label: 'wait for start', result: connection }),
+      ...(proof.kind === 'uid' ? planCheckUid(connection, proof.uid) : planCheckToken(connection, proof.token)),
       call('dup3', [connection, descriptors.sync, O_CLOEXEC], { label: 'talk to the one that starts' }),
       call('close', [connection], { label: 'close the connection' }),
       call('close', [descriptors.listener], { label: 'stop listening' }),
     ],
   };
+}
+
+/** man 7 unix, SO_PEERCRED: who the peer was when it connected. */
+function planCheckUid(connection: Region, uid: number): Step[] {
+  // struct ucred: i32 pid, u32 uid, u32 gid.
+  const peer = block(new Uint8Array(16), 'peer');
+  const isCreator = equals(at(peer, 0), BigInt(uid) << 32n, {
+    mask: 0xffff_ffff_0000_0000n,
+    text: `the peer is user ${uid}`,
+  });
+  return [
+    call('getsockopt', [connection, SOL_SOCKET, SO_PEERCRED, peer, block(Uint8Array.of(12, 0, 0, 0), '12')], {
+      label: 'see who starts',
+    }),
+    ...unless(isCreator, [call('exit_group', [1], { label: 'end, as it is somebody else' })]),
+  ];
+}
+
+/** In a user namespace the kernel shows every user of the host as the same: what the creator has left for `start` tells instead. */
+function planCheckToken(connection: Region, token: Uint8Array): Step[] {
+  const given = block(new Uint8Array(TOKEN_SIZE), 'given token');
+  const view = new DataView(token.buffer, token.byteOffset, TOKEN_SIZE);
+  return [
+    call('read', [connection, given, TOKEN_SIZE], { label: 'read the token of the one that starts' }),
+    ...[0, 8].flatMap((offset) =>
+      unless(equals(at(given, offset), view.getBigUint64(offset, true), { text: 'the token is right' }), [
+        call('exit_group', [1], { label: 'end, as the token is wrong' }),
+      ]),
+    ),
+  ];
 }

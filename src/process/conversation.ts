@@ -6,7 +6,7 @@ import type { Program } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitReadable } from '../sys/poll.ts';
-import { receiveMessage, sendMessage } from '../sys/socket.ts';
+import { receiveMessage, sendMessage, type ReceivedMessage } from '../sys/socket.ts';
 import { stepFailure } from './failure.ts';
 import { nextTurn } from './turns.ts';
 
@@ -67,7 +67,7 @@ export class Conversation implements Disposable {
   async runToEnd(program: Program): Promise<void> {
     const last = await this.#sendAll(program);
     await this.#waitForAnswer();
-    const { bytes } = receiveMessage(this.#socket.number, LAYOUT.message.size);
+    const { bytes } = this.#receiveMessage(program);
     if (bytes.length > 0) this.#throwFailure(program, last, bytes);
   }
 
@@ -117,13 +117,7 @@ export class Conversation implements Disposable {
 
   async #receive(program: Program, packet: Packet): Promise<Reply> {
     await this.#waitForAnswer();
-    let message;
-    try {
-      message = receiveMessage(this.#socket.number, LAYOUT.message.size);
-    } catch (error) {
-      if (hasErrno(error, 'ECONNRESET')) throw initGone(program, error);
-      throw error;
-    }
+    const message = this.#receiveMessage(program);
     if (message.bytes.length === 0) throw initGone(program);
     const tag = message.bytes.length >= 8 ? message.bytes.readBigUInt64LE(0) : TAG_FAILURE;
     if (tag === TAG_FAILURE) {
@@ -132,6 +126,16 @@ export class Conversation implements Disposable {
     }
     const explain = (report: Buffer): TsrunError => this.#explainFailure(program, packet, report);
     return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors, explain };
+  }
+
+  /** ECONNRESET: init has ended before it read what it was sent. */
+  #receiveMessage(program: Program): ReceivedMessage {
+    try {
+      return receiveMessage(this.#socket.number, LAYOUT.message.size);
+    } catch (error) {
+      if (hasErrno(error, 'ECONNRESET')) throw initGone(program, error);
+      throw error;
+    }
   }
 
   #throwFailure(program: Program, packet: Packet, bytes: Buffer): never {

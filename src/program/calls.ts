@@ -50,6 +50,7 @@ export const CALLS = {
   socket: info(41, 198, 'int', 'flags:SOCK_', 'int'),
   sendmsg: info(46, 211, 'fd', 'pointer', 'int'),
   recvmsg: info(47, 212, 'fd', 'pointer', 'int'),
+  getsockopt: info(55, 209, 'fd', 'int', 'int', 'pointer', 'pointer'),
   clone: info(56, 220, 'flags:CLONE_', 'pointer', 'pointer', 'int', 'int'),
   execve: info(59, 221, 'text', 'pointer', 'pointer'),
   wait4: info(61, 260, 'int', 'pointer', 'int', 'pointer'),

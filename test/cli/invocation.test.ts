@@ -145,6 +145,9 @@ const accepted: Row[] = [
   ['delete --regex -f w.b', 'deleteContainer', { id: 'w.b', force: true, isPattern: true }],
   ['delete web', 'deleteContainer', { id: 'web', force: false }],
   ['delete --force web', 'deleteContainer', { id: 'web', force: true }],
+  ['delete --strict web', 'deleteContainer', { id: 'web', force: false, strict: true }],
+  ['list', 'listContainers', { requireRoot: false }],
+  ['--root /run/tsrun list -q', 'listContainers', { requireRoot: true }],
   ['delete -f true', 'deleteContainer', { id: 'true', force: true }],
   ['state web', 'readStatus', 'web'],
 ];

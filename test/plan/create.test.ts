@@ -11,7 +11,16 @@ import { printProgram } from '../../src/program/print.ts';
 import { verify } from '../../src/program/verify.ts';
 import type { Config } from '../../src/spec/generated/config.ts';
 import { PR_SET_DUMPABLE } from '../../src/util/constants.ts';
-import { inputOf, minimalConfig, planScenario, printPlan, runPrograms, SCENARIOS, type Scenario } from './bundles.ts';
+import {
+  inputOf,
+  minimalConfig,
+  planScenario,
+  printPlan,
+  runPrograms,
+  SCENARIOS,
+  TOKEN,
+  type Scenario,
+} from './bundles.ts';
 import { Rehearsal, startDescriptors } from './rehearse.ts';
 
 /**
@@ -32,7 +41,7 @@ function compareWithGolden(t: Test, name: string, text: string): void {
 
 function programsOf(scenario: Scenario): Program[] {
   const { phases, park } = planScenario(scenario);
-  return [...phases.map(({ program }) => program), park];
+  return [...phases.map(({ program }) => program), park(TOKEN)];
 }
 
 /** The regions that a program writes: results, and what the kernel is given the address of. */

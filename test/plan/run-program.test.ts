@@ -47,18 +47,41 @@ t.test('planRunProgram() fails in the words that callers look for', (t) => {
   t.end();
 });
 
-t.test('planPark() puts the connection in the place of the sync pipe', (t) => {
-  const park = planPark(descriptorNumbers(0), new Memory().word('connection'));
+t.test('planPark() puts the connection in the place of the sync pipe, when it is that of its user', (t) => {
+  const park = planPark(descriptorNumbers(0), {
+    connection: new Memory().word('connection'),
+    proof: { kind: 'uid', uid: 7 },
+  });
   t.same(verify(park), []);
   t.equal(
     printProgram(park),
     `wait for start (no reply)
    0  close_range(5, 4294967295, 0)  # close what the set-up needed
    1  accept4(4, NULL, NULL, SOCK_CLOEXEC) = connection  # wait for start
-   2  dup3(connection, 3, O_CLOEXEC)  # talk to the one that starts
-   3  close(connection)  # close the connection
-   4  close(4)  # stop listening
+   2  getsockopt(connection, 1, 17, peer, 12)  # see who starts
+   3  if not (the peer is user 7)  # skip 1 when the peer is user 7
+   4    exit_group(1)  # end, as it is somebody else
+   5  dup3(connection, 3, O_CLOEXEC)  # talk to the one that starts
+   6  close(connection)  # close the connection
+   7  close(4)  # stop listening
 `,
   );
+  t.end();
+});
+
+t.test('planPark() has a token compared, all of it, where users cannot be told apart', (t) => {
+  const token = Uint8Array.from({ length: 16 }, (_, index) => index);
+  const park = planPark(descriptorNumbers(0), {
+    connection: new Memory().word('connection'),
+    proof: { kind: 'token', token },
+  });
+  t.same(verify(park), []);
+  const checks = park.steps.flatMap((step) => (step.kind === 'check' ? [step.condition] : []));
+  t.match(checks, [
+    { wanted: 0x0706_0504_0302_0100n, mask: 0xffff_ffff_ffff_ffffn, value: { offset: 0 } },
+    { wanted: 0x0f0e_0d0c_0b0a_0908n, mask: 0xffff_ffff_ffff_ffffn, value: { offset: 8 } },
+  ]);
+  t.equal(park.steps.filter((step) => step.kind === 'call' && step.call === 'exit_group').length, 2);
+  t.notMatch(printProgram(park), '0706', 'it is not printed');
   t.end();
 });

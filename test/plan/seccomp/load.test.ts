@@ -115,10 +115,11 @@ t.test('planRunProgram() and planPark() put up with an early filter that knows n
   const run = text(planRunProgram(descriptorNumbers(0), toRun(early)));
   t.notMatch(run, 'seccomp(');
   t.match(run, /close_range\(4, 4294967295, 0\), accepts any errno/);
-  const park = text(planPark(descriptorNumbers(0), new Memory().word('connection'), early));
+  const waiting = { connection: new Memory().word('connection'), proof: { kind: 'uid', uid: 0 } } as const;
+  const park = text(planPark(descriptorNumbers(0), { ...waiting, seccomp: early }));
   t.match(park, /close_range\(5, 4294967295, 0\), accepts any errno/);
   const late = compiled({ noNewPrivileges: true });
-  t.notMatch(text(planPark(descriptorNumbers(0), new Memory().word('connection'), late)), 'accepts');
+  t.notMatch(text(planPark(descriptorNumbers(0), { ...waiting, seccomp: late })), 'accepts');
   t.end();
 });
 
