@@ -13,6 +13,7 @@ export function libraryRuntime(rig: Rig, note: (message: string) => void = () =>
   return {
     root: rig.root,
     cgroupManager: rig.usesSystemd ? 'systemd' : 'cgroupfs',
+    cacheDirectory: rig.path('cache'),
     log: { debug: () => undefined, warning: note, error: note },
   };
 }
