@@ -74,7 +74,11 @@ live('create, start, kill, delete', async (t, rig) => {
   await t.test('delete takes a created container that is paused, and one without a pid namespace', async (t) => {
     const paused = await rig.create(t);
     expectSuccess(t, await rig.tsrun(['pause', paused.id]), 'pause');
-    const shared = await rig.create(t, { change: (config) => removeNamespace(config, 'pid') });
+    const shared = await rig.create(t, {
+      change: (config) => {
+        removeNamespace(config, 'pid');
+      },
+    });
     for (const { id, pid } of [paused, shared]) {
       expectSuccess(t, await rig.tsrun(['delete', id]), 'delete');
       t.notOk(isRunning(pid), 'init is gone');

@@ -69,7 +69,7 @@ live('what ends a container, and what does not', async (t, rig) => {
 
   await t.test('a poststop hook finds no state directory, however its name is spelled', async (t) => {
     for (const spelling of ['poststop', String.raw`p\u006fststop`]) {
-      const id = rig.id('poststop');
+      const id = rig.id('last');
       const place = rig.fresh('place');
       mkdirSync(place, { mode: 0o777 });
       const report = path.join(place, 'report');
