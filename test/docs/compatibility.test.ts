@@ -59,7 +59,9 @@ t.test('docs/compatibility.md says of tsrun what the tables of options say', asy
 });
 
 t.test('docs/compatibility.json has every option of the other runtimes once', (t) => {
-  const count = (name: string): number => Object.keys(peers.commands[name]?.options ?? {}).length;
+  // What none of them has is tsrun's own.
+  const count = (name: string): number =>
+    Object.values(peers.commands[name]?.options ?? {}).filter((value) => !value.startsWith('NNN')).length;
   const counts = { create: 9, run: 11, exec: 17, kill: 2, delete: 2, list: 2, ps: 1, update: 19, events: 2 };
   for (const [name, wanted] of Object.entries({ ...counts, checkpoint: 18, restore: 20, spec: 3 })) {
     t.equal(count(name), wanted, `options of ${name}`);
