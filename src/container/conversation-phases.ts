@@ -7,6 +7,7 @@ import type { Conversation, Reply } from '../process/conversation.ts';
 import { writeIdMaps } from '../process/id-maps.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { waitChild } from '../sys/wait.ts';
+import { hideHostMounts } from './host-mounts.ts';
 
 export interface PhaseHandlers {
   /** The process that was spawned, which clones the one that stays. */
@@ -52,6 +53,7 @@ export async function runPhases(
     try {
       // The parent's part at this exchange may itself talk with init.
       if (exchange === 'rootfs') await handlers.onRootfs(conversation);
+      else if (exchange === 'host-mounts') await hideHostMounts(conversation, results.pid, reply);
       else Object.assign(results, await answer(exchange, reply, handlers));
     } finally {
       for (const descriptor of reply.descriptors) descriptor.close();
@@ -61,7 +63,7 @@ export async function runPhases(
 }
 
 async function answer(
-  exchange: Exclude<Exchange, 'rootfs'>,
+  exchange: Exclude<Exchange, 'rootfs' | 'host-mounts'>,
   reply: Reply,
   handlers: PhaseHandlers,
 ): Promise<Partial<PhaseResults>> {

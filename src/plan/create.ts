@@ -45,7 +45,7 @@ import { needsProcHandle, planProcHandle } from './proc-handle.ts';
 import { reply, TAG } from './reply.ts';
 import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
-import { needsRootfsCover, planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts';
+import { addEnterRoot, needsRootfsCover, planFinalPropagation, planRootMount } from './rootfs.ts';
 import { planPark } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
@@ -199,7 +199,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
       .add([reply(context.descriptors.sync, TAG.rootfs, 'wait for the hooks')])
       .exchange('rootfs', 'prepare the rootfs');
   }
-  phases.add(planEnterRoot(context));
+  addEnterRoot(context, phases);
   if (config.process !== undefined && config.process.terminal !== true) phases.add(planNullStdio(context));
   if (config.process?.terminal === true) {
     phases.add(planTerminal(context, config.process, { console: true })).exchange('console', 'open the console');

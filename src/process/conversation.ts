@@ -26,14 +26,15 @@ export class Conversation implements Disposable {
   static #open = 0;
   readonly #socket: OwnedFd;
   readonly #arch: Arch;
-  readonly #syncFd: number;
+  /** The number that the pipe has inside init. */
+  readonly syncFd: number;
   #encoded: { readonly program: Program; readonly packets: Packet[] } | undefined;
 
   /** `syncFd` is the number that the pipe has inside init. */
   constructor(socket: OwnedFd, options: { readonly arch: Arch; readonly syncFd: number }) {
     this.#socket = socket;
     this.#arch = options.arch;
-    this.#syncFd = options.syncFd;
+    this.syncFd = options.syncFd;
     Conversation.#open += 1;
   }
 
@@ -84,7 +85,7 @@ export class Conversation implements Disposable {
   // Flaws are bugs of a planner, whose tests hold each of its programs to verify(); here that took a tenth of a container's time.
   #encode(program: Program): Packet[] {
     if (this.#encoded?.program === program) return this.#encoded.packets;
-    return encode(program, { arch: this.#arch, syncFd: this.#syncFd });
+    return encode(program, { arch: this.#arch, syncFd: this.syncFd });
   }
 
   /** Sends a program packet by packet; answers with the one that executes last. */

@@ -70,6 +70,7 @@ const EXCHANGE_TAGS = {
   network: TAG.netlink,
   'copy-up': TAG.copyUp,
   rootfs: TAG.rootfs,
+  'host-mounts': TAG.hostMounts,
   console: TAG.console,
   passwd: TAG.passwd,
   seccomp: TAG.seccomp,
