@@ -173,6 +173,6 @@ live('a rootfs that cannot be copied', async (t, rig) => {
     },
   });
   count('attacks tried');
-  expectFailure(t, result, { message: /copy up what is below a tmpfs: EOVERFLOW/ });
+  expectFailure(t, result, { message: /copy up "file": EOVERFLOW/ });
   t.strictSame(rig.leftovers(), []);
 });
