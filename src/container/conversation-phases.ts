@@ -39,7 +39,8 @@ export interface PhaseResults {
 }
 
 /** /etc/passwd comes from the image: more than this of it is not read. */
-const PASSWD_LIMIT_BYTES = 1024 * 1024;
+const PASSWD_LIMIT_BYTES = 32 * 1024 * 1024;
+const PASSWD_PIECE_BYTES = 256 * 1024;
 
 /** Has the phases of a plan executed, one program after the other, and does the parent's part between them. */
 export async function runPhases(
@@ -123,16 +124,23 @@ async function copyUpOrFail(lower: OwnedFd, upper: OwnedFd): Promise<void> {
   }
 }
 
+/** Piece by piece, so that a user behind many others is found and a long file takes little memory. */
 function readHome(passwd: OwnedFd | undefined, uid: number): string {
   if (passwd === undefined || !fstatSync(passwd.number).isFile()) return '/';
-  const buffer = Buffer.allocUnsafe(PASSWD_LIMIT_BYTES);
-  let length = 0;
-  for (;;) {
-    const count = readSync(passwd.number, buffer, length, buffer.length - length, null);
-    length += count;
-    if (count === 0 || length === buffer.length) break;
+  const buffer = Buffer.allocUnsafe(PASSWD_PIECE_BYTES);
+  let kept = 0;
+  for (let left = PASSWD_LIMIT_BYTES; left > 0;) {
+    const count = readSync(passwd.number, buffer, kept, Math.min(buffer.length - kept, left), null);
+    left -= count;
+    const length = kept + count;
+    // The rest of a line that is not whole waits for the next piece; one that fills a piece is no line.
+    const end = count === 0 || left === 0 ? length : buffer.lastIndexOf('\n', length - 1) + 1;
+    const home = findHome(buffer.toString('utf8', 0, end), uid);
+    if (home !== undefined) return home;
+    if (count === 0) break;
+    kept = end === 0 && length === buffer.length ? 0 : buffer.copy(buffer, 0, end, length);
   }
-  return findHome(buffer.toString('utf8', 0, length), uid);
+  return '/';
 }
 
 /** Word 0 says that a program was found, word 1 + i that it is candidate i. */

@@ -2,6 +2,7 @@ import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { BundleFacts, SourceKind } from '../plan/facts.ts';
 import { readDanglingLink } from './dangling-links.ts';
+import { findDevices } from './devices.ts';
 import { realPath } from './real-path.ts';
 import { readRootfsPath } from './rootfs-path.ts';
 import { MountTable, parseMountinfo } from './mountinfo.ts';
@@ -12,6 +13,7 @@ interface Places {
   readonly sources: readonly string[];
   readonly links: readonly string[];
   readonly destinations: readonly string[];
+  readonly devices: readonly { readonly key: string; readonly path: string }[];
   readonly namespaces: readonly string[];
 }
 
@@ -33,6 +35,7 @@ export function readBundleFacts({ bundle, rootfs }: { bundle: string; rootfs: st
     inRootfs: collect(places.sources, (source) => readRootfsPath(rootfs, source)),
     links: collect(places.links, readLink),
     danglingLinks: collect(places.destinations, (destination) => readDanglingLink(rootfs, destination)),
+    ...(places.devices.length === 0 ? {} : { devices: findDevices(places.devices) }),
     namespaces: Object.fromEntries(places.namespaces.map((file) => [file, inodeOf(file)])),
   };
 }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { HostFacts, IdentityFacts, KernelFacts, LsmFacts } from '../plan/facts.ts';
 import type { Arch } from '../program/calls.ts';
@@ -37,6 +37,7 @@ function readKernel(): KernelFacts {
     version: [major, minor],
     mountSetattr: major > 5 || minor >= 12,
     lastCapability: Number.parseInt(readProc('/proc/sys/kernel/cap_last_cap'), 10),
+    hasKcore: existsSync('/proc/kcore'),
   };
 }
 

@@ -11,7 +11,7 @@ import { planClone } from './clone.ts';
 import { createContainerSetting, type HookSetting } from './container-hook.ts';
 import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 import { planMakeCwd } from './cwd.ts';
-import { planDevices } from './devices.ts';
+import { makesDevices, planDevices } from './devices.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
 import { planFinishProcess } from './finish-process.ts';
 import { closeWord } from './handles.ts';
@@ -192,7 +192,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
     phases.add(steps);
     if (exchange === 'copy-up') phases.exchange('copy-up', 'prepare the rootfs');
   }
-  if (findNamespace(config, 'mount') !== undefined || needsRootfsCover(config)) phases.add(planDevices(context));
+  if (makesDevices(context)) phases.add(planDevices(context));
   if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
   if (hasCreateHooks(context)) {
     phases

@@ -22,6 +22,8 @@ export interface KernelFacts {
   readonly mountSetattr: boolean;
   /** Highest capability number, from /proc/sys/kernel/cap_last_cap. */
   readonly lastCapability: number;
+  /** There is a /proc/kcore. */
+  readonly hasKcore: boolean;
 }
 
 export interface IdentityFacts {
@@ -60,10 +62,19 @@ export interface BundleFacts {
   readonly links?: Readonly<Record<string, string>>;
   /** Destination of a mount -> where it leads, for those behind a symlink to something that is not there (yet). */
   readonly danglingLinks: Readonly<Record<string, string>>;
+  /** `deviceKey` of a device that the config lists -> a node of the host with this type and these numbers, where there is one. */
+  readonly devices?: Readonly<Record<string, HostDevice>>;
   /** Path of a namespace to join -> its inode as a decimal string; `missing` when nothing is there. */
   readonly namespaces: Readonly<Record<string, string>>;
   /** Where a resctrl file system is mounted; absent where none is. */
   readonly resctrl?: string;
+}
+
+export interface HostDevice {
+  /** Absolute, symlinks resolved. */
+  readonly path: string;
+  /** Permission bits. */
+  readonly mode: number;
 }
 
 export type SourceKind = 'directory' | 'file' | 'missing';

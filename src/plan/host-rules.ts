@@ -5,6 +5,9 @@ import { pointerTo } from '../spec/pointer.ts';
 import { sysctlPath } from '../spec/sysctl-path.ts';
 import { makeBindMount, sourceKind } from './bind-source.ts';
 import { findNamespace, type PlanContext } from './context.ts';
+import { deviceKey, listDevices } from './device-nodes.ts';
+import { makesDevices, mustBindDevices } from './devices.ts';
+import { S_IFIFO } from '../util/constants.ts';
 import { words } from '../util/words.ts';
 
 /**
@@ -21,6 +24,7 @@ export function refuseOnThisHost(context: PlanContext): void {
     sharedNetworkSysctl,
     netDevices,
     intelRdt,
+    missingDevices,
   ].flatMap((rule) => rule(context));
   if (issues.length > 0) throw new TsrunError('bundle', describeIssues('invalid bundle', issues), { issues });
 }
@@ -92,4 +96,16 @@ function netDevices({ config, bundle, host }: PlanContext): Issue[] {
 function intelRdt({ config, bundle }: PlanContext): Issue[] {
   if (config.linux?.intelRdt === undefined || bundle.resctrl !== undefined) return [];
   return [{ pointer: '/linux/intelRdt', message: 'resctrl is not mounted' }];
+}
+
+/** Where no device can be made it has to be one of the host's, by type and numbers. */
+function missingDevices(context: PlanContext): Issue[] {
+  const { config, bundle } = context;
+  if (bundle.devices === undefined || !makesDevices(context) || !mustBindDevices(context)) return [];
+  return listDevices(config).flatMap((node) => {
+    const key = deviceKey(node);
+    if (node.pointer === undefined || node.fileType === S_IFIFO || bundle.devices?.[key] !== undefined) return [];
+    const message = `the host has no device ${JSON.stringify(key)} below "/dev", and in a user namespace none can be made`;
+    return [{ pointer: node.pointer, message }];
+  });
 }

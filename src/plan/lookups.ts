@@ -1,7 +1,9 @@
 import { isBindMount } from '../spec/bind-mount.ts';
 import type { Config, Mount } from '../spec/generated/config.ts';
 import { bindSource } from './bind-source.ts';
+import { deviceKey, listDevices } from './device-nodes.ts';
 import { components } from './handles.ts';
+import { S_IFIFO } from '../util/constants.ts';
 
 /** The places of the host that a config names, for `host/` to look at. */
 export interface Lookups {
@@ -11,6 +13,8 @@ export interface Lookups {
   readonly links: readonly string[];
   /** Paths inside the rootfs at which something is made when it is missing. */
   readonly destinations: readonly string[];
+  /** Devices that the config lists, each with the path that it has there, which is most often the host's. */
+  readonly devices: readonly { readonly key: string; readonly path: string }[];
   /** Files of namespaces to join. */
   readonly namespaces: readonly string[];
 }
@@ -30,10 +34,14 @@ export function planLookups(config: Config, bundle: string): Lookups {
   const destinations = [...(config.mounts ?? []).map(({ destination }) => destination), ...cwd].map(
     (path) => `/${components(path).join('/')}`,
   );
+  const devices = listDevices(config)
+    .filter(({ pointer, fileType }) => pointer !== undefined && fileType !== S_IFIFO)
+    .map((node) => ({ key: deviceKey(node), path: node.path }));
   return {
     sources: [...new Set(sources)],
     links: [...new Set(links)],
     destinations,
+    devices,
     namespaces,
   };
 }
