@@ -56,7 +56,12 @@ live('rootfs', async (t, rig) => {
       { length: 60_000 },
       (_, index) => `user${index}:x:${index + 1}:1::/home/é${index}:/bin/sh\n`,
     );
-    t.equal(await home((file) => writeFileSync(file, `${lines.join('')}root:x:0:0:root:/behind:/bin/sh\n`)), '/behind');
+    t.equal(
+      await home((file) => {
+        writeFileSync(file, `${lines.join('')}root:x:0:0:root:/behind:/bin/sh\n`);
+      }),
+      '/behind',
+    );
   });
 
   await t.test('masked paths show nothing, read-only paths cannot be written', async (t) => {
