@@ -2,7 +2,7 @@ import { prepareInvocation, type Invocation } from './cli/invocation.ts';
 import { operations } from './cli/operations.ts';
 import { takeLaunched } from './cli/launched.ts';
 import { processSurroundings, requireExactArguments } from './cli/surroundings.ts';
-import { isTerminal } from './cli/terminal.ts';
+import { isTerminal, leaveTerminals } from './cli/terminal.ts';
 import { writeText } from './cli/write-text.ts';
 import { TsrunError } from './errors.ts';
 import { createLog, type LogDetails } from './log.ts';
@@ -10,7 +10,10 @@ import { escapeControls } from './util/escape-controls.ts';
 import { shorten } from './util/shorten.ts';
 
 // Whatever handles are still open: everything was written synchronously, and a caller waits for this exit.
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+void main(process.argv.slice(2)).then((code) => {
+  leaveTerminals();
+  process.exit(code);
+});
 
 async function main(args: readonly string[]): Promise<number> {
   let invocation: Invocation | undefined;

@@ -28,7 +28,7 @@ import { runPoststop } from './poststop.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { identifyProcess, innermostPid } from './process-identity.ts';
 import { removeResctrl, Resctrl } from './resctrl.ts';
-import type { CreateOptions, Runtime } from './runtime.ts';
+import type { CreateOptions, Runtime, Stdio } from './runtime.ts';
 import { compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
@@ -57,6 +57,10 @@ export interface BuildOptions extends CreateOptions {
   /** Refuses a process that the caller cannot serve, before anything is made. */
   readonly checkProcess: (process: Process | undefined) => void;
   readonly onConsole: PhaseHandlers['onConsole'];
+  /** Descriptors for the program in the place of `stdio`, when the process is known; who waits in the foreground lends them. */
+  readonly lendStdio?: (process: Process | undefined) => Stdio;
+  /** Called when init has its descriptors. */
+  readonly onSpawned?: () => void;
 }
 
 /**
@@ -83,7 +87,8 @@ export async function buildContainer(
   await nextTurn();
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: options.listens });
-  const plan = decide(runtime, { ...options, seccomp }, bundle, host);
+  const lendsStdio = options.lendStdio !== undefined;
+  const plan = decide(runtime, { ...options, lendsStdio, seccomp }, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   const environment = { isThere: false };
@@ -126,11 +131,12 @@ export function planContainer(
   runtime: Pick<Runtime, 'cgroupManager' | 'rootless' | 'openFiles'>,
   options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'> & {
     readonly seccomp: CompiledSeccomp | undefined;
+    readonly lendsStdio?: boolean;
   },
   bundle: Bundle,
   host: HostFacts,
 ): CreatePlan {
-  const { id, noPivot, noNewKeyring, preserveFds, seccomp } = options;
+  const { id, noPivot, noNewKeyring, preserveFds, lendsStdio = false, seccomp } = options;
   const { openFiles } = runtime;
   // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
   const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
@@ -151,7 +157,7 @@ export function planContainer(
       config: bundle.config,
       host,
       bundle: bundle.facts,
-      options: { noPivot, noNewKeyring, preserveFds, ...(openFiles && { openFiles }) },
+      options: { noPivot, noNewKeyring, preserveFds, lendsStdio, ...(openFiles && { openFiles }) },
       ...(seccomp === undefined ? {} : { seccomp }),
     },
     cgroup,
@@ -203,6 +209,7 @@ async function build(building: Building): Promise<BuiltContainer> {
     wasOomKilled: () => readOomKills(cgroup.reference) > oomKills,
     onSpawned: () => {
       for (const fd of lent) fd.close();
+      options.onSpawned?.();
     },
     ...answersOf(building, groups),
   });
@@ -304,10 +311,11 @@ function makeResctrl({ plan, bundle }: Building): Resctrl | undefined {
 
 /** What init is given: number in init -> descriptor here. `lent` is closed once init has it. */
 async function lendDescriptors(
-  { options, host, plan, directory, cleanup }: Building,
+  { options, bundle, host, plan, directory, cleanup }: Building,
   descriptors: DescriptorNumbers,
 ): Promise<{ inherited: Map<number, number>; lent: OwnedFd[] }> {
-  const inherited = new Map<number, number>(options.stdio.entries());
+  const stdio = options.lendStdio?.(bundle.config.process) ?? options.stdio;
+  const inherited = new Map<number, number>(stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
   const lent: OwnedFd[] = [];
   cleanup.add('close the descriptors for init', () => {

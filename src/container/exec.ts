@@ -30,7 +30,7 @@ import { sendPidfd } from './pidfd-socket.ts';
 import { openProcessHandle, type ProcessHandle } from './process-handle.ts';
 import { innermostPid, type ProcessIdentity } from './process-identity.ts';
 import { waitForChild } from './run.ts';
-import type { ExecOptions, Runtime } from './runtime.ts';
+import type { ExecOptions, Runtime, Stdio } from './runtime.ts';
 import { becomeProgram, compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
 import { readSavedConfig } from './saved-config.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
@@ -60,7 +60,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   const terminal = process.terminal === true;
   const { consoleSocket, detach } = options;
   requireConsole({ terminal, detached: detach, consoleSocket });
-  using foreground = new Foreground(options.stdio);
+  using foreground = new Foreground({ stdio: options.stdio, forwardSignals: options.forwardSignals === true });
   if (terminal && !detach) foreground.requireTerminal();
   using init = openProcessHandle(identity);
   if (init === undefined) throw new TsrunError('status', words.execStopped);
@@ -87,13 +87,16 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
         cgroup: record.cgroup,
         init,
         plan,
-        options,
         cleanup,
         uid: process.user?.uid ?? 0,
         onListener,
+        stdio: detach ? options.stdio : foreground.lend(process),
+        onSpawned: () => {
+          foreground.closeLent();
+        },
       },
       (master) => {
-        if (consoleSocket === undefined) foreground.takeConsole(master);
+        if (consoleSocket === undefined) foreground.takeConsole(master, process);
         else sendConsole(master, consoleSocket);
       },
     );
@@ -108,7 +111,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
     await (detach ? become() : foreground.catchSignals(pidfd, become));
     conversation.close();
     if (detach) return 0;
-    return exitCode(await foreground.supervise(() => waitForChild(pid, pidfd)));
+    return exitCode(await foreground.supervise(pidfd, () => waitForChild(pid, pidfd)));
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -150,7 +153,13 @@ export function planFor({ record, config, init, options, host, seccomp, openFile
       danglingLinks: {},
       namespaces: {},
     },
-    options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds, ...(openFiles && { openFiles }) },
+    options: {
+      noPivot: false,
+      noNewKeyring: false,
+      preserveFds: options.preserveFds,
+      lendsStdio: !options.detach,
+      ...(openFiles && { openFiles }),
+    },
     process: config.process ?? { cwd: '/' },
     differing: differingNamespaces(readNamespaces(init.path), host.namespaces),
     cgroup:
@@ -187,19 +196,21 @@ interface Joining {
   readonly cgroup: CgroupReference;
   readonly init: ProcessHandle;
   readonly plan: ExecPlan;
-  readonly options: ExecOptions;
   readonly cleanup: Cleanup;
   readonly uid: number;
   readonly onListener: (pid: number, reply: Reply) => Promise<void>;
+  /** Descriptors of the program. */
+  readonly stdio: Stdio;
+  readonly onSpawned: () => void;
 }
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
   const oomKills = readOomKills(joining.cgroup);
-  const { init, plan, options, cleanup } = joining;
+  const { init, plan, cleanup } = joining;
   const { descriptors } = plan;
   let pid = 0;
   using root = openRoot(init);
-  const inherited = new Map<number, number>(options.stdio.entries());
+  const inherited = new Map<number, number>(joining.stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
   inherited.set(descriptors.pidfd, init.pidfd.number);
   inherited.set(descriptors.root, root.number);
@@ -215,7 +226,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     candidates: plan.candidates,
     cleanup,
     wasOomKilled: () => readOomKills(joining.cgroup) > oomKills,
-    onSpawned: () => undefined,
+    onSpawned: joining.onSpawned,
     onCgroup: (pid) => openCgroup(joining.cgroup).attach(pid),
     onPid: (found) => {
       pid = found;

@@ -73,6 +73,11 @@ export interface RunOptions extends CreateOptions {
    * that has no other children. Default: false.
    */
   readonly subreaper?: boolean;
+  /**
+   * In the foreground the signals of this process, all that can be caught, go to the program. No handler of this process is touched
+   * otherwise. Default: false.
+   */
+  readonly forwardSignals?: boolean;
 }
 
 export interface ExecOptions {
@@ -91,6 +96,11 @@ export interface ExecOptions {
   /** Cgroups below the container's for the process. Default: the container's own. */
   readonly subCgroups?: readonly SubCgroup[];
   readonly stdio: Stdio;
+  /**
+   * In the foreground the signals of this process, all that can be caught, go to the program. No handler of this process is touched
+   * otherwise. Default: false.
+   */
+  readonly forwardSignals?: boolean;
 }
 
 /** How the process of `exec` differs from the container's own. */

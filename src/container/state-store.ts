@@ -18,6 +18,7 @@ import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { openFile, tryLock } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
+import { sleep } from '../sys/poll.ts';
 import { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDWR } from '../util/constants.ts';
 import { descriptorPath, emptyDirectory } from './empty-directory.ts';
 import type { ProcessIdentity } from './process-identity.ts';
@@ -126,7 +127,7 @@ export class StateDirectory implements Disposable {
           file.close();
           return undefined;
         }
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await sleep(pauseMs);
       }
       // Whoever had it may have removed the container: the lock of what is gone keeps nobody out.
       if (!this.#has(LOCK_FILE, file)) throw doesNotExist(this.id);

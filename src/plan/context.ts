@@ -29,6 +29,8 @@ export interface PlanOptions {
   readonly preserveFds: number;
   /** Limit of open files where the config sets none. Default: that of the process which starts init. */
   readonly openFiles?: OpenFilesLimit;
+  /** Descriptors 0, 1 and 2 are the caller's own, who waits in the foreground. Default: made for the container. */
+  readonly lendsStdio?: boolean;
 }
 
 export interface DescriptorNumbers {

@@ -39,6 +39,11 @@ const BANS: readonly Ban[] = [
     except: ['main.ts', 'cli'],
     reason: 'only the command prints',
   },
+  {
+    names: ['setTimeout', 'setInterval'],
+    within: ['cgroup', 'process', 'seccomp', 'host'],
+    reason: 'timers of the engine stand still while the main thread waits for descriptors: sleep() of sys/poll.ts does not',
+  },
   { names: ['console'], reason: 'only the command prints, and it does so through cli/output.ts' },
   {
     names: ['eval', 'Function', 'globalThis.eval', 'process.dlopen', 'process.binding'],
@@ -83,8 +88,8 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/sd-bus.ts library': 'the same',
   'sys/sd-bus.ts bound': 'the functions of it that are in use',
   'sys/seccomp.ts functions': 'the same',
-  'sys/poll.ts waits': 'all waits of a process share a thread of its pool',
-  'sys/poll.ts bell': 'the same',
+  'sys/signals.ts catcher': 'a process has one set of signals',
+  'sys/poll.ts waiter': 'all waits of a process share its event loop',
   'process/turns.ts underWay': 'everyone in a process shares its event loop',
   'process/turns.ts waiting': 'the same',
 };

@@ -1,0 +1,256 @@
+import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { pipe } from '../../src/sys/pipe.ts';
+import { waitReadable } from '../../src/sys/poll.ts';
+import type { BaseConfig, Rig } from './support/rig.ts';
+import { live } from './support/rig.ts';
+import { missingTools } from './support/surroundings.ts';
+import { Terminal } from './support/terminal.ts';
+import { waitFor } from './support/wait.ts';
+
+const fileOf = (name: string): string => fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
+
+/** Both builds, whichever the other tests run: their engines wait, write and take signals in different ways. */
+const BUILDS: readonly { name: string; file: string; argv: readonly string[] }[] = [
+  { name: 'node', file: fileOf('bin/main.js'), argv: [process.execPath, fileOf('bin/main.js')] },
+  { name: 'executable', file: fileOf('tsrun'), argv: [fileOf('tsrun')] },
+];
+
+/** What leaves an engine few threads. */
+const SETTINGS: readonly { name: string; under: readonly string[]; env: Readonly<Record<string, string>> }[] = [
+  { name: 'all processors', under: [], env: {} },
+  { name: 'one processor', under: ['taskset', '-c', '0'], env: {} },
+  { name: 'a pool of one thread', under: [], env: { UV_THREADPOOL_SIZE: '1' } },
+];
+
+interface Setting {
+  readonly t: Test;
+  readonly rig: Rig;
+  /** The command line of tsrun with these arguments. */
+  readonly command: (...args: readonly string[]) => string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** One test for each build in each setting. */
+function inEachSetting(topic: string, body: (setting: Setting) => Promise<void>): void {
+  live(topic, async (t, rig) => {
+    for (const build of BUILDS) {
+      for (const { name, under, env } of SETTINGS) {
+        const skip = missingTools('taskset', 'setsid') || (existsSync(build.file) ? false : `no ${build.file}`);
+        await t.test(`${build.name}, ${name}`, { skip }, async (t) => {
+          const command = (...args: readonly string[]): string[] => [
+            ...under,
+            ...build.argv,
+            '--root',
+            rig.root,
+            ...args,
+          ];
+          await body({ t, rig, command, env });
+        });
+      }
+    }
+  });
+}
+
+function onTerminal(config: BaseConfig): void {
+  config.process.terminal = true;
+}
+
+inEachSetting('what a program prints on its terminal comes at once, and what is typed arrives', async (setting) => {
+  const { t, rig, command, env } = setting;
+  using terminal = new Terminal();
+  const bundle = rig.bundle({ args: 'echo up; read line; echo "got $line"; exit 3', change: onTerminal });
+  const { done } = terminal.start(command('run', '--bundle', bundle, rig.id('tty')), { env });
+  await terminal.readUntil('up\r\n');
+  terminal.type('abc\r');
+  await terminal.readUntil('got abc\r\n');
+  t.equal(await done, 3);
+});
+
+inEachSetting('much output arrives whole, also its last piece', async ({ t, rig, command, env }) => {
+  using terminal = new Terminal();
+  const bundle = rig.bundle({ args: 'seq 1 20000; echo end', change: onTerminal });
+  const { done } = terminal.start(command('run', '--bundle', bundle, rig.id('much')), { env });
+  const text = await terminal.readUntil('end\r\n');
+  const wanted = Array.from({ length: 20_000 }, (_, index) => `${index + 1}\r\n`).join('');
+  t.ok(text.includes(wanted));
+  t.equal(await done, 0);
+});
+
+const HUP_IS_5 = 'trap "exit 5" HUP; trap "exit 6" PIPE; echo up; while :; do sleep 0.02; done';
+
+inEachSetting('a terminal that hangs up is told to the program, whose exit code comes', async (setting) => {
+  const { t, rig, command, env } = setting;
+  for (const change of [onTerminal, () => undefined]) {
+    using terminal = new Terminal();
+    using errors = openErrors(rig);
+    const id = rig.id('hup');
+    const bundle = rig.bundle({ args: HUP_IS_5, change });
+    const { done } = terminal.start(command('run', '--bundle', bundle, id), { env, stderr: errors.fd });
+    await terminal.readUntil('up\r\n');
+    terminal.hangUp();
+    t.equal(await done, 5, errors.text());
+    t.match((await rig.tsrun(['state', id])).stderr, 'does not exist', 'it was waited for, and deleted');
+  }
+});
+
+inEachSetting('a terminal that only the descriptors are of hangs up in the same way', async (setting) => {
+  const { t, rig, command, env } = setting;
+  using session = new Terminal();
+  using terminal = new Terminal();
+  const { number } = terminal.slave;
+  const bundle = rig.bundle({ args: HUP_IS_5, change: onTerminal });
+  const argv = command('run', '--bundle', bundle, rig.id('hup'));
+  const { done } = session.start(argv, { env, stdin: number, stdout: number });
+  await terminal.readUntil('up\r\n');
+  terminal.hangUp();
+  t.equal(await done, 5);
+});
+
+inEachSetting('nobody takes the output of a terminal any more', async ({ t, rig, command, env }) => {
+  using terminal = new Terminal();
+  using errors = openErrors(rig);
+  const [reader, writer] = pipe();
+  const script = 'trap "exit 5" HUP; trap "exit 6" PIPE; echo up; read line; while :; do echo more; sleep 0.02; done';
+  const bundle = rig.bundle({ args: script, change: onTerminal });
+  const argv = command('run', '--bundle', bundle, rig.id('head'));
+  const { done } = terminal.start(argv, { env, stdout: writer.number, stderr: errors.fd });
+  writer.close();
+  t.ok(await waitReadable(reader.number, 20_000));
+  reader.close();
+  terminal.type('go\r');
+  t.equal(await done, 5, errors.text());
+});
+
+inEachSetting('signals without a name in the engine are forwarded as well', async ({ t, rig, command, env }) => {
+  const numbers = [34, 37, 64, 16, 27, 30, 10, 13, 15];
+  const traps = numbers.map((number) => `trap "echo got ${number}," ${number}`).join('; ');
+  const id = rig.id('signals');
+  const bundle = rig.bundle({ args: `${traps}; trap "exit 8" 35; echo ready; while :; do sleep 0.01; done` });
+  const running = rig.start(command('run', '--bundle', bundle, id), { env });
+  await waitFor(() => running.output().includes('ready'));
+  for (const number of numbers) {
+    process.kill(running.pid, number);
+    await waitFor(() => running.output().includes(`got ${number},`));
+  }
+  process.kill(running.pid, 35);
+  const { code, stderr } = await running.done;
+  t.equal(code, 8, stderr);
+});
+
+inEachSetting('a fault of the engine itself ends it', async ({ t, rig, command, env }) => {
+  for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGSYS'] as const) {
+    const id = rig.id('fault');
+    const bundle = rig.bundle({ args: 'echo ready; while :; do sleep 0.01; done' });
+    const running = rig.start(command('run', '--bundle', bundle, id), { env });
+    await waitFor(() => running.output().includes('ready'));
+    process.kill(running.pid, signal);
+    const result = await running.done;
+    t.notOk(result.timedOut, signal);
+    t.not(result.code, 0, signal);
+    await rig.delete(t, id);
+  }
+});
+
+inEachSetting('another descriptor stands in for standard input as the terminal', async (setting) => {
+  const { t, rig, command, env } = setting;
+  const bundle = rig.bundle({ args: 'stty size; echo end', change: onTerminal });
+  for (const stderr of ['ignore', undefined] as const) {
+    using terminal = new Terminal({ rows: 31, columns: 91 });
+    const argv = command('run', '--bundle', bundle, rig.id('no-stdin'));
+    const { done } = terminal.start(argv, { env, stdin: 'ignore', ...(stderr === undefined ? {} : { stderr }) });
+    t.match(await terminal.readUntil('end\r\n'), '31 91\r\n');
+    t.equal(await done, 0);
+  }
+  // None of the three, but the session has one.
+  using terminal = new Terminal({ rows: 32, columns: 92 });
+  const [reader, writer] = pipe();
+  using _reader = reader;
+  const argv = command('run', '--bundle', bundle, rig.id('no-stdio'));
+  const { done } = terminal.start(argv, { env, stdin: 'ignore', stdout: writer.number, stderr: 'ignore' });
+  writer.close();
+  t.equal(await done, 0);
+  t.match(readFileSync(reader.number, 'utf8'), '32 92');
+});
+
+inEachSetting('consoleSize is the size until the terminal has another', async ({ t, rig, command, env }) => {
+  using terminal = new Terminal({ rows: 30, columns: 90 });
+  const script = 'trap "stty size; exit 6" WINCH; stty size; echo ready; while :; do sleep 0.02; done';
+  const bundle = rig.bundle({
+    args: script,
+    change: (config) => {
+      config.process.terminal = true;
+      config.process.consoleSize = { height: 44, width: 111 };
+    },
+  });
+  const { done } = terminal.start(command('run', '--bundle', bundle, rig.id('size')), { env });
+  t.match(await terminal.readUntil('ready\r\n'), '44 111\r\n');
+  terminal.resize({ rows: 55, columns: 66 });
+  await terminal.readUntil('55 66\r\n');
+  t.equal(await done, 6);
+});
+
+inEachSetting("a program without a terminal gets nothing of the caller's", async ({ t, rig, command, env }) => {
+  using terminal = new Terminal();
+  const owner = fstatSync(terminal.slave.number);
+  const asUser = (config: BaseConfig): void => {
+    config.process.user = { uid: 1000, gid: 1000 };
+  };
+  const script =
+    'readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2; echo anew >/dev/stdout; echo wrong >&2; read a; echo "got $a"; cat; exit 4';
+  const bundle = rig.bundle({ args: script, change: asUser });
+  const running = terminal.start(command('run', '--bundle', bundle, rig.id('pipes')), { env });
+  t.match(await terminal.readUntil('wrong\r\n'), /pipe:.*\r\npipe:.*\r\npipe:.*\r\nanew\r\nwrong\r\n/);
+  terminal.type('abc\r');
+  await terminal.readUntil('got abc\r\n');
+  // Control-D, the end of the input.
+  terminal.type('\x04');
+  t.equal(await running.done, 4);
+  const sleeper = rig.id('sleeper');
+  const detached = rig.bundle({ args: ['sleep', '1000'], change: asUser });
+  t.equal(await terminal.start(command('run', '--detach', '--bundle', detached, sleeper), { env }).done, 0);
+  const exec = ['exec', sleeper, 'sh', '-c', 'sleep 1000 & readlink /proc/$!/fd/1; exit 7'];
+  t.equal(await terminal.start(command(...exec), { env }).done, 7, 'what the program leaves behind is not waited for');
+  await terminal.readUntil('got abc');
+  t.equal(await terminal.start(command('exec', '--detach', sleeper, 'true'), { env }).done, 0);
+  const now = fstatSync(terminal.slave.number);
+  t.strictSame([now.uid, now.gid, now.mode], [owner.uid, owner.gid, owner.mode], 'the terminal has the owner it had');
+  await rig.delete(t, sleeper);
+});
+
+live('what a caller lends in the foreground keeps its owner, what is made for a container gets another', async (t, rig) => {
+  const change = (config: BaseConfig): void => {
+    config.process.user = { uid: 1000, gid: 1000 };
+  };
+  for (const detach of [false, true]) {
+    const id = rig.id('owner');
+    const running = rig.startTsrun([
+      'run',
+      ...(detach ? ['--detach'] : []),
+      '--bundle',
+      rig.bundle({ args: 'echo ready; sleep 1000', change }),
+      id,
+    ]);
+    await waitFor(() => running.output().includes('ready'));
+    const { pid } = await rig.state(id);
+    const fd = openSync(`/proc/${pid}/fd/1`, 'r');
+    t.equal(fstatSync(fd).uid, detach ? 1000 : 0, detach ? 'detached' : 'foreground');
+    closeSync(fd);
+    await rig.delete(t, id);
+    await running.done;
+  }
+});
+
+/** A file for standard error, and what is in it. */
+function openErrors(rig: Rig): Disposable & { readonly fd: number; readonly text: () => string } {
+  const file = rig.fresh('errors');
+  const fd = openSync(file, 'a');
+  return {
+    fd,
+    text: () => readFileSync(file, 'utf8'),
+    [Symbol.dispose]: () => {
+      closeSync(fd);
+    },
+  };
+}
