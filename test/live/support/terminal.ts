@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { OwnedFd } from '../../../src/sys/fd.ts';
 import { openFile } from '../../../src/sys/file.ts';
 import { bindLibc } from '../../../src/sys/library.ts';
@@ -57,11 +58,15 @@ export class Terminal implements Disposable {
     const number = this.slave.number;
     const { stdin = number, stdout = number, stderr = number, env = {} } = other;
     // setsid(1) takes the terminal from its standard input; the shell then exchanges what shall be something else.
+    // Node leaves what it is to ignore above descriptor 2 closed.
+    const nothing = openSync('/dev/null', 'r+');
+    const stdio = [stdin, stdout, stderr].map((each) => (each === 'ignore' ? nothing : each));
     const shell = ['sh', '-c', 'exec "$@" 0<&3 1>&4 2>&5 3<&- 4>&- 5>&-', 'sh'];
     const child = spawn('setsid', ['--ctty', ...shell, ...argv], {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
-      stdio: [number, 'ignore', 'ignore', stdin, stdout, stderr],
+      stdio: [number, 'ignore', 'ignore', ...stdio],
     });
+    closeSync(nothing);
     const done = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
     const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
     void done.finally(() => {
