@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { SIGNALS } from '../util/signals.ts';
 import { checked } from './errno.ts';
 import type { OwnedFd } from './fd.ts';
@@ -97,11 +98,34 @@ function handlerOf(action: Buffer): bigint {
   return action.readBigUInt64LE(0);
 }
 
+/** Engines ignore these two for themselves; what they had been before is not known any more. */
+const IGNORED_BY_ENGINES = signalBit(SIGNALS.PIPE) | signalBit(SIGNALS.XFSZ);
+
+/**
+ * What this process was started with, bit n - 1 for signal n. Bun leaves it as it is; Node has unblocked and reset all signals before
+ * anybody could look.
+ */
+export function inheritedSignals(): { readonly blocked: bigint; readonly ignored: bigint } {
+  const mask = Buffer.alloc(128);
+  pthreadSigmask(SIG_BLOCK, null, mask);
+  const text = readFileSync('/proc/self/status', 'latin1');
+  const ignored = BigInt(`0x${/^SigIgn:\s*([\da-f]+)$/m.exec(text)?.[1] ?? '0'}`);
+  // Blocked here only (see `UvCatcher`).
+  const blocked = mask.readBigUInt64LE(0) & ~signalBit(SIGNALS.PIPE);
+  return { blocked, ignored: ignored & ~IGNORED_BY_ENGINES };
+}
+
+function signalBit(number: number): bigint {
+  return 1n << BigInt(number - 1);
+}
+
+const SIG_BLOCK = 0;
+const SIG_UNBLOCK = 1;
+const SIG_SETMASK = 2;
+
 /** Runs something while this thread has a signal blocked. */
 export function withBlocked<T>(number: number, body: () => T): T {
   const previous = Buffer.alloc(128);
-  const SIG_BLOCK = 0;
-  const SIG_SETMASK = 2;
   pthreadSigmask(SIG_BLOCK, signalSet(number), previous);
   try {
     return body();
@@ -112,7 +136,7 @@ export function withBlocked<T>(number: number, body: () => T): T {
 
 function signalSet(number: number): Buffer {
   const set = Buffer.alloc(128);
-  set.writeBigUInt64LE(1n << BigInt(number - 1), 0);
+  set.writeBigUInt64LE(signalBit(number), 0);
   return set;
 }
 
@@ -139,14 +163,14 @@ class UvCatcher extends Catcher {
     const start = bindLibrary('program', 'int uv_signal_start(void *handle, void *callback, int signal)');
     checked(start(this.#handleOf(number), this.#callback, number), `catch signal ${number}`);
     // The kernel sends it to the thread whose own write has failed; that one is no message for anybody.
-    if (number === SIGNALS.PIPE) pthreadSigmask(0, signalSet(number), null);
+    if (number === SIGNALS.PIPE) pthreadSigmask(SIG_BLOCK, signalSet(number), null);
   }
 
   protected end(number: number, previous: Buffer): void {
     bindLibrary('program', 'int uv_signal_stop(void *handle)')(this.#handleOf(number));
     // libuv leaves the default action behind; Node itself ignores SIGPIPE, and has handlers for SIGINT and SIGTERM.
     if (handlerOf(readAction(number)) === SIG_DFL) sigaction(number, previous, null);
-    if (number === SIGNALS.PIPE) pthreadSigmask(1, signalSet(number), null);
+    if (number === SIGNALS.PIPE) pthreadSigmask(SIG_UNBLOCK, signalSet(number), null);
   }
 
   #handleOf(number: number): Buffer {

@@ -1,4 +1,13 @@
-import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { pipe } from '../../src/sys/pipe.ts';
@@ -217,6 +226,74 @@ inEachSetting("a program without a terminal gets nothing of the caller's", async
   const now = fstatSync(terminal.slave.number);
   t.strictSame([now.uid, now.gid, now.mode], [owner.uid, owner.gid, owner.mode], 'the terminal has the owner it had');
   await rig.delete(t, sleeper);
+});
+
+live('a program starts with the signals that the caller has blocked and ignored', async (t, rig) => {
+  const script = 'grep -E "^Sig(Blk|Ign):" /proc/self/status; sleep 1000';
+  for (const build of BUILDS) {
+    const skip = missingTools('env') || (existsSync(build.file) ? false : `no ${build.file}`);
+    await t.test(build.name, { skip }, async (t) => {
+      const id = rig.id('mask');
+      const bundle = rig.bundle({ args: script });
+      const under = ['env', '--ignore-signal=USR1', '--block-signal=USR2'];
+      const argv = [...under, ...build.argv, '--root', rig.root, 'run', '--detach', '--bundle', bundle, id];
+      const running = rig.start(argv);
+      t.equal((await running.done).code, 0);
+      await waitFor(() => running.output().includes('SigIgn'));
+      // Node has forgotten both before any of its programs runs; what it does for itself reaches no container.
+      const [blocked, ignored] = build.name === 'node' ? ['0000', '0000'] : ['0800', '0200'];
+      t.match(running.output(), new RegExp(`SigBlk:\\t0{12}${blocked}\\nSigIgn:\\t0{12}${ignored}\\n`));
+      await rig.delete(t, id);
+    });
+  }
+});
+
+live('few processes are left to the caller', async (t, rig) => {
+  const cgroup = pidsCgroup();
+  const executable = BUILDS.find(({ name }) => name === 'executable');
+  const isThere = executable !== undefined && existsSync(executable.file);
+  const skip = cgroup === undefined ? 'needs the pids controller of cgroup v1' : !isThere && 'needs the executable';
+  await t.test('a message, or the container, and no waiting', { skip }, async (t) => {
+    const own = `${cgroup ?? ''}/${rig.prefix}-few`;
+    mkdirSync(own);
+    try {
+      for (const limit of [3, 4, 5, 6, 8]) {
+        writeFileSync(`${own}/pids.max`, String(limit));
+        const enter = `echo $$ >${own}/cgroup.procs; exec "$@"`;
+        const bundle = rig.bundle({ args: 'echo ready' });
+        const argv = [...(executable?.argv ?? []), '--root', rig.root, 'run', '--bundle', bundle, rig.id('few')];
+        const { code, stdout, stderr, timedOut } = await rig.start(['sh', '-c', enter, 'sh', ...argv]).done;
+        t.notOk(timedOut, `${limit}: ends`);
+        if (code === 0) t.equal(stdout, 'ready\n', `${limit}: runs`);
+        else t.match(stderr, /level=error.*EAGAIN/, `${limit}: says why`);
+        if (limit >= 6) t.equal(code, 0, `${limit} are enough`);
+      }
+    } finally {
+      rmdirSync(own);
+    }
+  });
+});
+
+/** The one of this process. */
+function pidsCgroup(): string | undefined {
+  const path = /^\d+:pids:(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'latin1'))?.[1];
+  const directory = path === undefined ? undefined : `/sys/fs/cgroup/pids${path}`;
+  return directory !== undefined && existsSync(`${directory}/cgroup.procs`) ? directory : undefined;
+}
+
+live('a run that cannot wait for its program', async (t, rig) => {
+  await t.test('ends it, says so, and leaves nothing', { skip: missingTools('strace') }, async (t) => {
+    const id = rig.id('supervision');
+    const bundle = rig.bundle({ args: ['sleep', '1000'] });
+    // The first look at the child is the one after its start.
+    const under = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=wait4', '-e', 'inject=wait4:error=EFAULT:when=1'];
+    const result = await rig.tsrun(['run', '--bundle', bundle, id], { under });
+    t.notOk(result.timedOut);
+    t.match(result.stderr, /wait for process \d+: EFAULT/);
+    t.not(result.code, 0);
+    t.match((await rig.tsrun(['state', id])).stderr, 'does not exist');
+    t.strictSame(rig.leftovers(), [], 'no process is left');
+  });
 });
 
 live('what a caller lends in the foreground keeps its owner, what is made for a container gets another', async (t, rig) => {
