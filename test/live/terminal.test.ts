@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { pipe } from '../../src/sys/pipe.ts';
@@ -296,28 +287,31 @@ live('a run that cannot wait for its program', async (t, rig) => {
   });
 });
 
-live('what a caller lends in the foreground keeps its owner, what is made for a container gets another', async (t, rig) => {
-  const change = (config: BaseConfig): void => {
-    config.process.user = { uid: 1000, gid: 1000 };
-  };
-  for (const detach of [false, true]) {
-    const id = rig.id('owner');
-    const running = rig.startTsrun([
-      'run',
-      ...(detach ? ['--detach'] : []),
-      '--bundle',
-      rig.bundle({ args: 'echo ready; sleep 1000', change }),
-      id,
-    ]);
-    await waitFor(() => running.output().includes('ready'));
-    const { pid } = await rig.state(id);
-    const fd = openSync(`/proc/${pid}/fd/1`, 'r');
-    t.equal(fstatSync(fd).uid, detach ? 1000 : 0, detach ? 'detached' : 'foreground');
-    closeSync(fd);
-    await rig.delete(t, id);
-    await running.done;
-  }
-});
+live(
+  'what a caller lends in the foreground keeps its owner, what is made for a container gets another',
+  async (t, rig) => {
+    const change = (config: BaseConfig): void => {
+      config.process.user = { uid: 1000, gid: 1000 };
+    };
+    for (const detach of [false, true]) {
+      const id = rig.id('owner');
+      const running = rig.startTsrun([
+        'run',
+        ...(detach ? ['--detach'] : []),
+        '--bundle',
+        rig.bundle({ args: 'echo ready; sleep 1000', change }),
+        id,
+      ]);
+      await waitFor(() => running.output().includes('ready'));
+      const { pid } = await rig.state(id);
+      const fd = openSync(`/proc/${pid}/fd/1`, 'r');
+      t.equal(fstatSync(fd).uid, detach ? 1000 : 0, detach ? 'detached' : 'foreground');
+      closeSync(fd);
+      await rig.delete(t, id);
+      await running.done;
+    }
+  },
+);
 
 /** A file for standard error, and what is in it. */
 function openErrors(rig: Rig): Disposable & { readonly fd: number; readonly text: () => string } {

@@ -42,7 +42,8 @@ const BANS: readonly Ban[] = [
   {
     names: ['setTimeout', 'setInterval'],
     within: ['cgroup', 'process', 'seccomp', 'host'],
-    reason: 'timers of the engine stand still while the main thread waits for descriptors: sleep() of sys/poll.ts does not',
+    reason:
+      'timers of the engine stand still while the main thread waits for descriptors: sleep() of sys/poll.ts does not',
   },
   { names: ['console'], reason: 'only the command prints, and it does so through cli/output.ts' },
   {
