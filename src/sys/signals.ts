@@ -142,6 +142,11 @@ function signalSet(number: number): Buffer {
 
 /** Larger than uv_signal_t, which has 152 bytes. */
 const UV_HANDLE_BYTES = 512;
+const uvDefaultLoop = bindLibrary('program', 'void *uv_default_loop()');
+const uvSignalInit = bindLibrary('program', 'int uv_signal_init(void *loop, void *handle)');
+const uvSignalStart = bindLibrary('program', 'int uv_signal_start(void *handle, void *callback, int signal)');
+const uvSignalStop = bindLibrary('program', 'int uv_signal_stop(void *handle)');
+const uvUnref = bindLibrary('program', 'void uv_unref(void *handle)');
 
 class UvCatcher extends Catcher {
   /** Signal number -> handle of libuv, kept for the next time. */
@@ -160,14 +165,13 @@ class UvCatcher extends Catcher {
   }
 
   protected begin(number: number): void {
-    const start = bindLibrary('program', 'int uv_signal_start(void *handle, void *callback, int signal)');
-    checked(start(this.#handleOf(number), this.#callback, number), `catch signal ${number}`);
+    checked(uvSignalStart(this.#handleOf(number), this.#callback, number), `catch signal ${number}`);
     // The kernel sends it to the thread whose own write has failed; that one is no message for anybody.
     if (number === SIGNALS.PIPE) pthreadSigmask(SIG_BLOCK, signalSet(number), null);
   }
 
   protected end(number: number, previous: Buffer): void {
-    bindLibrary('program', 'int uv_signal_stop(void *handle)')(this.#handleOf(number));
+    uvSignalStop(this.#handleOf(number));
     // libuv leaves the default action behind; Node itself ignores SIGPIPE, and has handlers for SIGINT and SIGTERM.
     if (handlerOf(readAction(number)) === SIG_DFL) sigaction(number, previous, null);
     if (number === SIGNALS.PIPE) pthreadSigmask(SIG_UNBLOCK, signalSet(number), null);
@@ -177,10 +181,9 @@ class UvCatcher extends Catcher {
     const known = this.#handles.get(number);
     if (known !== undefined) return known;
     const handle = Buffer.alloc(UV_HANDLE_BYTES);
-    const loop = bindLibrary('program', 'void *uv_default_loop()')();
-    bindLibrary('program', 'int uv_signal_init(void *loop, void *handle)')(loop, handle);
+    uvSignalInit(uvDefaultLoop(), handle);
     // Waiting for a signal alone keeps no process alive.
-    bindLibrary('program', 'void uv_unref(void *handle)')(handle);
+    uvUnref(handle);
     this.#handles.set(number, handle);
     return handle;
   }
