@@ -40,14 +40,25 @@ export async function runProgram({ file, ...options }: ProgramOptions): Promise<
   return verdictOf({ code, stdout, stderr });
 }
 
-/** The programs want one file to execute. */
+/** A version of the specification that every runtime accepts; nothing that the programs look at came later. */
+export const COMMON_VERSION = '1.0.2';
+
+/**
+ * The programs want one file to execute. Their configs have the version of the specification that the programs were built with, which
+ * an older runtime refuses before anything is tested: it is replaced on the way. One that a program has put there on purpose, such
+ * as an invalid one, stays.
+ */
 function writeRuntime({ commandLine, isStrict }: Omit<ProgramOptions, 'file'>, directory: string): string {
-  const [only = '', ...more] = commandLine;
-  if (more.length === 0 && !isStrict) return only;
   const file = path.join(directory, 'runtime');
   const words = commandLine.map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
-  const strict = isStrict ? 'if [ "$1" = delete ]; then shift; set -- delete --strict "$@"; fi\n' : '';
-  writeFileSync(file, `#!/bin/sh\n${strict}exec ${words.join(' ')} "$@"\n`);
+  const lines = [
+    '#!/bin/sh',
+    'last=; for word; do [ "$last" = --bundle ] && bundle=$word; last=$word; done',
+    `[ -f "$bundle/config.json" ] && sed -i 's/"ociVersion": *"1\\.[0-9]*\\.[0-9]*"/"ociVersion":"${COMMON_VERSION}"/' "$bundle/config.json"`,
+    ...(isStrict ? ['if [ "$1" = delete ]; then shift; set -- delete --strict "$@"; fi'] : []),
+    `exec ${words.join(' ')} "$@"`,
+  ];
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
   chmodSync(file, 0o755);
   return file;
 }
