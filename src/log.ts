@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { TsrunError } from './errors.ts';
 import { escapeControls } from './util/escape-controls.ts';
+import { errnoText } from './util/errno.ts';
 import { shorten } from './util/shorten.ts';
 
 export type LogLevel = 'debug' | 'warning' | 'error';
@@ -124,7 +125,7 @@ function openLogFile(file: string): number {
     return openSync(file, 'a', 0o644);
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('host', `open log file ${JSON.stringify(file)}: ${errno}`, { cause: error, errno });
+    throw new TsrunError('host', `open log file ${JSON.stringify(file)}: ${errnoText(errno)}`, { cause: error, errno });
   }
 }
 

@@ -150,6 +150,7 @@ function toRuntime(global: GlobalOptions, log: LogSink, surroundings: Surroundin
     cgroupManager,
     ...(rootless !== undefined && { rootless }),
     ...(cacheDirectory !== undefined && { cacheDirectory }),
+    environment: surroundings.environment,
     log,
     // Looked up by the few operations that start something.
     get openFiles() {

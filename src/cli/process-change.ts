@@ -5,6 +5,7 @@ import type { OptionTable, OptionValues } from './option-table.ts';
 import { absolutePath, type Surroundings } from './surroundings.ts';
 import { readId, readUser } from './values.ts';
 import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** The options of `exec` that say what to run. */
 export const processOptions = {
@@ -40,7 +41,10 @@ function readDocument(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('config', `read process document ${JSON.stringify(path)}: ${errno}`, { cause: error, errno });
+    throw new TsrunError('config', `read process document ${JSON.stringify(path)}: ${errnoText(errno)}`, {
+      cause: error,
+      errno,
+    });
   }
 }
 

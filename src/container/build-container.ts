@@ -2,7 +2,7 @@ import { readOomKills } from '../cgroup/oom.ts';
 import { selectCgroupManager } from '../cgroup/select.ts';
 import type { CgroupManager, CgroupReference } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
-import { ownCgroupsAreWritable } from '../host/cgroup-layout.ts';
+import { ownCgroupsAreWritable, withoutForeignTracking } from '../host/cgroup-layout.ts';
 import { readHostFacts } from '../host/facts.ts';
 import { chooseCgroupManager } from '../plan/cgroup/choose-manager.ts';
 import { planCgroup, type BusName } from '../plan/cgroup/plan.ts';
@@ -30,7 +30,7 @@ import { identifyProcess, innermostPid } from './process-identity.ts';
 import { removeResctrl, Resctrl } from './resctrl.ts';
 import type { CreateOptions, Runtime, Stdio } from './runtime.ts';
 import { compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
-import type { Process } from '../spec/generated/config.ts';
+import type { Config, Process } from '../spec/generated/config.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
 
 /** A container whose init is ready and waits for its last program. */
@@ -141,17 +141,18 @@ export function planContainer(
   // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
   const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
   const { cgroupManager: asked, rootless = !isRoot } = runtime;
-  const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(host.cgroup) };
+  const layout = rootless ? withoutForeignTracking(host.cgroup) : host.cgroup;
+  const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(layout) };
   const manager = chooseCgroupManager(bundle.config, choice);
   const cgroup = planCgroup({
     config: bundle.config,
-    layout: host.cgroup,
+    layout,
     id,
     manager,
     rootless: !isRoot,
     systemd: ownSystemd(host),
   });
-  return planCreate(
+  const plan = planCreate(
     {
       id,
       config: bundle.config,
@@ -162,6 +163,15 @@ export function planContainer(
     },
     cgroup,
   );
+  const isUntracked = rootless && manager === 'disabled' && !hasOwnPids(bundle.config);
+  return isUntracked ? { ...plan, warnings: [...plan.warnings, UNTRACKED] } : plan;
+}
+
+const UNTRACKED =
+  'the container has neither a cgroup nor a pid namespace of its own: those of its processes that outlive its init cannot be found, not even by "delete --force"';
+
+function hasOwnPids(config: Config): boolean {
+  return findNamespace(config, 'pid') !== undefined && hasNewNamespace(config, 'pid');
 }
 
 /** root of the machine asks its systemd; everyone else the one of the own session, which knows the user by the id outside. */
@@ -349,6 +359,6 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupRef
     cgroup,
     preserveFds: options.preserveFds,
     isChrooted: options.noPivot || !hasNewNamespace(config, 'mount'),
-    hasPidNamespace: findNamespace(config, 'pid') !== undefined && hasNewNamespace(config, 'pid'),
+    hasPidNamespace: hasOwnPids(config),
   };
 }

@@ -8,6 +8,7 @@ import { writeIdMaps } from '../process/id-maps.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { waitChild } from '../sys/wait.ts';
 import { hideHostMounts } from './host-mounts.ts';
+import { errnoText } from '../util/errno.ts';
 
 export interface PhaseHandlers {
   /** The process that was spawned, which clones the one that stays. */
@@ -120,7 +121,7 @@ async function copyUpOrFail(lower: OwnedFd, upper: OwnedFd): Promise<void> {
   } catch (cause) {
     if (cause instanceof TsrunError) throw cause;
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('host', `copy up what is below a tmpfs: ${errno}`, { errno, cause });
+    throw new TsrunError('host', `copy up what is below a tmpfs: ${errnoText(errno)}`, { errno, cause });
   }
 }
 

@@ -24,8 +24,9 @@ export interface CreateHooks {
  */
 export async function runCreateHooks(hooks: CreateHooks): Promise<void> {
   const { config, source, pid, conversation, setting, runtime } = hooks;
+  const surroundings = { directory: source.bundle, runtime };
   const state = hookState(source, 'created');
-  await runHooks('prestart', config.hooks?.prestart, { ...state, pid }, runtime);
-  await runHooks('createRuntime', config.hooks?.createRuntime, { ...state, pid }, runtime);
+  await runHooks('prestart', config.hooks?.prestart, { ...state, pid }, surroundings);
+  await runHooks('createRuntime', config.hooks?.createRuntime, { ...state, pid }, surroundings);
   await runContainerHooks(conversation, { setting, hooks: config.hooks?.createContainer, state, log: runtime.log });
 }

@@ -11,6 +11,7 @@ import { POLLIN, waitAny, waitReadable } from '../sys/poll.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage } from '../sys/socket.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../util/constants.ts';
 import type { StateDirectory } from './state-store.ts';
+import { errnoText } from '../util/errno.ts';
 
 /**
  * Between a program that speaks sd_notify(3) and the service manager that started tsrun:
@@ -40,7 +41,8 @@ export function makeNotifyDirectory(directory: StateDirectory): void {
     chmodSync(directory.file(DIRECTORY), 0o755);
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('state', `create ${JSON.stringify(notifyDirectory(directory))}: ${errno}`, { errno, cause });
+    const path = JSON.stringify(notifyDirectory(directory));
+    throw new TsrunError('state', `create ${path}: ${errnoText(errno)}`, { errno, cause });
   }
 }
 

@@ -1,6 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
+import { errnoText } from '../util/errno.ts';
 
 /**
  * Writes a pid in decimal, without a newline, in one step: a reader sees no file or the whole number. The name of its temporary file
@@ -14,6 +15,6 @@ export function writePidFile(file: string, pid: number): void {
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
     if (errno !== 'EEXIST') rmSync(temporary, { force: true });
-    throw new TsrunError('host', `write pid file ${JSON.stringify(file)}: ${errno}`, { errno, cause });
+    throw new TsrunError('host', `write pid file ${JSON.stringify(file)}: ${errnoText(errno)}`, { errno, cause });
   }
 }

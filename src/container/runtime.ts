@@ -24,6 +24,8 @@ export interface Runtime {
    * needed. Default: nowhere.
    */
   readonly cacheDirectory?: string;
+  /** For hooks in the runtime's own namespaces that have no environment of their own. Default: none. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   readonly log: Log;
 }
 

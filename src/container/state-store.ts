@@ -26,6 +26,7 @@ import { readBounded } from './read-bounded.ts';
 import type { ResctrlReference } from './resctrl.ts';
 import type { RootfsCover } from './rootfs-cover.ts';
 import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
 export interface ContainerRecord {
@@ -314,7 +315,7 @@ export function doesNotExist(id: string): TsrunError {
 
 function stateError(what: string, cause: unknown): TsrunError {
   const errno = (cause instanceof TsrunError ? cause.errno : (cause as NodeJS.ErrnoException).code) ?? 'EIO';
-  return new TsrunError('state', `${what}: ${errno}`, { errno, cause });
+  return new TsrunError('state', `${what}: ${errnoText(errno)}`, { errno, cause });
 }
 
 /** The state directory may have been written by anyone who could write there: only the shape that tsrun writes is used. */

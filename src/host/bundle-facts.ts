@@ -7,6 +7,7 @@ import { realPath } from './real-path.ts';
 import { readRootfsPath } from './rootfs-path.ts';
 import { MountTable, parseMountinfo } from './mountinfo.ts';
 import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** The places to look at; see `planLookups`. */
 interface Places {
@@ -96,6 +97,9 @@ function inodeOf(file: string): string {
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
     if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ESRCH') return 'missing';
-    throw new TsrunError('bundle', `look at namespace ${JSON.stringify(file)}: ${errno}`, { errno, cause: error });
+    throw new TsrunError('bundle', `look at namespace ${JSON.stringify(file)}: ${errnoText(errno)}`, {
+      errno,
+      cause: error,
+    });
   }
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import type { CgroupHierarchy, CgroupLayout, UnifiedHierarchy } from '../plan/cgroup/layout.ts';
 import { MountTable, parseMountinfo, type MountinfoEntry } from './mountinfo.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 /**
  * How cgroups are mounted for this process, from /proc/self/mountinfo and /proc/self/cgroup.
@@ -15,7 +16,7 @@ export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLay
     try {
       return readFileSync(path, 'utf8');
     } catch (error) {
-      throw new TsrunError('host', `read the cgroup layout from ${JSON.stringify(path)}: ${String(error)}`, {
+      throw new TsrunError('host', `read the cgroup layout from ${JSON.stringify(path)}: ${reasonOf(error)}`, {
         cause: error,
       });
     }
@@ -45,6 +46,24 @@ export function ownCgroupsAreWritable({ hierarchies, unified }: CgroupLayout): b
   // On cgroup2 a process cannot stay in a directory whose children have controllers: the container's is made beside tsrun's own.
   if (unified !== undefined) parents.push(path.join(unified.mountPoint, path.dirname(unified.ownPath)));
   return parents.every(isWritable);
+}
+
+/**
+ * The layout for a user who is no root: whoever was given v1 controllers need not have been given the hierarchies that only keep
+ * processes apart, `name=systemd` and the cgroup2 mount beside v1. A container does without those of the two that are not writable.
+ */
+export function withoutForeignTracking(layout: CgroupLayout): CgroupLayout {
+  const { unified, ...rest } = layout;
+  const hierarchies = layout.hierarchies.filter(
+    ({ controllers, mountPoint, ownPath }) =>
+      !controllers.includes('name=systemd') || isWritable(path.join(mountPoint, ownPath)),
+  );
+  const isKept =
+    unified === undefined ||
+    layout.mode !== 'hybrid' ||
+    isWritable(path.join(unified.mountPoint, path.dirname(unified.ownPath)));
+  if (isKept) return { ...layout, hierarchies };
+  return { ...rest, mode: 'v1', hierarchies };
 }
 
 function isWritable(hostPath: string): boolean {

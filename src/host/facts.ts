@@ -3,6 +3,7 @@ import { TsrunError } from '../errors.ts';
 import type { HostFacts, IdentityFacts, KernelFacts, LsmFacts } from '../plan/facts.ts';
 import type { Arch } from '../program/calls.ts';
 import { readCgroupLayout } from './cgroup-layout.ts';
+import { errnoText } from '../util/errno.ts';
 
 /**
  * Looks at this machine, once per command. Nothing is changed.
@@ -105,5 +106,5 @@ function readOptional(path: string): string | undefined {
 
 function hostError(what: string, error: unknown): TsrunError {
   const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
-  return new TsrunError('host', `${what}: ${errno}`, { errno, cause: error });
+  return new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno, cause: error });
 }

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { call, unless, when } from '../program/build.ts';
+import { call, failWhen, unless, when } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
 import type { Mount } from '../spec/generated/config.ts';
 import { MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MS_REMOUNT } from '../util/constants.ts';
@@ -7,6 +7,7 @@ import { planBindFlags } from './bind-attributes.ts';
 import { describeBind, makeBindMount, openSource, sourceKind, type BindMount } from './bind-source.ts';
 import type { PlanContext } from './context.ts';
 import { planCopiedLink } from './copied-link.ts';
+import { failedWith } from './failed-with.ts';
 import { closeWord, ensureInRoot, isDirectory, openInRoot, statHandle } from './handles.ts';
 import { changeAttributesRecursively, changePropagation, type ChangeOptions } from './mount-attributes.ts';
 import { refuseBindOnProc, refuseUnfollowedTarget } from './mount-target.ts';
@@ -31,17 +32,40 @@ export function planBindMount(context: PlanContext, mount: Mount, index: number,
   const change = { label: `${label}: set options`, pointer: `${pointer}/options`, isDirectory };
   const attributes = planAttributes(context, bind, tree, { ...change, fromHost: opened !== undefined });
   const early = context.host.kernel.mountSetattr;
-  const onto = [tree, '', context.words.target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH];
   return [
     ...(opened === undefined ? openSource(context, bind, tree) : []),
     ...(early ? attributes : []),
     ...ensureTarget(context, bind, tree, kind === 'directory' ? 'directory' : 'file'),
     ...refuseBindOnProc(context, bind, tree),
-    call('move_mount', onto, { label, pointer }),
+    ...attach(context, tree, { label, pointer, isDirectory }),
     ...(early ? [] : attributes),
     ...planPropagation(context, bind, tree, change),
     closeWord(tree),
     closeWord(context.words.target),
+  ];
+}
+
+interface AttachOptions {
+  readonly label: string;
+  readonly pointer: string;
+  readonly isDirectory: boolean;
+}
+
+/** Onto a directory that is there a file cannot go: move_mount(2) calls that EINVAL, mount(2) and everybody who reads it ENOTDIR. */
+function attach(context: PlanContext, tree: Region, { label, pointer, isDirectory: is }: AttachOptions): Step[] {
+  const { target, source } = context.words;
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  const move = (more: { accept?: ['EINVAL']; result?: Region }): Step =>
+    call('move_mount', [tree, '', target, '', flags], { label, pointer, ...more });
+  if (is) return [move({})];
+  const look = [
+    statHandle(context, target, `${label}: look at the mount point`),
+    failWhen(isDirectory(context), 'ENOTDIR', { label: `${label}: a file on a directory`, pointer }),
+    move({}),
+  ];
+  return [
+    move({ accept: ['EINVAL'], result: source }),
+    ...when(failedWith(source, 'EINVAL'), look, `${label}: go on when it is there`),
   ];
 }
 

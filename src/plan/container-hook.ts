@@ -110,7 +110,7 @@ function setting({
 export function planHook(setting: HookSetting, hook: Hook, title: string): HookPlan {
   const { descriptors, pid, answer } = setting;
   return {
-    start: { name: `start ${title}`, replies: true, steps: planStart(setting, hook, title) },
+    start: { name: `start ${title}`, replies: true, steps: planStart(setting, hook) },
     reap: {
       name: `reap ${title}`,
       replies: true,
@@ -135,20 +135,20 @@ interface Control {
 const HEADER_SIZE = 16;
 const PIPE_SIZE = 8;
 
-function planStart(setting: HookSetting, hook: Hook, title: string): Step[] {
+function planStart(setting: HookSetting, hook: Hook): Step[] {
   const { descriptors, pid, pidfd, answer } = setting;
   const control = makeControl();
   const ends = HOOK_PIPES.flatMap((name) => [endOf(control, name, 'read'), endOf(control, name, 'write')]);
   return [
     ...HOOK_PIPES.map((name) =>
       call('pipe2', [{ kind: 'address', of: control.of, offset: offsetOf(name) }, O_CLOEXEC], {
-        label: `make a pipe for the ${name} of ${title}`,
+        label: `make a pipe for the ${name} of the hook`,
       }),
     ),
     call('getpid', [], { label: 'look at its own pid', result: answer }),
     // A filter that is on already may be older than clone3(2). The order of the last two differs between architectures; they are 0.
     call('clone', [CLONE_PIDFD | SIGCHLD, 0, { kind: 'address', of: pidfd, offset: 0 }, 0, 0], {
-      label: `create the process of ${title}`,
+      label: 'create the process of the hook',
       result: pid,
     }),
     ...when(
@@ -189,8 +189,20 @@ function planChild(setting: HookSetting, hook: Hook, control: Control): Step[] {
     // They are close-on-exec anyway, and a filter that is on already may be older than this call (Linux 5.9).
     call('close_range', [sync + 1, 0xffff_ffff, 0], { label: 'close every other descriptor', accept: 'any' }),
     ...(filter === undefined ? [] : [planLoadFilter(filter)]),
-    call('execve', [hook.path, stringArray(argumentsOf(hook)), stringArray(hook.env ?? setting.environment)], {
-      label: 'execute it',
+    ...planExecute(hook, hook.env ?? setting.environment),
+  ];
+}
+
+const SHELL = '/bin/sh';
+
+/** As execvp(3): what the kernel knows no format of, such as a script without `#!`, is run by the shell. */
+function planExecute(hook: Hook, environment: readonly string[]): Step[] {
+  const args = argumentsOf(hook);
+  const env = stringArray(environment);
+  return [
+    call('execve', [hook.path, stringArray(args), env], { label: 'execute it', accept: ['ENOEXEC'] }),
+    call('execve', [SHELL, stringArray([SHELL, hook.path, ...args.slice(1)]), env], {
+      label: `execute it with ${JSON.stringify(SHELL)}`,
     }),
   ];
 }

@@ -2,7 +2,7 @@ import { addressOf, at, call, failWhen, isNegative, isZero, not, unless, when } 
 import type { Condition, Memory, Place, Region, Step } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { AT_EACCESS, AT_FDCWD, S_IFREG, STATX_BASIC_STATS, X_OK } from '../util/constants.ts';
-import type { Errno } from '../util/errno.ts';
+import { errnoText, type Errno } from '../util/errno.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
 import { isDirectory, isFileType } from './handles.ts';
@@ -17,7 +17,7 @@ import { words } from '../util/words.ts';
  *     word 1 + i   not zero: it is candidate i
  *
  * The texts of the failures are runc's: dockerd and podman tell exit status 127 (not found) from 126 (cannot be run) by them.
- * They end where runc's end, so these steps have no JSON pointer, which would be appended.
+ * Only the errno's name stands behind runc's words: these steps have no JSON pointer, which would be appended.
  */
 
 /** What a shell searches when PATH is not set (crun, and _PATH_STDPATH of paths.h). */
@@ -88,15 +88,15 @@ function lookAt(context: PlanContext, path: string, found: Region): Step[] {
       accept: ['ENOENT', 'ENOTDIR', 'EACCES'],
       result: target,
     }),
-    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: ${words.ENOENT}`),
-    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${words.ENOTDIR}`),
-    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: ${words.EACCES}`),
+    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: ${errnoText('ENOENT')}`),
+    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${errnoText('ENOTDIR')}`),
+    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: ${errnoText('EACCES')}`),
     // dockerd before 23 knows no other word than the second for it, as execve(2) gives that errno.
-    fail(isDirectory(context), 'EISDIR', `${words.EISDIR}: ${words.EACCES}`),
+    fail(isDirectory(context), 'EISDIR', `${words.EISDIR}: ${errnoText('EACCES')}`),
     // execve(2) answers EACCES to FIFOs and the like.
-    fail(not(isRegular(context)), 'EACCES', words.EACCES),
+    fail(not(isRegular(context)), 'EACCES', errnoText('EACCES')),
     checkAccess(path, target, { label, failure: `${shown}: {errno}`, accept: ['EACCES'] }),
-    fail(failedWith(target, 'EACCES'), 'EACCES', words.EACCES),
+    fail(failedWith(target, 'EACCES'), 'EACCES', errnoText('EACCES')),
     ...mark(found, 0, shown),
   ];
 }

@@ -162,7 +162,8 @@ export interface EnsureOptions {
 
 /**
  * Opens `path` inside the rootfs and makes what is missing of it, one component at a time below the handle of the one before:
- * directories with mode 0755, a file with mode 0644. The O_PATH handle goes to `words.target`.
+ * directories with mode 0755, a file with mode 0644. The O_PATH handle goes to `words.target`. Where a directory is wanted, anything
+ * else that is there is a failure, which says so (ENOTDIR); where a file is wanted, the caller has to look.
  *
  * When the path is there already this is a single call. Nothing is ever made through a symlink that dangles. A lookup that met a
  * rename (EAGAIN, see `openInRoot`) counts as one that found nothing: making what is there changes nothing, and then it is opened.
@@ -176,7 +177,9 @@ export function ensureInRoot(context: PlanContext, path: string, options: Ensure
     noSymlinks: options.noSymlinks === true,
   };
   const { symlinkFailure, noFollow = false } = options;
-  const open = { label: `open ${shown}`, ...common };
+  // Where the refusal of what is no directory has words of its own, it comes later.
+  const directory = options.kind === 'directory' && !noFollow && symlinkFailure === undefined;
+  const open = { label: `open ${shown}`, directory, ...common };
   const accept: Errno[] = symlinkFailure === undefined ? notFound(common) : [...notFound(common), 'ELOOP'];
   const first = [
     lookUp(context, path, target, { ...open, accept, noFollow }),
@@ -238,15 +241,11 @@ function makeMissing(
             ...pointerOf(common),
           });
     const noFollow = isLast && options.noFollow === true;
-    const open = openInRoot(context, prefix, target, {
-      label: `open ${shown}`,
-      directory: !isLast,
-      noFollow,
-      ...common,
-    });
+    const directory = !isLast || (options.kind === 'directory' && !noFollow && options.symlinkFailure === undefined);
+    const open = openInRoot(context, prefix, target, { label: `open ${shown}`, directory, noFollow, ...common });
     const look = lookUp(context, prefix, target, {
       label: `open ${shown}`,
-      directory: !isLast,
+      directory,
       accept: notFound(common),
       ...common,
     });

@@ -1,9 +1,12 @@
-import { at, block, call, equals, stringArray, unless } from '../program/build.ts';
-import type { Program, Region, Step } from '../program/step.ts';
+import { at, block, call, equals, stringArray, unless, when } from '../program/build.ts';
+import { Memory, type Program, type Region, type Step } from '../program/step.ts';
 import { O_CLOEXEC, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET } from '../util/constants.ts';
 import type { Process } from '../spec/generated/config.ts';
+import { errnoText, type Errno } from '../util/errno.ts';
+import { utf8 } from '../util/utf8.ts';
 import type { DescriptorNumbers } from './context.ts';
 import { buildEnvironment } from './environment.ts';
+import { failedWith } from './failed-with.ts';
 import { planLateRlimits } from './rlimits.ts';
 import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp, type SeccompPlan } from './seccomp/load.ts';
 
@@ -78,18 +81,38 @@ function planCloseRange(
   return call('close_range', [first, 0xffff_ffff, 0], options);
 }
 
-/** A seccomp filter may answer 0 in the place of execve(2) (SCMP_ACT_ERRNO with errnoRet 0): init would go on, and wait for nobody. */
+/** What execve(2) answers to a file that was found, but whose interpreter is not there or whose format the kernel does not know. */
+const UNFIT = ['ENOENT', 'ENOTDIR', 'ENOEXEC'] as const satisfies readonly Errno[];
+/** The exit code of runc and crun for it. */
+const UNFIT_CODE = 1;
+
+/**
+ * An executable that is unfit is the image's fault and not that of the runtime: the container has started, says on its own standard
+ * error what is wrong, and ends, as with runc and crun. Any other failure is one of `start`.
+ *
+ * A seccomp filter may answer 0 in the place of execve(2) (SCMP_ACT_ERRNO with errnoRet 0): then, too, init ends, and waits for nobody.
+ */
 function planExecute({ process: given, executable, home, environment = [] }: ProgramToRun): Step[] {
   const process = { ...given, env: [...(given.env ?? []), ...environment] };
   const { args = [] } = process;
   const shown = JSON.stringify(args[0] ?? '');
+  // Nothing in init's memory is needed any more.
+  const executed = new Memory().word('executed');
   return [
     call('execve', [executable, stringArray(args), stringArray(buildEnvironment(process, home))], {
       label: `exec: ${shown}`,
-      failure: `exec: ${shown}: {error}`,
+      failure: `exec: ${shown}: {errno}`,
+      accept: UNFIT,
+      result: executed,
     }),
-    call('exit_group', [1], { label: 'end where nothing was executed' }),
+    ...UNFIT.flatMap((errno) => when(failedWith(executed, errno), [say(executable, errno)], `unless it is ${errno}`)),
+    call('exit_group', [UNFIT_CODE], { label: 'end as a program that could not be run' }),
   ];
+}
+
+function say(executable: string, errno: Errno): Step {
+  const text = utf8(`exec ${executable}: ${errnoText(errno)}\n`);
+  return call('write', [2, block(text, errnoText(errno)), text.length], { label: 'say what is wrong', accept: 'any' });
 }
 
 /** What init knows the one by that may start the container. */

@@ -15,6 +15,7 @@ import {
 import path from 'node:path';
 import type { Log } from '../log.ts';
 import { INSTRUCTION_SIZE, INSTRUCTIONS_MAX } from '../plan/seccomp/enosys.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 /**
  * Compiled filters, kept from one container to the next: a file for each, named after what it was compiled from.
@@ -91,7 +92,7 @@ export class FilterCache {
   }
 
   #complain(what: 'read' | 'write', error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = reasonOf(error);
     this.#log.debug(`${what} the cache of seccomp filters ${JSON.stringify(this.#directory)}: ${why}`);
   }
 }

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName } from '../util/errno.ts';
+import { errnoName, errnoText } from '../util/errno.ts';
 import { bindLibc, loadKoffi, openLibrary, type CFunction } from './library.ts';
 import { waitAny } from './poll.ts';
 
@@ -289,5 +289,5 @@ function describeCall({ member, destination }: BusMember): string {
 function check(result: number, action: string): number {
   if (result >= 0) return result;
   const errno = errnoName(-result);
-  throw new TsrunError('host', `${action}: ${errno}`, { errno });
+  throw new TsrunError('host', `${action}: ${errnoText(errno)}`, { errno });
 }

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName } from '../util/errno.ts';
+import { errnoName, errnoText } from '../util/errno.ts';
 import { loadKoffi, bindLibc } from './library.ts';
 import { duplicateAbove, type OwnedFd } from './fd.ts';
 import { inheritedSignals } from './signals.ts';
@@ -101,5 +101,5 @@ function pointers(addresses: readonly bigint[]): Buffer {
 function requireZero(result: number, what: string): void {
   if (result === 0) return;
   const errno = errnoName(result);
-  throw new TsrunError('host', `${what}: ${errno}`, { errno });
+  throw new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno });
 }

@@ -272,7 +272,7 @@ t.test('a path needs no working directory when it is absolute', async (t) => {
   const surroundings = { currentDirectory };
   t.match(await runLine('create --bundle /b web', { surroundings }), { code: 0 });
   const outcome = await runLine('create web', { surroundings });
-  t.equal(messageOf(outcome), 'tsrun create failed: find the working directory: ENOENT');
+  t.equal(messageOf(outcome), 'tsrun create failed: find the working directory: no such file or directory: ENOENT');
 });
 
 t.test('exec takes a process document', async (t) => {
@@ -283,7 +283,7 @@ t.test('exec takes a process document', async (t) => {
   t.strictSame(calls, [['execInContainer', runtime, expected]]);
   const missing = await runLine('exec --process none web');
   t.match(missing, { code: 255, failure: { code: 'config' } });
-  t.equal(messageOf(missing), 'exec failed: read process document "/work/none": ENOENT');
+  t.equal(messageOf(missing), 'exec failed: read process document "/work/none": no such file or directory: ENOENT');
 });
 
 t.test('exit codes are those of the program', async (t) => {

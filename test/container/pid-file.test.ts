@@ -24,7 +24,11 @@ t.test('writePidFile() leaves no temporary file when it fails', (t) => {
     () => {
       writePidFile(path.join(directory, 'pid'), 1);
     },
-    { code: 'host', errno: 'EISDIR', message: `write pid file ${JSON.stringify(path.join(directory, 'pid'))}: EISDIR` },
+    {
+      code: 'host',
+      errno: 'EISDIR',
+      message: `write pid file ${JSON.stringify(path.join(directory, 'pid'))}: is a directory: EISDIR`,
+    },
   );
   t.same(readdirSync(directory), ['pid']);
   t.throws(

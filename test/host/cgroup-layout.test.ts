@@ -1,5 +1,6 @@
 import t from 'tap';
-import { parseCgroupLayout, readCgroupLayout } from '../../src/host/cgroup-layout.ts';
+import { parseCgroupLayout, readCgroupLayout, withoutForeignTracking } from '../../src/host/cgroup-layout.ts';
+import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
 
 const CONTROLLERS = ['cpu', 'memory'];
 const parse = (mountinfo: string, membership: string): ReturnType<typeof parseCgroupLayout> => {
@@ -99,5 +100,27 @@ t.test('parseCgroupLayout() passes over lines that it cannot read', (t) => {
 t.test('readCgroupLayout() reads this machine, and says when there is no procfs', (t) => {
   t.match(readCgroupLayout().mode, /^(v1|v2|hybrid|none)$/);
   t.throws(() => readCgroupLayout({ procPath: t.testdir({}) }), { code: 'host' });
+  t.end();
+});
+
+t.test('withoutForeignTracking() leaves out what only keeps processes apart and is not writable', (t) => {
+  const mine = t.testdir({ own: {} });
+  const hierarchy = (controller: string, mountPoint: string) => ({
+    controllers: [controller],
+    mountPoint,
+    ownPath: '/own',
+  });
+  const layout = (systemd: string, unified: string, mode: 'hybrid' | 'v2' = 'hybrid'): CgroupLayout => ({
+    mode,
+    hierarchies: [hierarchy('memory', '/none'), hierarchy('name=systemd', systemd)],
+    unified: { mountPoint: unified, ownPath: '/own', controllers: [] },
+  });
+  const kept = layout(mine, mine);
+  t.strictSame(withoutForeignTracking(kept), kept);
+  const { unified: _unified, ...alone } = layout('/none', '/none');
+  const bare = { ...alone, mode: 'v1', hierarchies: alone.hierarchies.slice(0, 1) };
+  t.strictSame(withoutForeignTracking(layout('/none', '/none')), bare, 'a controller stays, whoever it belongs to');
+  const v2 = layout(mine, '/none', 'v2');
+  t.strictSame(withoutForeignTracking(v2), v2, 'cgroup v2 alone has the controllers');
   t.end();
 });

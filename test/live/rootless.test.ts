@@ -1,7 +1,9 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Test } from 'tap';
+import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import { specTemplate } from '../../src/spec/template.ts';
-import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
+import { expectFailure, expectSuccess, live, removeNamespace, type BaseConfig, type Rig } from './support/rig.ts';
 import { answerOne, SeccompAgent } from './support/seccomp-agent.ts';
 
 const NOBODY = 65534;
@@ -48,6 +50,11 @@ function mapSubordinateIds(config: BaseConfig): void {
   config.linux.gidMappings = config.linux.uidMappings;
 }
 
+/** Why nothing can be delegated as on cgroup v1. */
+function noV1(): string | false {
+  return readCgroupLayout().mode === 'v2' ? 'needs cgroup v1 hierarchies' : false;
+}
+
 async function runAsNobody(t: Test, rig: Rig, bundle: string, under: readonly string[]): Promise<string> {
   const result = await rig.tsrun(['run', '--bundle', bundle, rig.id('rootless')], { under });
   expectSuccess(t, result);
@@ -63,6 +70,42 @@ live('an ordinary user runs a container', async (t, rig) => {
     t.equal(map?.trim(), `0 ${NOBODY} 1`);
     t.equal(setgroups, 'deny');
     t.match(namespace, /^user:\[\d+\]$/);
+  });
+
+  await t.test('and is warned where nobody could find its processes', async (t) => {
+    const alone = (config: BaseConfig): void => {
+      removeNamespace(config, 'pid');
+      config.mounts = config.mounts.filter(({ type }) => type !== 'proc');
+    };
+    const run = (bundle: string) => rig.tsrun(['run', '--bundle', bundle, rig.id('alone')], { under: AS_NOBODY });
+    const result = await run(rootlessBundle(rig, 'true', alone));
+    expectSuccess(t, result);
+    t.match(result.stderr, /level=warning msg="the container has neither a cgroup nor a pid namespace of its own/);
+    t.notMatch((await run(rootlessBundle(rig, 'true'))).stderr, /pid namespace of its own/);
+  });
+
+  await t.test('in v1 controllers that were delegated without the other hierarchies', { skip: noV1() }, async (t) => {
+    const name = `${rig.prefix}-delegated`;
+    const parents = readCgroupLayout()
+      .hierarchies.filter(({ controllers }) => !controllers.includes('name=systemd'))
+      .map(({ mountPoint }) => mountPoint);
+    const delegated = parents.map((parent) => path.join(parent, name));
+    t.teardown(() => {
+      for (const directory of delegated) if (existsSync(directory)) rmdirSync(directory);
+    });
+    for (const directory of delegated) {
+      mkdirSync(directory);
+      for (const file of ['cpuset.cpus', 'cpuset.mems'])
+        if (existsSync(path.join(directory, file)))
+          writeFileSync(path.join(directory, file), readFileSync(path.join(path.dirname(directory), file)));
+      for (const file of ['', 'cgroup.procs', 'tasks']) chownSync(path.join(directory, file), NOBODY, NOBODY);
+    }
+    const enter = delegated.map((directory) => `echo $$ > ${directory}/cgroup.procs`).join('; ');
+    const bundle = rootlessBundle(rig, 'cat /proc/self/cgroup', (config) => {
+      config.linux.resources = { pids: { limit: 50 } };
+    });
+    const output = await runAsNobody(t, rig, bundle, ['sh', '-ec', `${enter}; exec "$@"`, 'sh', ...AS_NOBODY]);
+    t.match(output, new RegExp(`:pids:.*/${name}/${rig.prefix}-rootless`), 'it has a cgroup below the delegated one');
   });
 
   const skip = existsSync('/usr/bin/newuidmap') ? false : 'newuidmap is not installed';
@@ -161,5 +204,7 @@ async function listenerOfUser(t: Test, rig: Rig, noNewPrivileges: boolean): Prom
   expectSuccess(t, await rig.tsrun(['delete', '--force', live], { under }), 'delete');
 
   const unsent = await rig.tsrun(['run', '--bundle', bundleOf('true', ['sendmsg']), rig.id('unsent')], { under });
-  expectFailure(t, unsent, { message: /send the seccomp listener: EPERM \(\/linux\/seccomp of config.json\)/ });
+  expectFailure(t, unsent, {
+    message: /send the seccomp listener: operation not permitted: EPERM \(\/linux\/seccomp of config.json\)/,
+  });
 }

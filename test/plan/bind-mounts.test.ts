@@ -38,10 +38,10 @@ t.test('planBindMount() sets the options before the mount is attached', (t) => {
    0  open_tree(AT_FDCWD, "/src", AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/src" on "/a": open source  (/mounts/0/source)
    1  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x3, clear=0x20000c}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
    2  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=0x1, clear=0x0}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
-   3  openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/mounts/0/destination)
+   3  openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/mounts/0/destination)
    4  if not (target < 0) skip 3  # make "/a" unless it is there
    5    mkdirat(root, "a", 0755), accepts EEXIST  # create directory "/a"  (/mounts/0/destination)
-   6    openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/mounts/0/destination)
+   6    openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/mounts/0/destination)
    7    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a"  (/mounts/0/destination)
    8  fstatfs(target, &stat)  # bind "/src" on "/a": look at the destination  (/mounts/0)
    9  if not (is a proc) skip 2  # look at the source when the destination is a proc
@@ -79,9 +79,13 @@ t.test('planBindMount() binds a file on a file and without options as it is', (t
   15  if not (is a proc) skip 2  # look at the source when the destination is a proc
   16    fstatfs(tree, &stat)  # bind "/file" on "/etc/hosts": look at the source  (/mounts/0)
   17    if not (is a proc) fail EPERM  # bind "/file" on "/etc/hosts"  (/mounts/0)
-  18  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/file" on "/etc/hosts"  (/mounts/0)
-  19  close(tree), accepts any errno  # close tree
-  20  close(target), accepts any errno  # close target
+  18  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH) = source, accepts EINVAL  # bind "/file" on "/etc/hosts"  (/mounts/0)
+  19  if not (source == -EINVAL) skip 3  # bind "/file" on "/etc/hosts": go on when it is there
+  20    statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # bind "/file" on "/etc/hosts": look at the mount point
+  21    if is a directory fail ENOTDIR  # bind "/file" on "/etc/hosts": a file on a directory  (/mounts/0)
+  22    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/file" on "/etc/hosts"  (/mounts/0)
+  23  close(tree), accepts any errno  # close tree
+  24  close(target), accepts any errno  # close target
 `,
   );
   t.end();
@@ -190,7 +194,7 @@ t.test('planBindMount() makes a symlink where one is to be copied', (t) => {
     printSteps(plan({ '/link': '../usr/UTC' }).slice(-10)),
     `
    0  mkdirat(root, "etc", 0755), accepts EEXIST  # create directory "/etc"  (/mounts/0/destination)
-   1  openat2(root, "etc", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
+   1  openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
    2  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc"  (/mounts/0/destination)
    3  symlinkat("../usr/UTC", target, "zone") = existed, accepts EEXIST  # bind "/link" on "/etc/zone": copy the symlink  (/mounts/0)
    4  if not (existed == -EEXIST) skip 4  # verify what was there

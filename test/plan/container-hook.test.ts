@@ -125,11 +125,22 @@ t.test('startContainerSetting() gives a hook the late filter of the program, unl
 t.test('planHook() takes arguments and environment from the hook, else from its kind', (t) => {
   const executed = (setting: HookSetting, changes: Partial<Hook> = {}): string | undefined =>
     lines(planHook(setting, { ...hook, ...changes }, 'x').start).find((line) => line.startsWith('execve'));
-  t.equal(executed(createSetting()), 'execve("/bin/hook", ["/bin/hook"], [])');
-  t.equal(executed(startSetting(['A=b'])), 'execve("/bin/hook", ["/bin/hook"], ["A=b","HOME=/home"])');
-  t.equal(executed(startSetting(['A=b']), { env: [] }), 'execve("/bin/hook", ["/bin/hook"], [])');
-  t.equal(executed(createSetting(), { args: ['a', 'b'], env: ['C=d'] }), 'execve("/bin/hook", ["a","b"], ["C=d"])');
-  t.equal(executed(createSetting(), { args: [] }), 'execve("/bin/hook", ["/bin/hook"], [])');
+  t.equal(executed(createSetting()), 'execve("/bin/hook", ["/bin/hook"], []), accepts ENOEXEC');
+  t.equal(executed(startSetting(['A=b'])), 'execve("/bin/hook", ["/bin/hook"], ["A=b","HOME=/home"]), accepts ENOEXEC');
+  t.equal(executed(startSetting(['A=b']), { env: [] }), 'execve("/bin/hook", ["/bin/hook"], []), accepts ENOEXEC');
+  t.equal(
+    executed(createSetting(), { args: ['a', 'b'], env: ['C=d'] }),
+    'execve("/bin/hook", ["a","b"], ["C=d"]), accepts ENOEXEC',
+  );
+  t.equal(executed(createSetting(), { args: [] }), 'execve("/bin/hook", ["/bin/hook"], []), accepts ENOEXEC');
+  t.end();
+});
+
+t.test('planHook() has the shell run what the kernel has no format for, as execvp(3) does', (t) => {
+  const { steps } = planHook(createSetting(), { ...hook, args: ['name', 'a', 'b'], env: ['C=d'] }, 'x').start;
+  const executions = steps.filter((step) => step.kind === 'call' && step.call === 'execve').map(printStep);
+  t.equal(executions[1], 'execve("/bin/sh", ["/bin/sh","/bin/hook","a","b"], ["C=d"])');
+  t.equal(executions.length, 2);
   t.end();
 });
 

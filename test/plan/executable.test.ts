@@ -83,13 +83,13 @@ t.test('planFindExecutable() says what is wrong with a path', (t) => {
   );
   t.same(listFailures(steps), [
     'exec: "/bin/x": stat /bin/x: {errno}',
-    'exec: "/bin/x": stat /bin/x: no such file or directory',
-    'exec: "/bin/x": stat /bin/x: not a directory',
-    'exec: "/bin/x": stat /bin/x: permission denied',
-    'exec: "/bin/x": is a directory: permission denied',
-    'exec: "/bin/x": permission denied',
+    'exec: "/bin/x": stat /bin/x: no such file or directory: ENOENT',
+    'exec: "/bin/x": stat /bin/x: not a directory: ENOTDIR',
+    'exec: "/bin/x": stat /bin/x: permission denied: EACCES',
+    'exec: "/bin/x": is a directory: permission denied: EACCES',
+    'exec: "/bin/x": permission denied: EACCES',
     'exec: "/bin/x": {errno}',
-    'exec: "/bin/x": permission denied',
+    'exec: "/bin/x": permission denied: EACCES',
   ]);
   t.end();
 });

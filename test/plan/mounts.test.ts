@@ -99,10 +99,10 @@ t.test('planMounts() gives a tmpfs the mode of the directory that was there', (t
     `
    0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
    1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
-   2  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
+   2  openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
    3  if not (target < 0) skip 3  # make "/t" unless it is there
    4    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
-   5    openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
+   5    openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
    6    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
    7  fstatfs(target, &stat)  # mount "tmpfs" on "/t": look at the destination  (/mounts/0/destination)
    8  if is a proc fail EPERM  # mount "tmpfs" on "/t"  (/mounts/0/destination)
@@ -171,10 +171,10 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
     `
    0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
    1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
-   2  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
+   2  openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
    3  if not (target < 0) skip 3  # make "/t" unless it is there
    4    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
-   5    openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
+   5    openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
    6    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
    7  fstatfs(target, &stat)  # mount "tmpfs" on "/t": look at the destination  (/mounts/0/destination)
    8  if is a proc fail EPERM  # mount "tmpfs" on "/t"  (/mounts/0/destination)

@@ -2,7 +2,10 @@ import t from 'tap';
 import { descriptorNumbers } from '../../src/plan/context.ts';
 import { planPark, planRunProgram } from '../../src/plan/run-program.ts';
 import { stepFailure } from '../../src/process/failure.ts';
+import { encode } from '../../src/program/encode.ts';
+import { ModelKernel } from '../../src/program/model/kernel.ts';
 import { printProgram } from '../../src/program/print.ts';
+import { ModelInit } from '../../src/program/simulate.ts';
 import { Memory } from '../../src/program/step.ts';
 import { verify } from '../../src/program/verify.ts';
 import { ERRNO } from '../../src/util/errno.ts';
@@ -18,7 +21,14 @@ t.test('CVE-2024-21626: planRunProgram() closes every descriptor but those of th
     printProgram(run),
     `run "sh" (no reply)
    0  close_range(4, 4294967295, 0)  # close every other descriptor
-   1  execve("/bin/sh", ["sh","-c","true"], ["A=1","HOME=/root"])  # exec: "sh"
+   1  execve("/bin/sh", ["sh","-c","true"], ["A=1","HOME=/root"]) = executed, accepts ENOENT ENOTDIR ENOEXEC  # exec: "sh"
+   2  if not (executed == -ENOENT) skip 1  # unless it is ENOENT
+   3    write(2, no such file or directory: ENOENT, 48), accepts any errno  # say what is wrong
+   4  if not (executed == -ENOTDIR) skip 1  # unless it is ENOTDIR
+   5    write(2, not a directory: ENOTDIR, 39), accepts any errno  # say what is wrong
+   6  if not (executed == -ENOEXEC) skip 1  # unless it is ENOEXEC
+   7    write(2, exec format error: ENOEXEC, 41), accepts any errno  # say what is wrong
+   8  exit_group(1)  # end as a program that could not be run
 `,
   );
   const preserving = planRunProgram(descriptorNumbers(2), program);
@@ -40,10 +50,20 @@ t.test('planRunProgram() adds what the runtime has to say to the environment', (
 
 t.test('planRunProgram() fails in the words that callers look for', (t) => {
   const run = planRunProgram(descriptorNumbers(0), program);
-  const last = run.steps.length - 1;
-  t.match(stepFailure(run, last, -ERRNO.ENOENT), { code: 'program', message: 'exec: "sh": no such file or directory' });
-  t.match(stepFailure(run, last, -ERRNO.EACCES), { code: 'program', message: 'exec: "sh": permission denied' });
-  t.match(stepFailure(run, last, -ERRNO.ENOEXEC), { code: 'program', message: 'exec: "sh": exec format error' });
+  const index = run.steps.findIndex((step) => step.kind === 'call' && step.call === 'execve');
+  t.match(stepFailure(run, index, -ERRNO.EACCES), {
+    code: 'program',
+    message: 'exec: "sh": permission denied: EACCES',
+  });
+  t.match(stepFailure(run, index, -ERRNO.E2BIG), { message: 'exec: "sh": argument list too long: E2BIG' });
+  t.end();
+});
+
+t.test('planRunProgram() has an executable that is unfit say so and end, as one that has started', (t) => {
+  const packets = encode(planRunProgram(descriptorNumbers(0), program), { arch: 'x86-64', syncFd: 3 });
+  const model = new ModelKernel({ syncFd: 3, openFds: [0, 1, 2, 3], tree: { bin: {} } });
+  const { end, failure, replies } = new ModelInit(model, { arch: 'x86-64', syncFd: 3 }).run(packets);
+  t.strictSame({ end, failure, replies }, { end: { state: 'exited', code: 1 }, failure: undefined, replies: [] });
   t.end();
 });
 

@@ -173,6 +173,6 @@ live('a rootfs that cannot be copied', async (t, rig) => {
     },
   });
   count('attacks tried');
-  expectFailure(t, result, { message: /copy up "file": EOVERFLOW/ });
+  expectFailure(t, result, { message: /copy up "file": value too large for defined data type: EOVERFLOW/ });
   t.strictSame(rig.leftovers(), []);
 });

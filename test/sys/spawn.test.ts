@@ -64,7 +64,7 @@ t.test('spawn() says what it could not do', (t) => {
   t.throws(() => spawn({ path: '/nowhere', name: 'x', descriptors }), {
     code: 'host',
     errno: 'ENOENT',
-    message: 'start "/nowhere": ENOENT',
+    message: 'start "/nowhere": no such file or directory: ENOENT',
   });
   t.throws(() => spawn({ path: '/', name: 'x', descriptors }), { code: 'host', errno: 'EACCES' });
   t.end();

@@ -23,8 +23,14 @@ function adviseOnVersion({ ociVersion }: DraftConfig): Issue[] {
   const [major = 1, minor = 0] = (ociVersion ?? '1.0.0').split('.').map(Number);
   const [newestMajor = 1, newestMinor = 0] = specVersionMax.split('.').map(Number);
   if (major < 1) return [{ pointer, message: `is ${quote(ociVersion)}, which predates 1.0.0: read as 1.0.0` }];
-  if (major === newestMajor && minor <= newestMinor) return [];
+  if (major === newestMajor && minor <= newestMinor) return adviseOnForm(ociVersion ?? '1.0.0');
   return [{ pointer, message: `is ${quote(ociVersion)}, newer than ${specVersionMax}: what is new there is ignored` }];
+}
+
+/** Hand-written configs say "1.0"; runc and crun pass it over. */
+function adviseOnForm(ociVersion: string): Issue[] {
+  if (!/^\d+\.\d+$/.test(ociVersion)) return [];
+  return [{ pointer: '/ociVersion', message: `is ${quote(ociVersion)}, no semantic version: read as ${ociVersion}.0` }];
 }
 
 // Unknown names are the planner's to warn about, who also sees those of `exec`.

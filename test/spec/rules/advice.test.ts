@@ -18,6 +18,7 @@ const rows: Record<string, Rows> = {
     refused: [
       [{ ociVersion: '1.4.0' }, '/ociVersion', 'newer than 1.3.0'],
       [{ ociVersion: '0.5.0' }, '/ociVersion', 'predates 1.0.0'],
+      [{ ociVersion: '1.0' }, '/ociVersion', 'is "1.0", no semantic version: read as 1.0.0'],
     ],
   },
   capabilities: {
