@@ -141,7 +141,7 @@ t.test('Conversation.dispatch() does not wait', async (t) => {
 function execute(file: string, args: readonly string[]): Program {
   return silent(
     call('close_range', [SYNC_FD + 1, 0xffff_ffff, 0], label),
-    call('execve', [file, stringArray(args), stringArray([])], { label: 'exec: "x"', failure: 'exec: "x": {error}' }),
+    call('execve', [file, stringArray(args), stringArray([])], { label: 'exec: "x"', failure: 'exec: "x": {errno}' }),
   );
 }
 
@@ -188,9 +188,9 @@ t.test('Conversation.runToEnd() throws why the program cannot be run, and init s
   await keepOnExec(conversation);
   await t.rejects(conversation.runToEnd(execute('/nowhere', ['x'])), {
     code: 'program',
-    message: 'exec: "x": no such file or directory',
+    message: 'exec: "x": no such file or directory: ENOENT',
   });
-  await t.rejects(conversation.runToEnd(execute('/', ['x'])), { message: 'exec: "x": permission denied' });
+  await t.rejects(conversation.runToEnd(execute('/', ['x'])), { message: 'exec: "x": permission denied: EACCES' });
   t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
 });
 
