@@ -3,7 +3,7 @@
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
  * - `unit`   every test but those of test/live, test/security, test/engines and test/vm
- * - `live`   test/live: real containers; it needs root
+ * - `live`   test/live: real containers, made by the executable; a part of it once more by the command on Node; it needs root
  * - `conformance` the suite of conformance/ on the built command; it needs root
  * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
  * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
@@ -18,7 +18,7 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
-import { ensureBuilt, top } from '../bundles/ready.mjs';
+import { command, ensureBuilt, ensureExecutable, top } from '../bundles/ready.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
 import { countWhile } from './security/count.mjs';
 
@@ -38,6 +38,9 @@ const DIAGNOSTIC_LINES = 60;
 
 /** One file of test/engines starts a hundred containers, each by several commands of the engine. */
 const ENGINE_SECONDS = 900;
+
+/** What depends on the engine that tsrun runs on: waits, terminals, signals, descriptors, and other programs' import of it. */
+const ON_NODE = ['exec', 'foreground', 'hooks', 'library', 'lifecycle'].map((name) => `test/live/${name}.test.ts`);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const [mode = 'all', ...files] = process.argv.slice(2);
@@ -94,7 +97,17 @@ async function live() {
     total.skipped += 1;
     return;
   }
+  if (!hasExecutable('live')) return;
   await tap('live', files.length > 0 ? files : testFiles('test/live'));
+  const onNode = files.length > 0 ? files.filter((file) => ON_NODE.includes(file)) : ON_NODE;
+  await tap('live on Node', onNode, { environment: { TSRUN: command } });
+}
+
+function hasExecutable(part) {
+  if (ensureExecutable()) return true;
+  console.log(`${part}: packaging/executable.mjs failed`);
+  total.failed += 1;
+  return false;
 }
 
 /** Requirements that are disputed count as skipped here: nothing depends on what came of them. */
@@ -102,9 +115,11 @@ async function conformance() {
   console.log('\nconformance: the built command');
   const shows = (line) => /^ *not ok |^ +ok .* # SKIP|^# |^ +(section|message|wanted|found): /.test(line);
   let isFailure = false;
-  const { code, output } = await runCaptured(process.execPath, [path.join(top, 'conformance/run.mjs')], (line) => {
-    if (/^ *(not )?ok /.test(line)) isFailure = line.includes('not ok ') && !line.includes(' # TODO');
-    return shows(line) && (isFailure || !/^ +(section|message|wanted|found): /.test(line));
+  const { code, output } = await runCaptured(process.execPath, [path.join(top, 'conformance/run.mjs')], {
+    shows: (line) => {
+      if (/^ *(not )?ok /.test(line)) isFailure = line.includes('not ok ') && !line.includes(' # TODO');
+      return shows(line) && (isFailure || !/^ +(section|message|wanted|found): /.test(line));
+    },
   });
   const counts = /^# .*: (\d+) passed, (\d+) failed, (\d+) skipped, (\d+) disputed$/m
     .exec(output)
@@ -128,6 +143,7 @@ async function security() {
     total.skipped += 1;
     return;
   }
+  if (!hasExecutable('security')) return;
   await countWhile(() => tap('security', files.length > 0 ? files : testFiles('test/security')));
 }
 
@@ -139,14 +155,10 @@ async function engines() {
     total.skipped += 1;
     return;
   }
-  // They run the executable, of what is built now.
-  const { code, output } = await runCaptured(process.execPath, ['packaging/executable.mjs']);
-  if (code !== 0) {
-    console.log(`engines: packaging/executable.mjs ended with code ${code}\n${output}`);
-    total.failed += 1;
-    return;
-  }
-  await tap('engines', files.length > 0 ? files : testFiles('test/engines'), [`--timeout=${ENGINE_SECONDS}`]);
+  if (!hasExecutable('engines')) return;
+  await tap('engines', files.length > 0 ? files : testFiles('test/engines'), {
+    options: [`--timeout=${ENGINE_SECONDS}`],
+  });
 }
 
 async function reportLeftovers(before) {
@@ -176,11 +188,11 @@ function testFiles(directory) {
 }
 
 /** Runs test files and adds what tap counts. */
-async function tap(name, tests, options = []) {
+async function tap(name, tests, { options = [], environment = {} } = {}) {
   if (tests.length === 0) return;
   console.log(`\n${name}: ${tests.length} test files`);
   const args = [TAP, 'run', '--reporter=tap', ...options, ...tests];
-  const { code, output } = await runCaptured(process.execPath, args, digest());
+  const { code, output } = await runCaptured(process.execPath, args, { shows: digest(), environment });
   const counts = lastSummary(output);
   if (counts === undefined) {
     console.log(`${name}: tap ended with code ${code} and no summary`);
@@ -219,9 +231,13 @@ function lastSummary(output) {
 }
 
 /** Runs a command and collects its output; lines that `shows` picks are printed as they come. */
-function runCaptured(file, args, shows = () => false) {
+function runCaptured(file, args, { shows = () => false, environment = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd: top, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, args, {
+      cwd: top,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
     const lines = [];
     const take = (line) => {
       lines.push(line);
