@@ -2,10 +2,11 @@ import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
+import { raceRounds } from './support/surroundings.ts';
 import { waitFor } from './support/wait.ts';
 
 /** How many containers are run while others rename and mount. */
-const ROUNDS = Number(process.env.TSRUN_TEST_RACES ?? 30);
+const ROUNDS = raceRounds(30);
 
 /** As in many images, where Kubernetes mounts its secrets: every lookup of them goes through a `..`. */
 function fill(rootfs: string): void {

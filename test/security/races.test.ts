@@ -7,13 +7,12 @@ import { Worker } from 'node:worker_threads';
 import type { Test } from 'tap';
 import { createContainer, deleteContainer, TsrunError } from '../../src/index.ts';
 import { live, type Rig } from '../live/support/rig.ts';
-import { findTool } from '../live/support/surroundings.ts';
+import { findTool, raceRounds } from '../live/support/surroundings.ts';
 import { waitFor } from '../live/support/wait.ts';
 import { count, record } from './count.mjs';
 import { createOptions, initPid, reap, remains, runtimeOf } from './in-process.ts';
 
-/** `TSRUN_RACE_ROUNDS=500` for a long look. */
-const ROUNDS = Number(process.env['TSRUN_RACE_ROUNDS'] ?? 60);
+const ROUNDS = raceRounds(60);
 const RUNC_ROUNDS = 10;
 
 interface Race {

@@ -35,6 +35,11 @@ export function inSession(uid: number): string[] {
 /** How many times longer everything may take than on a real machine: `TSRUN_TEST_SLOWNESS`, for an emulated processor. */
 export const slowness = Number(process.env.TSRUN_TEST_SLOWNESS ?? 1);
 
+/** How many rounds a race runs: `TSRUN_TEST_ROUNDS`, for a long run. */
+export function raceRounds(usual: number): number {
+  return Number(process.env.TSRUN_TEST_ROUNDS ?? usual);
+}
+
 /** Statically linked, so that it runs in an otherwise empty rootfs. */
 export const BUSYBOX = '/bin/busybox';
 
