@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { TsrunError } from '../errors.ts';
+import { errnoText } from '../util/errno.ts';
 import { OwnedFd } from '../sys/fd.ts';
 import { asFileOwner, makeNode, readLinkHandle } from '../sys/node.ts';
 import { copyAttributes } from '../sys/xattr.ts';
@@ -80,7 +81,7 @@ async function copyName(copy: Copy, level: Level, name: Buffer): Promise<void> {
     if (cause instanceof TsrunError && cause.message.startsWith('copy up')) throw cause;
     const errno = cause instanceof TsrunError ? cause.errno : (cause as NodeJS.ErrnoException).code;
     if (errno === undefined) throw cause;
-    throw new TsrunError('host', `copy up ${JSON.stringify(path)}: ${errno}`, { errno, cause });
+    throw new TsrunError('host', `copy up ${JSON.stringify(path)}: ${errnoText(errno)}`, { errno, cause });
   }
 }
 

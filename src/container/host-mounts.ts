@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
+import { errnoText } from '../util/errno.ts';
 import { parseMountinfo } from '../host/mountinfo.ts';
 import { findHostRemains, planHideHost, type HostMount } from '../plan/host-mounts.ts';
 import type { Conversation, Reply } from '../process/conversation.ts';
@@ -42,6 +43,6 @@ function readMounts(pid: number): HostMount[] {
     return parseMountinfo(readFileSync(file, 'latin1'));
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('host', `read ${JSON.stringify(file)}: ${errno}`, { errno, cause });
+    throw new TsrunError('host', `read ${JSON.stringify(file)}: ${errnoText(errno)}`, { errno, cause });
   }
 }

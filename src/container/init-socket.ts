@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
+import { errnoText } from '../util/errno.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
@@ -25,7 +26,7 @@ export function listenForStart(directory: StateDirectory): OwnedFd {
     mkdirSync(path, { mode: 0o700 });
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('state', `create directory ${JSON.stringify(DIRECTORY)}: ${errno}`, { errno, cause });
+    throw new TsrunError('state', `create directory ${JSON.stringify(DIRECTORY)}: ${errnoText(errno)}`, { errno, cause });
   }
   using handle = openFile(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   // The path of a socket is short (108 bytes): it is named through a descriptor of its directory.

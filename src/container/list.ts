@@ -3,7 +3,7 @@ import { TsrunError } from '../errors.ts';
 import type { ContainerStatus, Runtime } from './runtime.ts';
 import { readStatus } from './state.ts';
 import { listIds } from './state-store.ts';
-import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 /**
  * All containers below the root directory, by id. One that is damaged is a warning and left out.
@@ -16,7 +16,7 @@ export function listContainers(
 ): readonly ContainerStatus[] {
   if (requireRoot && !existsSync(runtime.root)) {
     const errno = 'ENOENT';
-    throw new TsrunError('state', `list ${JSON.stringify(runtime.root)}: ${words[errno]}: ${errno}`, { errno });
+    throw new TsrunError('state', `list ${JSON.stringify(runtime.root)}: ${errnoText(errno)}`, { errno });
   }
   return listIds(runtime.root).flatMap((id) => {
     try {

@@ -110,6 +110,16 @@ t.test('src/ keeps no state in module variables', (t) => {
   t.end();
 });
 
+t.test('no message ends in the name of an errno alone', (t) => {
+  const found = sources
+    .filter(({ file }) => !file.startsWith('util/'))
+    .flatMap((source) => findBareErrnos(source));
+  t.strictSame(found, [], 'callers and people look for its words: errnoText()');
+  t.not(findBareErrnos(parseSource('sys/a.ts', 'throw new Error(`open it: ${errno}`);')).length, 0);
+  t.strictSame(findBareErrnos(parseSource('sys/a.ts', 'throw new Error(`open it: ${errnoText(errno)}`);')), []);
+  t.end();
+});
+
 t.test('a banned name is found where it is used, and nowhere else', (t) => {
   const rows: [file: string, text: string, wanted: RegExp | undefined][] = [
     ['container/run.ts', 'process.exit(1);', /process\.exit: only the command ends its process/],
@@ -147,6 +157,20 @@ t.test('a module variable is found', (t) => {
   t.strictSame(findModuleVariables(parseSource('plan/a.ts', harmless)), []);
   t.end();
 });
+
+/** Templates whose last hole, behind a colon, is an errno without its words. */
+function findBareErrnos(source: Source): string[] {
+  const found: string[] = [];
+  visit(source.tree, (node) => {
+    if (!ts.isTemplateExpression(node)) return;
+    const before = [node.head, ...node.templateSpans.map(({ literal }) => literal)].at(-2)?.text ?? '';
+    const last = node.templateSpans.at(-1);
+    const isLast = last !== undefined && last.literal.text === '' && before.endsWith(': ');
+    if (isLast && ts.isIdentifier(last.expression) && last.expression.text === 'errno')
+      found.push(`${placeOf(source, node)}: ${node.getText()}`);
+  });
+  return found;
+}
 
 function findBanned(source: Source): string[] {
   const bans = BANS.filter(({ except = [], within }) => {
