@@ -4,9 +4,16 @@ import { messageOf, runLine, status } from './fixtures.ts';
 
 const runtime = { root: '/run/tsrun', cgroupManager: 'cgroupfs' };
 const create = { id: 'web', bundle: '/work', noPivot: false, noNewKeyring: false, preserveFds: 0, stdio: [0, 1, 2] };
-const exec = { id: 'web', detach: false, preserveFds: 0, ignorePaused: false, stdio: [0, 1, 2] };
+const exec = {
+  id: 'web',
+  detach: false,
+  preserveFds: 0,
+  ignorePaused: false,
+  stdio: [0, 1, 2],
+  forwardSignals: true,
+};
 const change = { kind: 'options', env: [], terminal: false, additionalGids: [], capabilities: [] };
-const run = { ...create, detach: false, keep: false, subreaper: true };
+const run = { ...create, detach: false, keep: false, forwardSignals: true, subreaper: true };
 
 type Row = readonly [line: string, name: string, options: unknown];
 

@@ -173,7 +173,7 @@ t.test('copyUp() overwrites nothing through what is there already', async (t) =>
   writeFileSync(path.join(base, 'victim'), 'mine');
   writeFileSync(path.join(from, 'file'), 'theirs');
   symlinkSync('../victim', path.join(to, 'file'));
-  await t.rejects(copy(), { errno: 'EEXIST', message: 'copy up "file": EEXIST' });
+  await t.rejects(copy(), { errno: 'EEXIST', message: 'copy up "file": file exists: EEXIST' });
   t.equal(readFileSync(path.join(base, 'victim'), 'utf8'), 'mine');
 });
 

@@ -26,10 +26,10 @@ t.test('planDevices() makes the default devices and links below the handle of /d
   t.equal(
     printSteps(planDevices(makeContext({ host: { kernel: { hasKcore: true } } }))),
     `
-   0  openat2(root, "dev", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev"
+   0  openat2(root, "dev", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev"
    1  if not (target < 0) skip 2  # make "/dev" unless it is there
    2    mkdirat(root, "dev", 0755), accepts EEXIST  # create directory "/dev"
-   3    openat2(root, "dev", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"
+   3    openat2(root, "dev", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"
    4  fcntl(target, 1030, 0) = dev  # keep "/dev"
    5  close(target), accepts any errno  # close target
    6  mknodat(dev, "null", 020666, 259) = made, accepts EEXIST EPERM  # create device "/dev/null"
@@ -171,7 +171,7 @@ t.test('planDevices() leaves a bind-mounted /dev alone', (t) => {
 
 t.test('CVE-2026-41579: planDevices() follows no symlink at /dev', (t) => {
   const [first] = planDevices(makeContext());
-  t.match(first, { operands: [{}, 'dev', { text: '{flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}' }] });
+  t.match(first, { operands: [{}, 'dev', { text: '{flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}' }] });
   t.end();
 });
 
@@ -213,10 +213,10 @@ t.test('planDevices() makes the directories of a device', (t) => {
   t.equal(
     printSteps(planOne({ type: 'b', path: '/srv/disk', major: 259, minor: 300 })),
     `
-   0  openat2(root, "srv", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/srv"  (/linux/devices/6)
+   0  openat2(root, "srv", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/srv"  (/linux/devices/6)
    1  if not (target < 0) skip 3  # make "/srv" unless it is there
    2    mkdirat(root, "srv", 0755), accepts EEXIST  # create directory "/srv"  (/linux/devices/6)
-   3    openat2(root, "srv", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/srv"  (/linux/devices/6)
+   3    openat2(root, "srv", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/srv"  (/linux/devices/6)
    4    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/srv"  (/linux/devices/6)
    5  mknodat(target, "disk", 060666, 1114924) = made, accepts EEXIST EPERM  # create device "/srv/disk"  (/linux/devices/6)
    6  if not (made == -EEXIST) skip 5  # verify "/srv/disk" when it was there

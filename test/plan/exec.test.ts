@@ -7,6 +7,7 @@ import { encode } from '../../src/program/encode.ts';
 import { verify } from '../../src/program/verify.ts';
 import type { Process } from '../../src/spec/generated/config.ts';
 import { minimalConfig } from './bundles.ts';
+import { errnoText } from '../../src/util/errno.ts';
 import { makeHost, makeProcess, printSteps } from './fixtures.ts';
 import { executedCalls, Rehearsal } from './rehearse.ts';
 
@@ -228,7 +229,8 @@ t.test('planExec() makes programs whose every step is named when it fails', (t) 
       if (failure?.step !== number) flaws.push(`${step.label}: reported ${JSON.stringify(failure)}`);
       else {
         const { message } = stepFailure(program, number, -failure.errno);
-        const wanted = step.failure?.replaceAll('{errno}', 'EIO') ?? `${step.label}: EIO`;
+        const text = errnoText('EIO');
+        const wanted = step.failure?.replaceAll('{errno}', text) ?? `${step.label}: ${text}`;
         if (!message.startsWith(wanted)) flaws.push(`${step.label}: the message is ${message}`);
       }
     }

@@ -6,7 +6,7 @@ import { makeProcess } from './fixtures.ts';
 const look = (config: Partial<Config>) => planLookups({ ociVersion: '1.3.0', ...config }, '/bundle');
 
 t.test('planLookups() finds nothing to look at in an empty config', (t) => {
-  t.same(look({}), { sources: [], links: [], destinations: [], namespaces: [] });
+  t.same(look({}), { sources: [], links: [], destinations: [], devices: [], namespaces: [] });
   t.end();
 });
 

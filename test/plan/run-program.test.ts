@@ -79,7 +79,7 @@ t.test('planPark() puts the connection in the place of the sync pipe, when it is
    0  close_range(5, 4294967295, 0)  # close what the set-up needed
    1  accept4(4, NULL, NULL, SOCK_CLOEXEC) = connection  # wait for start
    2  getsockopt(connection, 1, 17, peer, 12)  # see who starts
-   3  if not (the peer is user 7)  # skip 1 when the peer is user 7
+   3  if the peer is user 7 skip 1  # skip 1 when the peer is user 7
    4    exit_group(1)  # end, as it is somebody else
    5  dup3(connection, 3, O_CLOEXEC)  # talk to the one that starts
    6  close(connection)  # close the connection

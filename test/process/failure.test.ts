@@ -12,7 +12,7 @@ const program: Program = {
   steps: [
     call('umask', [0], { label: 'do this' }),
     call('umask', [0], { label: 'do that', pointer: '/mounts/0' }),
-    call('umask', [0], { label: 'x', failure: '{errno} and {errno}, in words {errno}', pointer: '/p' }),
+    call('umask', [0], { label: 'x', failure: '{errno}, as said, {errno}', pointer: '/p' }),
     failWhen(isZero(word), 'ENODEV', { label: 'look' }),
     call('execve', ['/x', 0, 0], { label: 'exec: "x"', failure: 'exec: "x": {errno}' }),
   ],
@@ -35,8 +35,8 @@ t.test('stepFailure() says which property asked for the step', (t) => {
 
 t.test('stepFailure() fills the text of the step in', (t) => {
   const message = (errno: number) => stepFailure(program, 2, -errno).message;
-  t.equal(message(ERRNO.EACCES), 'EACCES and EACCES, in words permission denied (/p of config.json)');
-  t.equal(message(ERRNO.EIO), 'EIO and EIO, in words EIO (/p of config.json)');
+  t.equal(message(ERRNO.EACCES), 'permission denied: EACCES, as said, permission denied: EACCES (/p of config.json)');
+  t.equal(message(ERRNO.EIO), 'input/output error: EIO, as said, input/output error: EIO (/p of config.json)');
   t.end();
 });
 

@@ -111,7 +111,7 @@ t.test('writeFully() names the descriptor when it fails', (t) => {
     () => {
       writeFully(9999, Buffer.from('abc'));
     },
-    { code: 'host', errno: 'EBADF', message: 'write 3 bytes to descriptor 9999: EBADF' },
+    { code: 'host', errno: 'EBADF', message: 'write 3 bytes to descriptor 9999: bad file descriptor: EBADF' },
   );
   t.end();
 });

@@ -115,7 +115,7 @@ t.test('setRlimit() sets a limit of another process', (t) => {
     () => {
       setRlimit(pid, { resource: RLIMIT_CORE, soft: 9000n, hard: 8192n });
     },
-    { code: 'host', errno: 'EINVAL', message: `set resource limit 4 of process ${pid}: EINVAL` },
+    { code: 'host', errno: 'EINVAL', message: `set resource limit 4 of process ${pid}: invalid argument: EINVAL` },
   );
   socket.close();
   waitChild(pid);

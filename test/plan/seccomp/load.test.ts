@@ -103,8 +103,14 @@ t.test('planRunProgram() loads a late filter in front of execve(2)', (t) => {
     `run "sh" (no reply)
    0  close_range(4, 4294967295, 0)  # close every other descriptor
    1  seccomp(1, 4, {2 instructions, default SCMP_ACT_ALLOW})  # load the seccomp filter (2 instructions, default SCMP_ACT_ALLOW)  (/linux/seccomp)
-   2  execve("/bin/sh", ["sh"], ["HOME=/"])  # exec: "sh"
-   3  exit_group(1)  # end where nothing was executed
+   2  execve("/bin/sh", ["sh"], ["HOME=/"]) = executed, accepts ENOENT ENOTDIR ENOEXEC  # exec: "sh"
+   3  if not (executed == -ENOENT) skip 1  # unless it is ENOENT
+   4    write(2, no such file or directory: ENOENT, 48), accepts any errno  # say what is wrong
+   5  if not (executed == -ENOTDIR) skip 1  # unless it is ENOTDIR
+   6    write(2, not a directory: ENOTDIR, 39), accepts any errno  # say what is wrong
+   7  if not (executed == -ENOEXEC) skip 1  # unless it is ENOEXEC
+   8    write(2, exec format error: ENOEXEC, 41), accepts any errno  # say what is wrong
+   9  exit_group(1)  # end as a program that could not be run
 `,
   );
   t.end();
