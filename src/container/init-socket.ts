@@ -26,7 +26,10 @@ export function listenForStart(directory: StateDirectory): OwnedFd {
     mkdirSync(path, { mode: 0o700 });
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('state', `create directory ${JSON.stringify(DIRECTORY)}: ${errnoText(errno)}`, { errno, cause });
+    throw new TsrunError('state', `create directory ${JSON.stringify(DIRECTORY)}: ${errnoText(errno)}`, {
+      errno,
+      cause,
+    });
   }
   using handle = openFile(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   // The path of a socket is short (108 bytes): it is named through a descriptor of its directory.

@@ -17,7 +17,10 @@ t.test('absolutePath() goes by the working directory', (t) => {
 
 t.test('workingDirectory() says why there is none', (t) => {
   const gone = processSurroundings({ workingDirectoryErrno: 'ENOENT' });
-  t.throws(() => absolutePath('a', gone), { code: 'host', message: 'find the working directory: no such file or directory: ENOENT' });
+  t.throws(() => absolutePath('a', gone), {
+    code: 'host',
+    message: 'find the working directory: no such file or directory: ENOENT',
+  });
   t.equal(absolutePath('/a', gone), '/a');
   t.end();
 });

@@ -129,7 +129,9 @@ async function deleted(t: Test, rig: Rig, command: readonly string[]): Promise<v
     ['--root', 'state', 'list'],
   ];
   for (const args of relative)
-    expectFailure(t, await inDeleted(...args), { message: /find the working directory: no such file or directory: ENOENT/ });
+    expectFailure(t, await inDeleted(...args), {
+      message: /find the working directory: no such file or directory: ENOENT/,
+    });
 }
 
 async function otherBytes(t: Test, rig: Rig, command: readonly string[]): Promise<void> {

@@ -171,7 +171,9 @@ t.test('planDevices() leaves a bind-mounted /dev alone', (t) => {
 
 t.test('CVE-2026-41579: planDevices() follows no symlink at /dev', (t) => {
   const [first] = planDevices(makeContext());
-  t.match(first, { operands: [{}, 'dev', { text: '{flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}' }] });
+  t.match(first, {
+    operands: [{}, 'dev', { text: '{flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}' }],
+  });
   t.end();
 });
 

@@ -111,9 +111,7 @@ t.test('src/ keeps no state in module variables', (t) => {
 });
 
 t.test('no message ends in the name of an errno alone', (t) => {
-  const found = sources
-    .filter(({ file }) => !file.startsWith('util/'))
-    .flatMap((source) => findBareErrnos(source));
+  const found = sources.filter(({ file }) => !file.startsWith('util/')).flatMap((source) => findBareErrnos(source));
   t.strictSame(found, [], 'callers and people look for its words: errnoText()');
   t.not(findBareErrnos(parseSource('sys/a.ts', 'throw new Error(`open it: ${errno}`);')).length, 0);
   t.strictSame(findBareErrnos(parseSource('sys/a.ts', 'throw new Error(`open it: ${errnoText(errno)}`);')), []);
