@@ -1,12 +1,26 @@
 import { writeFileSync } from 'node:fs';
 import { live } from '../live/support/rig.ts';
-import { findTool } from '../live/support/surroundings.ts';
+import { findTool, raceRounds, tsrunFile } from '../live/support/surroundings.ts';
 import { count } from './count.mjs';
 
-/** Where `exec` is held up, by a file that it opens or a call that it makes then. */
+/** Nothing is left to chance here: what one round shows, more confirm. */
+const ROUNDS = raceRounds(1);
+
+/** The launcher of the executable makes a file in memory before the command runs; the next one is what init is written to. */
+const INIT_FILE = tsrunFile.endsWith('.js') ? 1 : 2;
+
+/** Where `exec` is held up, by a file that it opens or a call that it makes then, and how it fails. */
 const POINTS = [
-  ['when init was found alive', '-e trace=%file -P /proc/sys/kernel/cap_last_cap -e inject=%file:signal=STOP:when=1'],
-  ['when everything is decided', '-e trace=memfd_create -e inject=memfd_create:signal=STOP:when=1'],
+  [
+    'when init was found alive',
+    '-e trace=%file -P /proc/sys/kernel/cap_last_cap -e inject=%file:signal=STOP:when=1',
+    /cannot exec in a stopped container/,
+  ],
+  [
+    'when everything is decided',
+    `-e trace=memfd_create -e inject=memfd_create:signal=STOP:when=${INIT_FILE}`,
+    /join the .* namespaces of the container: no such process: ESRCH/,
+  ],
 ] as const;
 
 /**
@@ -42,20 +56,21 @@ live('the number of init is given to a process of the host while exec is on its 
   const [unshare = '', bash = ''] = tools;
   const script = rig.fresh('script');
   writeFileSync(script, SCRIPT);
-  for (const [name, trace] of POINTS) {
+  for (const [name, trace, failure] of POINTS) {
     await t.test(name, async (t) => {
-      const id = rig.id('reused');
-      const work = rig.fresh('work');
       const bundle = rig.bundle({ args: ['sleep', '1000'] });
-      const setUp = `mkdir ${work} && ln -s ${bundle} ${work}/bundle && exec ${bash} ${script} "$@"`;
-      const under = [unshare, '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', setUp, 'sh'];
-      const { stdout } = await rig.start([...under, id, work, trace, ...rig.tsrunArgv([])]).done;
-      count('attacks tried');
-      const [reused, code, printed, error] = stdout.split('\n');
-      t.equal(reused, 'reused', stdout);
-      t.equal(printed, "printed ''", 'nothing ran');
-      t.equal(code, '255');
-      t.match(error, /cannot exec in a stopped container|join the .* namespaces of the container: ESRCH/);
+      for (let round = 0; round < ROUNDS && t.passing(); round++) {
+        const work = rig.fresh('work');
+        const setUp = `mkdir ${work} && ln -s ${bundle} ${work}/bundle && exec ${bash} ${script} "$@"`;
+        const under = [unshare, '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', setUp, 'sh'];
+        const { stdout } = await rig.start([...under, rig.id('reused'), work, trace, ...rig.tsrunArgv([])]).done;
+        count('attacks tried');
+        const [reused, code, printed, error] = stdout.split('\n');
+        t.equal(reused, 'reused', `round ${round}: ${stdout}`);
+        t.equal(printed, "printed ''", 'nothing ran');
+        t.equal(code, '255');
+        t.match(error, failure);
+      }
     });
   }
 });

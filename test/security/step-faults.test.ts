@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Test } from 'tap';
-import { buildContainer, planContainer } from '../../src/container/build-container.ts';
+import { buildContainer, planContainer, type BuiltContainer } from '../../src/container/build-container.ts';
 import { park } from '../../src/container/create.ts';
 import { execPlanned, planFor } from '../../src/container/exec.ts';
 import { deleteContainer, startContainer, TsrunError } from '../../src/index.ts';
@@ -148,6 +148,13 @@ async function sweep(t: Test, spots: readonly Candidate[], fault: Fault, { run, 
   t.ok(failed > passed, 'most of the steps were reached');
 }
 
+/** What `createContainer` does with what was built. */
+function parkAndLeave(built: BuiltContainer): void {
+  park(built, undefined);
+  built.directory.close();
+  count('containers made');
+}
+
 interface Sweep {
   readonly bundle: string;
   readonly fault: Fault;
@@ -172,8 +179,7 @@ async function sweepCreate(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): P
       phases = plan.phases;
       return at === undefined ? plan : tamper(plan, at, fault);
     });
-    park(built, undefined);
-    count('containers made');
+    parkAndLeave(built);
     await deleteContainer(runtime, { id, force: true });
     reap(built.results.pid);
   };
@@ -194,9 +200,8 @@ async function sweepExec(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): Pro
     checkProcess: () => undefined,
     onConsole: () => undefined,
   };
-  park(await buildContainer(runtime, given), undefined);
+  parkAndLeave(await buildContainer(runtime, given));
   await startContainer(runtime, id);
-  count('containers made');
   const pid = initPid(rig, id);
   let phases: readonly Phase[] = [];
   const run = async (at: Spot | undefined): Promise<void> => {
