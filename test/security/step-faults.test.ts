@@ -8,6 +8,7 @@ import type { Phase } from '../../src/plan/phases.ts';
 import { call } from '../../src/program/build.ts';
 import { verify } from '../../src/program/verify.ts';
 import type { CallStep, Step } from '../../src/program/step.ts';
+import { sleep } from '../../src/sys/poll.ts';
 import { live, type Rig } from '../live/support/rig.ts';
 import { isRunning, waitFor } from '../live/support/wait.ts';
 import { count } from './count.mjs';
@@ -127,6 +128,8 @@ async function sweep(t: Test, spots: readonly Candidate[], fault: Fault, { run, 
   const flaws: string[] = [];
   let failed = 0;
   let passed = 0;
+  // All waits of a process are behind one descriptor, made at the first and kept.
+  await sleep(0);
   const open = openDescriptors();
   for (const spot of spots) {
     const where = `${spot.program}, step ${spot.at.step} (${spot.step.label})`;
