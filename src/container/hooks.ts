@@ -4,6 +4,7 @@ import { TsrunError } from '../errors.ts';
 import type { Hook } from '../spec/generated/config.ts';
 import type { State } from '../spec/generated/state.ts';
 import { hasErrno } from '../sys/errno.ts';
+import { callAfter } from '../sys/poll.ts';
 import { RLIMIT_NOFILE, setRlimit, withSoftLimit } from '../sys/prlimit.ts';
 import { errnoText } from '../util/errno.ts';
 import { words } from '../util/words.ts';
@@ -115,7 +116,7 @@ function talkWithChild(start: Start, { hook, state, title, output }: HookRun): P
     }
     let timedOut = false;
     const timeoutMs = (hook.timeout ?? 0) * 1000;
-    const timer = timeoutMs > 0 ? setTimeout(expire, timeoutMs) : undefined;
+    const timer = timeoutMs > 0 ? callAfter(timeoutMs, expire) : undefined;
     function expire(): void {
       timedOut = true;
       child.kill('SIGKILL');
@@ -124,11 +125,11 @@ function talkWithChild(start: Start, { hook, state, title, output }: HookRun): P
       child.stderr.destroy();
     }
     child.on('error', (cause) => {
-      clearTimeout(timer);
+      timer?.[Symbol.dispose]();
       fail(cause);
     });
     child.on('close', (code, signal) => {
-      clearTimeout(timer);
+      timer?.[Symbol.dispose]();
       if (code === 0 && !timedOut) resolve();
       else
         reject(

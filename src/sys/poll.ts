@@ -49,6 +49,12 @@ export async function sleep(timeMs: number): Promise<void> {
   await waitAny([], timeMs);
 }
 
+/** Calls back after a time, unless disposed of before; also while the main thread waits, unlike the engine's own timers. */
+export function callAfter(timeMs: number, callback: () => void): Disposable {
+  waiter ??= new Waiter();
+  return waiter.callAfter(timeMs, callback);
+}
+
 interface Wait {
   readonly interests: readonly Interest[];
   /** By the clock of `nowMs`, ms. */
@@ -94,6 +100,19 @@ class Waiter {
       if (always.length > 0) this.#end(wait, always);
       this.#adjust();
     });
+  }
+
+  callAfter(timeMs: number, callback: () => void): Disposable {
+    const wait = { interests: [], deadline: nowMs() + timeMs, resolve: callback };
+    this.#waits.add(wait);
+    this.#adjust();
+    return {
+      [Symbol.dispose]: () => {
+        if (!this.#waits.has(wait)) return;
+        this.#forget(wait);
+        this.#adjust();
+      },
+    };
   }
 
   /** False for what is always ready. */
