@@ -5,7 +5,7 @@ import { hasErrno } from '../sys/errno.ts';
 import { duplicateAbove, setNonBlocking, type OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { pipe } from '../sys/pipe.ts';
-import { clearOnlcr, copyWindowSize, isTerminal, makeRaw, openPeer } from '../sys/tty.ts';
+import { clearOnlcr, copyWindowSize, isTerminal, makeRaw, mayReadTerminal, openPeer } from '../sys/tty.ts';
 import type { ExitStatus } from '../sys/wait.ts';
 import { O_NOCTTY, O_RDWR } from '../util/constants.ts';
 import { Relay, type Route } from './relay.ts';
@@ -35,7 +35,8 @@ export class Foreground implements Disposable {
   #relay: Relay | undefined;
   #terminal: number | undefined;
   #master: OwnedFd | undefined;
-  #restore: () => void = () => undefined;
+  /** Gives the terminal the modes that it had before the first change. */
+  #restore: (() => void) | undefined;
   #signals: SignalForwarder | undefined;
 
   constructor(options: ForegroundOptions) {
@@ -97,6 +98,9 @@ export class Foreground implements Disposable {
       catches: this.#options.forwardSignals,
       onWindowChange: this.#master === undefined ? undefined : this.#copySize.bind(this),
       onGone: () => this.#relay?.giveUp(),
+      onContinued: () => {
+        if (this.#relay !== undefined) this.#makeRaw();
+      },
     });
     this.#signals = signals;
     await become();
@@ -109,12 +113,15 @@ export class Foreground implements Disposable {
     try {
       if (this.#routes.length > 0) {
         this.#makeRaw();
-        this.#relay = new Relay(this.#routes, () => this.#signals?.hangUp());
+        this.#relay = new Relay(this.#routes, {
+          onHangUp: () => this.#signals?.hangUp(),
+          onForeground: this.#makeRaw.bind(this),
+        });
         await this.#relay.until(pidfd);
       }
       return await wait();
     } finally {
-      this.#restore();
+      if (this.#terminal !== undefined && mayReadTerminal(this.#terminal)) this.#restore?.();
       this.#signals?.[Symbol.dispose]();
     }
   }
@@ -141,10 +148,13 @@ export class Foreground implements Disposable {
     }
   }
 
+  /** Not in the background, where the terminal and its modes are the shell's. */
   #makeRaw(): void {
-    if (this.#master === undefined || this.#terminal === undefined) return;
+    const terminal = this.#terminal;
+    if (this.#master === undefined || terminal === undefined || !mayReadTerminal(terminal)) return;
     // Where the keys are not what the program reads, they still reach this process.
-    this.#restore = makeRaw(this.#terminal, { keepsSignals: this.#terminal !== this.#options.stdio[0] });
+    const restore = makeRaw(terminal, { keepsSignals: terminal !== this.#options.stdio[0] });
+    this.#restore ??= restore;
   }
 
   #copySize(): void {

@@ -22,16 +22,24 @@ const DRAIN_BYTES = 1024 * 1024;
 /** How soon it is seen that this process is in the foreground of its terminal again, or that nobody waits for the rest any more. */
 const LOOK_AGAIN_MS = 500;
 
+export interface RelayOptions {
+  /** Called once, when the terminal of the caller has hung up. */
+  readonly onHangUp: () => void;
+  /** Called when this process has come from the background of its terminal into the foreground. */
+  readonly onForeground: () => void;
+}
+
 /**
  * Carries bytes between the caller's descriptors and the program's while the program runs, without a thread. What one side does not take
  * is not read from the other.
  */
 export class Relay implements Disposable {
   readonly #channels: Channel[];
+  readonly #onForeground: () => void;
   #isGivenUp = false;
 
-  /** `onHangUp` is called once, when the terminal of the caller has hung up. */
-  constructor(routes: readonly Route[], onHangUp: () => void) {
+  constructor(routes: readonly Route[], { onHangUp, onForeground }: RelayOptions) {
+    this.#onForeground = onForeground;
     let hasHungUp = false;
     const hangUp = (): void => {
       if (!hasHungUp) onHangUp();
@@ -43,8 +51,10 @@ export class Relay implements Disposable {
   /** Until the process ends; then what it has written before arrives. */
   async until(pidfd: OwnedFd): Promise<void> {
     const end = { fd: pidfd.number, events: POLLIN };
-    for (;;) {
+    for (let wasPaused = false; ;) {
       const isPaused = this.#channels.some((channel) => channel.isPaused());
+      if (wasPaused && !isPaused) this.#onForeground();
+      wasPaused = isPaused;
       const interests = this.#channels.flatMap((channel) => channel.interests());
       const ready = await waitAny([end, ...interests], isPaused ? LOOK_AGAIN_MS : -1);
       for (const channel of this.#channels) channel.advance(ready);

@@ -28,6 +28,8 @@ export interface ForwarderOptions {
   readonly onWindowChange?: (() => void) | undefined;
   /** A signal came and its program had ended. */
   readonly onGone?: () => void;
+  /** This process was stopped, and goes on. */
+  readonly onContinued?: () => void;
 }
 
 /** Catches the signals that this process gets, to pass them on to another. Those of before `forwardTo` are kept for it. */
@@ -79,6 +81,7 @@ export class SignalForwarder implements Disposable {
   #catch(numbers: readonly number[]): void {
     if (!this.#options.catches) return;
     const take = (number: number): void => {
+      if (number === SIGNALS.CONT) this.#options.onContinued?.();
       if (number === SIGNALS.HUP && this.#isSameHangUp()) return;
       this.#take(number);
     };

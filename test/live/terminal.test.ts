@@ -123,6 +123,24 @@ inEachSetting('nobody takes the output of a terminal any more', async ({ t, rig,
   t.equal(await done, 5, errors.text());
 });
 
+inEachSetting("the modes of a terminal are the shell's, until tsrun comes into the foreground", async (setting) => {
+  const { t, rig, command, env } = setting;
+  using terminal = new Terminal();
+  const args = 'stty -echo -icanon; echo up; echo "got $(head -c 1)"; exit 4';
+  const run = command('run', '--bundle', rig.bundle({ args, change: onTerminal }), rig.id('background'));
+  const script = 'set -m; "$@" & read line; stty -a | tr " " "\\n" | grep icanon; fg; echo "code $?"; stty -a';
+  const { done } = terminal.start(['sh', '-c', script, 'sh', ...run], { env });
+  await terminal.readUntil('up\r\n');
+  terminal.type('\n');
+  t.notMatch(await terminal.readUntil('icanon'), '-icanon');
+  // Without a line feed it arrives as a key alone.
+  terminal.type('x');
+  await terminal.readUntil('got x');
+  await terminal.readUntil('code 4');
+  t.notMatch(await terminal.readUntil(' icanon'), '-icanon');
+  t.equal(await done, 0);
+});
+
 inEachSetting('signals without a name in the engine are forwarded as well', async ({ t, rig, command, env }) => {
   const numbers = [34, 37, 64, 16, 27, 30, 10, 13, 15];
   const traps = numbers.map((number) => `trap "echo got ${number}," ${number}`).join('; ');
