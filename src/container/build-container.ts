@@ -132,11 +132,12 @@ export function planContainer(
   options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'> & {
     readonly seccomp: CompiledSeccomp | undefined;
     readonly lendsStdio?: boolean;
+    readonly listens?: boolean;
   },
   bundle: Bundle,
   host: HostFacts,
 ): CreatePlan {
-  const { id, noPivot, noNewKeyring, preserveFds, lendsStdio = false, seccomp } = options;
+  const { id, noPivot, noNewKeyring, preserveFds, lendsStdio = false, listens = false, seccomp } = options;
   const { openFiles } = runtime;
   // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
   const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
@@ -158,7 +159,14 @@ export function planContainer(
       config: bundle.config,
       host,
       bundle: bundle.facts,
-      options: { noPivot, noNewKeyring, preserveFds, lendsStdio, ...(openFiles && { openFiles }) },
+      options: {
+        noPivot,
+        noNewKeyring,
+        preserveFds,
+        lendsStdio,
+        waitsForStart: listens,
+        ...(openFiles && { openFiles }),
+      },
       ...(seccomp === undefined ? {} : { seccomp }),
     },
     cgroup,

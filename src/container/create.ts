@@ -44,10 +44,14 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
 export function park(built: BuiltContainer, pidFile: string | undefined): void {
   const { conversation, directory, record, plan, lock } = built;
   announce(built, pidFile);
-  const token = plan.needsToken ? randomBytes(TOKEN_SIZE) : undefined;
-  const startToken = token === undefined ? {} : { startToken: token.toString('hex') };
-  directory.writeRecord({ ...record, ...startToken, isComplete: true });
-  conversation.dispatch(plan.park(token ?? new Uint8Array(TOKEN_SIZE)));
+  const tokens = { start: randomBytes(TOKEN_SIZE), handles: randomBytes(TOKEN_SIZE) };
+  directory.writeRecord({
+    ...record,
+    ...(plan.needsToken ? { startToken: tokens.start.toString('hex') } : {}),
+    ...(plan.handsOut ? { handlesToken: tokens.handles.toString('hex') } : {}),
+    isComplete: true,
+  });
+  conversation.dispatch(plan.park(tokens));
   conversation.close();
   lock.close();
 }

@@ -3,11 +3,12 @@ import { openCgroup } from '../cgroup/select.ts';
 import { readOomKills } from '../cgroup/oom.ts';
 import { TsrunError } from '../errors.ts';
 import { readUnifiedDirectory } from '../host/cgroup-layout.ts';
-import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
+import { readArch, readHostFacts } from '../host/facts.ts';
 import { planSubCgroups, type ContainerCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
 import { differingNamespaces } from '../plan/exec-namespaces.ts';
 import type { HostFacts, OpenFilesLimit } from '../plan/facts.ts';
+import { HANDED_NAMESPACES, type NamespaceFile } from '../plan/hand-out.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../plan/seccomp/refusals.ts';
 import { serviceEnvironment } from '../plan/service-manager.ts';
@@ -24,6 +25,7 @@ import { Cleanup } from './cleanup.ts';
 import { requireConsole, sendConsole } from './console.ts';
 import { execProcess } from './exec-process.ts';
 import { Foreground } from './foreground.ts';
+import { lookInto, type InitView } from './look-into.ts';
 import { writePidFile } from './pid-file.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { sendPidfd } from './pidfd-socket.ts';
@@ -65,14 +67,15 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   using init = openProcessHandle(identity);
   if (init === undefined) throw new TsrunError('status', words.execStopped);
   const host = readHostFacts();
+  using view = await lookInto(init, { directory, record, host });
+  const seen = { init, view, host };
   const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: false });
   const plan = decide({
     record,
     config: { ...config, process },
-    init,
+    ...seen,
     options,
-    host,
     seccomp,
     openFiles: runtime.openFiles,
   });
@@ -85,7 +88,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
       {
         directory: directory.file(),
         cgroup: record.cgroup,
-        init,
+        ...seen,
         plan,
         cleanup,
         uid: process.user?.uid ?? 0,
@@ -133,6 +136,7 @@ interface ExecTarget {
   readonly record: ContainerRecord;
   readonly config: Config;
   readonly init: ProcessHandle;
+  readonly view: InitView;
   readonly options: ExecOptions;
   readonly host: HostFacts;
   readonly seccomp: CompiledSeccomp | undefined;
@@ -140,7 +144,8 @@ interface ExecTarget {
 }
 
 /** Decides everything. Errors: `config`, `unsupported`. */
-export function planFor({ record, config, init, options, host, seccomp, openFiles }: ExecTarget): ExecPlan {
+export function planFor({ record, config, init, view, options, host, seccomp, openFiles }: ExecTarget): ExecPlan {
+  const handles = neededHandles(view, host);
   return planExec({
     id: record.id,
     config,
@@ -161,7 +166,8 @@ export function planFor({ record, config, init, options, host, seccomp, openFile
       ...(openFiles && { openFiles }),
     },
     process: config.process ?? { cwd: '/' },
-    differing: differingNamespaces(readNamespaces(init.path), host.namespaces),
+    differing: differingNamespaces(view.inodes, host.namespaces),
+    ...(handles && { handles: handles.map(([file]) => HANDED_NAMESPACES[file]) }),
     cgroup:
       isUserUnit(record) && options.subCgroups === undefined
         ? []
@@ -170,6 +176,14 @@ export function planFor({ record, config, init, options, host, seccomp, openFile
     changeRoot: record.isChrooted,
     ...(seccomp === undefined ? {} : { seccomp }),
   });
+}
+
+/** The handles of namespaces that have to be joined, where init was asked for them. */
+function neededHandles(
+  { inodes, handles }: InitView,
+  { namespaces }: HostFacts,
+): [NamespaceFile, OwnedFd][] | undefined {
+  return handles && [...handles].filter(([file]) => inodes[file] !== namespaces[file]);
 }
 
 /** An ordinary user may not move a process from a session into a unit; the user's systemd may. */
@@ -195,6 +209,8 @@ interface Joining {
   readonly directory: string;
   readonly cgroup: CgroupReference;
   readonly init: ProcessHandle;
+  readonly view: InitView;
+  readonly host: HostFacts;
   readonly plan: ExecPlan;
   readonly cleanup: Cleanup;
   readonly uid: number;
@@ -206,14 +222,19 @@ interface Joining {
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
   const oomKills = readOomKills(joining.cgroup);
-  const { init, plan, cleanup } = joining;
+  const { init, view, host, plan, cleanup } = joining;
   const { descriptors } = plan;
   let pid = 0;
-  using root = openRoot(init);
+  using opened = view.root === undefined ? openRoot(init) : undefined;
+  const root = view.root ?? opened;
+  if (root === undefined || !init.isAlive()) throw new TsrunError('status', words.execStopped);
   const inherited = new Map<number, number>(joining.stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
   inherited.set(descriptors.pidfd, init.pidfd.number);
   inherited.set(descriptors.root, root.number);
+  (neededHandles(view, host) ?? []).forEach(([, handle], index) => {
+    inherited.set(descriptors.idmaps + index, handle.number);
+  });
   return await bringUp({
     arch: readArch(),
     syncFd: descriptors.sync,

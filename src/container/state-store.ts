@@ -51,6 +51,8 @@ export interface ContainerRecord {
   readonly environment?: readonly string[];
   /** What `start` shows to init, hexadecimal, where init cannot see by the user who it is. */
   readonly startToken?: string;
+  /** What `exec` shows to an init that waits for `start` and that its user may not look into, hexadecimal. */
+  readonly handlesToken?: string;
   /** Its readiness is passed on: there is a directory for the socket of sd_notify(3). */
   readonly notifies?: boolean;
   readonly cgroup: CgroupReference;
@@ -330,7 +332,7 @@ function requireRecord(value: unknown, id: string, file: string): ContainerRecor
     !isIdentity(record.creator) ||
     (record.init !== undefined && !isIdentity(record.init)) ||
     !isEnvironment(record.environment) ||
-    !/^[0-9a-f]*$/.test(record.startToken ?? '')
+    ![record.startToken, record.handlesToken].every((token) => /^[0-9a-f]*$/.test(token ?? ''))
   ) {
     throw new TsrunError('state', `read ${JSON.stringify(file)}: it is no state of container ${JSON.stringify(id)}`);
   }

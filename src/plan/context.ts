@@ -31,6 +31,8 @@ export interface PlanOptions {
   readonly openFiles?: OpenFilesLimit;
   /** Descriptors 0, 1 and 2 are the caller's own, who waits in the foreground. Default: made for the container. */
   readonly lendsStdio?: boolean;
+  /** Init is going to wait for `start`, and nobody of tsrun with it. */
+  readonly waitsForStart?: boolean;
 }
 
 export interface DescriptorNumbers {

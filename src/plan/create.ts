@@ -14,6 +14,7 @@ import { planMakeCwd } from './cwd.ts';
 import { makesDevices, planDevices } from './devices.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
 import { planFinishProcess } from './finish-process.ts';
+import { handOutNumbers, handsOut, planHandOut } from './hand-out.ts';
 import { closeWord } from './handles.ts';
 import { refuseOnThisHost } from './host-rules.ts';
 import { planIdMaps, type IdMapPlan } from './id-maps.ts';
@@ -46,7 +47,7 @@ import { reply, TAG } from './reply.ts';
 import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
 import { addEnterRoot, needsRootfsCover, planFinalPropagation, planRootMount } from './rootfs.ts';
-import { planPark } from './run-program.ts';
+import { planPark, type ParkTokens } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
 import { addEarlyFilter } from './seccomp/early.ts';
@@ -75,8 +76,10 @@ export interface CreatePlan {
   /** How createContainer hooks are run while init waits at the exchange `rootfs`. */
   readonly hooks: HookSetting;
   /** The last program: init waits for start, by one who has the token where `needsToken`. */
-  readonly park: (token: Uint8Array) => Program;
+  readonly park: (tokens: ParkTokens) => Program;
   readonly needsToken: boolean;
+  /** Meanwhile it hands its namespaces to whoever has the token for it. */
+  readonly handsOut: boolean;
   readonly warnings: readonly string[];
 }
 
@@ -109,6 +112,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   addNamespaces(context, phases, { openTrees: trees.steps, places: joinPlaces(cgroup) });
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
+  phases.add(planHandOut(context));
   const found = process === undefined ? [] : [allocateFound(memory, process)];
   if (process !== undefined) {
     const finish = planFinishProcess(context, process, { filtersEarly: input.seccomp?.position === 'early' });
@@ -134,19 +138,25 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
 }
 
 /** An early filter may know nothing of getsockopt(2), and in a user namespace it tells nothing. */
-function planStart(context: PlanContext, seccomp?: CompiledSeccomp): Pick<CreatePlan, 'park' | 'needsToken'> {
+function planStart(
+  context: PlanContext,
+  seccomp?: CompiledSeccomp,
+): Pick<CreatePlan, 'park' | 'needsToken' | 'handsOut'> {
   const { euid, inUserNamespace } = context.host.identity;
   const isInside = inUserNamespace || findNamespace(context.config, 'user') !== undefined;
-  const needsToken = isInside || seccomp?.position === 'early';
+  const needsToken = isInside || seccomp?.position === 'early' || handsOut(context);
   const connection = context.memory.word('connection');
+  const numbers = handOutNumbers(context);
   const options = { connection, ...(seccomp === undefined ? {} : { seccomp }) };
   return {
-    park: (token) =>
+    park: ({ start, handles }) =>
       planPark(context.descriptors, {
         ...options,
-        proof: needsToken ? { kind: 'token', token } : { kind: 'uid', uid: euid },
+        proof: needsToken ? { kind: 'token', token: start } : { kind: 'uid', uid: euid },
+        ...(numbers.length === 0 ? {} : { handOut: { token: handles, numbers, memory: context.memory } }),
       }),
     needsToken,
+    handsOut: numbers.length > 0,
   };
 }
 
@@ -174,7 +184,7 @@ function addNamespaces(
 /** Phases `copy-up` and `rootfs`: the file system, as seen before it is entered. */
 function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan): void {
   const { config } = context;
-  const procHandle = needsProcHandle(config) ? planProcHandle(context) : [];
+  const procHandle = needsProcHandle(config) || handsOut(context) ? planProcHandle(context) : [];
   const labelled = hasKeyLabel(config.process);
   phases.add(
     [call('setsid', [], { label: 'start a session' })],

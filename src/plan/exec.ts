@@ -53,6 +53,8 @@ export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descr
   readonly process: Process;
   /** Namespace types in which the container's init differs from tsrun. */
   readonly differing: readonly (keyof typeof NAMESPACE_FLAGS)[];
+  /** Each of these comes as a handle, from `idmaps` on, in the order in which they are joined: init does not let itself be looked into. */
+  readonly handles?: readonly (keyof typeof NAMESPACE_FLAGS)[];
   /** The container's cgroups. */
   readonly cgroup: readonly JoinPlace[];
   /** systemd moves the process into the container's unit, because tsrun itself may not. */
@@ -97,7 +99,7 @@ export function planExec(input: ExecInput): ExecPlan {
     needed: neededBehindBirth(input),
   });
   const phases = new PhaseList();
-  phases.add(planStartInit(context, { lastDescriptor: descriptors.idmaps - 1 }));
+  phases.add(planStartInit(context, { lastDescriptor: descriptors.idmaps + (input.handles?.length ?? 0) - 1 }));
   if (input.attachesToUnit) addUnit(descriptors, phases);
   phases.add(planOomScore(context, process), planExecAffinity(process, 'initial'), joinCgroups);
   addOutside(context, phases, input);
@@ -177,11 +179,14 @@ function hasLabels({ apparmorProfile = '', selinuxLabel = '' }: Process): boolea
   return apparmorProfile !== '' || selinuxLabel !== '';
 }
 
-function planJoin({ differing, changeRoot }: ExecInput, { pidfd, root }: ExecDescriptors): Step[] {
+function planJoin({ differing, handles, changeRoot }: ExecInput, { pidfd, root, idmaps }: ExecDescriptors): Step[] {
   const flags = differing.reduce((all, type) => all | NAMESPACE_FLAGS[type], 0);
   const join = call('setns', [pidfd, flags], { label: `join the ${differing.join(', ')} namespaces of the container` });
   return [
-    ...(flags === 0 ? [] : [join]),
+    ...(flags === 0 || handles !== undefined ? [] : [join]),
+    ...(handles ?? []).map((type, index) =>
+      call('setns', [idmaps + index, NAMESPACE_FLAGS[type]], { label: `join the ${type} namespace of the container` }),
+    ),
     ...(changeRoot
       ? [
           call('fchdir', [root], { label: 'enter the root directory of the container' }),

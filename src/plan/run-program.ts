@@ -1,4 +1,5 @@
-import { at, block, call, equals, stringArray, unless, when } from '../program/build.ts';
+import { addressOf, at, block, call, equals, not, repeatWhile, stringArray, unless, when } from '../program/build.ts';
+import { TRIES_MAX } from '../program/layout.ts';
 import { Memory, type Program, type Region, type Step } from '../program/step.ts';
 import { O_CLOEXEC, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET } from '../util/constants.ts';
 import type { Process } from '../spec/generated/config.ts';
@@ -7,6 +8,7 @@ import { utf8 } from '../util/utf8.ts';
 import type { DescriptorNumbers } from './context.ts';
 import { buildEnvironment } from './environment.ts';
 import { failedWith } from './failed-with.ts';
+import { planSendHandles } from './hand-out.ts';
 import { planLateRlimits } from './rlimits.ts';
 import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp, type SeccompPlan } from './seccomp/load.ts';
 
@@ -126,6 +128,14 @@ export interface ParkOptions {
   readonly connection: Region;
   readonly proof: StartProof;
   readonly seccomp?: SeccompPlan;
+  /** What is handed out meanwhile to those who have this token; takes a proof by token. */
+  readonly handOut?: { readonly token: Uint8Array; readonly numbers: readonly number[]; readonly memory: Memory };
+}
+
+/** `TOKEN_SIZE` bytes each. */
+export interface ParkTokens {
+  readonly start: Uint8Array;
+  readonly handles: Uint8Array;
 }
 
 /**
@@ -135,7 +145,10 @@ export interface ParkOptions {
  * Only the creator's user can reach the socket. Should somebody else have got there, whoever is connected has all rights that init
  * has: a wrong peer is the end of the container.
  */
-export function planPark(descriptors: DescriptorNumbers, { connection, proof, seccomp }: ParkOptions): Program {
+export function planPark(descriptors: DescriptorNumbers, options: ParkOptions): Program {
+  const { connection, proof, seccomp, handOut } = options;
+  if (proof.kind === 'token' && handOut !== undefined)
+    return planServe(descriptors, { ...options, start: proof.token, handOut });
   return {
     name: 'wait for start',
     replies: false,
@@ -146,6 +159,71 @@ export function planPark(descriptors: DescriptorNumbers, { connection, proof, se
       ...(proof.kind === 'uid' ? planCheckUid(connection, proof.uid) : planCheckToken(connection, proof.token)),
       call('dup3', [connection, descriptors.sync, O_CLOEXEC], { label: 'talk to the one that starts' }),
       call('close', [connection], { label: 'close the connection' }),
+      call('close', [descriptors.listener], { label: 'stop listening' }),
+    ],
+  };
+}
+
+/**
+ * The same for an init that hands handles out until somebody starts it. Whoever proves nothing, or is gone again, is left alone, and
+ * so is one who takes handles: nothing of theirs is ever executed.
+ */
+function planServe(
+  descriptors: DescriptorNumbers,
+  {
+    connection,
+    start,
+    handOut: { token, numbers, memory },
+    seccomp,
+  }: ParkOptions & { readonly start: Uint8Array; readonly handOut: NonNullable<ParkOptions['handOut']> },
+): Program {
+  const [given, length, taken] = [
+    memory.buffer('given token', TOKEN_SIZE),
+    memory.word('length'),
+    memory.word('taken'),
+  ];
+  const [first = 0, last = 0] = [numbers[0], numbers.at(-1)];
+  const isWhole = equals(length, BigInt(TOKEN_SIZE), { text: 'it is as long as a token' });
+  const whenGiven = (wanted: Uint8Array, what: string, steps: readonly Step[]): Step[] => {
+    const view = new DataView(wanted.buffer, wanted.byteOffset, TOKEN_SIZE);
+    return [8, 0].reduce<Step[]>(
+      (inner, offset) => when(equals(at(given, offset), view.getBigUint64(offset, true), { text: what }), inner),
+      [...steps],
+    );
+  };
+  const serve: Step[] = [
+    call('accept4', [descriptors.listener, 0, 0, SOCK_CLOEXEC], { label: 'wait for start', result: connection }),
+    call('read', [connection, addressOf(given), TOKEN_SIZE], {
+      label: 'read the token of the one that comes',
+      accept: 'any',
+      result: length,
+    }),
+    // A shorter one leaves there what somebody else has sent.
+    ...when(isWhole, [
+      ...whenGiven(token, 'the token is that for handles', [planSendHandles(connection, numbers)]),
+      ...whenGiven(start, 'the token is that for start', [
+        call('dup3', [connection, descriptors.sync, O_CLOEXEC], {
+          label: 'talk to the one that starts',
+          result: taken,
+        }),
+      ]),
+    ]),
+    call('close', [connection], { label: 'close the connection' }),
+  ];
+  return {
+    name: 'wait for start',
+    replies: false,
+    steps: [
+      call('close_range', [descriptors.listener + 1, first - 1, 0], {
+        label: 'close what the set-up needed',
+        ...(seccomp?.position === 'early' ? { accept: 'any' as const } : {}),
+      }),
+      planCloseRange(last + 1, { label: 'close what else the set-up needed', seccomp }),
+      ...repeatWhile(not(equals(taken, BigInt(descriptors.sync), { text: 'somebody starts' })), serve, {
+        tries: TRIES_MAX,
+        fail: 'EUSERS',
+        label: 'wait for start: too many others came',
+      }),
       call('close', [descriptors.listener], { label: 'stop listening' }),
     ],
   };

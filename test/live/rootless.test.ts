@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Test } from 'tap';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import { specTemplate } from '../../src/spec/template.ts';
+import { connectUnix, sendMessage } from '../../src/sys/socket.ts';
 import { expectFailure, expectSuccess, live, removeNamespace, type BaseConfig, type Rig } from './support/rig.ts';
 import { answerOne, SeccompAgent } from './support/seccomp-agent.ts';
 
@@ -149,6 +150,8 @@ live('an ordinary user runs a container', async (t, rig) => {
       listenerOfUser(t, rig, noNewPrivileges),
     );
 
+  await t.test('and enters one that waits for start, which then starts', async (t) => enterCreated(t, rig));
+
   await t.test('and is told when limits need a cgroup that it may not make', async (t) => {
     const bundle = rootlessBundle(rig, 'true', (config) => {
       config.linux.resources = { pids: { limit: 10 } };
@@ -157,6 +160,43 @@ live('an ordinary user runs a container', async (t, rig) => {
     expectFailure(t, result, { message: /make cgroup .*EACCES/ });
   });
 });
+
+/** The user may not look into init: it hands out what `exec` needs. */
+async function enterCreated(t: Test, rig: Rig): Promise<void> {
+  const under = AS_NOBODY;
+  const log = rig.fresh('started');
+  writeFileSync(log, '');
+  chmodSync(log, 0o666);
+  const show = 'for type in user mnt pid net; do readlink /proc/self/ns/$type; done; hostname';
+  const bundle = rootlessBundle(rig, `{ ${show}; } >/dev/started; exec sleep 1000`, (config) => {
+    config.hostname = 'waiting';
+    config.mounts = [
+      ...config.mounts,
+      { destination: '/dev/started', source: log, type: 'bind', options: ['bind', 'rw'] },
+    ];
+  });
+  const id = rig.id('waiting');
+  expectSuccess(t, await rig.tsrun(['create', '--bundle', bundle, id], { under }), 'create');
+  const entered = await rig.tsrun(['exec', id, 'sh', '-c', show], { under });
+  expectSuccess(t, entered, 'exec');
+  t.match(entered.stdout, /\nwaiting\n$/);
+  const failed = await rig.tsrun(['exec', id, '/not/there'], { under });
+  expectFailure(t, failed, { message: /\/not\/there: no such file or directory: ENOENT/, code: 255 });
+  for (const sent of ['', 'x'.repeat(16), 'x'.repeat(64)]) knock(path.join(rig.root, id, 'init/init.sock'), sent);
+  const again = await rig.tsrun(['exec', id, 'sh', '-c', show], { under });
+  t.equal(again.stdout, entered.stdout, 'after one that failed, and peers that prove nothing');
+  expectSuccess(t, await rig.tsrun(['start', id], { under }), 'start');
+  const running = await rig.tsrun(['exec', id, 'sh', '-c', show], { under });
+  t.equal(running.stdout, entered.stdout, 'the namespaces are the same when it runs');
+  t.equal(readFileSync(log, 'utf8'), entered.stdout, 'and they are those of the program');
+  expectSuccess(t, await rig.tsrun(['delete', '--force', id], { under }), 'delete');
+}
+
+/** Connects, says something or nothing, and goes away. */
+function knock(socketPath: string, text: string): void {
+  using connection = connectUnix(socketPath, 'seqpacket');
+  if (text !== '') sendMessage(connection.number, Buffer.from(text));
+}
 
 /** The user may not look into init: the listener is sent. */
 async function listenerOfUser(t: Test, rig: Rig, noNewPrivileges: boolean): Promise<void> {

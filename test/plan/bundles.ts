@@ -247,7 +247,7 @@ export function printPlan(plan: CreatePlan): string {
   const limits = rlimits.map(({ label, soft, hard, pointer }) => `${label} ${soft}:${hard} (${pointer})`);
   return [
     ...phases.map(({ program, exchange }) => `${printProgram(program)}  -> ${exchange}\n`),
-    printProgram(park(TOKEN)),
+    printProgram(park({ start: TOKEN, handles: TOKEN })),
     `id maps: ${JSON.stringify(idMaps ?? null)}`,
     `idmap namespaces: ${JSON.stringify(idmapNamespaces)}`,
     `resource limits: ${JSON.stringify(limits)}`,

@@ -41,7 +41,7 @@ function compareWithGolden(t: Test, name: string, text: string): void {
 
 function programsOf(scenario: Scenario): Program[] {
   const { phases, park } = planScenario(scenario);
-  return [...phases.map(({ program }) => program), park(TOKEN)];
+  return [...phases.map(({ program }) => program), park({ start: TOKEN, handles: TOKEN })];
 }
 
 /** The regions that a program writes: results, and what the kernel is given the address of. */

@@ -89,6 +89,25 @@ t.test('planPark() puts the connection in the place of the sync pipe, when it is
   t.end();
 });
 
+t.test('planPark() hands out handles until somebody starts, and is ended by nobody', (t) => {
+  const memory = new Memory();
+  const start = Uint8Array.from({ length: 16 }, (_, index) => index);
+  const park = planPark(descriptorNumbers(0), {
+    connection: memory.word('connection'),
+    proof: { kind: 'token', token: start },
+    handOut: { token: start.map((byte) => byte + 16), numbers: [7, 8, 9], memory },
+  });
+  t.same(verify(park), []);
+  const text = printProgram(park);
+  t.notMatch(text, 'exit_group');
+  t.match(text, 'close_range(5, 6, 0)');
+  t.match(text, 'close_range(10, 4294967295, 0)', 'the handles stay');
+  t.match(text, 'SCM_RIGHTS, [7, 8, 9]');
+  t.match(text, /repeat \d+ up to 1000 times/);
+  t.notMatch(text, '0706', 'no token is printed');
+  t.end();
+});
+
 t.test('planPark() has a token compared, all of it, where users cannot be told apart', (t) => {
   const token = Uint8Array.from({ length: 16 }, (_, index) => index);
   const park = planPark(descriptorNumbers(0), {
