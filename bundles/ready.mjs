@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 export const top = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 /** The built command. */
 export const command = path.join(top, 'dist/bin/main.js');
+/** The same for machines without Node. */
+export const executable = path.join(top, 'dist/tsrun');
 
 /** What the built command is made of. */
 const SOURCES = [
@@ -39,6 +41,14 @@ export function ensureBuilt() {
   if (modified(command) >= newest) return true;
   announce('building');
   return run('npm', ['run', '--silent', 'build']) === 0;
+}
+
+/** Makes the executable of what is built, unless it is newer. Returns whether it is there now. */
+export function ensureExecutable() {
+  if (!ensureBuilt()) return false;
+  if (modified(executable) >= modified(command)) return true;
+  announce('making the executable');
+  return run(process.execPath, [path.join(top, 'packaging/executable.mjs')]) === 0;
 }
 
 /** Runs a program with this one's descriptors in the project's folder. Returns its exit code, 128 after a signal. */

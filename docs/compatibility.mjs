@@ -41,7 +41,7 @@ async function loadTables() {
   try {
     const { commandTable, globalOptionTable } = await import(pathToFileURL(bundle));
     const commands = {};
-    for (const [name, entry] of Object.entries(commandTable)) commands[name] = (await entry.load()).command.options;
+    for (const [name, entry] of Object.entries(commandTable)) commands[name] = (await entry.load()).command;
     return { global: globalOptionTable, commands };
   } finally {
     rmSync(bundle, { force: true });
@@ -55,18 +55,23 @@ function render(peers, { global, commands }) {
   parts.push('Written by `npm run docs`; the rows of the other runtimes are in `compatibility.json`.', '');
   parts.push('## Commands', '', ...head('command'));
   for (const [name, { peers: marks, remark = '' }] of Object.entries(peers.commands)) {
-    parts.push(row(`\`${name}\``, marks, Object.hasOwn(commands, name) ? 'yes' : 'no', remark));
+    parts.push(row(`\`${name}\``, marks, markOfCommand(commands[name]), remark));
   }
-  parts.push('', '## Options before the command', '', ...optionRows(peers.global, global, 'the global options'));
+  parts.push(
+    '',
+    '## Options before the command',
+    '',
+    ...optionRows(peers.global, global, { owner: 'the global options' }),
+  );
   for (const [name, { options = {} }] of Object.entries(peers.commands)) {
-    const own = commands[name] ?? {};
+    const { options: own = {}, refusal } = commands[name] ?? {};
     if (Object.keys(options).length === 0 && Object.keys(own).length === 0) continue;
-    parts.push('', `## ${name}`, '', ...optionRows(options, own, name));
+    parts.push('', `## ${name}`, '', ...optionRows(options, own, { owner: name, refusal }));
   }
   return `${parts.join('\n')}\n`;
 }
 
-function optionRows(rows, table, owner) {
+function optionRows(rows, table, { owner, refusal }) {
   const missing = Object.keys(table).filter((name) => !Object.hasOwn(rows, name));
   if (missing.length > 0) fail(`docs/compatibility.json lacks options of ${owner}: ${missing.join(', ')}`);
   const lines = Object.entries(rows).map(([name, value]) => {
@@ -75,14 +80,20 @@ function optionRows(rows, table, owner) {
     const letters =
       spec === undefined ? [] : [spec.short, ...(spec.aliases ?? [])].filter((alias) => alias !== undefined);
     const spelled = [name, ...letters].map((one) => `\`${one.length > 1 ? '--' : '-'}${one}\``).join(' ');
-    return row(spelled, marks, markOf(spec), remark);
+    return row(spelled, marks, markOf(spec, refusal), remark);
   });
   return [...head('option'), ...lines];
 }
 
-function markOf(spec) {
+function markOfCommand(command) {
+  if (command === undefined) return 'no';
+  return command.refusal === undefined ? 'yes' : 'refused';
+}
+
+/** An option of a command that is always refused is so too. */
+function markOf(spec, refusal) {
   if (spec === undefined) return 'no';
-  if (spec.unsupported === true) return 'refused';
+  if (spec.unsupported === true || refusal !== undefined || /^not supported: /.test(spec.description)) return 'refused';
   return /it has no effect$/.test(spec.description) ? 'ignored' : 'yes';
 }
 

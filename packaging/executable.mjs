@@ -1,17 +1,23 @@
 /**
- * Makes the executable `dist/tsrun` and koffi's module beside it: `npm run build:exe`.
+ * Makes the executable: `npm run build:exe`. Node need not be installed where it runs.
  *
- * It is the command of `npm run build`, compiled ahead of time, and Bun's engine in one file; Node need not be installed. The
- * two files belong together, wherever they are put.
+ * - `dist/tsrun`       what people run: the launcher of src/init/launcher.ts, which executes the next
+ * - `dist/tsrun-cold`  the command of `npm run build`, compiled ahead of time, and Bun's engine in one file
+ * - `dist/koffi.node`  koffi's module
+ *
+ * The three belong together, wherever they are put. A packager who puts the launcher elsewhere names the directory of the other two
+ * in `TSRUN_LIBEXEC`.
  */
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { emitLauncher } from '../dist/lib/init/launcher.js';
+import { ENGINE_FILE, LAUNCHER_FILE } from '../dist/lib/util/launched.js';
 import { bundleCommand, top } from './bundle.mjs';
 
 const directory = path.join(top, 'dist');
-const EXECUTABLE = 'tsrun';
+const INSTALLED = path.resolve(process.env.TSRUN_LIBEXEC ?? '/usr/local/libexec/tsrun');
 const KOFFI_FILE = 'koffi.node';
 /** What yargs-parser loads at once and uses hardly ever: on Bun these modules take a fifth of the shortest command's time. */
 const LAZY_MODULES = path.join(top, 'packaging/lazy-modules.cjs');
@@ -38,6 +44,10 @@ function findBun() {
   return require.resolve(`@oven/bun-linux-${name}/bin/bun`);
 }
 
+function findArch() {
+  return process.arch === 'arm64' ? 'arm64' : 'x86-64';
+}
+
 async function main() {
   const scratch = fs.mkdtempSync(path.join(directory, 'exe-'));
   try {
@@ -47,11 +57,14 @@ async function main() {
       define: { TSRUN_KOFFI_FILE: JSON.stringify(KOFFI_FILE), 'import.meta.url': '"file:///"' },
       alias: { util: LAZY_MODULES, 'node:module': LAZY_MODULES },
     });
-    compile(script, path.join(scratch, EXECUTABLE));
+    compile(script, path.join(scratch, ENGINE_FILE));
     const koffi = require.resolve(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`);
     fs.copyFileSync(koffi, path.join(scratch, KOFFI_FILE));
-    // Renamed, so that a running tsrun keeps the files it has.
-    for (const name of [KOFFI_FILE, EXECUTABLE]) fs.renameSync(path.join(scratch, name), path.join(directory, name));
+    const installed = path.join(INSTALLED, ENGINE_FILE);
+    fs.writeFileSync(path.join(scratch, LAUNCHER_FILE), emitLauncher({ arch: findArch(), installed }), { mode: 0o755 });
+    // Renamed, so that a running tsrun keeps the files it has; the one that needs the others is the last.
+    for (const name of [KOFFI_FILE, ENGINE_FILE, LAUNCHER_FILE])
+      fs.renameSync(path.join(scratch, name), path.join(directory, name));
   } finally {
     fs.rmSync(scratch, { recursive: true });
   }

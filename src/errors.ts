@@ -76,9 +76,15 @@ export class TsrunError extends Error {
   }
 }
 
+/** More than these nobody reads in one go. */
+const MOST_ISSUES = 50;
+
 /** Joins the issues of a document into one message: a line each, the pointer first. */
 export function describeIssues(title: string, issues: readonly Issue[]): string {
-  const lines = issues.map(({ pointer, message }) => `${pointer === '' ? '/' : pointer}: ${message}`);
-  if (lines.length === 1) return `${title}: ${lines[0] ?? ''}`;
+  const lines = issues
+    .slice(0, MOST_ISSUES)
+    .map(({ pointer, message }) => `${pointer === '' ? '/' : pointer}: ${message}`);
+  if (issues.length === 1) return `${title}: ${lines[0] ?? ''}`;
+  if (issues.length > lines.length) lines.push(`and ${issues.length - lines.length} more`);
   return [`${title}: ${issues.length} problems`, ...lines.map((line) => `  ${line}`)].join('\n');
 }

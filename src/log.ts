@@ -1,6 +1,8 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { TsrunError } from './errors.ts';
 import { escapeControls } from './util/escape-controls.ts';
+import { errnoText } from './util/errno.ts';
+import { shorten } from './util/shorten.ts';
 
 export type LogLevel = 'debug' | 'warning' | 'error';
 export type LogFormat = 'text' | 'json';
@@ -57,7 +59,7 @@ export interface LogSink extends Log, Disposable {
 const weight: Readonly<Record<LogLevel, number>> = { debug: 0, warning: 1, error: 2 };
 
 /**
- * A log with one line for each message.
+ * A log with one line for each message, of some 8 KiB at most.
  *
  * A line that cannot be written into the file goes to standard error instead. Errors: `host` when the file cannot be
  * opened. Effects: makes the file (0644 without the umask) if need be, even if nothing is ever logged, because
@@ -67,8 +69,9 @@ export function createLog(options: LogOptions): LogSink {
   const { socket, also } = options;
   const fd = options.file === undefined ? undefined : openLogFile(options.file);
   const now = options.now ?? (() => new Date());
-  const write = (level: LogLevel, message: string, details: LogDetails = {}): void => {
+  const write = (level: LogLevel, whole: string, details: LogDetails = {}): void => {
     if (weight[level] < weight[options.level]) return;
+    const message = shorten(whole);
     also?.send(level, message);
     if (fd === undefined && socket?.send(level, message) === true) return;
     const forPerson = fd === undefined && options.isTerminal === true && options.format === 'text';
@@ -122,7 +125,7 @@ function openLogFile(file: string): number {
     return openSync(file, 'a', 0o644);
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('host', `open log file ${JSON.stringify(file)}: ${errno}`, { cause: error, errno });
+    throw new TsrunError('host', `open log file ${JSON.stringify(file)}: ${errnoText(errno)}`, { cause: error, errno });
   }
 }
 

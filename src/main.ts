@@ -1,20 +1,27 @@
 import { prepareInvocation, type Invocation } from './cli/invocation.ts';
 import { operations } from './cli/operations.ts';
-import { processSurroundings } from './cli/surroundings.ts';
-import { isTerminal } from './cli/terminal.ts';
+import { takeLaunched } from './cli/launched.ts';
+import { processSurroundings, requireExactArguments } from './cli/surroundings.ts';
+import { isTerminal, leaveTerminals } from './cli/terminal.ts';
 import { writeText } from './cli/write-text.ts';
 import { TsrunError } from './errors.ts';
 import { createLog, type LogDetails } from './log.ts';
 import { escapeControls } from './util/escape-controls.ts';
+import { shorten } from './util/shorten.ts';
 
 // Whatever handles are still open: everything was written synchronously, and a caller waits for this exit.
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+void main(process.argv.slice(2)).then((code) => {
+  leaveTerminals();
+  process.exit(code);
+});
 
 async function main(args: readonly string[]): Promise<number> {
   let invocation: Invocation | undefined;
   try {
+    const launched = takeLaunched(process.env);
+    requireExactArguments(args);
     invocation = await prepareInvocation(args, {
-      surroundings: processSurroundings(),
+      surroundings: processSurroundings(launched),
       operations,
       writeStderr,
       isTerminal: isTerminal(2),
@@ -31,7 +38,7 @@ function reportFailure(failure: unknown, invocation: Invocation | undefined): vo
   const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr, isTerminal: isTerminal(2) });
   const message = describeFailure(failure);
   log.error(message, failure instanceof TsrunError ? detailsOf(failure) : {});
-  if (log.isElsewhere) writeStderr(`${escapeControls(message)}\n`);
+  if (log.isElsewhere) writeStderr(`${escapeControls(shorten(message))}\n`);
 }
 
 // For programs that read the log: `path` is the place in config.json.

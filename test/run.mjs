@@ -1,13 +1,14 @@
 /**
- * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|all] [FILE ...]`.
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|all|full] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
  * - `unit`   every test but those of test/live, test/security, test/engines and test/vm
- * - `live`   test/live: real containers; it needs root
+ * - `live`   test/live: real containers, made by the executable; a part of it once more by the command on Node; it needs root
  * - `conformance` the suite of conformance/ on the built command; it needs root
  * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
  * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
  * - `all`    all of them, one after the other
+ * - `full`   the same with every live test on Node too, races of 500 rounds, and all that runs in the virtual machine; some hours
  *
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
  * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
@@ -18,7 +19,7 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
-import { ensureBuilt, top } from '../bundles/ready.mjs';
+import { command, ensureBuilt, ensureExecutable, top } from '../bundles/ready.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
 import { countWhile } from './security/count.mjs';
 
@@ -39,6 +40,19 @@ const DIAGNOSTIC_LINES = 60;
 /** One file of test/engines starts a hundred containers, each by several commands of the engine. */
 const ENGINE_SECONDS = 900;
 
+/** What depends on the engine that tsrun runs on: waits, terminals, signals, descriptors, and other programs' import of it. */
+const ON_NODE = ['exec', 'foreground', 'hooks', 'library', 'lifecycle'].map((name) => `test/live/${name}.test.ts`);
+
+/** Environment: how many rounds each race of the tests runs. */
+const ROUNDS = 'TSRUN_TEST_ROUNDS';
+
+/** A file of races that run hundreds of rounds each. */
+const RACE_SECONDS = 7200;
+
+/** Second tries of a whole run. */
+const RETRIES_MAX = 3;
+let retries = 0;
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 const [mode = 'all', ...files] = process.argv.slice(2);
 
@@ -50,12 +64,14 @@ const MODES = {
   security: [security],
   engines: [engines],
   all: [check, unit, live, conformance, security, engines],
+  full: [check, unit, live, conformance, security, engines, machine],
 };
 const parts = MODES[mode];
 if (parts === undefined) {
   console.error(`test/run.mjs: unknown word ${JSON.stringify(mode)}; wanted ${Object.keys(MODES).join(', ')}`);
   process.exit(2);
 }
+if (mode === 'full') process.env[ROUNDS] ??= '500';
 if (ensureBuilt()) await runParts();
 else total.failed += 1;
 finish();
@@ -94,7 +110,24 @@ async function live() {
     total.skipped += 1;
     return;
   }
-  await tap('live', files.length > 0 ? files : testFiles('test/live'));
+  if (!hasExecutable('live')) return;
+  await tap('live', files.length > 0 ? files : testFiles('test/live'), { options: raceOptions() });
+  const all = testFiles('test/live');
+  const chosen = mode === 'full' ? all : all.filter((file) => ON_NODE.includes(file));
+  const onNode = files.length > 0 ? files.filter((file) => chosen.includes(file)) : chosen;
+  await tap('live on Node', onNode, { options: raceOptions(), environment: { TSRUN: command } });
+}
+
+/** Where somebody asks for many rounds, a file may take longer than .taprc says. */
+function raceOptions() {
+  return process.env[ROUNDS] === undefined ? [] : [`--timeout=${RACE_SECONDS}`];
+}
+
+function hasExecutable(part) {
+  if (ensureExecutable()) return true;
+  console.log(`${part}: packaging/executable.mjs failed`);
+  total.failed += 1;
+  return false;
 }
 
 /** Requirements that are disputed count as skipped here: nothing depends on what came of them. */
@@ -102,9 +135,11 @@ async function conformance() {
   console.log('\nconformance: the built command');
   const shows = (line) => /^ *not ok |^ +ok .* # SKIP|^# |^ +(section|message|wanted|found): /.test(line);
   let isFailure = false;
-  const { code, output } = await runCaptured(process.execPath, [path.join(top, 'conformance/run.mjs')], (line) => {
-    if (/^ *(not )?ok /.test(line)) isFailure = line.includes('not ok ') && !line.includes(' # TODO');
-    return shows(line) && (isFailure || !/^ +(section|message|wanted|found): /.test(line));
+  const { code, output } = await runCaptured(process.execPath, [path.join(top, 'conformance/run.mjs')], {
+    shows: (line) => {
+      if (/^ *(not )?ok /.test(line)) isFailure = line.includes('not ok ') && !line.includes(' # TODO');
+      return shows(line) && (isFailure || !/^ +(section|message|wanted|found): /.test(line));
+    },
   });
   const counts = /^# .*: (\d+) passed, (\d+) failed, (\d+) skipped, (\d+) disputed$/m
     .exec(output)
@@ -128,7 +163,9 @@ async function security() {
     total.skipped += 1;
     return;
   }
-  await countWhile(() => tap('security', files.length > 0 ? files : testFiles('test/security')));
+  if (!hasExecutable('security')) return;
+  const tests = files.length > 0 ? files : testFiles('test/security');
+  await countWhile(() => tap('security', tests, { options: raceOptions() }));
 }
 
 /** A file whose engine is not installed skips its tests and says what it lacks. */
@@ -139,14 +176,19 @@ async function engines() {
     total.skipped += 1;
     return;
   }
-  // They run the executable, of what is built now.
-  const { code, output } = await runCaptured(process.execPath, ['packaging/executable.mjs']);
-  if (code !== 0) {
-    console.log(`engines: packaging/executable.mjs ended with code ${code}\n${output}`);
-    total.failed += 1;
-    return;
-  }
-  await tap('engines', files.length > 0 ? files : testFiles('test/engines'), [`--timeout=${ENGINE_SECONDS}`]);
+  if (!hasExecutable('engines')) return;
+  await tapWithRetries('engines', files.length > 0 ? files : testFiles('test/engines'), {
+    options: [`--timeout=${ENGINE_SECONDS}`],
+  });
+}
+
+/** Everything that has a meaning in the virtual machine (test/vm/README.md). */
+async function machine() {
+  const shows = (line) => line !== '';
+  const { code, output } = await runCaptured(process.execPath, ['test/vm/run.mjs', '--all'], { shows });
+  const last = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
+  const [passed = 0, failed = 0, skipped = 0] = (last ?? []).slice(1).map((digits) => Number(digits ?? 0));
+  add({ passed, failed: Math.max(failed, code === 0 ? 0 : 1), skipped });
 }
 
 async function reportLeftovers(before) {
@@ -176,20 +218,49 @@ function testFiles(directory) {
 }
 
 /** Runs test files and adds what tap counts. */
-async function tap(name, tests, options = []) {
+async function tap(name, tests, settings) {
   if (tests.length === 0) return;
   console.log(`\n${name}: ${tests.length} test files`);
+  add(await runTap(name, tests, settings));
+}
+
+/**
+ * The same, two files at a time, each once more when it fails: engines have races of their own, which no test can mend. Every second
+ * try is printed; with too many of them the run fails.
+ */
+async function tapWithRetries(name, tests, settings) {
+  console.log(`\n${name}: ${tests.length} test files`);
+  const left = [...tests];
+  const work = async () => {
+    for (let test = left.shift(); test !== undefined; test = left.shift()) {
+      let counts = await runTap(name, [test], settings);
+      if (counts.failed > 0 && retries++ < RETRIES_MAX) {
+        console.log(`${test}: once more (retry ${retries} of this run)`);
+        counts = await runTap(name, [test], settings);
+      }
+      add(counts);
+    }
+  };
+  await Promise.all([work(), work()]);
+}
+
+/** Shape: `{ passed, failed, skipped }`. */
+async function runTap(name, tests, { options = [], environment = {} } = {}) {
   const args = [TAP, 'run', '--reporter=tap', ...options, ...tests];
-  const { code, output } = await runCaptured(process.execPath, args, digest());
+  const { code, output } = await runCaptured(process.execPath, args, { shows: digest(), environment });
   const counts = lastSummary(output);
   if (counts === undefined) {
     console.log(`${name}: tap ended with code ${code} and no summary`);
-    total.failed += 1;
-    return;
+    return { passed: 0, failed: 1, skipped: 0 };
   }
-  total.passed += counts.pass;
-  total.failed += Math.max(counts.fail, code === 0 ? 0 : 1);
-  total.skipped += counts.skip + counts.todo;
+  const failed = Math.max(counts.fail, code === 0 ? 0 : 1);
+  return { passed: counts.pass, failed, skipped: counts.skip + counts.todo };
+}
+
+function add({ passed, failed, skipped }) {
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
 }
 
 /** Picks from the lines of TAP one for each file, every failure with its diagnostics, every skip with its reason, the totals. */
@@ -219,9 +290,13 @@ function lastSummary(output) {
 }
 
 /** Runs a command and collects its output; lines that `shows` picks are printed as they come. */
-function runCaptured(file, args, shows = () => false) {
+function runCaptured(file, args, { shows = () => false, environment = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd: top, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, args, {
+      cwd: top,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
     const lines = [];
     const take = (line) => {
       lines.push(line);

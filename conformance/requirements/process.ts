@@ -124,6 +124,17 @@ const capabilities: readonly Requirement[] = [
       equal(Number.parseInt(found, 16), 0, field);
     }),
   ),
+  linux.must(
+    'capabilities.absent',
+    'a config without capabilities grants none',
+    async (c) => {
+      equal(Number.parseInt(await statusField(c, 'CapEff', () => undefined), 16), 0, 'CapEff');
+    },
+    {
+      disputed:
+        'the section leaves open what a config without the object means: runc before 1.3, crun and tsrun grant none, runc since 1.3 all that it has itself',
+    },
+  ),
   linux.should('capabilities.unknown', 'a capability that the kernel does not know is no error', async (c) => {
     const found = await c.observe('echo up', (config) => {
       config.process.capabilities = { bounding: [...CAPABILITIES, 'CAP_OF_THE_FUTURE'] };

@@ -70,7 +70,8 @@ async function runOn(
     // The root of a user namespace is somebody else on the way to the rootfs.
     chmodSync(directory, 0o755);
     try {
-      const options = { tools, file, commandLine: commandLine(runtime), directory, timeoutMs: parsed.timeoutMs, setUp };
+      const given = { tools, file, directory, timeoutMs: parsed.timeoutMs, setUp };
+      const options = { ...given, commandLine: commandLine(runtime), isStrict: isOurs };
       judged.push(judgeProgram(programName(file), await runProgram(options), { isOurs }));
     } finally {
       removeCgroups((cgroup) => isCgroupOfProgram(cgroup) && !before.has(cgroup));

@@ -16,6 +16,8 @@ export interface ProgramOptions {
   readonly timeoutMs: number;
   /** Lines for a shell in the new namespaces, before the program. */
   readonly setUp: readonly string[];
+  /** `delete` is given the switch that has it follow the specification. */
+  readonly isStrict: boolean;
 }
 
 /** What the runtimes keep on the containers of a program goes with its namespaces. */
@@ -32,19 +34,31 @@ export async function runProgram({ file, ...options }: ProgramOptions): Promise<
     outputBase: path.join(directory, name),
     timeoutMs,
     cwd: tools,
-    env: { RUNTIME: writeRuntime(options.commandLine, directory), TMPDIR: temporary },
+    env: { RUNTIME: writeRuntime(options, directory), TMPDIR: temporary },
   });
   if (timedOut) return { isOk: false, isOkAsTap: false, points: 0, complaints: [`killed after ${timeoutMs} ms`] };
   return verdictOf({ code, stdout, stderr });
 }
 
-/** The programs want one file to execute. */
-function writeRuntime(commandLine: readonly string[], directory: string): string {
-  const [only = '', ...more] = commandLine;
-  if (more.length === 0) return only;
+/** A version of the specification that every runtime accepts; nothing that the programs look at came later. */
+export const COMMON_VERSION = '1.0.2';
+
+/**
+ * The programs want one file to execute. Their configs have the version of the specification that the programs were built with, which
+ * an older runtime refuses before anything is tested: it is replaced on the way. One that a program has put there on purpose, such
+ * as an invalid one, stays.
+ */
+function writeRuntime({ commandLine, isStrict }: Omit<ProgramOptions, 'file'>, directory: string): string {
   const file = path.join(directory, 'runtime');
   const words = commandLine.map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
-  writeFileSync(file, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`);
+  const lines = [
+    '#!/bin/sh',
+    'last=; for word; do [ "$last" = --bundle ] && bundle=$word; last=$word; done',
+    `[ -f "$bundle/config.json" ] && sed -i 's/"ociVersion": *"1\\.[0-9]*\\.[0-9]*"/"ociVersion":"${COMMON_VERSION}"/' "$bundle/config.json"`,
+    ...(isStrict ? ['if [ "$1" = delete ]; then shift; set -- delete --strict "$@"; fi'] : []),
+    `exec ${words.join(' ')} "$@"`,
+  ];
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
   chmodSync(file, 0o755);
   return file;
 }

@@ -1,5 +1,6 @@
 import { day, markdownTable, escapeCell } from '../harness/markdown.ts';
 import type { Judged } from './judge.ts';
+import { COMMON_VERSION } from './program.ts';
 
 export interface ToolsRuntime {
   readonly name: string;
@@ -21,8 +22,8 @@ export function programsReport({ date, kernel, runtimes }: ToolsReport): string 
     '',
     `${day(date)}, ${kernel}. Made by \`npm run conformance -- --runtime-tools DIR\`. A program passes when it exits with 0, has no`,
     'test point that is not ok, and prints no error outside of one; a harness that reads only exit codes and test points does not see the',
-    'last. The list of reasons is for tsrun. Every config of the programs has the version of the specification that they were built with:',
-    'a runtime that does not know it refuses nearly all of them.',
+    'last. The list of reasons is for tsrun. The configs of the programs are given the version of the specification that all runtimes',
+    `accept, ${COMMON_VERSION}, in place of that which the programs were built with; an invalid one stays.`,
     '',
     ...markdownTable(
       ['runtime', 'programs that pass', 'by exit code and test points alone', 'notes'],

@@ -10,6 +10,7 @@ import {
   writeControlFile,
   type OpenControlFile,
 } from './control-file.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** A place where writes go: the cgroup's own path and the mount point that ancestors are relative to. */
 export interface WriteTarget {
@@ -99,7 +100,7 @@ function tooLow(write: ValueWrite, usage: { current: string; peak: string }, dir
   const read = (file: string): string => tryReadControlFile(`${directory}/${file}`) ?? 'unknown';
   const message = words.memoryLimitTooLow(write.value, read(usage.current), read(usage.peak));
   const issues = write.pointer === undefined ? [] : [{ pointer: write.pointer, message }];
-  return new TsrunError('cgroup', `${write.label}: ${message}: EBUSY`, { errno: 'EBUSY', issues });
+  return new TsrunError('cgroup', `${write.label}: ${message}: ${errnoText('EBUSY')}`, { errno: 'EBUSY', issues });
 }
 
 function inherit(write: InheritWrite, directory: string): void {

@@ -21,6 +21,7 @@ import { giveAway } from './owner.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
 import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 const SIGKILL = 9;
 /** How long a removal waits for processes that are on their way out. */
@@ -106,17 +107,6 @@ class CgroupfsManager implements CgroupManager {
       return openSync(unified.hostPath, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     } catch (error) {
       throw cgroupError(`open cgroup ${JSON.stringify(unified.hostPath)}`, error);
-    }
-  }
-
-  join(pid: number, options: { unified?: boolean } = {}): void {
-    for (const { kind, hostPath } of this.reference.directories) {
-      if (kind === 'v2' && options.unified === false) continue;
-      try {
-        writeControlFile(`${hostPath}/cgroup.procs`, String(pid));
-      } catch (error) {
-        throw cgroupError(`move process ${pid} into cgroup ${JSON.stringify(hostPath)}`, error);
-      }
     }
   }
 
@@ -211,7 +201,7 @@ class CgroupfsManager implements CgroupManager {
       throw cgroupError(`remove cgroup ${JSON.stringify(hostPath)}`, error);
     }
     const { pids, outside } = listProcesses(hostPath);
-    const message = `remove cgroup ${JSON.stringify(hostPath)}: ${pids.length + outside} process(es) left: EBUSY`;
+    const message = `remove cgroup ${JSON.stringify(hostPath)}: ${pids.length + outside} process(es) left: ${errnoText('EBUSY')}`;
     throw new TsrunError('cgroup', message, { errno: 'EBUSY' });
   }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** Largest control file that is read; cgroup.procs of a busy cgroup is the longest. */
 const READ_BYTES_MAX = 16 * 1024 * 1024;
@@ -77,7 +78,7 @@ export function errnoOf(error: unknown): string {
 /** A failure of code `cgroup`: the errno's name closes the message. */
 export function cgroupError(message: string, cause: unknown, pointer?: string): TsrunError {
   const errno = errnoOf(cause);
-  const text = errno === '' ? String(cause) : errno;
+  const text = errno === '' ? String(cause) : errnoText(errno);
   const issues = pointer === undefined ? [] : [{ pointer, message: text }];
   return new TsrunError('cgroup', `${message}: ${text}`, { cause, issues, ...(errno === '' ? {} : { errno }) });
 }

@@ -8,7 +8,6 @@ export const disabledDriver: CgroupDriver = { preview: () => REFERENCE, create: 
 const nothing: CgroupManager = {
   reference: REFERENCE,
   openDirectory: () => undefined,
-  join: () => undefined,
   attach: () => Promise.resolve(),
   announceLimits: () => Promise.resolve(),
   applyLimits: () => Promise.resolve(),

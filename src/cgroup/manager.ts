@@ -41,16 +41,9 @@ export interface CgroupManager {
   readonly reference: CgroupReference;
   /**
    * Handle of the cgroup2 directory for CLONE_INTO_CGROUP (O_PATH, close-on-exec), owned by the caller; undefined where there is
-   * none. A process that starts there has still to `join` the v1 hierarchies.
+   * none. A process that starts there has still to join the v1 hierarchies.
    */
   openDirectory(): number | undefined;
-  /**
-   * Moves a process, with all its threads, into the container's cgroups.
-   *
-   * `unified: false` leaves out the cgroup2 directory, for a process that was cloned into it. Errors: `cgroup` with errno `ESRCH` when
-   * the process is gone.
-   */
-  join(pid: number, options?: { unified?: boolean }): void;
   /**
    * Best when set-up is over: a limit of processes counts those that set-up forks. With systemd, `properties` tell it of the limits
    * first, but not before the plan's checks hold.

@@ -82,10 +82,6 @@ class SystemdManager implements CgroupManager {
     return this.#files.openDirectory();
   }
 
-  join(pid: number, options?: { unified?: boolean }): void {
-    this.#files.join(pid, options);
-  }
-
   async applyLimits(plan: CgroupPlan, properties: readonly UnitProperty[] = []): Promise<void> {
     const isCheck = ({ kind }: CgroupWrite): boolean => kind === 'check';
     await this.#files.applyLimits({ ...plan, limits: plan.limits.filter(isCheck) });

@@ -1,4 +1,7 @@
-import { watch } from 'node:fs';
+import { TsrunError } from '../errors.ts';
+import type { OwnedFd } from '../sys/fd.ts';
+import { passChanges, watchChanges } from '../sys/inotify.ts';
+import { sleep, waitReadable } from '../sys/poll.ts';
 
 /** Longest pause between two looks where the kernel sends no event. */
 const PAUSE_MS_MAX = 50;
@@ -24,31 +27,23 @@ export async function waitUntil(done: () => boolean, options: { file?: string; t
 
 /** Resolves `next` at the next change or after so many milliseconds, whichever is first. */
 function watchFile(file: string | undefined): Disposable & { next: (timeoutMs: number) => Promise<void> } {
-  let wake: (() => void) | undefined;
-  let watcher: ReturnType<typeof watch> | undefined;
+  let changes: OwnedFd | undefined;
   try {
-    if (file !== undefined) watcher = watch(file, { persistent: false }, () => wake?.());
-    // The cgroup may vanish while it is watched; the next look tells.
-    watcher?.on('error', () => undefined);
-  } catch {
+    if (file !== undefined) changes = watchChanges(file);
+  } catch (error) {
     // Out of inotify watches, or the cgroup is gone: the intervals remain.
+    if (!(error instanceof TsrunError)) throw error;
   }
   return {
     next: async (timeoutMs) => {
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        timer = setTimeout(resolve, timeoutMs);
-      });
-      clearTimeout(timer);
+      if (changes === undefined) return pause(timeoutMs);
+      if (await waitReadable(changes.number, timeoutMs)) passChanges(changes);
     },
-    [Symbol.dispose]: () => watcher?.close(),
+    [Symbol.dispose]: () => changes?.close(),
   };
 }
 
-/** Resolves after so many milliseconds; node:timers/promises brings more along than the rest of a command. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
+/** Resolves after so many milliseconds. */
+export async function pause(ms: number): Promise<void> {
+  await sleep(ms);
 }

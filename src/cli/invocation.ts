@@ -134,7 +134,7 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
   const { surroundings, operations } = parts;
   const context = {
     global: line.global,
-    runtime: toRuntime(line.global, log),
+    runtime: toRuntime(line.global, log, surroundings),
     log,
     surroundings,
     operations,
@@ -143,8 +143,23 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
   return withPrefix(command.failurePrefix, () => command.run(args, context satisfies CommandContext));
 }
 
-function toRuntime({ root, cgroupManager, rootless }: GlobalOptions, log: LogSink): CommandContext['runtime'] {
-  return { root, cgroupManager, ...(rootless !== undefined && { rootless }), log };
+function toRuntime(global: GlobalOptions, log: LogSink, surroundings: Surroundings): CommandContext['runtime'] {
+  const { root, cgroupManager, rootless, cacheDirectory } = global;
+  return {
+    root,
+    cgroupManager,
+    ...(rootless !== undefined && { rootless }),
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
+    environment: surroundings.environment,
+    log,
+    // Looked up by the few operations that start something.
+    get openFiles() {
+      const limit = surroundings.openFiles();
+      if (typeof limit !== 'string') return limit;
+      log.debug(limit);
+      return undefined;
+    },
+  };
 }
 
 // In runc's words.

@@ -32,7 +32,7 @@ export interface Operations {
   resumeContainer(runtime: Runtime, id: string): Promise<void>;
   deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
   readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
-  listContainers(runtime: Runtime): Promise<readonly ContainerStatus[]>;
+  listContainers(runtime: Runtime, options: { readonly requireRoot: boolean }): Promise<readonly ContainerStatus[]>;
   updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void>;
   containerStats(runtime: Runtime, id: string): Promise<ContainerStats>;
   containerEvents(runtime: Runtime, options: EventOptions): Promise<AsyncIterable<ContainerEvent>>;
@@ -88,9 +88,9 @@ export const operations: Operations = {
     const { readStatus } = await import('../container/state.ts');
     return readStatus(runtime, id);
   },
-  async listContainers(runtime) {
+  async listContainers(runtime, options) {
     const { listContainers } = await import('../container/list.ts');
-    return listContainers(runtime);
+    return listContainers(runtime, options);
   },
   async updateContainer(runtime, options) {
     const { updateContainer } = await import('../container/update.ts');

@@ -37,6 +37,10 @@ export type CgroupManagerName = 'cgroupfs' | 'systemd' | 'disabled';
 export interface GlobalOptions {
   /** Absolute. */
   readonly root: string;
+  /** It was named on the command line, so that it should be there. */
+  readonly isRootGiven: boolean;
+  /** What is kept from one container to the next lies here; absent where this user has no place for it. */
+  readonly cacheDirectory?: string;
   /** Default: standard error. */
   readonly logTarget?: LogTarget;
   /** The journal gets every message too. */
@@ -67,8 +71,11 @@ export function readCommandLine(args: readonly string[], surroundings: Surroundi
   const { values, positionals } = readArguments(args, rules);
   const logTarget = readLogTarget(values.log, surroundings);
   const rootless = readRootless(values.rootless);
+  const cacheDirectory = ownDirectory('tsrun-cache', surroundings);
   const global: GlobalOptions = {
     root: readRoot(values.root, surroundings),
+    isRootGiven: values.root !== undefined && values.root !== '',
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
     ...(logTarget !== undefined && { logTarget }),
     systemdLog: values['systemd-log'] === true,
     ...(rootless !== undefined && { rootless }),
@@ -81,17 +88,20 @@ export function readCommandLine(args: readonly string[], surroundings: Surroundi
 }
 
 function readRoot(given: string | undefined, surroundings: Surroundings): string {
-  const root = absolutePath(given, surroundings) ?? defaultRoot(surroundings);
+  const root = absolutePath(given, surroundings) ?? ownDirectory('tsrun', surroundings) ?? '/run/tsrun';
   if (/^\/+$/.test(root)) throw new TsrunError('usage', words.rootIsSlash);
   return root.replace(/\/+$/, '');
 }
 
-// Rootless podman calls its runtime as root of a user namespace, where /run belongs to somebody else.
-function defaultRoot(surroundings: Surroundings): string {
+// Below /run; rootless podman calls its runtime as root of a user namespace, where /run belongs to somebody else.
+function ownDirectory(name: string, surroundings: Surroundings): string | undefined {
   const { XDG_RUNTIME_DIR: runtimeDirectory = '', USER: user } = surroundings.environment;
-  if (runtimeDirectory === '') return '/run/tsrun';
+  if (runtimeDirectory === '') return surroundings.uid === 0 ? `/run/${name}` : undefined;
+  if (runtimeDirectory.includes('\uFFFD')) {
+    throw new TsrunError('usage', `use XDG_RUNTIME_DIR, ${JSON.stringify(runtimeDirectory)}: wanted UTF-8`);
+  }
   const isOrdinaryUser = surroundings.uid !== 0 || (user !== 'root' && surroundings.inUserNamespace());
-  return isOrdinaryUser ? (absolutePath(`${runtimeDirectory}/tsrun`, surroundings) ?? '/run/tsrun') : '/run/tsrun';
+  return isOrdinaryUser ? absolutePath(`${runtimeDirectory}/${name}`, surroundings) : `/run/${name}`;
 }
 
 // As crun reads it. A file whose name begins with one of the words is reached as `file:NAME` or `./NAME`.

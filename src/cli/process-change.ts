@@ -5,6 +5,7 @@ import type { OptionTable, OptionValues } from './option-table.ts';
 import { absolutePath, type Surroundings } from './surroundings.ts';
 import { readId, readUser } from './values.ts';
 import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** The options of `exec` that say what to run. */
 export const processOptions = {
@@ -23,8 +24,8 @@ export const processOptions = {
 /**
  * How the process of `exec` differs from the container's own.
  *
- * With a document the other options count for nothing, because conmon gives `--tty` beside `--process`. Errors: `usage`;
- * `config` when the document cannot be read.
+ * With a document the other options count for nothing, because conmon gives `--tty` beside `--process`, and a command behind the
+ * id as little, as with the peers. Errors: `usage`; `config` when the document cannot be read.
  */
 export function readProcessChange(
   values: OptionValues<typeof processOptions>,
@@ -32,7 +33,6 @@ export function readProcessChange(
 ): ProcessChange {
   const path = absolutePath(values.process, surroundings);
   if (path === undefined) return changeByOptions(values, args);
-  if (args.length > 0) throw new TsrunError('usage', 'give either --process or a command to run, not both');
   return { kind: 'document', path, text: readDocument(path) };
 }
 
@@ -41,7 +41,10 @@ function readDocument(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('config', `read process document ${JSON.stringify(path)}: ${errno}`, { cause: error, errno });
+    throw new TsrunError('config', `read process document ${JSON.stringify(path)}: ${errnoText(errno)}`, {
+      cause: error,
+      errno,
+    });
   }
 }
 

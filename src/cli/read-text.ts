@@ -1,5 +1,6 @@
 import { readSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** A document has some kilobytes; what is much larger is a mistake. */
 const LIMIT_BYTES = 16 * 1024 * 1024;
@@ -31,6 +32,6 @@ function tryRead(fd: number, chunk: Buffer): number | 'later' {
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     if (errno === 'EAGAIN') return 'later';
-    throw new TsrunError('host', `read descriptor ${fd}: ${errno}`, { cause: error, errno });
+    throw new TsrunError('host', `read descriptor ${fd}: ${errnoText(errno)}`, { cause: error, errno });
   }
 }

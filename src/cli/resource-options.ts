@@ -5,8 +5,10 @@ import type { Resources } from '../spec/generated/config.ts';
 import type { OptionTable, OptionValues } from './option-table.ts';
 import { absolutePath, type Surroundings } from './surroundings.ts';
 import { readInteger, readSize } from './values.ts';
+import { errnoText } from '../util/errno.ts';
 
 const NUMBER = { type: 'string', placeholder: 'N' } as const;
+const SCHEMA = { type: 'string', placeholder: 'SCHEMA' } as const;
 const SIZE = { type: 'string', placeholder: 'SIZE' } as const;
 
 /** The options of `update`. */
@@ -28,14 +30,14 @@ export const resourceOptions = {
   'cpu-idle': { ...NUMBER, description: '1 to run only when nobody else does, 0 as usual' },
   'cpuset-cpus': { type: 'string', placeholder: 'LIST', description: 'CPUs to use, such as 0-3,7' },
   'cpuset-mems': { type: 'string', placeholder: 'LIST', description: 'memory nodes to use' },
-  'kernel-memory': { ...SIZE, description: 'obsolete and ignored' },
-  'kernel-memory-tcp': { ...SIZE, description: 'obsolete and ignored' },
+  'kernel-memory': { ...SIZE, description: 'obsolete: it has no effect' },
+  'kernel-memory-tcp': { ...SIZE, description: 'obsolete: it has no effect' },
   memory: { ...SIZE, description: 'limit of memory in bytes or as 512M, -1 for none' },
   'memory-reservation': { ...SIZE, description: 'memory that is left to the container when others need some' },
   'memory-swap': { ...SIZE, description: 'limit of memory and swap together, -1 for none' },
   'pids-limit': { ...NUMBER, description: 'number of processes and threads, -1 for no limit' },
-  'l3-cache-schema': { type: 'string', placeholder: 'SCHEMA', description: 'share of the L3 cache (Intel RDT)' },
-  'mem-bw-schema': { type: 'string', placeholder: 'SCHEMA', description: 'share of memory bandwidth (Intel RDT)' },
+  'l3-cache-schema': { ...SCHEMA, description: 'not supported: share of the L3 cache (Intel RDT)' },
+  'mem-bw-schema': { ...SCHEMA, description: 'not supported: share of memory bandwidth (Intel RDT)' },
 } as const satisfies OptionTable;
 
 type Values = OptionValues<typeof resourceOptions>;
@@ -62,7 +64,7 @@ function readChanges(values: Values, surroundings: Surroundings): UpdateOptions[
     return { kind: 'document', name: path, text: readFileSync(path, 'utf8') };
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('config', `read resources document ${JSON.stringify(path)}: ${errno}`, {
+    throw new TsrunError('config', `read resources document ${JSON.stringify(path)}: ${errnoText(errno)}`, {
       cause: error,
       errno,
     });

@@ -1,8 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { isAbsolute, normalize, resolve } from 'node:path';
 import { TsrunError } from '../errors.ts';
+import { readCallersOpenFiles, type OpenFilesLimit } from '../host/open-files.ts';
+import type { Launched } from './launched.ts';
 import { readText } from './read-text.ts';
 import { writeText } from './write-text.ts';
+import { errnoText } from '../util/errno.ts';
+
+/** What stands in a text for bytes that are not UTF-8. */
+const REPLACEMENT = '\uFFFD';
 
 /** What the command line takes from the process it runs in, so that tests can stand in for it. */
 export interface Surroundings {
@@ -11,8 +17,10 @@ export interface Surroundings {
   readonly uid: number;
   readonly gid: number;
   inUserNamespace(): boolean;
-  /** The working directory. Throws ENOENT when it was deleted. */
+  /** The working directory. Throws ENOENT when it was deleted, and EILSEQ when no text can name it. */
   currentDirectory(): string;
+  /** The limit of open files that the caller has, where this process has another; a text where that cannot be told. */
+  openFiles(): OpenFilesLimit | string | undefined;
   /** All of standard input as text. Errors: `host`. */
   readStdin(): string;
   /** False when whoever read it has gone away. */
@@ -20,17 +28,55 @@ export interface Surroundings {
 }
 
 /** The surroundings of this process. */
-export function processSurroundings(): Surroundings {
+export function processSurroundings(launched?: Launched): Surroundings {
   return {
     environment: process.env,
     pid: process.pid,
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
     inUserNamespace: () => !isInitialIdMap(readFileSync('/proc/self/uid_map', 'latin1')),
-    currentDirectory: () => process.cwd(),
+    currentDirectory: () => currentDirectory(launched),
+    openFiles: () => openFiles(launched),
     readStdin: () => readText(0),
     writeStdout: (text) => writeText(1, text),
   };
+}
+
+function currentDirectory(launched: Launched | undefined): string {
+  const errno = launched?.workingDirectoryErrno;
+  if (errno !== undefined) throw Object.assign(new Error(errno), { code: errno });
+  const directory = process.cwd();
+  if (isExact(directory, () => readlinkSync('/proc/self/cwd', { encoding: 'buffer' }))) return directory;
+  throw Object.assign(new Error('not UTF-8'), { code: 'EILSEQ' });
+}
+
+function openFiles(launched: Launched | undefined): OpenFilesLimit | string | undefined {
+  if (launched === undefined) return readCallersOpenFiles();
+  return launched.openFiles?.soft === launched.openFiles?.hard ? undefined : launched.openFiles;
+}
+
+/**
+ * Refuses arguments that are not UTF-8: the engine has put U+FFFD in the place of what it could not read, and the text would name
+ * another file. Errors: `usage`.
+ */
+export function requireExactArguments(args: readonly string[]): void {
+  const index = args.findIndex((arg, at) => !isExact(arg, () => readRawArgument(at - args.length)));
+  if (index < 0) return;
+  const shown = JSON.stringify(args[index]);
+  throw new TsrunError('usage', `read argument ${index + 1}, ${shown}: wanted UTF-8, found other bytes`, {
+    errno: 'EILSEQ',
+  });
+}
+
+/** The bytes of an argument, counted from the end: -1 is the last. */
+function readRawArgument(index: number): Buffer {
+  const all = readFileSync('/proc/self/cmdline', 'latin1').split('\0').slice(0, -1);
+  return Buffer.from(all.at(index) ?? '', 'latin1');
+}
+
+/** Whether a text that the engine made of bytes says exactly those. */
+function isExact(text: string, readBytes: () => Buffer): boolean {
+  return !text.includes(REPLACEMENT) || readBytes().equals(Buffer.from(text));
 }
 
 /** Whether the text of a uid_map maps every user to itself, as only the initial user namespace does. Source: man 7 user_namespaces. */
@@ -55,6 +101,7 @@ export function workingDirectory(surroundings: Surroundings): string {
     return surroundings.currentDirectory();
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('host', `find the working directory: ${errno}`, { cause: error, errno });
+    const reason = errno === 'EILSEQ' ? ', whose path is not UTF-8' : '';
+    throw new TsrunError('host', `find the working directory${reason}: ${errnoText(errno)}`, { cause: error, errno });
   }
 }

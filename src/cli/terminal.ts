@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 
 /** Majors of consoles, /dev/tty and the slaves of pseudo-terminals (Documentation/admin-guide/devices.txt). */
 const TERMINAL_MAJORS: ReadonlySet<number> = new Set([4, 5, 136, 137, 138, 139, 140, 141, 142, 143]);
@@ -11,5 +11,22 @@ export function isTerminal(fd: number): boolean {
   } catch {
     // A closed descriptor is no terminal.
     return false;
+  }
+}
+
+/**
+ * For a process that is about to end, on Node: it sets the modes of the terminals it was given back, and aborts when one of them has hung
+ * up (ResetStdio, an assertion that only EPERM may fail). Nothing here leaves modes behind.
+ */
+export function leaveTerminals(): void {
+  if (process.versions.bun !== undefined) return;
+  for (const fd of [0, 1, 2].filter(isTerminal)) {
+    closeSync(fd);
+    try {
+      // The lowest number that is free.
+      openSync('/dev/null', 'r+');
+    } catch {
+      // Without one the descriptor stays closed, which Node accepts as well.
+    }
   }
 }

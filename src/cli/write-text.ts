@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
+import { errnoText } from '../util/errno.ts';
 
 // A reader of a pipe that takes nothing for so long is taken for dead.
 const longestWaitMs = 30_000;
@@ -20,7 +21,7 @@ export function writeText(fd: number, text: string, write: typeof writeSync = wr
     rest = rest.subarray(written);
     waitedMs = written === 0 ? waitedMs + pauseMs : 0;
     if (waitedMs > longestWaitMs)
-      throw new TsrunError('host', `write to descriptor ${fd}: EAGAIN`, { errno: 'EAGAIN' });
+      throw new TsrunError('host', `write to descriptor ${fd}: ${errnoText('EAGAIN')}`, { errno: 'EAGAIN' });
     if (written === 0) pause(pauseMs);
   }
   return true;
@@ -34,7 +35,7 @@ function tryWrite(fd: number, bytes: Buffer, write: typeof writeSync): number | 
     // The descriptor is shared with other processes, any of which may have made it non-blocking.
     if (errno === 'EAGAIN') return 0;
     if (errno === 'EPIPE') return 'closed';
-    throw new TsrunError('host', `write to descriptor ${fd}: ${errno}`, { cause: error, errno });
+    throw new TsrunError('host', `write to descriptor ${fd}: ${errnoText(errno)}`, { cause: error, errno });
   }
 }
 

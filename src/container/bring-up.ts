@@ -84,9 +84,13 @@ async function explainDeath(
   }
   if (!isGone) return error;
   const end = status.kind === 'exited' ? `exit code ${status.code}` : `killed by signal ${status.signal}`;
-  const hint = status.kind === 'killed' && status.signal === 9 ? ` ${words.killedInSetup}` : '';
+  const hint = status.kind === 'killed' ? (HINTS[status.signal] ?? '') : '';
   return new TsrunError('init', `${error.message}: ${end}${hint}`, { cause: error });
 }
+
+const REFUSED = ' (the seccomp profile refuses a call that init makes when its filter is loaded)';
+/** What a signal is a sign of. Init executes an instruction that is none (SIGILL, 4) where it is refused even exit_group(2). */
+const HINTS: Readonly<Record<number, string>> = { 4: REFUSED, 9: ` ${words.killedInSetup}`, 31: REFUSED };
 
 function reapIfEnded(pid: number): ExitStatus | undefined {
   try {

@@ -2,7 +2,7 @@ import { readOomKills } from '../cgroup/oom.ts';
 import { selectCgroupManager } from '../cgroup/select.ts';
 import type { CgroupManager, CgroupReference } from '../cgroup/manager.ts';
 import { TsrunError } from '../errors.ts';
-import { ownCgroupsAreWritable } from '../host/cgroup-layout.ts';
+import { ownCgroupsAreWritable, withoutForeignTracking } from '../host/cgroup-layout.ts';
 import { readHostFacts } from '../host/facts.ts';
 import { chooseCgroupManager } from '../plan/cgroup/choose-manager.ts';
 import { planCgroup, type BusName } from '../plan/cgroup/plan.ts';
@@ -10,29 +10,28 @@ import { descriptorNumbers, findNamespace, hasNewNamespace, type DescriptorNumbe
 import { planCreate, type CreatePlan } from '../plan/create.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
+import { requirePassableFilter } from '../plan/seccomp/refusals.ts';
 import { serviceEnvironment, withNotifyMount } from '../plan/service-manager.ts';
 import type { Conversation } from '../process/conversation.ts';
 import { openIdmapNamespaces } from '../process/idmap-namespaces.ts';
 import { nextTurn, takePart } from '../process/turns.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { openFile } from '../sys/file.ts';
-import { listenUnix } from '../sys/socket.ts';
-import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
 import { bringUp } from './bring-up.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import { Cleanup } from './cleanup.ts';
 import type { PhaseHandlers, PhaseResults } from './conversation-phases.ts';
 import { runCreateHooks } from './create-hooks.ts';
+import { listenForStart } from './init-socket.ts';
 import { moveNetDevices } from './net-devices.ts';
 import { makeNotifyDirectory, notifyDirectory } from './notify-socket.ts';
 import { runPoststop } from './poststop.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { identifyProcess, innermostPid } from './process-identity.ts';
 import { removeResctrl, Resctrl } from './resctrl.ts';
-import type { CreateOptions, Runtime } from './runtime.ts';
+import type { CreateOptions, Runtime, Stdio } from './runtime.ts';
 import { compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
-import type { Process } from '../spec/generated/config.ts';
-import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
+import type { Config, Process } from '../spec/generated/config.ts';
+import { StateDirectory, type ContainerRecord } from './state-store.ts';
 
 /** A container whose init is ready and waits for its last program. */
 export interface BuiltContainer {
@@ -58,6 +57,10 @@ export interface BuildOptions extends CreateOptions {
   /** Refuses a process that the caller cannot serve, before anything is made. */
   readonly checkProcess: (process: Process | undefined) => void;
   readonly onConsole: PhaseHandlers['onConsole'];
+  /** Descriptors for the program in the place of `stdio`, when the process is known; who waits in the foreground lends them. */
+  readonly lendStdio?: (process: Process | undefined) => Stdio;
+  /** Called when init has its descriptors. */
+  readonly onSpawned?: () => void;
 }
 
 /**
@@ -83,7 +86,9 @@ export async function buildContainer(
   const host = readHostFacts();
   await nextTurn();
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
-  const plan = decide(runtime, { ...options, seccomp }, bundle, host);
+  requirePassableFilter(seccomp, { waits: options.listens });
+  const lendsStdio = options.lendStdio !== undefined;
+  const plan = decide(runtime, { ...options, lendsStdio, seccomp }, bundle, host);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   const environment = { isThere: false };
@@ -93,7 +98,7 @@ export async function buildContainer(
   // The first to be added is the last to be done.
   cleanup.add('run the poststop hooks', async () => {
     if (!environment.isThere) return;
-    await runPoststop({ id, bundle: facts.bundle, annotations: config.annotations }, config, runtime.log);
+    await runPoststop({ id, bundle: facts.bundle, annotations: config.annotations }, config, runtime);
   });
   cleanup.add('remove the state directory', () => {
     directory.remove();
@@ -123,38 +128,58 @@ function readBundleFor(directory: StateDirectory, options: BuildOptions, { log }
 
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planContainer(
-  runtime: Pick<Runtime, 'cgroupManager' | 'rootless'>,
+  runtime: Pick<Runtime, 'cgroupManager' | 'rootless' | 'openFiles'>,
   options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'> & {
     readonly seccomp: CompiledSeccomp | undefined;
+    readonly lendsStdio?: boolean;
+    readonly listens?: boolean;
   },
   bundle: Bundle,
   host: HostFacts,
 ): CreatePlan {
-  const { id, noPivot, noNewKeyring, preserveFds, seccomp } = options;
+  const { id, noPivot, noNewKeyring, preserveFds, lendsStdio = false, listens = false, seccomp } = options;
+  const { openFiles } = runtime;
   // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
   const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
   const { cgroupManager: asked, rootless = !isRoot } = runtime;
-  const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(host.cgroup) };
+  const layout = rootless ? withoutForeignTracking(host.cgroup) : host.cgroup;
+  const choice = { asked, rootless, isWritable: !rootless || ownCgroupsAreWritable(layout) };
   const manager = chooseCgroupManager(bundle.config, choice);
   const cgroup = planCgroup({
     config: bundle.config,
-    layout: host.cgroup,
+    layout,
     id,
     manager,
     rootless: !isRoot,
     systemd: ownSystemd(host),
   });
-  return planCreate(
+  const plan = planCreate(
     {
       id,
       config: bundle.config,
       host,
       bundle: bundle.facts,
-      options: { noPivot, noNewKeyring, preserveFds },
+      options: {
+        noPivot,
+        noNewKeyring,
+        preserveFds,
+        lendsStdio,
+        waitsForStart: listens,
+        ...(openFiles && { openFiles }),
+      },
       ...(seccomp === undefined ? {} : { seccomp }),
     },
     cgroup,
   );
+  const isUntracked = rootless && manager === 'disabled' && !hasOwnPids(bundle.config);
+  return isUntracked ? { ...plan, warnings: [...plan.warnings, UNTRACKED] } : plan;
+}
+
+const UNTRACKED =
+  'the container has neither a cgroup nor a pid namespace of its own: those of its processes that outlive its init cannot be found, not even by "delete --force"';
+
+function hasOwnPids(config: Config): boolean {
+  return findNamespace(config, 'pid') !== undefined && hasNewNamespace(config, 'pid');
 }
 
 /** root of the machine asks its systemd; everyone else the one of the own session, which knows the user by the id outside. */
@@ -192,7 +217,7 @@ async function build(building: Building): Promise<BuiltContainer> {
     arch: host.arch,
     syncFd: descriptors.sync,
     descriptors: inherited,
-    fallbackDirectory: directory.path,
+    fallbackDirectory: directory.file(),
     phases: plan.phases,
     idMaps: plan.idMaps,
     rlimits: plan.rlimits,
@@ -202,6 +227,7 @@ async function build(building: Building): Promise<BuiltContainer> {
     wasOomKilled: () => readOomKills(cgroup.reference) > oomKills,
     onSpawned: () => {
       for (const fd of lent) fd.close();
+      options.onSpawned?.();
     },
     ...answersOf(building, groups),
   });
@@ -239,7 +265,7 @@ function answersOf(building: Building, groups: Groups): Omit<PhaseHandlers, 'spa
       building.environment.isThere = true;
       const { config } = bundle;
       const source = groups.record;
-      await runCreateHooks({ config, source, pid: pidOf(), conversation, setting: plan.hooks, log: runtime.log });
+      await runCreateHooks({ config, source, pid: pidOf(), conversation, setting: plan.hooks, runtime });
     },
     onListener: (reply) =>
       handOverListener({ pid: pidOf(), state: stateOf(groups.record, 'creating'), seccomp }, reply),
@@ -303,17 +329,18 @@ function makeResctrl({ plan, bundle }: Building): Resctrl | undefined {
 
 /** What init is given: number in init -> descriptor here. `lent` is closed once init has it. */
 async function lendDescriptors(
-  { options, host, plan, directory, cleanup }: Building,
+  { options, bundle, host, plan, directory, cleanup }: Building,
   descriptors: DescriptorNumbers,
 ): Promise<{ inherited: Map<number, number>; lent: OwnedFd[] }> {
-  const inherited = new Map<number, number>(options.stdio.entries());
+  const stdio = options.lendStdio?.(bundle.config.process) ?? options.stdio;
+  const inherited = new Map<number, number>(stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
   const lent: OwnedFd[] = [];
   cleanup.add('close the descriptors for init', () => {
     for (const fd of lent) fd.close();
   });
   lent.push(
-    ...(await openIdmapNamespaces(plan.idmapNamespaces, { arch: host.arch, fallbackDirectory: directory.path })),
+    ...(await openIdmapNamespaces(plan.idmapNamespaces, { arch: host.arch, fallbackDirectory: directory.file() })),
   );
   lent.forEach((fd, index) => inherited.set(descriptors.idmaps + index, fd.number));
   if (options.listens) {
@@ -340,12 +367,6 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupRef
     cgroup,
     preserveFds: options.preserveFds,
     isChrooted: options.noPivot || !hasNewNamespace(config, 'mount'),
-    hasPidNamespace: findNamespace(config, 'pid') !== undefined && hasNewNamespace(config, 'pid'),
+    hasPidNamespace: hasOwnPids(config),
   };
-}
-
-/** The path of a socket is short (108 bytes): it is named through a descriptor of its directory. */
-function listenForStart(directory: StateDirectory): OwnedFd {
-  using handle = openFile(directory.path, O_PATH | O_DIRECTORY);
-  return listenUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
 }

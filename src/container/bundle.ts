@@ -1,9 +1,10 @@
-import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
-import { readBundleFacts } from '../host/bundle-facts.ts';
+import { readBundleFacts, resolveRootfs } from '../host/bundle-facts.ts';
+import { realPath } from '../host/real-path.ts';
 import type { BundleFacts } from '../plan/facts.ts';
 import { planLookups } from '../plan/lookups.ts';
+import { stripRootfsPrefix } from '../plan/rootfs-prefix.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { loadConfig } from '../spec/validate.ts';
 import type { Log } from '../log.ts';
@@ -35,14 +36,16 @@ export function readBundle(
   const name = configFile ?? 'config.json';
   const text = readConfigText(path.resolve(directory, name), name);
   const { config: read, warnings } = loadConfig(text);
-  const config = change(read);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
-  return { config, text, facts: readBundleFacts(directory, planLookups(config, directory)) };
+  const wanted = path.resolve(directory, read.root?.path ?? '');
+  const rootfs = resolveRootfs(wanted);
+  const config = stripRootfsPrefix(change(read), [rootfs, wanted]);
+  return { config, text, facts: readBundleFacts({ bundle: directory, rootfs }, planLookups(config, directory)) };
 }
 
 function resolveDirectory(hostPath: string): string {
   try {
-    return realpathSync(hostPath);
+    return realPath(hostPath);
   } catch (error) {
     throw bundleError(`open bundle ${JSON.stringify(hostPath)}`, error);
   }

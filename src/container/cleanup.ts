@@ -1,4 +1,5 @@
 import type { Log } from '../log.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 /**
  * What has to be undone when an operation fails half-way. Runs in reverse order; a part that fails is logged and does not keep
@@ -21,7 +22,7 @@ export class Cleanup {
       try {
         await part.undo();
       } catch (error) {
-        this.#log.warning(`${part.what}: ${error instanceof Error ? error.message : String(error)}`);
+        this.#log.warning(`${part.what}: ${reasonOf(error)}`);
       }
     }
   }

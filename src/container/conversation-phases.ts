@@ -7,6 +7,8 @@ import type { Conversation, Reply } from '../process/conversation.ts';
 import { writeIdMaps } from '../process/id-maps.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { waitChild } from '../sys/wait.ts';
+import { hideHostMounts } from './host-mounts.ts';
+import { errnoText } from '../util/errno.ts';
 
 export interface PhaseHandlers {
   /** The process that was spawned, which clones the one that stays. */
@@ -38,7 +40,8 @@ export interface PhaseResults {
 }
 
 /** /etc/passwd comes from the image: more than this of it is not read. */
-const PASSWD_LIMIT_BYTES = 1024 * 1024;
+const PASSWD_LIMIT_BYTES = 32 * 1024 * 1024;
+const PASSWD_PIECE_BYTES = 256 * 1024;
 
 /** Has the phases of a plan executed, one program after the other, and does the parent's part between them. */
 export async function runPhases(
@@ -52,6 +55,7 @@ export async function runPhases(
     try {
       // The parent's part at this exchange may itself talk with init.
       if (exchange === 'rootfs') await handlers.onRootfs(conversation);
+      else if (exchange === 'host-mounts') await hideHostMounts(conversation, results.pid, reply);
       else Object.assign(results, await answer(exchange, reply, handlers));
     } finally {
       for (const descriptor of reply.descriptors) descriptor.close();
@@ -61,7 +65,7 @@ export async function runPhases(
 }
 
 async function answer(
-  exchange: Exclude<Exchange, 'rootfs'>,
+  exchange: Exclude<Exchange, 'rootfs' | 'host-mounts'>,
   reply: Reply,
   handlers: PhaseHandlers,
 ): Promise<Partial<PhaseResults>> {
@@ -117,20 +121,27 @@ async function copyUpOrFail(lower: OwnedFd, upper: OwnedFd): Promise<void> {
   } catch (cause) {
     if (cause instanceof TsrunError) throw cause;
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('host', `copy up what is below a tmpfs: ${errno}`, { errno, cause });
+    throw new TsrunError('host', `copy up what is below a tmpfs: ${errnoText(errno)}`, { errno, cause });
   }
 }
 
+/** Piece by piece, so that a user behind many others is found and a long file takes little memory. */
 function readHome(passwd: OwnedFd | undefined, uid: number): string {
   if (passwd === undefined || !fstatSync(passwd.number).isFile()) return '/';
-  const buffer = Buffer.allocUnsafe(PASSWD_LIMIT_BYTES);
-  let length = 0;
-  for (;;) {
-    const count = readSync(passwd.number, buffer, length, buffer.length - length, null);
-    length += count;
-    if (count === 0 || length === buffer.length) break;
+  const buffer = Buffer.allocUnsafe(PASSWD_PIECE_BYTES);
+  let kept = 0;
+  for (let left = PASSWD_LIMIT_BYTES; left > 0;) {
+    const count = readSync(passwd.number, buffer, kept, Math.min(buffer.length - kept, left), null);
+    left -= count;
+    const length = kept + count;
+    // The rest of a line that is not whole waits for the next piece; one that fills a piece is no line.
+    const end = count === 0 || left === 0 ? length : buffer.lastIndexOf('\n', length - 1) + 1;
+    const home = findHome(buffer.toString('utf8', 0, end), uid);
+    if (home !== undefined) return home;
+    if (count === 0) break;
+    kept = end === 0 && length === buffer.length ? 0 : buffer.copy(buffer, 0, end, length);
   }
-  return findHome(buffer.toString('utf8', 0, length), uid);
+  return '/';
 }
 
 /** Word 0 says that a program was found, word 1 + i that it is candidate i. */

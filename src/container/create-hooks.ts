@@ -1,10 +1,10 @@
-import type { Log } from '../log.ts';
 import type { HookSetting } from '../plan/container-hook.ts';
 import type { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { runContainerHooks } from './container-hooks.ts';
 import { hookState, type HookStateSource } from './hook-state.ts';
 import { runHooks } from './hooks.ts';
+import type { Runtime } from './runtime.ts';
 
 export interface CreateHooks {
   readonly config: Config;
@@ -13,7 +13,7 @@ export interface CreateHooks {
   readonly pid: number;
   readonly conversation: Conversation;
   readonly setting: HookSetting;
-  readonly log: Log;
+  readonly runtime: Runtime;
 }
 
 /**
@@ -23,9 +23,10 @@ export interface CreateHooks {
  * Errors: `hook`, `init`.
  */
 export async function runCreateHooks(hooks: CreateHooks): Promise<void> {
-  const { config, source, pid, conversation, setting, log } = hooks;
+  const { config, source, pid, conversation, setting, runtime } = hooks;
+  const surroundings = { directory: source.bundle, runtime };
   const state = hookState(source, 'created');
-  await runHooks('prestart', config.hooks?.prestart, { ...state, pid }, log);
-  await runHooks('createRuntime', config.hooks?.createRuntime, { ...state, pid }, log);
-  await runContainerHooks(conversation, { setting, hooks: config.hooks?.createContainer, state, log });
+  await runHooks('prestart', config.hooks?.prestart, { ...state, pid }, surroundings);
+  await runHooks('createRuntime', config.hooks?.createRuntime, { ...state, pid }, surroundings);
+  await runContainerHooks(conversation, { setting, hooks: config.hooks?.createContainer, state, log: runtime.log });
 }

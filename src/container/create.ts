@@ -1,4 +1,6 @@
 import { rmSync } from 'node:fs';
+import { TOKEN_SIZE } from '../plan/run-program.ts';
+import { randomBytes } from '../sys/random.ts';
 import { buildContainer, type BuiltContainer } from './build-container.ts';
 import { requireConsole, sendConsole } from './console.ts';
 import { writePidFile } from './pid-file.ts';
@@ -30,6 +32,8 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
   } catch (error) {
     await built.cleanup.run();
     throw error;
+  } finally {
+    built.directory.close();
   }
 }
 
@@ -40,8 +44,14 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
 export function park(built: BuiltContainer, pidFile: string | undefined): void {
   const { conversation, directory, record, plan, lock } = built;
   announce(built, pidFile);
-  directory.writeRecord({ ...record, isComplete: true });
-  conversation.dispatch(plan.park);
+  const tokens = { start: randomBytes(TOKEN_SIZE), handles: randomBytes(TOKEN_SIZE) };
+  directory.writeRecord({
+    ...record,
+    ...(plan.needsToken ? { startToken: tokens.start.toString('hex') } : {}),
+    ...(plan.handsOut ? { handlesToken: tokens.handles.toString('hex') } : {}),
+    isComplete: true,
+  });
+  conversation.dispatch(plan.park(tokens));
   conversation.close();
   lock.close();
 }

@@ -6,7 +6,7 @@ import { killAndWait } from './end-process.ts';
 import { forMatchingIds } from './select-ids.ts';
 import type { DeleteOptions, Runtime } from './runtime.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
-import { currentStatus } from './status.ts';
+import { currentStatus, type Status } from './status.ts';
 import { words } from '../util/words.ts';
 
 const DELETE_TIMEOUT_MS = 60_000;
@@ -16,8 +16,9 @@ const FORCE_TIMEOUT_MS = 5_000;
 /**
  * Removes what create made (runtime.md, "Delete"): processes, cgroup, state directory; then the poststop hooks run.
  *
- * Only a stopped container is deleted. `force` ends any other one first, removes a state directory that a killed tsrun left
- * half-made, and finds nothing wrong with a container that does not exist.
+ * Only a stopped container is deleted, and one that is created and was never started, which no other runtime refuses: `strict`
+ * does, as the specification says. `force` ends any other one first, removes a state directory that a killed tsrun left
+ * half-made or that is damaged, and finds nothing wrong with a container that does not exist.
  * Errors: `not-found`, `status`, `cgroup`, `state`. A poststop hook that fails is a warning.
  */
 export async function deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void> {
@@ -26,42 +27,47 @@ export async function deleteContainer(runtime: Runtime, options: DeleteOptions):
   await forMatchingIds(runtime, id, (match) => deleteOne(runtime, { ...options, id: match }));
 }
 
-async function deleteOne(runtime: Runtime, { id, force }: DeleteOptions): Promise<void> {
+async function deleteOne(runtime: Runtime, { id, force, strict = false }: DeleteOptions): Promise<void> {
   using _part = takePart();
   await nextTurn();
-  const directory = new StateDirectory(runtime.root, id);
-  const record = readRecord(directory, force);
+  using directory = new StateDirectory(runtime.root, id);
+  const record = readRecord(runtime, directory, force);
   if (record === undefined) {
     if (force) directory.remove();
     return;
   }
   const status = currentStatus(directory, record);
-  if (!force && status !== 'stopped') {
-    throw new TsrunError('status', words.deleteNotStopped(id, status));
-  }
+  const mayDelete = (found: Status): boolean => force || found === 'stopped' || (found === 'created' && !strict);
+  if (!mayDelete(status)) throw new TsrunError('status', words.deleteNotStopped(id, status));
   // Without its init a creator at work fails and cleans up. It is not killed itself: it may be a server with other containers.
   if (status === 'creating' && record.init !== undefined) await killAndWait(record.init);
   using lock = await takeLock(directory, force);
   if (lock === undefined && !force) {
     throw new TsrunError('status', `container ${JSON.stringify(id)} is busy with another operation`);
   }
-  const current = readRecord(directory, force);
+  const current = readRecord(runtime, directory, force);
   if (current === undefined) {
     directory.remove();
     return;
   }
-  // Without a pid namespace of its own the end of init leaves its other processes running.
-  const kill = force || !current.hasPidNamespace;
-  await destroyContainer(directory, current, { kill, log: runtime.log });
+  // Somebody may have started it while this waited for the lock.
+  const found = currentStatus(directory, current);
+  if (!mayDelete(found)) throw new TsrunError('status', words.deleteNotStopped(id, found));
+  // Without a pid namespace of its own the end of init leaves its other processes running; one that was paused does not die.
+  const kill = force || found === 'created' || !current.hasPidNamespace;
+  await destroyContainer(directory, current, { kill, runtime });
 }
 
-function readRecord(directory: StateDirectory, force: boolean): ContainerRecord | undefined {
+/** Undefined when there is nothing to go by, and nothing but the directory is to be removed. */
+function readRecord({ log }: Runtime, directory: StateDirectory, force: boolean): ContainerRecord | undefined {
   try {
     return directory.readRecord();
   } catch (error) {
     if (!(error instanceof TsrunError) || !force) throw error;
     if (error.code === 'not-found') return undefined;
-    throw error;
+    if (error.code !== 'state') throw error;
+    log.warning(`${error.message}: processes and cgroups of the container that are left are not known`);
+    return undefined;
   }
 }
 

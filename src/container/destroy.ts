@@ -1,10 +1,10 @@
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { killAndWait } from './end-process.ts';
 import { runPoststop } from './poststop.ts';
 import { removeResctrl } from './resctrl.ts';
+import type { Runtime } from './runtime.ts';
 import type { ContainerRecord, StateDirectory } from './state-store.ts';
 
 const SIGKILL = 9;
@@ -18,7 +18,7 @@ const SIGKILL = 9;
 export async function destroyContainer(
   directory: StateDirectory,
   record: ContainerRecord,
-  { kill, log }: { readonly kill: boolean; readonly log: Log },
+  { kill, runtime }: { readonly kill: boolean; readonly runtime: Runtime },
 ): Promise<void> {
   const cgroup = openCgroup(record.cgroup);
   if (kill) await cgroup.killAll(SIGKILL);
@@ -31,7 +31,7 @@ export async function destroyContainer(
     uncoverRootfs(record.rootfsCover);
   }
   directory.remove();
-  await runPoststop(record, config, log);
+  await runPoststop(record, config, runtime);
 }
 
 /**

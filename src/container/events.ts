@@ -55,7 +55,7 @@ function readContainerStats({ cgroup, init }: ContainerRecord): ContainerStats {
 }
 
 function openRunning(runtime: Runtime, id: string): { record: ContainerRecord; pidfd: OwnedFd } {
-  const directory = new StateDirectory(runtime.root, id);
+  using directory = new StateDirectory(runtime.root, id);
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
   const isThere = status !== 'stopped' && status !== 'creating';

@@ -8,7 +8,7 @@ import type { ProcessChange } from './runtime.ts';
  * The container's process is the one that was saved when it was created. Errors: `config` for a document that is not valid.
  */
 export function execProcess(config: Config, change: ProcessChange): Process {
-  if (change.kind === 'document') return loadProcess(change.text, change.path);
+  if (change.kind === 'document') return withThoseOfContainer(loadProcess(change.text, change.path), config.process);
   const base: Process = config.process ?? { cwd: '/' };
   // Limits and scheduling of the container's program hold for every process of it; its terminal and home do not.
   const { consoleSize: _consoleSize, ...kept } = base;
@@ -26,6 +26,39 @@ export function execProcess(config: Config, change: ProcessChange): Process {
     ...(change.apparmorProfile === undefined ? {} : { apparmorProfile: change.apparmorProfile }),
     ...(change.selinuxLabel === undefined ? {} : { selinuxLabel: change.selinuxLabel }),
   };
+}
+
+/**
+ * What a document leaves open is as it is for the container's own process, as runc takes it from the saved config: whoever enters
+ * gets no more than those who are inside. An empty label, profile or list of limits is one that is left open.
+ *
+ * Not so `noNewPrivileges`, which callers written in Go leave out for `false`; nor what says who runs what and where (arguments,
+ * environment, directory, terminal, user and groups).
+ */
+function withThoseOfContainer(document: Process, own: Process = { cwd: '/' }): Process {
+  const umask = document.user?.umask ?? own.user?.umask;
+  const isOpen = (value: unknown): boolean => value === undefined || value === '' || isEmptyList(value);
+  const kept = INHERITED.filter((name) => own[name] !== undefined && isOpen(document[name]));
+  return {
+    ...document,
+    ...Object.fromEntries(kept.map((name) => [name, own[name]])),
+    ...(umask === undefined ? {} : { user: { ...document.user, umask } }),
+  };
+}
+
+const INHERITED = [
+  'capabilities',
+  'rlimits',
+  'oomScoreAdj',
+  'apparmorProfile',
+  'selinuxLabel',
+  'scheduler',
+  'ioPriority',
+  'execCPUAffinity',
+] as const satisfies readonly (keyof Process)[];
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 function userOf(base: Process, change: ProcessChange & { kind: 'options' }): NonNullable<Process['user']> {

@@ -3,15 +3,18 @@ import { openCgroup } from '../cgroup/select.ts';
 import { readOomKills } from '../cgroup/oom.ts';
 import { TsrunError } from '../errors.ts';
 import { readUnifiedDirectory } from '../host/cgroup-layout.ts';
-import { readArch, readHostFacts, readNamespaces } from '../host/facts.ts';
+import { readArch, readHostFacts } from '../host/facts.ts';
 import { planSubCgroups, type ContainerCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
-import type { HostFacts } from '../plan/facts.ts';
-import type { NAMESPACE_FLAGS } from '../plan/namespaces.ts';
+import { differingNamespaces } from '../plan/exec-namespaces.ts';
+import type { HostFacts, OpenFilesLimit } from '../plan/facts.ts';
+import { HANDED_NAMESPACES, type NamespaceFile } from '../plan/hand-out.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
+import { requirePassableFilter } from '../plan/seccomp/refusals.ts';
 import { serviceEnvironment } from '../plan/service-manager.ts';
 import type { Reply } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
+import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
@@ -22,12 +25,14 @@ import { Cleanup } from './cleanup.ts';
 import { requireConsole, sendConsole } from './console.ts';
 import { execProcess } from './exec-process.ts';
 import { Foreground } from './foreground.ts';
+import { lookInto, type InitView } from './look-into.ts';
 import { writePidFile } from './pid-file.ts';
 import { requirePreservedDescriptors } from './preserved-descriptors.ts';
 import { sendPidfd } from './pidfd-socket.ts';
-import { innermostPid, openProcess, type ProcessIdentity } from './process-identity.ts';
+import { openProcessHandle, type ProcessHandle } from './process-handle.ts';
+import { innermostPid, type ProcessIdentity } from './process-identity.ts';
 import { waitForChild } from './run.ts';
-import type { ExecOptions, Runtime } from './runtime.ts';
+import type { ExecOptions, Runtime, Stdio } from './runtime.ts';
 import { becomeProgram, compileSeccomp, handOverListener, stateOf } from './seccomp.ts';
 import { readSavedConfig } from './saved-config.ts';
 import { StateDirectory, type ContainerRecord } from './state-store.ts';
@@ -46,24 +51,34 @@ export async function execInContainer(runtime: Runtime, given: ExecOptions): Pro
 
 /** The same with another planner: a test passes one whose steps fail. */
 export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: typeof planFor): Promise<number> {
-  const directory = new StateDirectory(runtime.root, given.id);
+  using directory = new StateDirectory(runtime.root, given.id);
   const listenFds = given.listenFds ?? 0;
   const options = { ...given, preserveFds: listenFds + given.preserveFds };
   requirePreservedDescriptors(options.preserveFds);
   const record = directory.readRecord();
-  const init = requireRunning(directory, record, options);
+  const identity = requireRunning(directory, record, options);
   const config = readSavedConfig(directory);
   const process = execProcess(config, options.change);
   const terminal = process.terminal === true;
   const { consoleSocket, detach } = options;
   requireConsole({ terminal, detached: detach, consoleSocket });
-  using foreground = new Foreground(options.stdio);
+  using foreground = new Foreground({ stdio: options.stdio, forwardSignals: options.forwardSignals === true });
   if (terminal && !detach) foreground.requireTerminal();
-  using initFd = openProcess(init);
-  if (initFd === undefined) throw new TsrunError('status', words.execStopped);
+  using init = openProcessHandle(identity);
+  if (init === undefined) throw new TsrunError('status', words.execStopped);
   const host = readHostFacts();
+  using view = await lookInto(init, { directory, record, host });
+  const seen = { init, view, host };
   const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
-  const plan = decide({ record, config: { ...config, process }, init, options, host, seccomp });
+  requirePassableFilter(seccomp, { waits: false });
+  const plan = decide({
+    record,
+    config: { ...config, process },
+    ...seen,
+    options,
+    seccomp,
+    openFiles: runtime.openFiles,
+  });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
   const state = stateOf(record, 'running');
@@ -71,18 +86,20 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   try {
     const { conversation, results } = await join(
       {
-        directory: directory.path,
+        directory: directory.file(),
         cgroup: record.cgroup,
-        init,
-        initFd,
+        ...seen,
         plan,
-        options,
         cleanup,
         uid: process.user?.uid ?? 0,
         onListener,
+        stdio: detach ? options.stdio : foreground.lend(process),
+        onSpawned: () => {
+          foreground.closeLent();
+        },
       },
       (master) => {
-        if (consoleSocket === undefined) foreground.takeConsole(master);
+        if (consoleSocket === undefined) foreground.takeConsole(master, process);
         else sendConsole(master, consoleSocket);
       },
     );
@@ -97,7 +114,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
     await (detach ? become() : foreground.catchSignals(pidfd, become));
     conversation.close();
     if (detach) return 0;
-    return exitCode(await foreground.supervise(() => waitForChild(pid, pidfd)));
+    return exitCode(await foreground.supervise(pidfd, () => waitForChild(pid, pidfd)));
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -118,30 +135,17 @@ function requireRunning(directory: StateDirectory, record: ContainerRecord, opti
 interface ExecTarget {
   readonly record: ContainerRecord;
   readonly config: Config;
-  readonly init: ProcessIdentity;
+  readonly init: ProcessHandle;
+  readonly view: InitView;
   readonly options: ExecOptions;
   readonly host: HostFacts;
   readonly seccomp: CompiledSeccomp | undefined;
+  readonly openFiles: OpenFilesLimit | undefined;
 }
 
-/** File name below /proc/PID/ns -> type in config.json. */
-const NAMESPACE_TYPES: Readonly<Record<string, keyof typeof NAMESPACE_FLAGS>> = {
-  user: 'user',
-  pid: 'pid',
-  mnt: 'mount',
-  net: 'network',
-  uts: 'uts',
-  ipc: 'ipc',
-  cgroup: 'cgroup',
-  time: 'time',
-};
-
 /** Decides everything. Errors: `config`, `unsupported`. */
-export function planFor({ record, config, init, options, host, seccomp }: ExecTarget): ExecPlan {
-  const theirs = readNamespaces(init.pid);
-  const differing = Object.entries(NAMESPACE_TYPES).flatMap(([file, type]) =>
-    theirs[file] !== undefined && theirs[file] !== host.namespaces[file] ? [type] : [],
-  );
+export function planFor({ record, config, init, view, options, host, seccomp, openFiles }: ExecTarget): ExecPlan {
+  const handles = neededHandles(view, host);
   return planExec({
     id: record.id,
     config,
@@ -154,9 +158,16 @@ export function planFor({ record, config, init, options, host, seccomp }: ExecTa
       danglingLinks: {},
       namespaces: {},
     },
-    options: { noPivot: false, noNewKeyring: false, preserveFds: options.preserveFds },
+    options: {
+      noPivot: false,
+      noNewKeyring: false,
+      preserveFds: options.preserveFds,
+      lendsStdio: !options.detach,
+      ...(openFiles && { openFiles }),
+    },
     process: config.process ?? { cwd: '/' },
-    differing,
+    differing: differingNamespaces(view.inodes, host.namespaces),
+    ...(handles && { handles: handles.map(([file]) => HANDED_NAMESPACES[file]) }),
     cgroup:
       isUserUnit(record) && options.subCgroups === undefined
         ? []
@@ -165,6 +176,14 @@ export function planFor({ record, config, init, options, host, seccomp }: ExecTa
     changeRoot: record.isChrooted,
     ...(seccomp === undefined ? {} : { seccomp }),
   });
+}
+
+/** The handles of namespaces that have to be joined, where init was asked for them. */
+function neededHandles(
+  { inodes, handles }: InitView,
+  { namespaces }: HostFacts,
+): [NamespaceFile, OwnedFd][] | undefined {
+  return handles && [...handles].filter(([file]) => inodes[file] !== namespaces[file]);
 }
 
 /** An ordinary user may not move a process from a session into a unit; the user's systemd may. */
@@ -176,10 +195,10 @@ function isUserUnit({ cgroup }: ContainerRecord): boolean {
  * The container's cgroups. Its init may have moved to one below and have handed on the controllers: no process can join the
  * container's cgroup2 directory then, and the one of init stands in.
  */
-function withFallback({ cgroup }: ContainerRecord, init: ProcessIdentity): ContainerCgroup[] {
+function withFallback({ cgroup }: ContainerRecord, init: ProcessHandle): ContainerCgroup[] {
   return cgroup.directories.map((directory) => {
     if (directory.kind === 'v1') return directory;
-    const own = readUnifiedDirectory(init.pid);
+    const own = readUnifiedDirectory(init.path);
     // Only below: init may be in the cgroup of somebody else, who moved it there.
     return own?.startsWith(`${directory.hostPath}/`) === true ? { ...directory, fallback: own } : directory;
   });
@@ -189,25 +208,33 @@ interface Joining {
   /** The container's state directory. */
   readonly directory: string;
   readonly cgroup: CgroupReference;
-  readonly init: ProcessIdentity;
-  readonly initFd: OwnedFd;
+  readonly init: ProcessHandle;
+  readonly view: InitView;
+  readonly host: HostFacts;
   readonly plan: ExecPlan;
-  readonly options: ExecOptions;
   readonly cleanup: Cleanup;
   readonly uid: number;
   readonly onListener: (pid: number, reply: Reply) => Promise<void>;
+  /** Descriptors of the program. */
+  readonly stdio: Stdio;
+  readonly onSpawned: () => void;
 }
 
 async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Promise<BroughtUp> {
   const oomKills = readOomKills(joining.cgroup);
-  const { init, initFd, plan, options, cleanup } = joining;
+  const { init, view, host, plan, cleanup } = joining;
   const { descriptors } = plan;
   let pid = 0;
-  using root = openFile(`/proc/${init.pid}/root`, O_PATH | O_DIRECTORY);
-  const inherited = new Map<number, number>(options.stdio.entries());
+  using opened = view.root === undefined ? openRoot(init) : undefined;
+  const root = view.root ?? opened;
+  if (root === undefined || !init.isAlive()) throw new TsrunError('status', words.execStopped);
+  const inherited = new Map<number, number>(joining.stdio.entries());
   for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
-  inherited.set(descriptors.pidfd, initFd.number);
+  inherited.set(descriptors.pidfd, init.pidfd.number);
   inherited.set(descriptors.root, root.number);
+  (neededHandles(view, host) ?? []).forEach(([, handle], index) => {
+    inherited.set(descriptors.idmaps + index, handle.number);
+  });
   return await bringUp({
     arch: readArch(),
     syncFd: descriptors.sync,
@@ -220,7 +247,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     candidates: plan.candidates,
     cleanup,
     wasOomKilled: () => readOomKills(joining.cgroup) > oomKills,
-    onSpawned: () => undefined,
+    onSpawned: joining.onSpawned,
     onCgroup: (pid) => openCgroup(joining.cgroup).attach(pid),
     onPid: (found) => {
       pid = found;
@@ -231,4 +258,17 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
     onRootfs: () => Promise.resolve(),
     onListener: (reply) => joining.onListener(pid, reply),
   });
+}
+
+/** The root directory of the container's init, the last of what is taken from it: it has to live still. */
+function openRoot(init: ProcessHandle): OwnedFd {
+  try {
+    const root = openFile(`${init.path}/root`, O_PATH | O_DIRECTORY);
+    if (init.isAlive()) return root;
+    root.close();
+    throw new TsrunError('status', words.execStopped);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ESRCH')) throw new TsrunError('status', words.execStopped);
+    throw error;
+  }
 }

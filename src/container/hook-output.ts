@@ -1,6 +1,8 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { errnoText } from '../util/errno.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 export type OutputName = 'stdout' | 'stderr';
 
@@ -50,7 +52,7 @@ export class HookOutput implements Disposable {
     try {
       for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
     } catch (error) {
-      this.#log.warning(`write the ${name} of a hook: ${error instanceof Error ? error.message : String(error)}`);
+      this.#log.warning(`write the ${name} of a hook: ${reasonOf(error)}`);
       this.#close(name);
     }
   }
@@ -84,8 +86,12 @@ function openOutput(file: string, annotation: string): number {
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
     const where = `/annotations/${annotation} of config.json`;
-    throw new TsrunError('hook', `open ${JSON.stringify(file)} for the output of hooks (${where}): ${errno}`, {
-      cause,
-    });
+    throw new TsrunError(
+      'hook',
+      `open ${JSON.stringify(file)} for the output of hooks (${where}): ${errnoText(errno)}`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -26,7 +26,7 @@ export async function killContainer(runtime: Runtime, options: KillOptions): Pro
 }
 
 async function killOne(runtime: Runtime, { id, signal, all }: KillOptions): Promise<void> {
-  const directory = new StateDirectory(runtime.root, id);
+  using directory = new StateDirectory(runtime.root, id);
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
   // Without a cgroup of its own nobody knows all of its processes.
@@ -36,12 +36,15 @@ async function killOne(runtime: Runtime, { id, signal, all }: KillOptions): Prom
     return;
   }
   if (all && status === 'stopped') return;
-  if (status === 'stopped' || status === 'creating' || record.init === undefined) throw notRunning();
-  // Without a pid namespace of its own the death of init does not end the others.
-  if (signal === SIGKILL && !record.hasPidNamespace && hasCgroup) {
-    await openCgroup(record.cgroup).killAll(SIGKILL);
+  // Without a pid namespace of its own the death of init does not end the others, nor did its own end.
+  const hasOthers = signal === SIGKILL && !record.hasPidNamespace && hasCgroup;
+  if (hasOthers && status !== 'creating') {
+    const cgroup = openCgroup(record.cgroup);
+    if (status === 'stopped' && cgroup.processes().length === 0) throw notRunning();
+    await cgroup.killAll(SIGKILL);
     return;
   }
+  if (status === 'stopped' || status === 'creating' || record.init === undefined) throw notRunning();
   using pidfd = openProcess(record.init);
   if (pidfd === undefined) throw notRunning();
   // Init of a pid namespace that has installed no handlers is deaf to every signal but SIGKILL (man 7 pid_namespaces). The

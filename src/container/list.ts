@@ -1,10 +1,23 @@
+import { existsSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { ContainerStatus, Runtime } from './runtime.ts';
 import { readStatus } from './state.ts';
 import { listIds } from './state-store.ts';
+import { errnoText } from '../util/errno.ts';
 
-/** All containers below the root directory, by id. One that is damaged is a warning and left out. */
-export function listContainers(runtime: Runtime): readonly ContainerStatus[] {
+/**
+ * All containers below the root directory, by id. One that is damaged is a warning and left out.
+ *
+ * Errors: `state`; with `requireRoot` also when there is no root directory, which otherwise holds no containers.
+ */
+export function listContainers(
+  runtime: Runtime,
+  { requireRoot = false }: { readonly requireRoot?: boolean } = {},
+): readonly ContainerStatus[] {
+  if (requireRoot && !existsSync(runtime.root)) {
+    const errno = 'ENOENT';
+    throw new TsrunError('state', `list ${JSON.stringify(runtime.root)}: ${errnoText(errno)}`, { errno });
+  }
   return listIds(runtime.root).flatMap((id) => {
     try {
       return [readStatus(runtime, id)];

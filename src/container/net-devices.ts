@@ -13,6 +13,7 @@ import {
   type Link,
 } from '../sys/network-links.ts';
 import { O_RDONLY } from '../util/constants.ts';
+import { errnoText } from '../util/errno.ts';
 
 /**
  * Moves network devices of this network namespace into the container's: checks the names, keeps the permanent global addresses,
@@ -51,11 +52,17 @@ interface Places {
 function moveOne({ hostName, name }: NetDeviceMove, { host, container, namespaceFd }: Places): void {
   const link = findLink(host, hostName);
   if (link === undefined)
-    throw new TsrunError('host', `move network device ${JSON.stringify(hostName)}: there is none of this name: ENODEV`);
+    throw new TsrunError(
+      'host',
+      `move network device ${JSON.stringify(hostName)}: there is none of this name: ${errnoText('ENODEV')}`,
+    );
   // The kernel would find out only after the move.
   if (!name.includes('%d') && findLink(container, name) !== undefined) {
     const shown = `move network device ${JSON.stringify(hostName)}`;
-    throw new TsrunError('host', `${shown}: the container has one with the name ${JSON.stringify(name)}: EEXIST`);
+    throw new TsrunError(
+      'host',
+      `${shown}: the container has one with the name ${JSON.stringify(name)}: ${errnoText('EEXIST')}`,
+    );
   }
   const addresses = listPermanentAddresses(host, link);
   const before = new Set(listLinks(container).map(({ index }) => index));

@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { NOTIFY_SOCKET_NAME, saysReady } from '../plan/service-manager.ts';
@@ -10,6 +11,7 @@ import { POLLIN, waitAny, waitReadable } from '../sys/poll.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage } from '../sys/socket.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../util/constants.ts';
 import type { StateDirectory } from './state-store.ts';
+import { errnoText } from '../util/errno.ts';
 
 /**
  * Between a program that speaks sd_notify(3) and the service manager that started tsrun:
@@ -29,29 +31,29 @@ const BARRIER_TIMEOUT_MS = 30_000;
 
 /** Absolute path of the directory that is mounted into the container. */
 export function notifyDirectory(directory: StateDirectory): string {
-  return directory.file(DIRECTORY);
+  return path.join(directory.path, DIRECTORY);
 }
 
 /** Makes it, open to every user of the container. Errors: `state`. */
 export function makeNotifyDirectory(directory: StateDirectory): void {
-  const path = notifyDirectory(directory);
   try {
-    mkdirSync(path);
-    chmodSync(path, 0o755);
+    mkdirSync(directory.file(DIRECTORY));
+    chmodSync(directory.file(DIRECTORY), 0o755);
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('state', `create ${JSON.stringify(path)}: ${errno}`, { errno, cause });
+    const path = JSON.stringify(notifyDirectory(directory));
+    throw new TsrunError('state', `create ${path}: ${errnoText(errno)}`, { errno, cause });
   }
 }
 
 /** The socket to which the program will write, which every user may; owned by the caller. Errors: `host`. */
 export function bindNotifySocket(directory: StateDirectory): OwnedFd {
-  using handle = openFile(notifyDirectory(directory), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  using handle = openFile(directory.file(DIRECTORY), O_PATH | O_DIRECTORY | O_NOFOLLOW);
   // The path of a socket is short: it is named through its directory.
-  const path = `/proc/self/fd/${handle.number}/${NOTIFY_SOCKET_NAME}`;
-  const socket = listenUnix(path, 'datagram');
+  const name = `/proc/self/fd/${handle.number}/${NOTIFY_SOCKET_NAME}`;
+  const socket = listenUnix(name, 'datagram');
   try {
-    using file = openFile(path, O_PATH | O_NOFOLLOW);
+    using file = openFile(name, O_PATH | O_NOFOLLOW);
     chmodSync(`/proc/self/fd/${file.number}`, 0o777);
     return socket;
   } catch (error) {

@@ -1,4 +1,6 @@
+import { catchSignals, type SignalCatch } from '../sys/signals.ts';
 import { peekEndedChild, reapChild, setChildSubreaper } from '../sys/wait.ts';
+import { SIGNALS } from '../util/signals.ts';
 
 /**
  * What the processes of a container leave behind when they end, where no init of a pid namespace takes care of it: while tsrun waits
@@ -9,26 +11,25 @@ import { peekEndedChild, reapChild, setChildSubreaper } from '../sys/wait.ts';
  */
 export class Orphans implements Disposable {
   readonly #init: number;
-  readonly #reap: () => void;
+  #children: SignalCatch | undefined;
 
   /** `init` is the child that somebody else waits for. Errors: `host`. */
   constructor(init: number) {
     this.#init = init;
-    this.#reap = () => {
-      this.#reapAll();
-    };
     setChildSubreaper(true);
   }
 
   /** From now on every child that ends is reaped, but init. */
   reap(): void {
-    process.on('SIGCHLD', this.#reap);
+    this.#children = catchSignals([SIGNALS.CHLD], () => {
+      this.#reapAll();
+    });
     this.#reapAll();
   }
 
   /** Adopts and reaps no more. Processes that are left stay children of this one until it ends. */
   [Symbol.dispose](): void {
-    process.off('SIGCHLD', this.#reap);
+    this.#children?.[Symbol.dispose]();
     setChildSubreaper(false);
   }
 

@@ -12,7 +12,7 @@ import { words } from '../util/words.ts';
  * thawed again then).
  */
 export async function pauseContainer(runtime: Runtime, id: string): Promise<void> {
-  const directory = new StateDirectory(runtime.root, id);
+  using directory = new StateDirectory(runtime.root, id);
   directory.readRecord();
   using _lock = await directory.lock();
   const record = directory.readRecord();

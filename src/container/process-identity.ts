@@ -16,10 +16,11 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
   return stat === undefined ? undefined : { pid, startTime: stat.startTime };
 }
 
-/** Whether this very process still runs; a zombie does not. */
+/** Whether this very process still runs; a zombie does not, unless it is only the first thread that has ended. */
 export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   const stat = readStat(pid);
-  return stat !== undefined && stat.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X';
+  if (stat === undefined || stat.startTime !== startTime || stat.state === 'X') return false;
+  return stat.state !== 'Z' || stat.threads > 1;
 }
 
 /** A pidfd of this very process, owned by the caller; undefined when it is gone. Errors: `host`. */
@@ -48,7 +49,7 @@ export function innermostPid(pid: number): number {
 }
 
 /** man 5 proc_pid_stat: the second field is the name in parentheses and may itself contain any character. */
-function readStat(pid: number): { state: string; startTime: string } | undefined {
+function readStat(pid: number): { state: string; threads: number; startTime: string } | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -59,5 +60,5 @@ function readStat(pid: number): { state: string; startTime: string } | undefined
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state] = fields;
   const startTime = fields[19];
-  return state === undefined || startTime === undefined ? undefined : { state, startTime };
+  return state === undefined || startTime === undefined ? undefined : { state, threads: Number(fields[17]), startTime };
 }

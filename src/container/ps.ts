@@ -12,7 +12,8 @@ import { StateDirectory } from './state-store.ts';
  * which alone tells whose a process is.
  */
 export function listProcesses(runtime: Runtime, id: string): number[] {
-  const { cgroup } = new StateDirectory(runtime.root, id).readRecord();
+  using directory = new StateDirectory(runtime.root, id);
+  const { cgroup } = directory.readRecord();
   if (cgroup.directories.length > 0) return openCgroup(cgroup).processes();
   throw new TsrunError('unsupported', `list the processes of container ${JSON.stringify(id)}: it has no cgroup`);
 }

@@ -8,6 +8,8 @@ export interface ReadOptions {
   readonly plain: boolean;
   /** Of the failure when it is too long or no plain file. */
   readonly code: ErrorCode;
+  /** What the messages call the file. Default: its path. */
+  readonly shown?: string;
 }
 
 /**
@@ -20,14 +22,14 @@ export function readBounded(path: string, options: ReadOptions): Buffer {
   const fd = openSync(path, options.plain ? O_RDONLY | O_NONBLOCK | O_NOFOLLOW : O_RDONLY);
   try {
     if (options.plain && !fstatSync(fd).isFile())
-      throw new TsrunError(options.code, `read ${JSON.stringify(path)}: it is no plain file`);
+      throw new TsrunError(options.code, `read ${JSON.stringify(options.shown ?? path)}: it is no plain file`);
     return readAll(fd, path, options);
   } finally {
     closeSync(fd);
   }
 }
 
-function readAll(fd: number, path: string, { limitBytes, code }: ReadOptions): Buffer {
+function readAll(fd: number, path: string, { limitBytes, code, shown = path }: ReadOptions): Buffer {
   const CHUNK_BYTES = 64 * 1024;
   const parts: Buffer[] = [];
   for (let length = 0; ;) {
@@ -36,7 +38,7 @@ function readAll(fd: number, path: string, { limitBytes, code }: ReadOptions): B
     if (count === 0) return Buffer.concat(parts, length);
     length += count;
     if (length > limitBytes)
-      throw new TsrunError(code, `read ${JSON.stringify(path)}: it is too long, wanted at most ${limitBytes}`);
+      throw new TsrunError(code, `read ${JSON.stringify(shown)}: it is too long, wanted at most ${limitBytes}`);
     parts.push(part.subarray(0, count));
   }
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import { findSchemataDifferences, type IntelRdtPlan } from '../plan/intel-rdt.ts';
-import { hasErrno } from '../sys/errno.ts';
+import { hasErrno, reasonOf } from '../sys/errno.ts';
 import { writeKernelFile } from '../sys/file.ts';
 
 /** What tsrun has made in the resctrl file system; only this is removed. Plain JSON. */
@@ -110,7 +110,7 @@ export class Resctrl {
     try {
       action();
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = reasonOf(cause);
       // The kernel's reason for EINVAL is here.
       const file = path.join(this.#mountPoint, 'info/last_cmd_status');
       const status = existsSync(file) ? readFileSync(file, 'utf8').trim() : 'ok';
@@ -130,7 +130,8 @@ export function removeResctrl({ mountPoint, made }: ResctrlReference, folders = 
     try {
       folders.remove(directory);
     } catch (error) {
-      if (!hasErrno(error, 'ENOENT')) throw failure(`remove ${JSON.stringify(directory)}: ${String(error)}`, '', error);
+      if (!hasErrno(error, 'ENOENT'))
+        throw failure(`remove ${JSON.stringify(directory)}: ${reasonOf(error)}`, '', error);
     }
   }
 }

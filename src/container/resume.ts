@@ -6,7 +6,7 @@ import { words } from '../util/words.ts';
 
 /** Lets the processes of a paused container go on. Errors: `not-found`; `status` unless it is paused; `cgroup`. */
 export async function resumeContainer(runtime: Runtime, id: string): Promise<void> {
-  const directory = new StateDirectory(runtime.root, id);
+  using directory = new StateDirectory(runtime.root, id);
   directory.readRecord();
   using _lock = await directory.lock();
   const cgroup = openCgroup(directory.readRecord().cgroup);

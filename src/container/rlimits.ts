@@ -1,6 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import type { RlimitSetting } from '../plan/rlimits.ts';
 import { setRlimit } from '../sys/prlimit.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** Sets the planned resource limits of a process. Errors: `step`, with the limit and its place in config.json. */
 export function applyRlimits(pid: number, limits: readonly RlimitSetting[]): void {
@@ -9,7 +10,10 @@ export function applyRlimits(pid: number, limits: readonly RlimitSetting[]): voi
       setRlimit(pid, limit);
     } catch (cause) {
       const errno = cause instanceof TsrunError ? (cause.errno ?? 'EIO') : 'EIO';
-      throw new TsrunError('step', `${limit.label}: ${errno} (${limit.pointer} of config.json)`, { errno, cause });
+      throw new TsrunError('step', `${limit.label}: ${errnoText(errno)} (${limit.pointer} of config.json)`, {
+        errno,
+        cause,
+      });
     }
   }
 }

@@ -15,30 +15,41 @@ import { sendPidfd } from './pidfd-socket.ts';
 import type { RunOptions, Runtime } from './runtime.ts';
 import { becomeProgram, stateOf } from './seccomp.ts';
 import { runPoststart, runStartContainer } from './start-hooks.ts';
+import type { Process } from '../spec/generated/config.ts';
 import { words } from '../util/words.ts';
 
 /**
  * Creates and starts a container and waits for its program, in one go.
  *
  * Returns its exit code, 128 + n after a signal; 0 at once with `detach`. Errors: those of create and start.
- * Effects: in the foreground the signals of this process go to the program, and its terminal becomes this one's.
+ * Effects: in the foreground the program's terminal becomes this process's, and with `forwardSignals` its signals the program's.
  */
 export async function runContainer(runtime: Runtime, options: RunOptions): Promise<number> {
   const { consoleSocket, detach } = options;
-  using foreground = new Foreground(options.stdio);
+  using foreground = new Foreground({ stdio: options.stdio, forwardSignals: options.forwardSignals === true });
+  let program: Pick<Process, 'consoleSize'> = {};
   const built = await buildContainer(runtime, {
     ...options,
     listens: false,
     checkProcess: (process) => {
       if (process === undefined) throw new TsrunError('config', `${words.noProcess}: there is nothing to run`);
       const terminal = process.terminal === true;
+      program = process;
       requireConsole({ terminal, detached: detach, consoleSocket });
       if (terminal && !detach) foreground.requireTerminal();
     },
     onConsole: (master) => {
-      if (consoleSocket === undefined) foreground.takeConsole(master);
+      if (consoleSocket === undefined) foreground.takeConsole(master, program);
       else sendConsole(master, consoleSocket);
     },
+    ...(detach
+      ? {}
+      : {
+          lendStdio: (process) => foreground.lend(process),
+          onSpawned: () => {
+            foreground.closeLent();
+          },
+        }),
   });
   return await runBuilt(runtime, options, { built, foreground });
 }
@@ -60,6 +71,7 @@ async function runBuilt(runtime: Runtime, options: RunOptions, running: Running)
     throw error;
   } finally {
     built.conversation.close();
+    built.directory.close();
   }
 }
 
@@ -83,7 +95,7 @@ async function superviseProgram(
   const notified = socket === undefined ? undefined : relayReadiness({ socket, ...relay }, runtime.log);
   try {
     if (!detach) orphans?.reap();
-    const status = detach ? undefined : await foreground.supervise(() => waitForChild(pid, pidfd));
+    const status = detach ? undefined : await foreground.supervise(pidfd, () => waitForChild(pid, pidfd));
     await notified;
     return status;
   } catch (error) {

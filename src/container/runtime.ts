@@ -1,6 +1,7 @@
 import type { Stats } from '../cgroup/stats/document.ts';
 import type { NetworkInterface } from '../host/network-interfaces.ts';
 import type { Log } from '../log.ts';
+import type { OpenFilesLimit } from '../plan/facts.ts';
 import type { SubCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import type { Resources } from '../spec/generated/config.ts';
 
@@ -13,6 +14,18 @@ export interface Runtime {
   readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
   /** Whether a container does without a cgroup where none may be made and it asks for none. Default: unless tsrun is root. */
   readonly rootless?: boolean;
+  /**
+   * Limit of open files (RLIMIT_NOFILE) of hooks, and of programs whose config sets none: that of whoever asks. Node raises the soft one
+   * of its process at its start. Default: that of this process. While a hook is started, this process has it, too.
+   */
+  readonly openFiles?: OpenFilesLimit | undefined;
+  /**
+   * Where compiled seccomp filters are kept for the next container, absolute: a directory of this user's, which is made when it is
+   * needed. Default: nowhere.
+   */
+  readonly cacheDirectory?: string;
+  /** For hooks in the runtime's own namespaces that have no environment of their own. Default: none. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   readonly log: Log;
 }
 
@@ -62,6 +75,11 @@ export interface RunOptions extends CreateOptions {
    * that has no other children. Default: false.
    */
   readonly subreaper?: boolean;
+  /**
+   * In the foreground the signals of this process, all that can be caught, go to the program. No handler of this process is touched
+   * otherwise. Default: false.
+   */
+  readonly forwardSignals?: boolean;
 }
 
 export interface ExecOptions {
@@ -80,6 +98,11 @@ export interface ExecOptions {
   /** Cgroups below the container's for the process. Default: the container's own. */
   readonly subCgroups?: readonly SubCgroup[];
   readonly stdio: Stdio;
+  /**
+   * In the foreground the signals of this process, all that can be caught, go to the program. No handler of this process is touched
+   * otherwise. Default: false.
+   */
+  readonly forwardSignals?: boolean;
 }
 
 /** How the process of `exec` differs from the container's own. */
@@ -122,6 +145,8 @@ export interface DeleteOptions {
   readonly isPattern?: boolean;
   /** Kill what still runs; a container that does not exist is no error. */
   readonly force: boolean;
+  /** Refuse a container that is created and was never started, as the specification says. Default: false. */
+  readonly strict?: boolean;
 }
 
 export interface UpdateOptions {

@@ -1,28 +1,60 @@
 import { hasErrno } from '../sys/errno.ts';
 import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { pidfdSendSignal } from '../sys/pidfd.ts';
+import { catchSignals, type SignalCatch } from '../sys/signals.ts';
 import { SIGNALS } from '../util/signals.ts';
 
-/** Not forwarded: they are about tsrun's own children and terminal, or cannot be caught. */
-const NOT_FORWARDED: ReadonlySet<string> = new Set(['CHLD', 'CLD', 'WINCH', 'URG', 'KILL', 'STOP', 'PROF']);
+const { CHLD, KILL, PIPE, STOP, URG, WINCH } = SIGNALS;
+const { BUS, FPE, ILL, SEGV, SYS, TRAP } = SIGNALS;
+/** The C libraries keep these two for their threads. */
+const OF_THE_LIBRARY = [32, 33];
+const HIGHEST = 64;
+
+/** About this process's own children and terminal, about faults of its own, or not to be caught. */
+const NOT_FORWARDED: ReadonlySet<number> = new Set([
+  ...[CHLD, WINCH, URG, KILL, STOP, BUS, FPE, ILL, SEGV, SYS, TRAP],
+  ...OF_THE_LIBRARY,
+]);
+/** When a terminal hangs up, the kernel tells the leader of its session and fails every read and write, all at once. */
+const SAME_HANG_UP_S = 1;
+const FORWARDED = Array.from({ length: HIGHEST }, (_, index) => index + 1).filter(
+  (number) => !NOT_FORWARDED.has(number) && number !== PIPE,
+);
+
+export interface ForwarderOptions {
+  /** Whether this process's signals are taken at all. */
+  readonly catches: boolean;
+  /** The terminal of this process has another size. */
+  readonly onWindowChange?: (() => void) | undefined;
+  /** A signal came and its program had ended. */
+  readonly onGone?: () => void;
+  /** This process was stopped, and goes on. */
+  readonly onContinued?: () => void;
+}
 
 /** Catches the signals that this process gets, to pass them on to another. Those of before `forwardTo` are kept for it. */
 export class SignalForwarder implements Disposable {
-  readonly #handlers = new Map<NodeJS.Signals, () => void>();
+  readonly #options: ForwarderOptions;
+  readonly #caught: SignalCatch[] = [];
   readonly #kept: number[] = [];
   #pidfd: OwnedFd | undefined;
+  /** Seconds, by the clock of `process.uptime`. */
+  #lastHangUp = -Infinity;
+  /** The program knows of it already. */
+  #isTold = false;
 
-  constructor() {
-    for (const [name, number] of Object.entries(SIGNALS)) {
-      if (!NOT_FORWARDED.has(name) && name !== 'PIPE') this.#catch(name, number);
-    }
+  constructor(options: ForwarderOptions) {
+    this.#options = options;
+    this.#catch(FORWARDED);
+    const { catches, onWindowChange } = options;
+    if (catches && onWindowChange !== undefined) this.#caught.push(catchSignals([WINCH], onWindowChange));
   }
 
   /**
    * SIGPIPE too, from now on: while this process writes to hooks, it is its own, for one that does not read, and would end the program.
    */
   catchPipes(): void {
-    this.#catch('PIPE', SIGNALS.PIPE);
+    this.#catch([PIPE]);
   }
 
   /** The descriptor remains the caller's. */
@@ -32,26 +64,35 @@ export class SignalForwarder implements Disposable {
     for (const number of this.#kept.splice(0)) this.#take(number);
   }
 
+  /** The terminal has hung up, which the program is told once: this process may have got the signal as well. */
+  hangUp(): void {
+    if (process.uptime() - this.#lastHangUp > SAME_HANG_UP_S) this.#take(SIGNALS.HUP);
+    this.#lastHangUp = process.uptime();
+    this.#isTold = true;
+  }
+
   /** The signals act on this process again. */
   [Symbol.dispose](): void {
-    if (this.#handlers.size > 0) keepIgnoringPipes();
-    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
-    this.#handlers.clear();
+    for (const caught of this.#caught.splice(0)) caught[Symbol.dispose]();
     this.#pidfd?.close();
     this.#pidfd = undefined;
   }
 
-  #catch(name: string, number: number): void {
-    const signal = `SIG${name}` as NodeJS.Signals;
-    const handler = (): void => {
+  #catch(numbers: readonly number[]): void {
+    if (!this.#options.catches) return;
+    const take = (number: number): void => {
+      if (number === SIGNALS.CONT) this.#options.onContinued?.();
+      if (number === SIGNALS.HUP && this.#isSameHangUp()) return;
       this.#take(number);
     };
-    try {
-      process.on(signal, handler);
-      this.#handlers.set(signal, handler);
-    } catch {
-      // Node has no handlers for a few signals (EINVAL); those act on tsrun itself.
-    }
+    this.#caught.push(catchSignals(numbers, take));
+  }
+
+  #isSameHangUp(): boolean {
+    const isSame = this.#isTold && process.uptime() - this.#lastHangUp <= SAME_HANG_UP_S;
+    this.#isTold = false;
+    this.#lastHangUp = process.uptime();
+    return isSame;
   }
 
   #take(number: number): void {
@@ -64,18 +105,7 @@ export class SignalForwarder implements Disposable {
     } catch (error) {
       // It has ended in the meantime; its exit code is on the way.
       if (!hasErrno(error, 'ESRCH')) throw error;
+      this.#options.onGone?.();
     }
   }
-}
-
-/**
- * Node starts with SIGPIPE ignored, but taking the last handler away leaves the default action: the next write to a pipe or socket
- * without a reader, such as a poststop hook that reads nothing, would end a process that goes on after its container has ended.
- */
-function keepIgnoringPipes(): void {
-  if (!process.listeners('SIGPIPE').includes(ignorePipe)) process.on('SIGPIPE', ignorePipe);
-}
-
-function ignorePipe(): void {
-  // The write itself fails with EPIPE.
 }

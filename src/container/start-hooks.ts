@@ -36,5 +36,5 @@ export async function runStartContainer(
 /** Runs the poststart hooks when the program runs (runtime.md, "Lifecycle", step 9). Errors: `hook`. */
 export async function runPoststart(runtime: Runtime, record: ContainerRecord, config: Config): Promise<void> {
   const state = { ...hookState(record, 'running'), pid: record.init?.pid ?? 0 };
-  await runHooks('poststart', config.hooks?.poststart, state, runtime.log);
+  await runHooks('poststart', config.hooks?.poststart, state, { directory: record.bundle, runtime });
 }

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import { readArch, readHostFacts } from '../host/facts.ts';
 import { descriptorNumbers } from '../plan/context.ts';
@@ -6,20 +5,17 @@ import type { ProgramToRun } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
-import { hasErrno } from '../sys/errno.ts';
-import { openFile } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { connectUnix } from '../sys/socket.ts';
-import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
 import { Cleanup } from './cleanup.ts';
 import { destroyContainer } from './destroy.ts';
+import { connectToInit, removeInitSocket } from './init-socket.ts';
 import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
 import { openProcess } from './process-identity.ts';
 import type { Runtime, StartOptions } from './runtime.ts';
 import { runPoststart, runStartContainer } from './start-hooks.ts';
 import { becomeProgram, compileSeccomp, stateOf } from './seccomp.ts';
 import { readSavedConfig } from './saved-config.ts';
-import { INIT_SOCKET, StateDirectory, type ContainerRecord } from './state-store.ts';
+import { StateDirectory, type ContainerRecord } from './state-store.ts';
 import { currentStatus } from './status.ts';
 import { words } from '../util/words.ts';
 
@@ -31,7 +27,7 @@ import { words } from '../util/words.ts';
  * and poststart hooks (the container is destroyed then).
  */
 export async function startContainer(runtime: Runtime, id: string, options: StartOptions = {}): Promise<void> {
-  const directory = new StateDirectory(runtime.root, id);
+  using directory = new StateDirectory(runtime.root, id);
   const { init, notifies } = directory.readRecord();
   const host = options.notifySocket;
   if (host !== undefined && notifies !== true)
@@ -59,11 +55,15 @@ async function startUnderLock(
   const config = readSavedConfig(directory);
   if (config.process === undefined) throw new TsrunError('status', `${words.noProcess}: there is nothing to start`);
   const descriptors = descriptorNumbers(record.preserveFds);
-  using conversation = new Conversation(connect(directory), { arch: readArch(), syncFd: descriptors.sync });
+  // What can fail does so before init has anybody whose end would be its own.
+  const seccomp = await compileFor(runtime, config);
   const prepared = prepare?.();
   try {
-    const seccomp = await compileFor(runtime, config);
+    const connection = connectToInit(directory, record.startToken);
+    using conversation = new Conversation(connection, { arch: readArch(), syncFd: descriptors.sync });
     await runStartContainer(runtime, conversation, { record, config, seccomp });
+    // From the next message on the program may run and end, and a caller who reaps it takes the container apart while this waits.
+    removeInitSocket(directory);
     await becomeProgram(conversation, {
       descriptors,
       program: programOf(record, config),
@@ -71,7 +71,6 @@ async function startUnderLock(
       pid: record.init?.pid ?? 0,
       state: stateOf(record, 'created'),
     });
-    rmSync(directory.file(INIT_SOCKET), { force: true });
     await runPoststart(runtime, record, config);
     return prepared;
   } catch (error) {
@@ -82,9 +81,9 @@ async function startUnderLock(
 }
 
 /** runtime.md, "Lifecycle": a hook of start that fails ends the container, which is destroyed then, poststop hooks included. */
-async function destroy({ log }: Runtime, directory: StateDirectory, record: ContainerRecord): Promise<void> {
-  const cleanup = new Cleanup(log);
-  cleanup.add('destroy the container', () => destroyContainer(directory, record, { kill: true, log }));
+async function destroy(runtime: Runtime, directory: StateDirectory, record: ContainerRecord): Promise<void> {
+  const cleanup = new Cleanup(runtime.log);
+  cleanup.add('destroy the container', () => destroyContainer(directory, record, { kill: true, runtime }));
   await cleanup.run();
 }
 
@@ -116,15 +115,5 @@ function requireCreated(directory: StateDirectory, record: ContainerRecord): voi
     case 'creating':
     case 'paused':
       throw new TsrunError('status', words.startInState(status));
-  }
-}
-
-function connect(directory: StateDirectory): OwnedFd {
-  using handle = openFile(directory.path, O_PATH | O_DIRECTORY);
-  try {
-    return connectUnix(`/proc/self/fd/${handle.number}/${INIT_SOCKET}`, 'seqpacket');
-  } catch (error) {
-    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT')) throw new TsrunError('status', words.startStopped);
-    throw error;
   }
 }

@@ -1,6 +1,8 @@
 import {
   chmodSync,
   closeSync,
+  fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -16,12 +18,15 @@ import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { openFile, tryLock } from '../sys/file.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { O_CREAT, O_RDWR } from '../util/constants.ts';
+import { sleep } from '../sys/poll.ts';
+import { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDWR } from '../util/constants.ts';
+import { descriptorPath, emptyDirectory } from './empty-directory.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { readBounded } from './read-bounded.ts';
 import type { ResctrlReference } from './resctrl.ts';
 import type { RootfsCover } from './rootfs-cover.ts';
 import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
 export interface ContainerRecord {
@@ -44,6 +49,10 @@ export interface ContainerRecord {
   readonly home?: string;
   /** Entries `NAME=value` that the program gets on top of those of its config. */
   readonly environment?: readonly string[];
+  /** What `start` shows to init, hexadecimal, where init cannot see by the user who it is. */
+  readonly startToken?: string;
+  /** What `exec` shows to an init that waits for `start` and that its user may not look into, hexadecimal. */
+  readonly handlesToken?: string;
   /** Its readiness is passed on: there is a directory for the socket of sd_notify(3). */
   readonly notifies?: boolean;
   readonly cgroup: CgroupReference;
@@ -62,7 +71,6 @@ export interface ContainerRecord {
 const STATE_FILE = 'state.json';
 const CONFIG_FILE = 'config.json';
 const LOCK_FILE = 'lock';
-export const INIT_SOCKET = 'init.sock';
 /** How long an operation waits for another on the same container; hooks may take their time. */
 const LOCK_TIMEOUT_MS = 60_000;
 /** No file here is larger than the configuration may be, which is kept as a whole. */
@@ -71,10 +79,14 @@ const STATE_LIMIT_BYTES = 16 * 1024 * 1024;
 /**
  * One container's state directory. Everything in it is written under a temporary name and renamed, so that a reader never sees
  * half a file; operations that change the container hold its lock.
+ *
+ * It is opened once, at the first use and without following a symlink, and everything is done below that handle until it is closed:
+ * a directory that takes its name meanwhile is another container's.
  */
-export class StateDirectory {
+export class StateDirectory implements Disposable {
   readonly path: string;
   readonly id: string;
+  #fd: number | undefined;
 
   constructor(root: string, id: string) {
     requireId(id);
@@ -94,7 +106,7 @@ export class StateDirectory {
     try {
       mkdirSync(this.path, { mode: 0o711 });
       // The umask of the caller may have taken the search bit that a container's user needs to reach its notify socket.
-      chmodSync(this.path, 0o711);
+      chmodSync(descriptorPath(this.#open()), 0o711);
     } catch (error) {
       if (hasErrno(error, 'EEXIST')) {
         throw new TsrunError('exists', `${words.alreadyExists}: ${JSON.stringify(this.id)}`);
@@ -106,16 +118,10 @@ export class StateDirectory {
   /**
    * Holds the container's lock until the descriptor is closed; waits for one who has it, at most `timeoutMs`.
    *
-   * Undefined when the time is over. Errors: `not-found` when there is no such container, `host`.
+   * Undefined when the time is over. Errors: `not-found` when there is no such container, or no more; `state`, `host`.
    */
   async tryLock(timeoutMs: number): Promise<OwnedFd | undefined> {
-    let file: OwnedFd;
-    try {
-      file = openFile(path.join(this.path, LOCK_FILE), O_RDWR | O_CREAT, 0o600);
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
-      throw error;
-    }
+    const file = this.#openLock();
     // Not performance.now(): on Node its first use loads a dozen modules.
     const deadline = process.uptime() * 1000 + timeoutMs;
     try {
@@ -124,8 +130,10 @@ export class StateDirectory {
           file.close();
           return undefined;
         }
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await sleep(pauseMs);
       }
+      // Whoever had it may have removed the container: the lock of what is gone keeps nobody out.
+      if (!this.#has(LOCK_FILE, file)) throw doesNotExist(this.id);
       return file;
     } catch (error) {
       file.close();
@@ -170,24 +178,85 @@ export class StateDirectory {
     return this.#read(CONFIG_FILE);
   }
 
-  /** Absolute path of a file in the directory. */
-  file(name: string): string {
-    return path.join(this.path, name);
+  /** The directory itself, or a file in it, by way of the handle: a path until it is closed. Errors: `state`. */
+  file(name = '.'): string {
+    return `${descriptorPath(this.#open())}/${name}`;
   }
 
-  /** Removes the directory and what is in it; one that is gone is fine. Errors: `state`. */
+  /** Removes the directory and what is in it, or what stands in its place; one that is gone is fine. Errors: `state`. */
   remove(): void {
     try {
-      removeDirectory(this.path);
+      const fd = this.#find();
+      if (fd === undefined) {
+        unlinkSync(this.path);
+        return;
+      }
+      // Who gets hold of the lock after this has nothing to find.
+      emptyDirectory(fd, { last: LOCK_FILE });
+      const { dev, ino } = fstatSync(fd);
+      const there = lstatSync(this.path, { throwIfNoEntry: false });
+      if (there?.dev === dev && there.ino === ino) rmdirSync(this.path);
     } catch (error) {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return;
       throw stateError(`remove state directory ${JSON.stringify(this.path)}`, error);
+    } finally {
+      this.close();
     }
+  }
+
+  /** Lets go of the handle. The next use opens what has the name then. */
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #open(): number {
+    if (this.#fd !== undefined) return this.#fd;
+    try {
+      this.#fd = openSync(this.path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+      return this.#fd;
+    } catch (error) {
+      throw stateError(`open state directory ${JSON.stringify(this.path)}`, error);
+    }
+  }
+
+  /** Undefined when there is no such directory: a symlink or a file is none. */
+  #find(): number | undefined {
+    try {
+      return this.#open();
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+      throw error;
+    }
+  }
+
+  #openLock(): OwnedFd {
+    const fd = this.#find();
+    if (fd === undefined) throw doesNotExist(this.id);
+    try {
+      return openFile(`${descriptorPath(fd)}/${LOCK_FILE}`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
+      throw stateError(`open ${JSON.stringify(path.join(this.path, LOCK_FILE))}`, error);
+    }
+  }
+
+  /** Whether a name in the directory is still that of an open file. */
+  #has(name: string, file: OwnedFd): boolean {
+    const { dev, ino } = fstatSync(file.number);
+    const there = lstatSync(this.file(name), { throwIfNoEntry: false });
+    return there?.dev === dev && there.ino === ino;
   }
 
   #write(name: string, text: string): void {
     const target = path.join(this.path, name);
-    const temporary = path.join(this.path, `.${name}.${process.pid}-${process.hrtime.bigint()}`);
+    let temporary: string | undefined;
     try {
+      temporary = this.file(`.${name}.${process.pid}-${process.hrtime.bigint()}`);
       const fd = openSync(temporary, 'wx', 0o600);
       try {
         // Not synced to the disk: what it describes does not outlive a power cut, and on a disk each sync costs some 10 ms.
@@ -195,33 +264,25 @@ export class StateDirectory {
       } finally {
         closeSync(fd);
       }
-      renameSync(temporary, target);
+      renameSync(temporary, this.file(name));
     } catch (error) {
-      rmSync(temporary, { force: true });
+      if (temporary !== undefined) rmSync(temporary, { force: true });
       throw stateError(`write ${JSON.stringify(target)}`, error);
     }
   }
 
   #read(name: string): string | undefined {
-    const file = path.join(this.path, name);
+    const fd = this.#find();
+    if (fd === undefined) return undefined;
+    const shown = path.join(this.path, name);
+    const options = { limitBytes: STATE_LIMIT_BYTES, plain: true, code: 'state', shown } as const;
     try {
-      return readBounded(file, { limitBytes: STATE_LIMIT_BYTES, plain: true, code: 'state' }).toString('utf8');
+      return readBounded(`${descriptorPath(fd)}/${name}`, options).toString('utf8');
     } catch (error) {
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      if (hasErrno(error, 'ENOENT')) return undefined;
       if (error instanceof TsrunError) throw error;
-      throw stateError(`read ${JSON.stringify(file)}`, error);
+      throw stateError(`read ${JSON.stringify(shown)}`, error);
     }
-  }
-}
-
-/** As rmSync() does it, but that brings 500 lines of Node along, and there is nothing in the directory but files of tsrun. */
-function removeDirectory(directory: string): void {
-  try {
-    for (const name of readdirSync(directory)) unlinkSync(path.join(directory, name));
-    rmdirSync(directory);
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT', 'EISDIR', 'EPERM', 'ENOTEMPTY', 'ENOTDIR')) throw error;
-    rmSync(directory, { recursive: true, force: true });
   }
 }
 
@@ -238,17 +299,13 @@ export function listIds(root: string): string[] {
   }
 }
 
-/** What the root directory holds beside the containers: the cache of seccomp filters (seccomp/cache.ts). */
-const RESERVED = '.cache';
-
 function isId(id: string): boolean {
-  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..' && id !== RESERVED;
+  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..';
 }
 
 /** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
 export function requireId(id: string): void {
   if (id === '') throw new TsrunError('id', words.emptyId);
-  if (id === RESERVED) throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)} is tsrun's own`);
   if (!isId(id) || id.length > 255) {
     throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
   }
@@ -259,8 +316,8 @@ export function doesNotExist(id: string): TsrunError {
 }
 
 function stateError(what: string, cause: unknown): TsrunError {
-  const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-  return new TsrunError('state', `${what}: ${errno}`, { errno, cause });
+  const errno = (cause instanceof TsrunError ? cause.errno : (cause as NodeJS.ErrnoException).code) ?? 'EIO';
+  return new TsrunError('state', `${what}: ${errnoText(errno)}`, { errno, cause });
 }
 
 /** The state directory may have been written by anyone who could write there: only the shape that tsrun writes is used. */
@@ -274,7 +331,8 @@ function requireRecord(value: unknown, id: string, file: string): ContainerRecor
     !hasCgroup ||
     !isIdentity(record.creator) ||
     (record.init !== undefined && !isIdentity(record.init)) ||
-    !isEnvironment(record.environment)
+    !isEnvironment(record.environment) ||
+    ![record.startToken, record.handlesToken].every((token) => /^[0-9a-f]*$/.test(token ?? ''))
   ) {
     throw new TsrunError('state', `read ${JSON.stringify(file)}: it is no state of container ${JSON.stringify(id)}`);
   }

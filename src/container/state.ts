@@ -7,7 +7,7 @@ import { currentStatus } from './status.ts';
 
 /** The container as it is at this moment (runtime.md, "Query State"). Errors: `id`, `not-found`, `state`. */
 export function readStatus(runtime: Runtime, id: string): ContainerStatus {
-  const directory = new StateDirectory(runtime.root, id);
+  using directory = new StateDirectory(runtime.root, id);
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
   return {
@@ -19,7 +19,7 @@ export function readStatus(runtime: Runtime, id: string): ContainerStatus {
     rootfs: record.rootfs,
     created: record.created,
     ...(record.annotations === undefined ? {} : { annotations: record.annotations }),
-    owner: ownerOf(directory.path),
+    owner: ownerOf(directory.file()),
   };
 }
 

@@ -19,7 +19,7 @@ import { words } from '../util/words.ts';
  * `cgroup`; `state`.
  */
 export async function updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void> {
-  const directory = new StateDirectory(runtime.root, options.id);
+  using directory = new StateDirectory(runtime.root, options.id);
   directory.readRecord();
   using _lock = await directory.lock();
   const record = directory.readRecord();
@@ -65,7 +65,8 @@ function planFor({ id, cgroup }: ContainerRecord, config: Config, changes: Resou
   const directories = cgroup.directories.map(({ kind, controllers, mountPoint, hostPath }) => {
     return { kind, controllers, mountPoint, path: hostPath.slice(mountPoint.length) };
   });
-  return planUpdate({ old: config.linux?.resources ?? {}, changes, manager, version, directories });
+  const { ociVersion, linux } = config;
+  return planUpdate({ ociVersion, old: linux?.resources ?? {}, changes, manager, version, directories });
 }
 
 /** What is saved is read by every later command: it has to be a valid config. Errors: `config`. */

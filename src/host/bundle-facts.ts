@@ -1,48 +1,71 @@
-import { realpathSync, readFileSync, statSync } from 'node:fs';
-import path from 'node:path';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { BundleFacts, SourceKind } from '../plan/facts.ts';
 import { readDanglingLink } from './dangling-links.ts';
-import { mountPointOf, parseMountinfo } from './mountinfo.ts';
+import { findDevices } from './devices.ts';
+import { realPath } from './real-path.ts';
+import { readRootfsPath } from './rootfs-path.ts';
+import { MountTable, parseMountinfo } from './mountinfo.ts';
 import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 /** The places to look at; see `planLookups`. */
 interface Places {
-  readonly rootfs: string;
   readonly sources: readonly string[];
+  readonly links: readonly string[];
   readonly destinations: readonly string[];
+  readonly devices: readonly { readonly key: string; readonly path: string }[];
   readonly namespaces: readonly string[];
 }
 
 /**
  * Looks at the places of the host that a config names: the rootfs, the sources of bind mounts, the namespaces to join.
  *
- * `bundle` is absolute, symlinks resolved. Errors: `bundle` when the rootfs is missing or no directory.
+ * `bundle` is absolute, symlinks resolved, and so is `rootfs`, see `resolveRootfs`.
  */
-export function readBundleFacts(bundle: string, places: Places): BundleFacts {
-  const rootfs = readRootfs(path.resolve(bundle, places.rootfs));
+export function readBundleFacts({ bundle, rootfs }: { bundle: string; rootfs: string }, places: Places): BundleFacts {
   const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
-  const resctrl = mounts.find(({ type }) => type === 'resctrl');
+  const table = new MountTable(mounts);
+  const resctrl = mounts.find((mount) => mount.type === 'resctrl' && table.isVisible(mount));
   return {
     bundle,
     rootfs,
     ...(resctrl === undefined ? {} : { resctrl: resctrl.mountPoint }),
-    rootfsMountPoint: mountPointOf(mounts, rootfs),
+    rootfsMountPoint: table.find(rootfs)?.mountPoint ?? '/',
     sources: Object.fromEntries(places.sources.map((source) => [source, kindOf(source)])),
-    danglingLinks: Object.fromEntries(
-      places.destinations.flatMap((destination) => {
-        const target = readDanglingLink(rootfs, destination);
-        return target === undefined ? [] : [[destination, target]];
-      }),
-    ),
+    inRootfs: collect(places.sources, (source) => readRootfsPath(rootfs, source)),
+    links: collect(places.links, readLink),
+    danglingLinks: collect(places.destinations, (destination) => readDanglingLink(rootfs, destination)),
+    ...(places.devices.length === 0 ? {} : { devices: findDevices(places.devices) }),
     namespaces: Object.fromEntries(places.namespaces.map((file) => [file, inodeOf(file)])),
   };
 }
 
-function readRootfs(wanted: string): string {
+/** Shape: the names for which `look` finds something -> what it finds. */
+function collect(names: readonly string[], look: (name: string) => string | undefined): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const found = look(name);
+      return found === undefined ? [] : [[name, found]];
+    }),
+  );
+}
+
+/** The text of a symlink; undefined for everything else. */
+function readLink(hostPath: string): string | undefined {
+  try {
+    return readlinkSync(hostPath);
+  } catch {
+    // EINVAL: no symlink. What is missing is found out by looking at the source itself.
+    return undefined;
+  }
+}
+
+/** Absolute path of a rootfs, symlinks resolved. Errors: `bundle` when it is missing or no directory. */
+export function resolveRootfs(wanted: string): string {
   const shown = JSON.stringify(wanted);
   try {
-    const resolved = realpathSync(wanted);
+    const resolved = realPath(wanted);
     if (!statSync(resolved).isDirectory()) {
       throw new TsrunError('bundle', `invalid rootfs: ${shown} is ${words.ENOTDIR} (/root/path of config.json)`);
     }
@@ -74,6 +97,9 @@ function inodeOf(file: string): string {
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
     if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ESRCH') return 'missing';
-    throw new TsrunError('bundle', `look at namespace ${JSON.stringify(file)}: ${errno}`, { errno, cause: error });
+    throw new TsrunError('bundle', `look at namespace ${JSON.stringify(file)}: ${errnoText(errno)}`, {
+      errno,
+      cause: error,
+    });
   }
 }

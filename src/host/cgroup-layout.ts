@@ -2,6 +2,8 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import type { CgroupHierarchy, CgroupLayout, UnifiedHierarchy } from '../plan/cgroup/layout.ts';
+import { MountTable, parseMountinfo, type MountinfoEntry } from './mountinfo.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 /**
  * How cgroups are mounted for this process, from /proc/self/mountinfo and /proc/self/cgroup.
@@ -14,7 +16,7 @@ export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLay
     try {
       return readFileSync(path, 'utf8');
     } catch (error) {
-      throw new TsrunError('host', `read the cgroup layout from ${JSON.stringify(path)}: ${String(error)}`, {
+      throw new TsrunError('host', `read the cgroup layout from ${JSON.stringify(path)}: ${reasonOf(error)}`, {
         cause: error,
       });
     }
@@ -22,11 +24,14 @@ export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLay
   return parseCgroupLayout(read(`${proc}/self/mountinfo`), read(`${proc}/self/cgroup`), readControllers);
 }
 
-/** Absolute path of the cgroup2 directory that a process is in; undefined when it is gone, or in none that is mounted here. */
-export function readUnifiedDirectory(pid: number): string | undefined {
+/**
+ * Absolute path of the cgroup2 directory that a process is in, by its directory below /proc; undefined when it is gone, or in none
+ * that is mounted here.
+ */
+export function readUnifiedDirectory(directory: string): string | undefined {
   let layout: CgroupLayout;
   try {
-    const membership = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+    const membership = readFileSync(`${directory}/cgroup`, 'utf8');
     layout = parseCgroupLayout(readFileSync('/proc/self/mountinfo', 'utf8'), membership, () => []);
   } catch {
     // It has ended; whoever asked finds that out by other means.
@@ -43,6 +48,24 @@ export function ownCgroupsAreWritable({ hierarchies, unified }: CgroupLayout): b
   return parents.every(isWritable);
 }
 
+/**
+ * The layout for a user who is no root: whoever was given v1 controllers need not have been given the hierarchies that only keep
+ * processes apart, `name=systemd` and the cgroup2 mount beside v1. A container does without those of the two that are not writable.
+ */
+export function withoutForeignTracking(layout: CgroupLayout): CgroupLayout {
+  const { unified, ...rest } = layout;
+  const hierarchies = layout.hierarchies.filter(
+    ({ controllers, mountPoint, ownPath }) =>
+      !controllers.includes('name=systemd') || isWritable(path.join(mountPoint, ownPath)),
+  );
+  const isKept =
+    unified === undefined ||
+    layout.mode !== 'hybrid' ||
+    isWritable(path.join(unified.mountPoint, path.dirname(unified.ownPath)));
+  if (isKept) return { ...layout, hierarchies };
+  return { ...rest, mode: 'v1', hierarchies };
+}
+
 function isWritable(hostPath: string): boolean {
   try {
     accessSync(hostPath, constants.W_OK);
@@ -55,14 +78,17 @@ function isWritable(hostPath: string): boolean {
 /**
  * The layout from the text of both files; `readControllers` answers the controllers of a cgroup2 root by its mount point.
  *
- * Hierarchies without a mount are left out. Source: man 5 proc (mountinfo), man 7 cgroups (/proc/pid/cgroup).
+ * Hierarchies without a mount are left out, and so are mounts that others hide.
+ * Source: man 5 proc (mountinfo), man 7 cgroups (/proc/pid/cgroup).
  */
 export function parseCgroupLayout(
   mountinfo: string,
   procSelfCgroup: string,
   readControllers: (mountPoint: string) => readonly string[],
 ): CgroupLayout {
-  const mounts = parseCgroupMounts(mountinfo);
+  const entries = parseMountinfo(mountinfo);
+  const table = new MountTable(entries);
+  const mounts = entries.filter((mount) => mount.type.startsWith('cgroup') && table.isVisible(mount));
   const hierarchies: CgroupHierarchy[] = [];
   let unified: UnifiedHierarchy | undefined;
   for (const { controllers, path } of parseMembership(procSelfCgroup)) {
@@ -81,39 +107,6 @@ export function parseCgroupLayout(
   return { mode, hierarchies, ...(unified === undefined ? {} : { unified }) };
 }
 
-/** A line of mountinfo that shows a cgroup file system. */
-interface CgroupMount {
-  readonly type: 'cgroup' | 'cgroup2';
-  /** The cgroup that appears at the mount point, as /proc/self/cgroup names it. */
-  readonly root: string;
-  readonly mountPoint: string;
-  readonly superOptions: readonly string[];
-}
-
-function parseCgroupMounts(mountinfo: string): CgroupMount[] {
-  const mounts: CgroupMount[] = [];
-  for (const line of mountinfo.split('\n')) {
-    // id parent major:minor root mountPoint options [optional fields] - type source superOptions
-    const fields = line.split(' ');
-    const separator = fields.indexOf('-', 6);
-    const [type, , superOptions] = separator < 0 ? [] : fields.slice(separator + 1);
-    const [root, mountPoint] = fields.slice(3, 5);
-    if ((type !== 'cgroup' && type !== 'cgroup2') || root === undefined || mountPoint === undefined) continue;
-    mounts.push({
-      type,
-      root: unescapeOctal(root),
-      mountPoint: unescapeOctal(mountPoint),
-      superOptions: unescapeOctal(superOptions ?? '').split(','),
-    });
-  }
-  return mounts;
-}
-
-/** The kernel writes space, tab, line feed and backslash of a path as `\040` and so on. */
-function unescapeOctal(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
-}
-
 /** Lines of /proc/self/cgroup: `4:memory:/path`, `1:name=systemd:/path`, and for cgroup2 `0::/path` (no controllers). */
 function parseMembership(text: string): { controllers: string[]; path: string }[] {
   const entries: { controllers: string[]; path: string }[] = [];
@@ -126,24 +119,18 @@ function parseMembership(text: string): { controllers: string[]; path: string }[
   return entries;
 }
 
-function carries(mount: CgroupMount, controllers: readonly string[]): boolean {
+function carries(mount: MountinfoEntry, controllers: readonly string[]): boolean {
   if (controllers.length === 0) return mount.type === 'cgroup2';
   return mount.type === 'cgroup' && controllers.every((name) => mount.superOptions.includes(name));
 }
 
-/**
- * The mount to work with when a hierarchy has several: one that shows our own cgroup, the one below /sys/fs/cgroup among those.
- * Of two on the same place the later hides the earlier.
- */
-function chooseMount(mounts: readonly CgroupMount[], ownPath: string): CgroupMount | undefined {
-  const visible = mounts.filter(
-    (mount, index) => !mounts.slice(index + 1).some((later) => later.mountPoint === mount.mountPoint),
-  );
-  const score = (mount: CgroupMount): number => {
+/** The mount to work with when a hierarchy has several: one that shows our own cgroup, the one below /sys/fs/cgroup among those. */
+function chooseMount(mounts: readonly MountinfoEntry[], ownPath: string): MountinfoEntry | undefined {
+  const score = (mount: MountinfoEntry): number => {
     const usual = mount.mountPoint === '/sys/fs/cgroup' || mount.mountPoint.startsWith('/sys/fs/cgroup/');
     return (pathBelow(mount.root, ownPath) === undefined ? 0 : 2) + (usual ? 1 : 0);
   };
-  return visible.reduce<CgroupMount | undefined>((best, mount) => {
+  return mounts.reduce<MountinfoEntry | undefined>((best, mount) => {
     return best === undefined || score(mount) > score(best) ? mount : best;
   }, undefined);
 }

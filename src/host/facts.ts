@@ -1,8 +1,9 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { HostFacts, IdentityFacts, KernelFacts, LsmFacts } from '../plan/facts.ts';
 import type { Arch } from '../program/calls.ts';
 import { readCgroupLayout } from './cgroup-layout.ts';
+import { errnoText } from '../util/errno.ts';
 
 /**
  * Looks at this machine, once per command. Nothing is changed.
@@ -16,7 +17,7 @@ export function readHostFacts(): HostFacts {
     identity: readIdentity(),
     cgroup: readCgroupLayout(),
     lsm: readLsm(),
-    namespaces: readNamespaces('self'),
+    namespaces: readNamespaces(),
   };
 }
 
@@ -37,6 +38,7 @@ function readKernel(): KernelFacts {
     version: [major, minor],
     mountSetattr: major > 5 || minor >= 12,
     lastCapability: Number.parseInt(readProc('/proc/sys/kernel/cap_last_cap'), 10),
+    hasKcore: existsSync('/proc/kcore'),
   };
 }
 
@@ -69,17 +71,17 @@ function readLsm(): LsmFacts {
 const NAMESPACE_FILES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'] as const;
 
 /**
- * The namespaces of a process: file name below /proc/PID/ns -> inode number as decimal text; those the kernel does not have are
- * left out. Errors: `host` with `errno` ENOENT or ESRCH when the process is gone.
+ * The namespaces of a process, by its directory below /proc: file name below `ns` -> inode number as decimal text. Those that the
+ * kernel does not have are left out; all of them of a process that has ended. Errors: `host`.
  */
-export function readNamespaces(pid: number | 'self'): Record<string, string> {
+export function readNamespaces(directory = '/proc/self'): Record<string, string> {
   const namespaces: Record<string, string> = {};
   for (const name of NAMESPACE_FILES) {
     try {
-      namespaces[name] = String(statSync(`/proc/${pid}/ns/${name}`, { bigint: true }).ino);
+      namespaces[name] = String(statSync(`${directory}/ns/${name}`, { bigint: true }).ino);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        throw hostError(`look at namespace ${name} of process ${pid}`, error);
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (!['ENOENT', 'ESRCH'].includes(code)) throw hostError(`look at namespace ${name}`, error);
     }
   }
   return namespaces;
@@ -104,5 +106,5 @@ function readOptional(path: string): string | undefined {
 
 function hostError(what: string, error: unknown): TsrunError {
   const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
-  return new TsrunError('host', `${what}: ${errno}`, { errno, cause: error });
+  return new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno, cause: error });
 }

@@ -21,14 +21,24 @@ export interface Machine {
   load(register: Register, base: Register, offset: number, size: 1 | 2 | 4 | 8): void;
   /** 8 bytes at base + offset = register; offset from 0 to 127, a multiple of 8. */
   store(register: Register, base: Register, offset: number): void;
+  /** The byte at base = the lowest byte of the register. */
+  storeByte(register: Register, base: Register): void;
+  /** register = the stack pointer, which at the entry of a program leads to its arguments. */
+  stackPointer(register: Register): void;
+  /** register = where the label lies in memory, within 1 MiB of here. */
+  address(register: Register, label: string): void;
   /** register += other. */
   add(register: Register, other: Register): void;
+  /** register -= other. */
+  subtract(register: Register, other: Register): void;
   /** register += constant, from 0 to 127. */
   addConstant(register: Register, constant: number): void;
   /** register &= other. */
   and(register: Register, other: Register): void;
   /** register <<= bits, from 1 to 63. */
   shiftLeft(register: Register, bits: number): void;
+  /** register >>= bits, from 1 to 63; zeros come from above. */
+  shiftRight(register: Register, bits: number): void;
   /** result = the system call `number` with the arguments a0 to a5. */
   systemCall(): void;
   /** An instruction that is none: the process ends with SIGILL. */
@@ -42,6 +52,8 @@ export interface Machine {
   jumpIfBit(register: Register, bit: number, label: string): void;
   /** Bit 0 to 63 is clear. */
   jumpUnlessBit(register: Register, bit: number, label: string): void;
+  /** Bytes that are no instructions. Whatever follows is data as well: nothing keeps it aligned. */
+  data(bytes: Uint8Array): void;
   /** The machine code. Throws a RangeError for a label that nobody placed. */
   assemble(): Uint8Array;
 }

@@ -16,7 +16,8 @@ export function emitInit(options: InterpreterOptions): Uint8Array {
   return writeElf(machine.assemble(), options.arch);
 }
 
-function createMachine(arch: Arch): Machine {
+/** The machine of an architecture. */
+export function createMachine(arch: Arch): Machine {
   switch (arch) {
     case 'x86-64':
       return new X86();

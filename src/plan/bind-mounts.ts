@@ -1,155 +1,124 @@
 import { TsrunError } from '../errors.ts';
-import { call } from '../program/build.ts';
+import { call, failWhen, unless, when } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
-import { isBindMount } from '../spec/bind-mount.ts';
 import type { Mount } from '../spec/generated/config.ts';
-import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  AT_RECURSIVE,
-  AT_SYMLINK_NOFOLLOW,
-  MOUNT_ATTR_IDMAP,
-  MOVE_MOUNT_F_EMPTY_PATH,
-  MOVE_MOUNT_T_EMPTY_PATH,
-  MS_REC,
-  MS_SLAVE,
-  OPEN_TREE_CLOEXEC,
-  OPEN_TREE_CLONE,
-} from '../util/constants.ts';
-import { holdsCapability } from './capabilities.ts';
-import { findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
-import { closeWord, ensureInRoot } from './handles.ts';
-import { idmapNamespaceOf } from './idmaps.ts';
-import {
-  changeAttributes,
-  changeAttributesRecursively,
-  changePropagation,
-  mountAttr,
-  MOUNT_ATTR_SIZE,
-  requireMountSetattr,
-} from './mount-attributes.ts';
-import { mountAttributes, parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
-
-/** Absolute path of a bind mount's source on the host: a relative one lies in the bundle. */
-export function bindSource(mount: Mount, bundle: string): string {
-  const source = mount.source ?? '';
-  return source.startsWith('/') ? source : `${bundle}/${source}`;
-}
-
-interface BindMount {
-  readonly mount: Mount;
-  readonly index: number;
-  readonly options: ParsedMountOptions;
-  readonly source: string;
-}
-
-function describe({ mount, source }: BindMount): string {
-  return `bind ${JSON.stringify(source)} on ${JSON.stringify(mount.destination)}`;
-}
-
-/**
- * Opens the sources of bind mounts in the process that still has the host's privileges, where the container has a user namespace:
- * its root may be unable to reach them, and only the host's root may give a mount its id map.
- *
- * Returns the steps and the words that hold the mounts, by index of the mount.
- */
-export function planHostTrees(context: PlanContext): { steps: Step[]; trees: ReadonlyMap<number, Region> } {
-  const trees = new Map<number, Region>();
-  const separate = findNamespace(context.config, 'user') !== undefined && hasNewNamespace(context.config, 'mount');
-  // An ordinary user has no privileges that the container's root lacks; the sources are then opened by the latter.
-  if (!separate || !context.host.kernel.mountSetattr || !mayMount(context)) return { steps: [], trees };
-  const steps = bindMounts(context).flatMap((bind) => {
-    const tree = context.memory.word(`tree-${bind.index}`);
-    trees.set(bind.index, tree);
-    const label = `cut ${describe(bind)} off from the host`;
-    return [
-      ...openTree(bind, tree),
-      ...changePropagation(context, tree, MS_SLAVE | MS_REC, { label }),
-      ...planIdmap(context, bind, tree),
-    ];
-  });
-  return { steps, trees };
-}
-
-function mayMount({ host }: PlanContext): boolean {
-  const CAP_SYS_ADMIN = 21;
-  return holdsCapability(host, CAP_SYS_ADMIN);
-}
-
-function bindMounts(context: PlanContext): BindMount[] {
-  return (context.config.mounts ?? []).flatMap((mount, index) => {
-    if (!isBindMount(mount)) return [];
-    const options = parseMountOptions(mount.options ?? []);
-    return [{ mount, index, options, source: bindSource(mount, context.bundle.bundle) }];
-  });
-}
+import { MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MS_REMOUNT } from '../util/constants.ts';
+import { planBindFlags } from './bind-attributes.ts';
+import { describeBind, makeBindMount, openSource, sourceKind, type BindMount } from './bind-source.ts';
+import type { PlanContext } from './context.ts';
+import { planCopiedLink } from './copied-link.ts';
+import { failedWith } from './failed-with.ts';
+import { closeWord, ensureInRoot, isDirectory, openInRoot, statHandle } from './handles.ts';
+import { changeAttributesRecursively, changePropagation, type ChangeOptions } from './mount-attributes.ts';
+import { refuseBindOnProc, refuseUnfollowedTarget } from './mount-target.ts';
 
 /**
  * One bind mount: a detached copy of the source gets its attributes, and is then put onto the handle of its mount point in one
  * call. No moment exists at which the mount is there with weaker flags than asked for.
+ *
+ * `opened` is the source's mount where it was opened before, on the host.
  */
 export function planBindMount(context: PlanContext, mount: Mount, index: number, opened: Region | undefined): Step[] {
-  const source = bindSource(mount, context.bundle.bundle);
-  const bind: BindMount = { mount, index, options: parseMountOptions(mount.options ?? []), source };
+  const bind = makeBindMount(context, mount, index);
+  if ((bind.options.flags & MS_REMOUNT) !== 0) return planRemount(context, bind);
+  if (bind.copiedLink !== undefined) return planCopiedLink(context, { ...bind, text: bind.copiedLink });
   const tree = opened ?? context.words.tree;
-  const kind = context.bundle.sources[source];
-  if (kind === undefined)
-    throw new TsrunError('bundle', `${describe(bind)}: the source was not looked at (/mounts/${index}/source)`);
-  const label = describe(bind);
+  const kind = sourceKind(context.bundle, bind);
+  const label = describeBind(bind);
   const pointer = `/mounts/${index}`;
-  const isDirectory = kind === 'directory';
-  const optionsPointer = { label: `${label}: set options`, pointer: `${pointer}/options`, isDirectory };
-  const attach = call(
-    'move_mount',
-    [tree, '', context.words.target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
-    {
-      label,
-      pointer,
-    },
-  );
-  const attributes = [
-    ...changeAttributes(context, tree, mountAttributes(bind.options), optionsPointer),
-    ...changeAttributesRecursively(context, tree, bind.options.recursive, optionsPointer),
-  ];
+  if (kind === undefined) throw new TsrunError('bundle', `${label}: the source was not looked at (${pointer}/source)`);
+  // What is inside the rootfs may be another thing when its turn comes.
+  const isDirectory = kind === 'directory' && bind.inRootfs === undefined;
+  const change = { label: `${label}: set options`, pointer: `${pointer}/options`, isDirectory };
+  const attributes = planAttributes(context, bind, tree, { ...change, fromHost: opened !== undefined });
   const early = context.host.kernel.mountSetattr;
   return [
-    ...(opened === undefined ? [...openTree(bind, tree), ...planIdmap(context, bind, tree)] : []),
+    ...(opened === undefined ? openSource(context, bind, tree) : []),
     ...(early ? attributes : []),
-    ...ensureInRoot(context, mount.destination, {
-      kind: kind === 'directory' ? 'directory' : 'file',
-      pointer: `${pointer}/destination`,
-    }),
-    attach,
+    ...ensureTarget(context, bind, tree, kind === 'directory' ? 'directory' : 'file'),
+    ...refuseBindOnProc(context, bind, tree),
+    ...attach(context, tree, { label, pointer, isDirectory }),
     ...(early ? [] : attributes),
-    ...bind.options.propagation.flatMap((flags) =>
-      changePropagation(context, tree, flags, { ...optionsPointer, label: `${label}: set propagation` }),
-    ),
+    ...planPropagation(context, bind, tree, change),
     closeWord(tree),
     closeWord(context.words.target),
   ];
 }
 
-function openTree(bind: BindMount, tree: Region): Step[] {
-  const recursive = (bind.options.flags & MS_REC) !== 0 ? AT_RECURSIVE : 0;
-  const follow = bind.options.extensions.has('src-nofollow') ? AT_SYMLINK_NOFOLLOW : 0;
+interface AttachOptions {
+  readonly label: string;
+  readonly pointer: string;
+  readonly isDirectory: boolean;
+}
+
+/** Onto a directory that is there a file cannot go: move_mount(2) calls that EINVAL, mount(2) and everybody who reads it ENOTDIR. */
+function attach(context: PlanContext, tree: Region, { label, pointer, isDirectory: is }: AttachOptions): Step[] {
+  const { target, source } = context.words;
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  const move = (more: { accept?: ['EINVAL']; result?: Region }): Step =>
+    call('move_mount', [tree, '', target, '', flags], { label, pointer, ...more });
+  if (is) return [move({})];
+  const look = [
+    statHandle(context, target, `${label}: look at the mount point`),
+    failWhen(isDirectory(context), 'ENOTDIR', { label: `${label}: a file on a directory`, pointer }),
+    move({}),
+  ];
   return [
-    call('open_tree', [AT_FDCWD, bind.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive | follow], {
-      label: `${describe(bind)}: open source`,
-      pointer: `/mounts/${bind.index}/source`,
-      result: tree,
-    }),
+    move({ accept: ['EINVAL'], result: source }),
+    ...when(failedWith(source, 'EINVAL'), look, `${label}: go on when it is there`),
   ];
 }
 
-/** config.md, "idmap" and "ridmap": the mount shows the source's owners through the id map of a user namespace. */
-function planIdmap(context: PlanContext, bind: BindMount, tree: Region): Step[] {
-  const namespace = idmapNamespaceOf(context.config, bind.mount);
-  if (namespace === undefined) return [];
-  const options = { label: `${describe(bind)}: map ids`, pointer: `/mounts/${bind.index}` };
-  requireMountSetattr(context, options, 'idmapped mounts');
-  const usernsFd = context.descriptors.idmaps + namespace;
-  const scope = AT_EMPTY_PATH | (bind.options.extensions.has('ridmap') ? AT_RECURSIVE : 0);
+function planAttributes(
+  context: PlanContext,
+  { options }: BindMount,
+  mount: Region,
+  change: ChangeOptions & { readonly fromHost: boolean },
+): Step[] {
   return [
-    call('mount_setattr', [tree, '', scope, mountAttr({ set: MOUNT_ATTR_IDMAP, usernsFd }), MOUNT_ATTR_SIZE], options),
+    ...planBindFlags(context, mount, options, change),
+    ...changeAttributesRecursively(context, mount, options.recursive, change),
+  ];
+}
+
+function planPropagation(
+  context: PlanContext,
+  bind: BindMount,
+  mount: Region,
+  { pointer, ...change }: ChangeOptions,
+): Step[] {
+  const label = `${describeBind(bind)}: set propagation`;
+  const options = { ...change, ...(pointer === undefined ? {} : { pointer }), label };
+  return bind.options.propagation.flatMap((flags) => changePropagation(context, mount, flags, options));
+}
+
+/** The mount point is what the source is: known in advance, but for a source that an earlier mount may provide. */
+function ensureTarget(context: PlanContext, bind: BindMount, tree: Region, kind: 'directory' | 'file'): Step[] {
+  const { mount, index, options, inRootfs } = bind;
+  const noFollow = options.extensions.has('dest-nofollow');
+  const common = { pointer: `/mounts/${index}/destination`, ...(noFollow ? { noFollow } : {}) };
+  const ensure = (made: 'directory' | 'file') => ensureInRoot(context, mount.destination, { kind: made, ...common });
+  const refusal = noFollow ? refuseUnfollowedTarget(context, describeBind(bind), common.pointer) : [];
+  if (inRootfs === undefined) return [...ensure(kind), ...refusal];
+  return [
+    statHandle(context, tree, `look at ${JSON.stringify(bind.source)}`),
+    ...when(isDirectory(context), ensure('directory'), 'have a directory when the source is one'),
+    ...unless(isDirectory(context), ensure('file'), 'have a file when the source is no directory'),
+    ...refusal,
+  ];
+}
+
+/** `remount` changes the flags of what is mounted at the destination; there is no source. */
+function planRemount(context: PlanContext, bind: BindMount): Step[] {
+  const { target } = context.words;
+  const { destination } = bind.mount;
+  const label = `remount ${JSON.stringify(destination)}`;
+  const pointer = `/mounts/${bind.index}`;
+  const change = { label: `${label}: set options`, pointer: `${pointer}/options` };
+  return [
+    ...openInRoot(context, destination, target, { label, pointer: `${pointer}/destination` }),
+    ...planAttributes(context, bind, target, { ...change, fromHost: false }),
+    ...planPropagation(context, bind, target, change),
+    closeWord(target),
   ];
 }

@@ -1,5 +1,5 @@
 import { block, call, equals, unless, when } from '../program/build.ts';
-import type { Block, Region, Step } from '../program/step.ts';
+import type { Block, Place, Region, Step } from '../program/step.ts';
 import type { NamespaceType } from '../spec/generated/config.ts';
 import { CLONE_INTO_CGROUP, CLONE_PARENT, PR_SET_DUMPABLE } from '../util/constants.ts';
 import {
@@ -21,6 +21,7 @@ const CLONED: readonly NamespaceType[] = ['pid', 'mount', 'network', 'uts', 'ipc
 /** Bytes of struct clone_args, eleven u64 (man 2 clone). */
 const CLONE_ARGS_SIZE = 88;
 const CGROUP_OFFSET = 80;
+const F_DUPFD_CLOEXEC = 1030;
 
 /** The two halves of making the container's process: into its cgroups, and the clone. */
 export interface ClonePlan {
@@ -30,6 +31,13 @@ export interface ClonePlan {
   readonly clone: readonly Step[];
 }
 
+export interface CloneOptions {
+  readonly types?: readonly NamespaceType[];
+  readonly joinsUnified: boolean;
+  /** Other programs come between the two halves, and what a packet holds does not outlive it. */
+  readonly isApart?: boolean;
+}
+
 /**
  * The clone: the container's process is born into its remaining new namespaces as a child of tsrun itself (CLONE_PARENT), so
  * that no helper process stays between. The process that clones it reports its pid and ends.
@@ -37,29 +45,25 @@ export interface ClonePlan {
  * The v1 cgroups are joined by the process that clones, and inherited. Into the cgroup2 directory the new process is born
  * (CLONE_INTO_CGROUP); only where a namespace entered before the clone takes away the right to that, the directory is joined too.
  */
-export function planClone(
-  context: PlanContext,
-  places: readonly JoinPlace[],
-  options: { readonly types?: readonly NamespaceType[]; readonly joinsUnified: boolean },
-): ClonePlan {
+export function planClone(context: PlanContext, places: readonly JoinPlace[], options: CloneOptions): ClonePlan {
   const types = options.types ?? CLONED.filter((type) => hasNewNamespace(context.config, type));
   const pid = context.memory.word('pid');
   const unified = findUnified(places);
   const born = options.joinsUnified ? undefined : unified;
   const args = cloneArguments(types, born !== undefined);
+  const handle = handleOf(context, args, { name: 'cgroup-directory', isApart: options.isApart === true });
   const what = types.length === 0 ? 'create the process' : `create the process in new ${types.join(', ')} namespaces`;
   const { target: file, source: directory, existed: joined } = context.words;
   const words = { file, directory, joined };
-  const instead = planCloneInstead(types, born, { pid, what });
+  const instead = planCloneInstead(context, types, born, { pid, what, isApart: options.isApart === true });
   return {
     joinCgroups: [
       ...planCgroupJoin(places, words),
-      ...(born === undefined
-        ? planUnifiedJoin(places, words)
-        : planUnifiedOpen(places, { kind: 'place', of: args, offset: CGROUP_OFFSET }, words)),
+      ...(born === undefined ? planUnifiedJoin(places, words) : planUnifiedOpen(places, handle.opened, words)),
       ...instead.open,
     ],
     clone: [
+      ...(born === undefined ? [] : handle.use),
       // The user and time namespaces needed it otherwise; the new process must be opaque from its birth (CVE-2016-9962).
       call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: 'be opaque to other processes' }),
       call('clone3', [args, CLONE_ARGS_SIZE], {
@@ -78,17 +82,37 @@ export function planClone(
  * cgroup below the container's: that takes no processes any more (man 7 cgroups, "no internal processes").
  */
 function planCloneInstead(
+  context: PlanContext,
   types: readonly NamespaceType[],
   place: JoinPlace | undefined,
-  { pid, what }: { readonly pid: Region; readonly what: string },
+  { pid, what, isApart }: { readonly pid: Region; readonly what: string; readonly isApart: boolean },
 ): { open: Step[]; clone: Step[] } {
   if (place?.fallback === undefined) return { open: [], clone: [] };
   const args = cloneArguments(types, true);
+  const handle = handleOf(context, args, { name: 'cgroup-of-init', isApart });
   const clone = call('clone3', [args, CLONE_ARGS_SIZE], { label: `${what} in the cgroup of init`, result: pid });
   return {
-    open: planFallbackOpen(place, { kind: 'place', of: args, offset: CGROUP_OFFSET }),
-    clone: when(failedWith(pid, 'EBUSY'), [clone], 'use the cgroup of init when that of the container is busy'),
+    open: planFallbackOpen(place, handle.opened),
+    clone: when(
+      failedWith(pid, 'EBUSY'),
+      [...handle.use, clone],
+      'use the cgroup of init when that of the container is busy',
+    ),
   };
+}
+
+/** Where the handle of a cgroup directory goes when it is opened, and how it gets into the arguments of the clone. */
+function handleOf(
+  { memory }: PlanContext,
+  args: Block,
+  { name, isApart }: { readonly name: string; readonly isApart: boolean },
+): { readonly opened: Region | Place; readonly use: Step[] } {
+  const place: Place = { kind: 'place', of: args, offset: CGROUP_OFFSET };
+  if (!isApart) return { opened: place, use: [] };
+  const opened = memory.word(name);
+  // One that could not be opened is missed by the clone itself.
+  const options = { label: `put ${name} into the arguments`, accept: ['EBADF'] as const, result: place };
+  return { opened, use: [call('fcntl', [opened, F_DUPFD_CLOEXEC, 0], options)] };
 }
 
 function tellPid(context: PlanContext, pid: Region): Step[] {

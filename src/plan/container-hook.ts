@@ -63,7 +63,7 @@ export interface HookPlan {
 }
 
 const SIGKILL = 9;
-const SIGCHLD = 17n;
+const SIGCHLD = 17;
 const F_DUPFD_CLOEXEC = 1030;
 /** umask(2) of a hook while the set-up itself works without one. */
 const HOOK_UMASK = 0o022;
@@ -110,7 +110,7 @@ function setting({
 export function planHook(setting: HookSetting, hook: Hook, title: string): HookPlan {
   const { descriptors, pid, answer } = setting;
   return {
-    start: { name: `start ${title}`, replies: true, steps: planStart(setting, hook, title) },
+    start: { name: `start ${title}`, replies: true, steps: planStart(setting, hook) },
     reap: {
       name: `reap ${title}`,
       replies: true,
@@ -135,18 +135,22 @@ interface Control {
 const HEADER_SIZE = 16;
 const PIPE_SIZE = 8;
 
-function planStart(setting: HookSetting, hook: Hook, title: string): Step[] {
+function planStart(setting: HookSetting, hook: Hook): Step[] {
   const { descriptors, pid, pidfd, answer } = setting;
   const control = makeControl();
   const ends = HOOK_PIPES.flatMap((name) => [endOf(control, name, 'read'), endOf(control, name, 'write')]);
   return [
     ...HOOK_PIPES.map((name) =>
       call('pipe2', [{ kind: 'address', of: control.of, offset: offsetOf(name) }, O_CLOEXEC], {
-        label: `make a pipe for the ${name} of ${title}`,
+        label: `make a pipe for the ${name} of the hook`,
       }),
     ),
     call('getpid', [], { label: 'look at its own pid', result: answer }),
-    call('clone3', [cloneArguments(pidfd), CLONE_ARGS_SIZE], { label: `create the process of ${title}`, result: pid }),
+    // A filter that is on already may be older than clone3(2). The order of the last two differs between architectures; they are 0.
+    call('clone', [CLONE_PIDFD | SIGCHLD, 0, { kind: 'address', of: pidfd, offset: 0 }, 0, 0], {
+      label: 'create the process of the hook',
+      result: pid,
+    }),
     ...when(
       equals(pid, 0n, { text: 'this is the hook' }),
       planChild(setting, hook, control),
@@ -182,10 +186,23 @@ function planChild(setting: HookSetting, hook: Hook, control: Control): Step[] {
     ...(kind === 'createContainer' ? [call('umask', [HOOK_UMASK], { label: 'set umask to 0022' })] : []),
     // Descriptors that the container's process inherits are not the hook's.
     ...(sync > 3 ? [call('close_range', [3, sync - 1, 0], { label: 'close what is meant for the program' })] : []),
-    call('close_range', [sync + 1, 0xffff_ffff, 0], { label: 'close every other descriptor' }),
+    // They are close-on-exec anyway, and a filter that is on already may be older than this call (Linux 5.9).
+    call('close_range', [sync + 1, 0xffff_ffff, 0], { label: 'close every other descriptor', accept: 'any' }),
     ...(filter === undefined ? [] : [planLoadFilter(filter)]),
-    call('execve', [hook.path, stringArray(argumentsOf(hook)), stringArray(hook.env ?? setting.environment)], {
-      label: 'execute it',
+    ...planExecute(hook, hook.env ?? setting.environment),
+  ];
+}
+
+const SHELL = '/bin/sh';
+
+/** As execvp(3): what the kernel knows no format of, such as a script without `#!`, is run by the shell. */
+function planExecute(hook: Hook, environment: readonly string[]): Step[] {
+  const args = argumentsOf(hook);
+  const env = stringArray(environment);
+  return [
+    call('execve', [hook.path, stringArray(args), env], { label: 'execute it', accept: ['ENOEXEC'] }),
+    call('execve', [SHELL, stringArray([SHELL, hook.path, ...args.slice(1)]), env], {
+      label: `execute it with ${JSON.stringify(SHELL)}`,
     }),
   ];
 }
@@ -225,13 +242,4 @@ function sendControl(sync: number, { of, size }: Control, answer: Region): Step 
   const vector = words([tag, 8, answer, 8], `[${tag.text}, ${answer.name}]`);
   const message = words([0, 0, vector, 2, of, size, 0], `{${vector.text}, ${of.text}}`);
   return call('sendmsg', [sync, message, 0], { label: 'hand over the ends of the pipes and a pidfd' });
-}
-
-/** Bytes of struct clone_args, eleven u64 (man 2 clone). */
-const CLONE_ARGS_SIZE = 88;
-
-/** struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, ... */
-function cloneArguments(pidfd: Region): Block {
-  const rest = Array.from({ length: CLONE_ARGS_SIZE / 8 - 5 }, () => 0);
-  return words([CLONE_PIDFD, pidfd, 0, 0, SIGCHLD, ...rest], '{flags=CLONE_PIDFD, exit_signal=SIGCHLD}');
 }

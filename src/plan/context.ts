@@ -1,7 +1,7 @@
 import type { Memory, Region } from '../program/step.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { allocateCgroupWords, type CgroupWords } from './cgroup-mount.ts';
-import type { BundleFacts, HostFacts } from './facts.ts';
+import type { BundleFacts, HostFacts, OpenFilesLimit } from './facts.ts';
 
 /** What every planner of a container's set-up is given. */
 export interface PlanContext {
@@ -27,6 +27,12 @@ export interface PlanOptions {
   readonly noNewKeyring: boolean;
   /** How many descriptors from 3 upwards go to the container's program. */
   readonly preserveFds: number;
+  /** Limit of open files where the config sets none. Default: that of the process which starts init. */
+  readonly openFiles?: OpenFilesLimit;
+  /** Descriptors 0, 1 and 2 are the caller's own, who waits in the foreground. Default: made for the container. */
+  readonly lendsStdio?: boolean;
+  /** Init is going to wait for `start`, and nobody of tsrun with it. */
+  readonly waitsForStart?: boolean;
 }
 
 export interface DescriptorNumbers {

@@ -3,16 +3,18 @@ import { Memory, type Program, type Region, type Step } from '../program/step.ts
 import type { Process } from '../spec/generated/config.ts';
 import { MOUNT_ATTR_RDONLY } from '../util/constants.ts';
 import { planResetAffinity } from './affinity.ts';
-import { planHostTrees } from './bind-mounts.ts';
+import { planHostTrees } from './bind-source.ts';
+import { planShedForCreate } from './capabilities.ts';
 import { joinPlaces, type JoinPlace } from './cgroup/join.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
 import { planClone } from './clone.ts';
 import { createContainerSetting, type HookSetting } from './container-hook.ts';
 import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
 import { planMakeCwd } from './cwd.ts';
-import { planDevices } from './devices.ts';
+import { makesDevices, planDevices } from './devices.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
 import { planFinishProcess } from './finish-process.ts';
+import { handOutNumbers, handsOut, planHandOut } from './hand-out.ts';
 import { closeWord } from './handles.ts';
 import { refuseOnThisHost } from './host-rules.ts';
 import { planIdMaps, type IdMapPlan } from './id-maps.ts';
@@ -44,8 +46,8 @@ import { needsProcHandle, planProcHandle } from './proc-handle.ts';
 import { reply, TAG } from './reply.ts';
 import { reserveScratch } from './scratch.ts';
 import { planRlimits, type RlimitSetting } from './rlimits.ts';
-import { needsRootfsCover, planEnterRoot, planFinalPropagation, planRootMount } from './rootfs.ts';
-import { planPark } from './run-program.ts';
+import { addEnterRoot, needsRootfsCover, planFinalPropagation, planRootMount } from './rootfs.ts';
+import { planPark, type ParkTokens } from './run-program.ts';
 import { planScheduler } from './scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './start-init.ts';
 import { addEarlyFilter } from './seccomp/early.ts';
@@ -73,8 +75,11 @@ export interface CreatePlan {
   readonly candidates: readonly string[];
   /** How createContainer hooks are run while init waits at the exchange `rootfs`. */
   readonly hooks: HookSetting;
-  /** The last program: init waits for start. */
-  readonly park: Program;
+  /** The last program: init waits for start, by one who has the token where `needsToken`. */
+  readonly park: (tokens: ParkTokens) => Program;
+  readonly needsToken: boolean;
+  /** Meanwhile it hands its namespaces to whoever has the token for it. */
+  readonly handsOut: boolean;
   readonly warnings: readonly string[];
 }
 
@@ -107,18 +112,14 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   addNamespaces(context, phases, { openTrees: trees.steps, places: joinPlaces(cgroup) });
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
+  phases.add(planHandOut(context));
   const found = process === undefined ? [] : [allocateFound(memory, process)];
-  const isFiltered = input.seccomp?.position === 'early';
-  const finish = process === undefined ? { enter: [], become: [] } : planFinishProcess(context, process);
-  phases.add(finish.enter);
-  addEarlyFilter(phases, context.descriptors, input.seccomp);
-  phases.add(
-    finish.become,
-    process === undefined
-      ? []
-      : found.flatMap((region) => planFindExecutable(context, process, { found: region, isFiltered })),
-    [reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)],
-  );
+  if (process !== undefined) {
+    const finish = planFinishProcess(context, process, { filtersEarly: input.seccomp?.position === 'early' });
+    phases.add(finish.become, ...found.map((region) => planFindExecutable(context, process, region)));
+    addEarlyFilter(phases, context.descriptors, input.seccomp, finish);
+  }
+  phases.add([reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)]);
   phases.exchange('ready', 'become the container');
   return {
     cgroup,
@@ -128,11 +129,34 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     netDevices: planNetDevices(context.config),
     coversRootfs: needsRootfsCover(context.config),
     phases: phases.finish(),
-    rlimits: process === undefined ? [] : planRlimits(process),
+    rlimits: process === undefined ? [] : planRlimits(process, context.options.openFiles),
     candidates: process === undefined ? [] : candidates(process),
     hooks: createContainerSetting(context, context.words.root),
-    park: planPark(context.descriptors, memory.word('connection'), input.seccomp),
+    ...planStart(context, input.seccomp),
     warnings: context.warnings,
+  };
+}
+
+/** An early filter may know nothing of getsockopt(2), and in a user namespace it tells nothing. */
+function planStart(
+  context: PlanContext,
+  seccomp?: CompiledSeccomp,
+): Pick<CreatePlan, 'park' | 'needsToken' | 'handsOut'> {
+  const { euid, inUserNamespace } = context.host.identity;
+  const isInside = inUserNamespace || findNamespace(context.config, 'user') !== undefined;
+  const needsToken = isInside || seccomp?.position === 'early' || handsOut(context);
+  const connection = context.memory.word('connection');
+  const numbers = handOutNumbers(context);
+  const options = { connection, ...(seccomp === undefined ? {} : { seccomp }) };
+  return {
+    park: ({ start, handles }) =>
+      planPark(context.descriptors, {
+        ...options,
+        proof: needsToken ? { kind: 'token', token: start } : { kind: 'uid', uid: euid },
+        ...(numbers.length === 0 ? {} : { handOut: { token: handles, numbers, memory: context.memory } }),
+      }),
+    needsToken,
+    handsOut: numbers.length > 0,
   };
 }
 
@@ -149,13 +173,18 @@ function addNamespaces(
   if (hasNewNamespace(context.config, 'user')) {
     phases.add(planNewUserNamespace(context)).exchange('id-maps', 'enter a user namespace');
   }
-  phases.add(planUserNamespaceRoot(context), planTimeNamespace(context), clone).exchange('pid', 'create the process');
+  // Nobody sees the first process of a new pid namespace but those that it starts itself.
+  const isSeen = findNamespace(context.config, 'pid') !== undefined && !hasNewNamespace(context.config, 'pid');
+  const shed = isSeen ? planShedForCreate(context, context.config.process) : [];
+  phases
+    .add(planUserNamespaceRoot(context), planTimeNamespace(context), shed, clone)
+    .exchange('pid', 'create the process');
 }
 
 /** Phases `copy-up` and `rootfs`: the file system, as seen before it is entered. */
 function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan): void {
   const { config } = context;
-  const procHandle = needsProcHandle(config) ? planProcHandle(context) : [];
+  const procHandle = needsProcHandle(config) || handsOut(context) ? planProcHandle(context) : [];
   const labelled = hasKeyLabel(config.process);
   phases.add(
     [call('setsid', [], { label: 'start a session' })],
@@ -173,14 +202,14 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
     phases.add(steps);
     if (exchange === 'copy-up') phases.exchange('copy-up', 'prepare the rootfs');
   }
-  if (findNamespace(config, 'mount') !== undefined || needsRootfsCover(config)) phases.add(planDevices(context));
+  if (makesDevices(context)) phases.add(planDevices(context));
   if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
   if (hasCreateHooks(context)) {
     phases
       .add([reply(context.descriptors.sync, TAG.rootfs, 'wait for the hooks')])
       .exchange('rootfs', 'prepare the rootfs');
   }
-  phases.add(planEnterRoot(context));
+  addEnterRoot(context, phases);
   if (config.process !== undefined && config.process.terminal !== true) phases.add(planNullStdio(context));
   if (config.process?.terminal === true) {
     phases.add(planTerminal(context, config.process, { console: true })).exchange('console', 'open the console');

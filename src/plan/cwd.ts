@@ -4,7 +4,7 @@ import type { Process } from '../spec/generated/config.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
 import { closeWord, components, ensureInRoot } from './handles.ts';
-import { words } from '../util/words.ts';
+import { errnoText } from '../util/errno.ts';
 
 /**
  * config.md, "Process": `cwd`. Three pieces, in this order:
@@ -64,7 +64,7 @@ export function planRetryCwd(process: Process, answers: CwdAnswers): Step[] {
     // Callers look for these words to tell a program that cannot be run (exit status 126) from other failures.
     failWhen(failedWith(entered, 'EACCES'), 'EACCES', {
       label,
-      failure: failure.replace('{errno}', words.EACCES),
+      failure: failure.replace('{errno}', errnoText('EACCES')),
       pointer: POINTER,
     }),
     ...verifyCwd(process, answers),

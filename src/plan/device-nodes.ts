@@ -17,6 +17,11 @@ export interface DeviceNode {
   readonly pointer?: string;
 }
 
+/** How a device is named among the facts about the host: `c 10:229`, `b 8:0`. */
+export function deviceKey({ fileType, major, minor }: Pick<DeviceNode, 'fileType' | 'major' | 'minor'>): string {
+  return `${fileType === S_IFBLK ? 'b' : 'c'} ${major}:${minor}`;
+}
+
 const DEFAULT_MODE = 0o666;
 const PERMISSIONS = 0o7777;
 

@@ -7,6 +7,8 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   F_DUPFD_CLOEXEC,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   O_CLOEXEC,
@@ -20,14 +22,12 @@ import {
   S_IFREG,
 } from '../util/constants.ts';
 import { findNamespace, type PlanContext } from './context.ts';
-import { listDevices, type DeviceNode } from './device-nodes.ts';
+import { deviceKey, listDevices, type DeviceNode } from './device-nodes.ts';
+import type { KernelFacts } from './facts.ts';
 import { failedWith } from './failed-with.ts';
 import { closeWord, components, ensureInRoot, isDeviceNumber, isFileType, statHandle } from './handles.ts';
-
-export interface DevicesOptions {
-  /** The kernel has /proc/kcore: /dev/core leads there. */
-  readonly hasKcore: boolean;
-}
+import { changeAttributes } from './mount-attributes.ts';
+import { needsRootfsCover } from './rootfs.ts';
 
 /**
  * config-linux.md, "Devices" and "Default Devices"; runtime-linux.md, "Dev symbolic links".
@@ -35,9 +35,10 @@ export interface DevicesOptions {
  * Runs with the mounts done, before the rootfs is entered, with umask 0. A /dev that is bind-mounted is left as it is. Nothing
  * is made through a symlink at /dev: an image could lead it elsewhere (CVE-2026-41579).
  */
-export function planDevices(context: PlanContext, options: DevicesOptions = { hasKcore: false }): Step[] {
-  const { config, memory, words } = context;
+export function planDevices(context: PlanContext): Step[] {
+  const { config, host, memory, words } = context;
   if (isDevBound(config)) return [];
+  warnOfModes(context);
   const dev = memory.word('dev');
   const made = memory.word('made');
   return [
@@ -45,9 +46,26 @@ export function planDevices(context: PlanContext, options: DevicesOptions = { ha
     call('fcntl', [words.target, F_DUPFD_CLOEXEC, 0], { label: 'keep "/dev"', result: dev }),
     closeWord(words.target),
     ...listDevices(config).flatMap((node) => planDevice(context, node, { dev, made })),
-    ...planLinks(dev, options),
+    ...planLinks(dev, host.kernel),
     closeWord(dev),
   ];
+}
+
+function warnOfModes(context: PlanContext): void {
+  if (!mustBindDevices(context)) return;
+  for (const node of listDevices(context.config)) {
+    const mode = context.bundle.devices?.[deviceKey(node)]?.mode;
+    if (mode === undefined || mode === node.mode || node.pointer === undefined) continue;
+    const [wanted, found] = [node.mode, mode].map((bits) => bits.toString(8).padStart(4, '0'));
+    context.warnings.push(
+      `device ${JSON.stringify(node.path)} is the host's in a user namespace: its mode stays ${found ?? ''}, not ${wanted ?? ''} (${node.pointer}/fileMode)`,
+    );
+  }
+}
+
+/** Not in a rootfs that stays as it is, nor in a /dev that is bind-mounted. */
+export function makesDevices({ config }: Pick<PlanContext, 'config'>): boolean {
+  return (findNamespace(config, 'mount') !== undefined || needsRootfsCover(config)) && !isDevBound(config);
 }
 
 function isDevBound({ mounts = [] }: Config): boolean {
@@ -80,13 +98,12 @@ interface NodeWords {
 }
 
 /**
- * Makes one device. Where that is not allowed (a user namespace, or a device cgroup around tsrun) the host's own device of that
- * path is bind-mounted instead.
+ * Makes one device. Where that is not allowed (a user namespace, or a device cgroup around tsrun) the host's own device is
+ * bind-mounted instead.
  */
 function makeNode(context: PlanContext, node: DeviceNode, { directory, made }: NodeWords): Step[] {
   const shown = JSON.stringify(node.path);
-  const hasUserNamespace = findNamespace(context.config, 'user') !== undefined || context.host.identity.inUserNamespace;
-  if (hasUserNamespace && node.fileType !== S_IFIFO) return bindNode(context, node, directory);
+  if (mustBindDevices(context) && node.fileType !== S_IFIFO) return bindNode(context, node, directory);
   const number = encodeDevice(node.major, node.minor);
   const make = call('mknodat', [directory, nameOf(node), node.fileType | node.mode, number], {
     label: `create device ${shown}`,
@@ -100,6 +117,11 @@ function makeNode(context: PlanContext, node: DeviceNode, { directory, made }: N
     ...when(failedWith(made, 'EPERM'), bindNode(context, node, directory), `bind ${shown} when it cannot be created`),
     ...changeOwner(context, node, { directory, made }),
   ];
+}
+
+/** The kernel lets nobody but root of the machine make devices. */
+export function mustBindDevices({ config, host }: Pick<PlanContext, 'config' | 'host'>): boolean {
+  return findNamespace(config, 'user') !== undefined || host.identity.inUserNamespace;
 }
 
 /** A device of the image stays, with its mode and owner, when it is the right one. config-linux.md: otherwise it MUST fail. */
@@ -132,28 +154,45 @@ function changeOwner(context: PlanContext, node: DeviceNode, { directory, made }
   return when(isZero(made), steps, `leave the owner of ${shown} unless it was created`);
 }
 
+/**
+ * The host's own node has to do. It is found by type and numbers, whatever its name there, and mounted without set-uid programs and
+ * executables. Its mode and owner stay: they are the host's inode's, which is none of the container's to change.
+ */
 function bindNode(context: PlanContext, node: DeviceNode, directory: Region): Step[] {
   const { source, tree } = context.words;
-  const shown = JSON.stringify(node.path);
+  const found = context.bundle.devices?.[deviceKey(node)];
+  const path = found?.path ?? node.path;
+  const shown = JSON.stringify(path);
   const label = `bind device ${shown} of the host`;
+  const pointer = pointerOf(node);
+  const attributes = changeAttributes(
+    context,
+    tree,
+    { set: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, clear: 0 },
+    { label: `${label}: set options`, ...pointer },
+  );
+  // The older form of it is a remount, which needs the mount in its place.
+  const isEarly = context.host.kernel.mountSetattr;
   return [
-    call('open_tree', [AT_FDCWD, node.path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {
+    call('open_tree', [AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {
       label: `open device ${shown} of the host`,
-      ...pointerOf(node),
+      ...pointer,
       result: tree,
     }),
     statHandle(context, tree, `look at device ${shown} of the host`),
     ...failUnlessDevice(context, node, `${label}: it is another device`),
+    ...(isEarly ? attributes : []),
     call('mknodat', [directory, nameOf(node), S_IFREG | 0o644, 0], {
-      label: `create file ${shown}`,
-      ...pointerOf(node),
+      label: `create file ${JSON.stringify(node.path)}`,
+      ...pointer,
       accept: ['EEXIST'],
     }),
     openNode(context, node, directory),
     call('move_mount', [tree, '', source, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], {
       label,
-      ...pointerOf(node),
+      ...pointer,
     }),
+    ...(isEarly ? [] : attributes),
     closeWord(source),
     closeWord(tree),
   ];
@@ -199,7 +238,7 @@ const LINKS: readonly (readonly [string, string])[] = [
 const CORE_LINK: readonly [string, string] = ['core', '/proc/kcore'];
 
 /** What is there already stays, except for ptmx: one of the host's devpts must not survive. */
-function planLinks(dev: Region, { hasKcore }: DevicesOptions): Step[] {
+function planLinks(dev: Region, { hasKcore }: KernelFacts): Step[] {
   const links = hasKcore ? [...LINKS, CORE_LINK] : LINKS;
   return [
     // EBUSY: the config mounts something there.

@@ -23,11 +23,11 @@ function environmentMap(process: Process): Map<string, string> {
 }
 
 /**
- * The home directory of a user in the text of a passwd file; `/` when it is not listed.
+ * The home directory of a user in the text of a passwd file; undefined when it is not listed.
  *
  * Source: man 5 passwd. The file comes from the image: lines that make no sense are passed over.
  */
-export function findHome(passwd: string, uid: number): string {
+export function findHome(passwd: string, uid: number): string | undefined {
   for (const line of passwd.split('\n')) {
     const fields = line.split(':');
     const home = fields[5];
@@ -41,5 +41,5 @@ export function findHome(passwd: string, uid: number): string {
       return home;
     }
   }
-  return '/';
+  return undefined;
 }

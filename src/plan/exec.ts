@@ -9,9 +9,10 @@ import { planClone } from './clone.ts';
 import { allocateSharedWords, type DescriptorNumbers, type PlanContext } from './context.ts';
 import { planNoNewPrivileges, planUmask } from './credentials.ts';
 import { allocateFound, candidates, planFindExecutable } from './executable.ts';
-import { planFinishProcess } from './finish-process.ts';
+import { planFinishEntering } from './finish-process.ts';
+import { closeWord } from './handles.ts';
 import { planIoPriority } from './io-priority.ts';
-import { hasKeyLabel, labelKeys, planJoinKeyring } from './keyring.ts';
+import { labelKeys, planJoinKeyring } from './keyring.ts';
 import { planLandlock } from './landlock.ts';
 import { planApparmor, planSelinux } from './lsm.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
@@ -29,7 +30,7 @@ import { addEarlyFilter } from './seccomp/early.ts';
 import type { CompiledSeccomp } from './seccomp/load.ts';
 import { planStartInit } from './start-init.ts';
 import { addUnit } from './unit.ts';
-import { planTerminal } from './terminal.ts';
+import { planControllingTerminal, planTerminal } from './terminal.ts';
 
 /** A further process in a container that exists. */
 export interface ExecPlan {
@@ -52,6 +53,8 @@ export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descr
   readonly process: Process;
   /** Namespace types in which the container's init differs from tsrun. */
   readonly differing: readonly (keyof typeof NAMESPACE_FLAGS)[];
+  /** Each of these comes as a handle, from `idmaps` on, in the order in which they are joined: init does not let itself be looked into. */
+  readonly handles?: readonly (keyof typeof NAMESPACE_FLAGS)[];
   /** The container's cgroups. */
   readonly cgroup: readonly JoinPlace[];
   /** systemd moves the process into the container's unit, because tsrun itself may not. */
@@ -75,7 +78,13 @@ export function execDescriptors(preserveFds: number): ExecDescriptors {
   };
 }
 
-/** Plans a process that joins a container. Read from top to bottom it is what happens. Errors: `unsupported`. */
+/**
+ * Plans a process that joins a container. Read from top to bottom it is what happens. Errors: `unsupported`.
+ *
+ * Two processes do it. The first is in the container's namespaces, but nobody in its pid namespace can name it: it does whatever
+ * takes rights. The second is born into the pid namespace, visible, with the capabilities of the program and the few that what
+ * is left to do needs (CVE-2016-9962).
+ */
 export function planExec(input: ExecInput): ExecPlan {
   const memory = new Memory();
   const descriptors = execDescriptors(input.options.preserveFds);
@@ -84,30 +93,55 @@ export function planExec(input: ExecInput): ExecPlan {
   const found = allocateFound(memory, process);
   // Inside its cgroup namespace the kernel would not show this process, which comes from outside, the way in (nsdelegate: ENOENT).
   const joinsUnified = input.differing.includes('user') || input.differing.includes('cgroup');
-  const { joinCgroups, clone } = planClone(context, input.cgroup, { types: [], joinsUnified });
+  const { joinCgroups, clone } = planClone(context, input.cgroup, { types: [], joinsUnified, isApart: true });
+  const finish = planFinishEntering(context, process, {
+    filtersEarly: input.seccomp?.position === 'early',
+    needed: neededBehindBirth(input),
+  });
   const phases = new PhaseList();
-  phases.add(planStartInit(context, { lastDescriptor: descriptors.idmaps - 1 }));
+  phases.add(planStartInit(context, { lastDescriptor: descriptors.idmaps + (input.handles?.length ?? 0) - 1 }));
   if (input.attachesToUnit) addUnit(descriptors, phases);
-  phases
-    .add(
-      planOomScore(context, process),
-      planExecAffinity(process, 'initial'),
-      joinCgroups,
-      planJoin(input, descriptors),
-      clone,
-    )
-    .exchange('pid', 'join the container');
-  const labelled = hasKeyLabel(process);
+  phases.add(planOomScore(context, process), planExecAffinity(process, 'initial'), joinCgroups);
+  addOutside(context, phases, input);
+  phases.add(finish.shed, clone).exchange('pid', 'join the container');
   phases.add(
     [call('setsid', [], { label: 'start a session' })],
-    labelled ? planProcHandle(context) : [],
-    labelKeys(context, process, planJoinKeyring(context)),
     affinity(process),
+    process.terminal === true ? planControllingTerminal() : [],
+    planScheduler(context, process),
+    planMemoryPolicy(context),
+    finish.become,
+    planFindExecutable(context, process, found),
+  );
+  addEarlyFilter(phases, descriptors, input.seccomp, finish);
+  phases
+    .add([reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found])])
+    .exchange('ready', 'become the process');
+  return {
+    descriptors,
+    phases: phases.finish(),
+    rlimits: planRlimits(process, input.options.openFiles),
+    candidates: candidates(process),
+    warnings: context.warnings,
+  };
+}
+
+/** What takes rights, from the host to the container, in the process that is in no pid namespace of it. */
+function addOutside(context: PlanContext, phases: PhaseList, input: ExecInput): void {
+  const { descriptors } = context;
+  const { process } = input;
+  // A proc that shows this process is that of its own pid namespace. It must not be there any more when there is a process to trace.
+  const labelled = hasLabels(process);
+  phases.add(
+    labelled ? planProcHandle(context) : [],
+    planJoin(input, execDescriptors(input.options.preserveFds)),
+    labelKeys(context, process, planJoinKeyring(context)),
     openRoot(context),
   );
-  if (hasLabels(process) && !labelled) phases.add(planProcHandle(context));
   if (process.terminal === true) {
-    phases.add(planTerminal(context, process, { console: false })).exchange('console', 'open the console');
+    phases
+      .add(planTerminal(context, process, { console: false, isForChild: true }))
+      .exchange('console', 'open the console');
     phases.add(reserveScratch(descriptors));
   }
   const passwd = planPasswd(context, process);
@@ -115,32 +149,26 @@ export function planExec(input: ExecInput): ExecPlan {
     phases.add(passwd).exchange('passwd', 'look up the home directory');
     phases.add(reserveScratch(descriptors));
   }
-  const { enter, become } = planFinishProcess(context, process);
   phases.add(
     planUmask(process),
     planNoNewPrivileges(process),
-    planScheduler(context, process),
     planIoPriority(process),
     planPersonality(context),
-    planMemoryPolicy(context),
+    // The kernel hands them on to the process that is born.
     planSelinux(context, process),
     planApparmor(context, process),
+    labelled ? [closeWord(context.words.proc)] : [],
     planLandlock(context),
-    enter,
   );
-  addEarlyFilter(phases, descriptors, input.seccomp);
-  phases
-    .add(become, planFindExecutable(context, process, { found, isFiltered: input.seccomp?.position === 'early' }), [
-      reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found]),
-    ])
-    .exchange('ready', 'become the process');
-  return {
-    descriptors,
-    phases: phases.finish(),
-    rlimits: planRlimits(process),
-    candidates: candidates(process),
-    warnings: context.warnings,
-  };
+}
+
+/** Capabilities that steps behind the birth take, beside those for the ids of the user. */
+function neededBehindBirth({ process, seccomp }: ExecInput): string[] {
+  return [
+    ...(process.scheduler === undefined ? [] : ['CAP_SYS_NICE']),
+    // seccomp(2) without no_new_privs. A filter that is inherited would have to allow the clone.
+    ...(seccomp?.position === 'early' ? ['CAP_SYS_ADMIN'] : []),
+  ];
 }
 
 function affinity(process: Process): Step[] {
@@ -151,11 +179,14 @@ function hasLabels({ apparmorProfile = '', selinuxLabel = '' }: Process): boolea
   return apparmorProfile !== '' || selinuxLabel !== '';
 }
 
-function planJoin({ differing, changeRoot }: ExecInput, { pidfd, root }: ExecDescriptors): Step[] {
+function planJoin({ differing, handles, changeRoot }: ExecInput, { pidfd, root, idmaps }: ExecDescriptors): Step[] {
   const flags = differing.reduce((all, type) => all | NAMESPACE_FLAGS[type], 0);
   const join = call('setns', [pidfd, flags], { label: `join the ${differing.join(', ')} namespaces of the container` });
   return [
-    ...(flags === 0 ? [] : [join]),
+    ...(flags === 0 || handles !== undefined ? [] : [join]),
+    ...(handles ?? []).map((type, index) =>
+      call('setns', [idmaps + index, NAMESPACE_FLAGS[type]], { label: `join the ${type} namespace of the container` }),
+    ),
     ...(changeRoot
       ? [
           call('fchdir', [root], { label: 'enter the root directory of the container' }),

@@ -2,7 +2,7 @@ import { addressOf, at, call, failWhen, isNegative, isZero, not, unless, when } 
 import type { Condition, Memory, Place, Region, Step } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { AT_EACCESS, AT_FDCWD, S_IFREG, STATX_BASIC_STATS, X_OK } from '../util/constants.ts';
-import type { Errno } from '../util/errno.ts';
+import { errnoText, type Errno } from '../util/errno.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
 import { isDirectory, isFileType } from './handles.ts';
@@ -17,7 +17,7 @@ import { words } from '../util/words.ts';
  *     word 1 + i   not zero: it is candidate i
  *
  * The texts of the failures are runc's: dockerd and podman tell exit status 127 (not found) from 126 (cannot be run) by them.
- * They end where runc's end, so these steps have no JSON pointer, which would be appended.
+ * Only the errno's name stands behind runc's words: these steps have no JSON pointer, which would be appended.
  */
 
 /** What a shell searches when PATH is not set (crun, and _PATH_STDPATH of paths.h). */
@@ -62,30 +62,20 @@ export function readExecutable(process: Process, found: readonly bigint[]): stri
 /**
  * Looks for the program as the process that will execute it: after its root, working directory and user are set. Fails when
  * there is none.
- *
- * `isFiltered`: a seccomp filter is on that may be older than faccessat2(2) (Linux 5.8) and answers ENOSYS or EPERM in its place.
- * Then execve(2) alone knows whether the file can be executed.
+ * No seccomp filter is on yet: profiles of before 2020 know neither of the calls.
  */
-export function planFindExecutable(
-  context: PlanContext,
-  process: Process,
-  { found, isFiltered }: { readonly found: Region; readonly isFiltered: boolean },
-): Step[] {
+export function planFindExecutable(context: PlanContext, process: Process, found: Region): Step[] {
   const name = process.args?.[0] ?? '';
-  if (name.includes('/')) return lookAt(context, name, { found, isFiltered });
+  if (name.includes('/')) return lookAt(context, name, found);
   const paths = candidates(process);
   const ignored = allCandidates(process).length - paths.length;
   if (ignored > 0)
     context.warnings.push(`the last ${ignored} entries of PATH are not searched for ${JSON.stringify(name)}`);
-  return search(context, { name, paths, found, isFiltered });
+  return search(context, { name, paths, found });
 }
 
 /** A path: the failure says what is wrong with it. */
-function lookAt(
-  context: PlanContext,
-  path: string,
-  { found, isFiltered }: { readonly found: Region; readonly isFiltered: boolean },
-): Step[] {
+function lookAt(context: PlanContext, path: string, found: Region): Step[] {
   const { target } = context.words;
   const shown = `exec: ${JSON.stringify(path)}`;
   const label = `${shown}: look for it`;
@@ -98,19 +88,15 @@ function lookAt(
       accept: ['ENOENT', 'ENOTDIR', 'EACCES'],
       result: target,
     }),
-    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: ${words.ENOENT}`),
-    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${words.ENOTDIR}`),
-    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: ${words.EACCES}`),
+    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: ${errnoText('ENOENT')}`),
+    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${errnoText('ENOTDIR')}`),
+    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: ${errnoText('EACCES')}`),
     // dockerd before 23 knows no other word than the second for it, as execve(2) gives that errno.
-    fail(isDirectory(context), 'EISDIR', `${words.EISDIR}: ${words.EACCES}`),
+    fail(isDirectory(context), 'EISDIR', `${words.EISDIR}: ${errnoText('EACCES')}`),
     // execve(2) answers EACCES to FIFOs and the like.
-    fail(not(isRegular(context)), 'EACCES', words.EACCES),
-    checkAccess(path, target, {
-      label,
-      failure: `${shown}: {errno}`,
-      accept: isFiltered ? ['EACCES', 'ENOSYS', 'EPERM'] : ['EACCES'],
-    }),
-    fail(failedWith(target, 'EACCES'), 'EACCES', words.EACCES),
+    fail(not(isRegular(context)), 'EACCES', errnoText('EACCES')),
+    checkAccess(path, target, { label, failure: `${shown}: {errno}`, accept: ['EACCES'] }),
+    fail(failedWith(target, 'EACCES'), 'EACCES', errnoText('EACCES')),
     ...mark(found, 0, shown),
   ];
 }
@@ -119,14 +105,13 @@ interface Search {
   readonly name: string;
   readonly paths: readonly string[];
   readonly found: Region;
-  readonly isFiltered: boolean;
 }
 
 /** A name: what cannot be executed is passed over, as if it were not there. */
-function search(context: PlanContext, { name, paths, found, isFiltered }: Search): Step[] {
+function search(context: PlanContext, { name, paths, found }: Search): Step[] {
   const shown = `exec: ${JSON.stringify(name)}`;
   const steps = paths.flatMap((path, index) => {
-    const look = lookFor(context, path, { found, isFiltered, index, shown });
+    const look = lookFor(context, path, { found, index, shown });
     return index === 0 ? look : when(isZero(at(found, 0)), look, `${shown}: go on unless it is found`);
   });
   const notFound = { label: `${shown}: look for it`, failure: `${shown}: ${words.notInPath}` };
@@ -135,21 +120,16 @@ function search(context: PlanContext, { name, paths, found, isFiltered }: Search
 
 interface Look {
   readonly found: Region;
-  readonly isFiltered: boolean;
   readonly index: number;
   readonly shown: string;
 }
 
-function lookFor(context: PlanContext, path: string, { found, isFiltered, index, shown }: Look): Step[] {
+function lookFor(context: PlanContext, path: string, { found, index, shown }: Look): Step[] {
   const { target, stat } = context.words;
   const label = `${shown}: look for ${JSON.stringify(path)}`;
   const tryIt = [
     checkAccess(path, target, { label, accept: 'any' }),
-    ...unless(
-      isFiltered ? failedWith(target, 'EACCES') : not(isZero(target)),
-      mark(found, index, shown),
-      `${shown}: pass over what cannot be executed`,
-    ),
+    ...unless(not(isZero(target)), mark(found, index, shown), `${shown}: pass over what cannot be executed`),
   ];
   return [
     call('statx', [AT_FDCWD, path, 0, STATX_BASIC_STATS, addressOf(stat)], { label, accept: 'any', result: target }),

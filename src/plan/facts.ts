@@ -22,6 +22,8 @@ export interface KernelFacts {
   readonly mountSetattr: boolean;
   /** Highest capability number, from /proc/sys/kernel/cap_last_cap. */
   readonly lastCapability: number;
+  /** There is a /proc/kcore. */
+  readonly hasKcore: boolean;
 }
 
 export interface IdentityFacts {
@@ -31,6 +33,12 @@ export interface IdentityFacts {
   readonly effectiveCapabilities: string;
   /** True when tsrun itself runs in a user namespace that does not map every id. */
   readonly inUserNamespace: boolean;
+}
+
+/** Soft and hard limit of open files, RLIMIT_NOFILE; 2^64 - 1 is unlimited. */
+export interface OpenFilesLimit {
+  readonly soft: bigint;
+  readonly hard: bigint;
 }
 
 export interface LsmFacts {
@@ -48,12 +56,25 @@ export interface BundleFacts {
   readonly rootfsMountPoint: string;
   /** Absolute path of a bind source -> what lies there. */
   readonly sources: Readonly<Record<string, SourceKind>>;
+  /** The same for those that lie inside the rootfs -> their path there, which may climb no higher. */
+  readonly inRootfs?: Readonly<Record<string, string>>;
+  /** The same for those that are symlinks and belong to mounts that do not follow them -> the text of the symlink. */
+  readonly links?: Readonly<Record<string, string>>;
   /** Destination of a mount -> where it leads, for those behind a symlink to something that is not there (yet). */
   readonly danglingLinks: Readonly<Record<string, string>>;
+  /** `deviceKey` of a device that the config lists -> a node of the host with this type and these numbers, where there is one. */
+  readonly devices?: Readonly<Record<string, HostDevice>>;
   /** Path of a namespace to join -> its inode as a decimal string; `missing` when nothing is there. */
   readonly namespaces: Readonly<Record<string, string>>;
   /** Where a resctrl file system is mounted; absent where none is. */
   readonly resctrl?: string;
+}
+
+export interface HostDevice {
+  /** Absolute, symlinks resolved. */
+  readonly path: string;
+  /** Permission bits. */
+  readonly mode: number;
 }
 
 export type SourceKind = 'directory' | 'file' | 'missing';

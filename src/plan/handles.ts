@@ -1,4 +1,4 @@
-import { addressOf, at, block, call, equals, isNegative, repeatWhile, when } from '../program/build.ts';
+import { addressOf, at, block, call, equals, failWhen, isNegative, repeatWhile, when } from '../program/build.ts';
 import type { Block, Region, Step } from '../program/step.ts';
 import type { Errno } from '../util/errno.ts';
 import {
@@ -154,11 +154,16 @@ export interface EnsureOptions {
   readonly pointer?: string;
   /** Refuse symlinks anywhere in the path. */
   readonly noSymlinks?: boolean;
+  /** The failure message where `noSymlinks` refuses one that is there. */
+  readonly symlinkFailure?: string;
+  /** Open a symlink as the last component itself. */
+  readonly noFollow?: boolean;
 }
 
 /**
  * Opens `path` inside the rootfs and makes what is missing of it, one component at a time below the handle of the one before:
- * directories with mode 0755, a file with mode 0644. The O_PATH handle goes to `words.target`.
+ * directories with mode 0755, a file with mode 0644. The O_PATH handle goes to `words.target`. Where a directory is wanted, anything
+ * else that is there is a failure, which says so (ENOTDIR); where a file is wanted, the caller has to look.
  *
  * When the path is there already this is a single call. Nothing is ever made through a symlink that dangles. A lookup that met a
  * rename (EAGAIN, see `openInRoot`) counts as one that found nothing: making what is there changes nothing, and then it is opened.
@@ -171,11 +176,21 @@ export function ensureInRoot(context: PlanContext, path: string, options: Ensure
     ...(options.pointer === undefined ? {} : { pointer: options.pointer }),
     noSymlinks: options.noSymlinks === true,
   };
-  const first = lookUp(context, path, target, { label: `open ${shown}`, accept: notFound(common), ...common });
+  const { symlinkFailure, noFollow = false } = options;
+  // Where the refusal of what is no directory has words of its own, it comes later.
+  const directory = options.kind === 'directory' && !noFollow && symlinkFailure === undefined;
+  const open = { label: `open ${shown}`, directory, ...common };
+  const accept: Errno[] = symlinkFailure === undefined ? notFound(common) : [...notFound(common), 'ELOOP'];
+  const first = [
+    lookUp(context, path, target, { ...open, accept, noFollow }),
+    ...(symlinkFailure === undefined
+      ? []
+      : [failWhen(failedWith(target, 'ELOOP'), 'ELOOP', { ...stepOf(open), failure: symlinkFailure })]),
+  ];
   const parts = components(made);
-  if (parts.length === 0) return [first];
+  if (parts.length === 0) return first;
   return [
-    first,
+    ...first,
     ...when(isNegative(target), makeMissing(context, parts, options, common), `make ${shown} unless it is there`),
   ];
 }
@@ -225,10 +240,12 @@ function makeMissing(
             accept: ['EEXIST'],
             ...pointerOf(common),
           });
-    const open = openInRoot(context, prefix, target, { label: `open ${shown}`, directory: !isLast, ...common });
+    const noFollow = isLast && options.noFollow === true;
+    const directory = !isLast || (options.kind === 'directory' && !noFollow && options.symlinkFailure === undefined);
+    const open = openInRoot(context, prefix, target, { label: `open ${shown}`, directory, noFollow, ...common });
     const look = lookUp(context, prefix, target, {
       label: `open ${shown}`,
-      directory: !isLast,
+      directory,
       accept: notFound(common),
       ...common,
     });
@@ -242,6 +259,13 @@ function makeMissing(
 /** Words cannot be copied by init; a duplicate of the descriptor does the same. */
 function moveWord(from: Region, to: Region): Step[] {
   return [call('fcntl', [from, 1030, 0], { label: `keep ${from.name} as ${to.name}`, result: to }), closeWord(from)];
+}
+
+function stepOf({ label, pointer }: { readonly label: string; readonly pointer?: string }): {
+  label: string;
+  pointer?: string;
+} {
+  return { label, ...(pointer === undefined ? {} : { pointer }) };
 }
 
 function pointerOf({ pointer }: { readonly pointer?: string }): { pointer?: string } {

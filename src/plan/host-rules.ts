@@ -1,9 +1,13 @@
 import { describeIssues, TsrunError, type Issue } from '../errors.ts';
 import { isBindMount } from '../spec/bind-mount.ts';
+import { checkMountOnRoot, checkProcMounts } from '../spec/rules/mounts.ts';
 import { pointerTo } from '../spec/pointer.ts';
 import { sysctlPath } from '../spec/sysctl-path.ts';
-import { bindSource } from './bind-mounts.ts';
+import { makeBindMount, sourceKind } from './bind-source.ts';
 import { findNamespace, type PlanContext } from './context.ts';
+import { deviceKey, listDevices } from './device-nodes.ts';
+import { makesDevices, mustBindDevices } from './devices.ts';
+import { S_IFIFO } from '../util/constants.ts';
 import { words } from '../util/words.ts';
 
 /**
@@ -14,27 +18,36 @@ import { words } from '../util/words.ts';
 export function refuseOnThisHost(context: PlanContext): void {
   const issues = [
     missingSources,
+    strippedDestinations,
     missingNamespaces,
     sharedUserNamespace,
     sharedNetworkSysctl,
     netDevices,
     intelRdt,
+    missingDevices,
   ].flatMap((rule) => rule(context));
   if (issues.length > 0) throw new TsrunError('bundle', describeIssues('invalid bundle', issues), { issues });
 }
 
 function missingSources({ config, bundle }: PlanContext): Issue[] {
   return (config.mounts ?? []).flatMap((mount, index) => {
-    if (!isBindMount(mount)) return [];
-    const path = bindSource(mount, bundle.bundle);
-    if (bundle.sources[path] !== 'missing') return [];
-    return [
-      {
-        pointer: `/mounts/${index}/source`,
-        message: `${JSON.stringify(path)} does not exist: ${words.ENOENT}`,
-      },
-    ];
+    if (!isBindMount(mount) || mount.options?.includes('remount') === true) return [];
+    const bind = makeBindMount({ bundle }, mount, index);
+    const pointer = `/mounts/${index}/source`;
+    const shown = JSON.stringify(bind.source);
+    if (bind.inRootfs !== undefined) {
+      if (bind.copiedLink === undefined) return [];
+      // Its text would be read by way of the image's other symlinks, which may lead to the host.
+      return [{ pointer, message: `${shown} is a symlink inside the rootfs, wanted one of the host to copy` }];
+    }
+    if (sourceKind(bundle, bind) !== 'missing') return [];
+    return [{ pointer, message: `${shown} does not exist: ${words.ENOENT}` }];
   });
+}
+
+/** A destination may have named the rootfs' place on the host, which the validator of the config does not know. */
+function strippedDestinations({ config }: PlanContext): Issue[] {
+  return [...checkMountOnRoot(config), ...checkProcMounts(config)];
 }
 
 function missingNamespaces({ config, bundle }: PlanContext): Issue[] {
@@ -83,4 +96,16 @@ function netDevices({ config, bundle, host }: PlanContext): Issue[] {
 function intelRdt({ config, bundle }: PlanContext): Issue[] {
   if (config.linux?.intelRdt === undefined || bundle.resctrl !== undefined) return [];
   return [{ pointer: '/linux/intelRdt', message: 'resctrl is not mounted' }];
+}
+
+/** Where no device can be made it has to be one of the host's, by type and numbers. */
+function missingDevices(context: PlanContext): Issue[] {
+  const { config, bundle } = context;
+  if (bundle.devices === undefined || !makesDevices(context) || !mustBindDevices(context)) return [];
+  return listDevices(config).flatMap((node) => {
+    const key = deviceKey(node);
+    if (node.pointer === undefined || node.fileType === S_IFIFO || bundle.devices?.[key] !== undefined) return [];
+    const message = `the host has no device ${JSON.stringify(key)} below "/dev", and in a user namespace none can be made`;
+    return [{ pointer: node.pointer, message }];
+  });
 }

@@ -6,7 +6,7 @@ import type { PlanContext } from './context.ts';
 /** Attributes that mount(2) takes away in a remount unless it is told of them; their ST_ flags have the same values. */
 const ALL_KEPT = [MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC];
 /** Offset of f_flags in struct statfs (include/uapi/asm-generic/statfs.h). */
-const STATFS_FLAGS = 80;
+export const STATFS_FLAGS = 80;
 
 /**
  * A remount by mount(2) that keeps the attributes which the mount has: one call for each combination, of which the one that fits is

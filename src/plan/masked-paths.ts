@@ -1,16 +1,22 @@
-import { call, failWhen, isNegative, not, unless, when } from '../program/build.ts';
+import { call, failWhen, isNegative, isZero, not, unless, when } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
 import { pointerTo } from '../spec/pointer.ts';
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
+  F_DUPFD_CLOEXEC,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   MS_BIND,
-  MS_NODEV,
-  MS_NOEXEC,
-  MS_NOSUID,
   MS_RDONLY,
   MS_REMOUNT,
   O_CLOEXEC,
@@ -19,32 +25,51 @@ import {
   S_IFCHR,
 } from '../util/constants.ts';
 import type { PlanContext } from './context.ts';
-import { closeWord, isDeviceNumber, isDirectory, isFileType, openInRoot, statHandle } from './handles.ts';
-import { MOUNT_ATTR_SIZE, mountAttr } from './mount-attributes.ts';
+import { closeWord, components, isDeviceNumber, isDirectory, isFileType, openInRoot, statHandle } from './handles.ts';
+import { changeAttributes, MOUNT_ATTR_SIZE, mountAttr } from './mount-attributes.ts';
 import { remountKeeping } from './kept-attributes.ts';
 import { needsProcHandle, planProcHandle } from './proc-handle.ts';
 import { reserveScratch } from './scratch.ts';
 
 /**
- * config-linux.md, "Masked Paths": covers directories with an empty read-only tmpfs and everything else with /dev/null.
+ * config-linux.md, "Masked Paths": covers directories with an empty read-only tmpfs, one for all of them, and everything else with
+ * /dev/null. A path that is listed twice is covered once.
  *
  * Runs after the rootfs was entered, still by way of its handle.
  */
 export function planMaskedPaths(context: PlanContext): Step[] {
-  const paths = context.config.linux?.maskedPaths ?? [];
-  if (paths.length === 0) return [];
-  const { root } = context.words;
-  const nullDevice = context.memory.word('null');
+  const items = listPaths(context.config.linux?.maskedPaths, '/linux/maskedPaths');
+  if (items.length === 0) return [];
+  const { memory } = context;
+  const masks = { null: memory.word('null'), empty: memory.word('empty'), attached: memory.word('attached') };
   return [
-    ...openNull(context, nullDevice),
-    ...paths.flatMap((path, index) => {
-      const item = { path, shown: JSON.stringify(path), pointer: pointerTo('/linux/maskedPaths', index) };
-      return whenThere(context, item, maskPath(context, item, nullDevice));
-    }),
-    closeWord(nullDevice),
-    // Covering a directory moved the working directory below the cover.
-    call('fchdir', [root], { label: 'return to the root' }),
+    ...openNull(context, masks.null),
+    ...makeEmpty(context, masks),
+    ...items.flatMap((item) => whenThere(context, item, maskPath(context, item, masks))),
+    closeWord(masks.null),
+    closeWord(masks.empty),
+    // Zero, where no directory was covered, is somebody else's descriptor.
+    ...unless(isZero(masks.attached), [closeWord(masks.attached)]),
   ];
+}
+
+/** What paths are covered with: handles. */
+interface Masks {
+  readonly null: Region;
+  /** A tmpfs, which is mounted nowhere at first. */
+  readonly empty: Region;
+  /** Not zero once the tmpfs itself covers a directory, and others get copies of that mount. */
+  readonly attached: Region;
+}
+
+/** Lexically the same paths are one: the first. */
+function listPaths(paths: readonly string[] = [], pointer: string): PathToCover[] {
+  const items = new Map<string, PathToCover>();
+  for (const [index, path] of paths.entries()) {
+    const key = components(path).join('/');
+    if (!items.has(key)) items.set(key, { path, shown: JSON.stringify(path), pointer: pointerTo(pointer, index) });
+  }
+  return [...items.values()];
 }
 
 /**
@@ -70,35 +95,61 @@ function openNull(context: PlanContext, nullDevice: Region): Step[] {
   ];
 }
 
-function maskPath(context: PlanContext, item: PathToCover, nullDevice: Region): Step[] {
+function maskPath(context: PlanContext, item: PathToCover, masks: Masks): Step[] {
   const { target } = context.words;
   const { shown } = item;
   return [
     statHandle(context, target, `look at ${shown}`),
-    ...when(isDirectory(context), maskDirectory(context, item), `cover ${shown} when it is a directory`),
+    ...when(isDirectory(context), maskDirectory(context, item, masks), `cover ${shown} when it is a directory`),
     // The answer of the look is still there: covering a directory looks at nothing.
-    ...unless(isDirectory(context), maskFile(context, item, nullDevice), `cover ${shown} when it is none`),
+    ...unless(isDirectory(context), maskFile(context, item, masks.null), `cover ${shown} when it is none`),
   ];
 }
 
-/** A tmpfs with room for nothing but its root directory. */
-const EMPTY_TMPFS = 'nr_blocks=1,nr_inodes=1';
+/** Of the tmpfs: room for nothing but its root directory. */
+const EMPTY: readonly (readonly [string, string])[] = [
+  ['nr_blocks', '1'],
+  ['nr_inodes', '1'],
+];
 
-function maskDirectory(context: PlanContext, { shown, pointer }: PathToCover): Step[] {
-  const { target, source } = context.words;
-  const label = `mask directory ${shown}`;
-  const flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
-  const mount = call('mount', ['tmpfs', '.', 'tmpfs', flags, tmpfsData(context)], { label, pointer });
+/** A read-only tmpfs without anything in it, mounted nowhere. */
+function makeEmpty(context: PlanContext, { empty, attached }: Masks): Step[] {
+  const { config, host, words } = context;
+  const options = { label: 'make an empty file system to mask with', pointer: '/linux/maskedPaths' };
+  const mountLabel = config.linux?.mountLabel ?? '';
+  const label = host.lsm.selinux && mountLabel !== '' ? [['context', mountLabel] as const] : [];
+  const attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   return [
-    // In a user namespace a directory of the host's root may be closed to the container's; then it needs no cover.
-    call('fchdir', [target], { label: `enter ${shown}`, pointer, accept: ['EACCES'], result: source }),
-    ...unless(isNegative(source), [mount]),
+    call('fsopen', ['tmpfs', FSOPEN_CLOEXEC], { ...options, result: words.tree }),
+    ...[...EMPTY, ...label].map(([key, value]) =>
+      call('fsconfig', [words.tree, FSCONFIG_SET_STRING, key, value, 0], options),
+    ),
+    call('fsconfig', [words.tree, FSCONFIG_SET_FLAG, 'ro', 0, 0], options),
+    // Its result is 0, with which `attached` starts.
+    call('fsconfig', [words.tree, FSCONFIG_CMD_CREATE, 0, 0, 0], { ...options, result: attached }),
+    call('fsmount', [words.tree, FSMOUNT_CLOEXEC, attributes], { ...options, result: empty }),
+    closeWord(words.tree),
   ];
 }
 
-function tmpfsData({ config, host }: PlanContext): string {
-  const label = config.linux?.mountLabel ?? '';
-  return host.lsm.selinux && label !== '' ? `${EMPTY_TMPFS},context="${label}"` : EMPTY_TMPFS;
+/** Kernels before 6.15 copy no mount that is not attached (EINVAL): the first directory gets the tmpfs itself. */
+function maskDirectory(context: PlanContext, { shown, pointer }: PathToCover, { empty, attached }: Masks): Step[] {
+  const { target, tree } = context.words;
+  const options = { label: `mask directory ${shown}`, pointer };
+  return [
+    call('open_tree', [empty, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
+      ...options,
+      accept: ['EINVAL'],
+      result: tree,
+    }),
+    ...when(isNegative(tree), [
+      // Moved once more it would leave the directory that it covers.
+      failWhen(not(isZero(attached)), 'EINVAL', options),
+      call('move_mount', [empty, '', target, '', ONTO_HANDLE], options),
+      call('fcntl', [empty, F_DUPFD_CLOEXEC, 0], { ...options, result: attached }),
+    ]),
+    ...unless(isNegative(tree), [call('move_mount', [tree, '', target, '', ONTO_HANDLE], options), closeWord(tree)]),
+  ];
 }
 
 function maskFile(context: PlanContext, { shown, pointer }: PathToCover, nullDevice: Region): Step[] {
@@ -123,18 +174,29 @@ function maskFile(context: PlanContext, { shown, pointer }: PathToCover, nullDev
  * Runs after the rootfs was entered, still by way of its handle.
  */
 export function planReadonlyPaths(context: PlanContext): Step[] {
-  const paths = context.config.linux?.readonlyPaths ?? [];
-  if (paths.length === 0) return [];
-  const steps = paths.flatMap((path, index) => {
-    const item = { path, shown: JSON.stringify(path), pointer: pointerTo('/linux/readonlyPaths', index) };
-    return whenThere(context, item, makeReadonly(context, item));
-  });
+  const items = listPaths(context.config.linux?.readonlyPaths, '/linux/readonlyPaths');
+  if (items.length === 0) return [];
+  const steps = items.flatMap((item) =>
+    components(item.path).length === 0
+      ? makeRootReadonly(context, item)
+      : whenThere(context, item, makeReadonly(context, item)),
+  );
   if (context.host.kernel.mountSetattr) return steps;
   return [
     ...(needsProcHandle(context.config) ? [] : planProcHandle(context)),
     ...steps,
     call('fchdir', [context.words.root], { label: 'return to the root' }),
   ];
+}
+
+/** A mount on top of the root would be nobody's root: the root's own mount becomes read-only. */
+function makeRootReadonly(context: PlanContext, { shown, pointer }: PathToCover): Step[] {
+  return changeAttributes(
+    context,
+    context.words.root,
+    { set: MOUNT_ATTR_RDONLY, clear: 0 },
+    { label: `make ${shown} read-only`, pointer, isDirectory: true },
+  );
 }
 
 function makeReadonly(context: PlanContext, { shown, pointer }: PathToCover): Step[] {

@@ -1,6 +1,7 @@
 import { TsrunError } from '../errors.ts';
-import { block, call } from '../program/build.ts';
+import { block, call, type CallOptions } from '../program/build.ts';
 import type { Block, Region, Step } from '../program/step.ts';
+import type { Errno } from '../util/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
@@ -35,6 +36,10 @@ export interface ChangeOptions {
   readonly pointer?: string;
   /** The handle is known to be a directory. */
   readonly isDirectory?: boolean;
+  /** Errnos of the change after which the program goes on. */
+  readonly accept?: readonly Errno[];
+  /** Where the result of the change goes. */
+  readonly result?: Region;
 }
 
 /** Bytes of struct mount_attr. */
@@ -101,19 +106,27 @@ export function requireMountSetattr(context: PlanContext, options: ChangeOptions
   throw new TsrunError('unsupported', `${options.label}: ${what} need Linux 5.12, found ${version}${where}`);
 }
 
-function setattr(handle: Region, flags: number, attr: Block, { label, pointer }: ChangeOptions): Step {
-  const where = pointer === undefined ? {} : { pointer };
-  return call('mount_setattr', [handle, '', flags, attr, MOUNT_ATTR_SIZE], { label, ...where });
+function setattr(handle: Region, flags: number, attr: Block, options: ChangeOptions): Step {
+  return call('mount_setattr', [handle, '', flags, attr, MOUNT_ATTR_SIZE], stepOptions(options));
+}
+
+function stepOptions({ label, pointer, accept, result }: ChangeOptions): CallOptions {
+  return {
+    label,
+    ...(pointer === undefined ? {} : { pointer }),
+    ...(accept === undefined ? {} : { accept }),
+    ...(result === undefined ? {} : { result }),
+  };
 }
 
 /** Names the mount for mount(2): "." for a directory, a number below /proc/self/fd for a file. */
 function mountAgain(
   context: PlanContext,
   handle: Region,
-  { label, pointer, isDirectory }: ChangeOptions,
-  steps: (path: string, step: { label: string; pointer?: string }) => readonly Step[],
+  { isDirectory, ...options }: ChangeOptions,
+  steps: (path: string, step: CallOptions) => readonly Step[],
 ): Step[] {
-  const step = { label, ...(pointer === undefined ? {} : { pointer }) };
+  const step = stepOptions(options);
   if (isDirectory === true) return [call('fchdir', [handle], { label: `enter ${handle.name}` }), ...steps('.', step)];
   const [number] = context.descriptors.scratch;
   return [

@@ -10,6 +10,7 @@ import {
   MOUNT_ATTR_RELATIME,
   MOUNT_ATTR_STRICTATIME,
   MOUNT_ATTR__ATIME,
+  MS_BIND,
   MS_NOATIME,
   MS_NODEV,
   MS_NODIRATIME,
@@ -17,7 +18,9 @@ import {
   MS_NOSUID,
   MS_NOSYMFOLLOW,
   MS_RDONLY,
+  MS_REC,
   MS_RELATIME,
+  MS_REMOUNT,
   MS_STRICTATIME,
 } from '../util/constants.ts';
 
@@ -76,34 +79,36 @@ const SIMPLE: readonly (readonly [number, number])[] = [
   [MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW],
 ];
 
+/** In mount(2) the strictest wins, whatever the order of the options. */
 const ACCESS_TIMES: readonly (readonly [number, number])[] = [
-  [MS_NOATIME, MOUNT_ATTR_NOATIME],
   [MS_STRICTATIME, MOUNT_ATTR_STRICTATIME],
+  [MS_NOATIME, MOUNT_ATTR_NOATIME],
   [MS_RELATIME, MOUNT_ATTR_RELATIME],
 ];
 
-/**
- * The per-mount flags as attributes of mount_setattr(2): only what the options name is changed, so that a flag which the source
- * has (and which a user namespace may have locked) stays.
- */
-export function mountAttributes({
-  flags,
-  cleared,
-}: {
-  readonly flags: number;
-  readonly cleared: number;
-}): MountAttributes {
-  let set = 0;
-  let clear = 0;
-  for (const [flag, attribute] of SIMPLE) {
-    if ((flags & flag) !== 0) set |= attribute;
-    if ((cleared & flag) !== 0) clear |= attribute;
-  }
-  // The access time is one field: the kernel wants all of it cleared before a part is set.
+/** Whether an option names a flag of the mount, to be set or cleared; `bind`, `rbind` and `remount` do not. */
+export function namesFlags({ flags, cleared }: Pick<ParsedMountOptions, 'flags' | 'cleared'>): boolean {
+  return (flags & ~(MS_BIND | MS_REC | MS_REMOUNT)) !== 0 || cleared !== 0;
+}
+
+/** The flags that the options set, as attributes of mount_setattr(2); nothing but a mode of the access time is cleared for them. */
+export function namedAttributes({ flags }: Pick<ParsedMountOptions, 'flags'>): MountAttributes {
+  const simple = SIMPLE.reduce((all, [flag, attribute]) => ((flags & flag) === 0 ? all : all | attribute), 0);
   const access = ACCESS_TIMES.find(([flag]) => (flags & flag) !== 0);
-  if (access !== undefined) {
-    set |= access[1];
-    clear |= MOUNT_ATTR__ATIME;
-  } else if ((cleared & MS_NOATIME) !== 0) clear |= MOUNT_ATTR__ATIME;
-  return { set, clear };
+  if (access === undefined) return { set: simple, clear: 0 };
+  // The access time is one field: the kernel wants all of it cleared before a part is set.
+  return { set: simple | access[1], clear: MOUNT_ATTR__ATIME };
+}
+
+/**
+ * The flags that a mount has when it has those of the options and no others, as a remount by mount(2) makes it. The access time is
+ * an exception there as well: it stays what it is unless an option sets it.
+ */
+export function replacedAttributes(options: Pick<ParsedMountOptions, 'flags'>): MountAttributes {
+  const { set } = namedAttributes(options);
+  const all = SIMPLE.reduce((sum, [, attribute]) => sum | attribute, 0) & ~MOUNT_ATTR_NODIRATIME;
+  const access = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+  const namesAccess = (options.flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)) !== 0;
+  const clear = namesAccess ? all | access : all;
+  return { set, clear: (clear & ~set) | (namesAccess ? MOUNT_ATTR__ATIME : 0) };
 }

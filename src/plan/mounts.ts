@@ -1,4 +1,4 @@
-import { addressOf, at, call, isNegative, unless } from '../program/build.ts';
+import { addressOf, at, call, isNegative, unless, type CallOptions } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
 import { isBindMount } from '../spec/bind-mount.ts';
 import type { Mount } from '../spec/generated/config.ts';
@@ -15,8 +15,10 @@ import type { CgroupPlan } from './cgroup/plan.ts';
 import { planCgroupMount } from './cgroup-mount.ts';
 import { findNamespace, type PlanContext } from './context.ts';
 import { closeWord, ensureInRoot, openInRoot, STX_MODE } from './handles.ts';
+import { hasHostSysfs, planHostSysfs } from './host-sysfs.ts';
 import { changeAttributes, changeAttributesRecursively, changePropagation } from './mount-attributes.ts';
-import { mountAttributes, parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
+import { namedAttributes, parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
+import { refuseMountOnProc, refuseUnfollowedTarget } from './mount-target.ts';
 import { replyWithDescriptors, TAG } from './reply.ts';
 import { reserveScratch } from './scratch.ts';
 
@@ -68,28 +70,53 @@ const NO_SYMLINKS: ReadonlySet<string> = new Set(['proc', 'sysfs']);
 
 /** proc, sysfs, devpts, mqueue and every other file system: mounted onto the directory that a handle names. */
 function planFileSystem(input: FileSystemMount): Step[] {
-  const { context } = input;
+  const { context, mount, pointer, options } = input;
+  const mayBeHosts = hasHostSysfs(context, mount.type ?? '', options);
+  const change: Partial<CallOptions> = mayBeHosts ? { accept: ['EPERM'], result: context.words.existed } : {};
   return [
     ...ensureTarget(input),
-    ...mountHere(input, input.options.flags),
+    ...mountHere(input, options.flags, change),
+    ...(mayBeHosts ? planHostSysfs(context, options, { label: describe(mount), pointer }) : []),
     closeWord(context.words.target),
     ...planAfterMount(input, []),
   ];
 }
 
-function ensureTarget({ context, mount, pointer }: FileSystemMount): Step[] {
-  const noSymlinks = NO_SYMLINKS.has(mount.type ?? '');
-  return ensureInRoot(context, mount.destination, { kind: 'directory', pointer: `${pointer}/destination`, noSymlinks });
+function ensureTarget({ context, mount, pointer, options }: FileSystemMount): Step[] {
+  const label = describe(mount);
+  const where = { kind: 'directory', pointer: `${pointer}/destination` } as const;
+  if (NO_SYMLINKS.has(mount.type ?? ''))
+    return ensureInRoot(context, mount.destination, { ...where, noSymlinks: true, symlinkFailure: notOrdinary(mount) });
+  const noFollow = options.extensions.has('dest-nofollow');
+  return [
+    ...ensureInRoot(context, mount.destination, { ...where, noFollow }),
+    ...refuseMountOnProc(context, mount.destination, label, where.pointer),
+    ...(noFollow ? refuseUnfollowedTarget(context, label, where.pointer) : []),
+  ];
+}
+
+/** Callers and people look for runc's words. */
+function notOrdinary(mount: Mount): string {
+  return `${describe(mount)}: filesystem ${JSON.stringify(mount.type ?? '')} must be mounted on ordinary directory`;
 }
 
 /** mount(2) on ".", the directory of `words.target`: no path of the rootfs is looked up again. */
-function mountHere({ context, mount, pointer, options }: FileSystemMount, flags: number): Step[] {
+function mountHere(
+  { context, mount, pointer, options }: FileSystemMount,
+  flags: number,
+  change: Partial<CallOptions> = {},
+): Step[] {
   const label = describe(mount);
+  const notDirectory = NO_SYMLINKS.has(mount.type ?? '') ? { failure: `${notOrdinary(mount)}: {errno}` } : {};
   const source = mount.source ?? mount.type ?? 'none';
   const data = options.data.length === 0 ? 0 : options.data.join(',');
   return [
-    call('fchdir', [context.words.target], { label: `enter ${JSON.stringify(mount.destination)}`, pointer }),
-    call('mount', [source, '.', mount.type ?? '', flags, data], { label, pointer }),
+    call('fchdir', [context.words.target], {
+      label: `enter ${JSON.stringify(mount.destination)}`,
+      pointer,
+      ...notDirectory,
+    }),
+    call('mount', [source, '.', mount.type ?? '', flags, data], { label, pointer, ...change }),
   ];
 }
 
@@ -124,15 +151,14 @@ function planTmpfs(input: FileSystemMount): Stage[] {
   const copyUp = options.extensions.has('tmpcopyup');
   const before: Step[] = hasMode
     ? []
-    : [
-        ...openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] }),
-        ...unless(isNegative(existed), [
-          call('statx', [existed, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], {
-            label: `look at ${shown}`,
-          }),
-          closeWord(existed),
-        ]),
-      ];
+    : openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] });
+  // Behind the look at the mount point's file system, whose answer goes to the same place.
+  const look: Step[] = hasMode
+    ? []
+    : unless(isNegative(existed), [
+        call('statx', [existed, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], { label: `look at ${shown}` }),
+        closeWord(existed),
+      ]);
   const lower = copyUp
     ? openInRoot(context, mount.destination, source, {
         label: `open ${shown} below the tmpfs`,
@@ -150,6 +176,7 @@ function planTmpfs(input: FileSystemMount): Stage[] {
   const mounted = [
     ...before,
     ...ensureTarget(input),
+    ...look,
     ...lower,
     ...mountHere(input, options.flags & ~MS_RDONLY),
     closeWord(target),
@@ -178,7 +205,7 @@ function planTmpfs(input: FileSystemMount): Stage[] {
 
 function planReadonlyLater({ context, mount, pointer, options }: FileSystemMount): Step[] {
   const { target } = context.words;
-  const { set, clear } = mountAttributes(options);
+  const { set, clear } = namedAttributes(options);
   const label = `make ${JSON.stringify(mount.destination)} read-only`;
   return [
     ...openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer }),
@@ -194,15 +221,26 @@ function planReadonlyLater({ context, mount, pointer, options }: FileSystemMount
 
 function planCgroup(input: FileSystemMount, plan: CgroupPlan): Step[] {
   const { context, pointer, options } = input;
+  const hasCgroupNamespace = findNamespace(context.config, 'cgroup') !== undefined;
+  const layout = context.host.cgroup;
+  if (options.data.length > 0 && (!hasCgroupNamespace || layout.unified === undefined)) {
+    const why = hasCgroupNamespace
+      ? 'there is no cgroup2'
+      : 'without a cgroup namespace the mount of the host is shown';
+    context.warnings.push(
+      `${describe(input.mount)}: the options ${JSON.stringify(options.data)} have no effect: ${why}`,
+    );
+  }
   return [
     ...ensureTarget(input),
     ...planCgroupMount({
       words: context.words.cgroup,
       target: context.words.target,
-      layout: context.host.cgroup,
+      layout,
       plan,
-      hasCgroupNamespace: findNamespace(context.config, 'cgroup') !== undefined,
+      hasCgroupNamespace,
       flags: options.flags,
+      data: options.data.join(','),
       pointer,
       destination: input.mount.destination,
     }),

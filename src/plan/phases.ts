@@ -9,13 +9,24 @@ import type { Program, Step } from '../program/step.ts';
  * - `network`  the parent receives a netlink socket and moves network devices into the container
  * - `copy-up`  the parent copies a directory into a fresh tmpfs
  * - `rootfs`   the parent runs the hooks that belong between the mounts and pivot_root
+ * - `host-mounts`  the parent has init hide the host's mounts, which `--no-pivot` leaves behind the rootfs
  * - `console`  the parent receives the master of the console
  * - `passwd`   the parent looks up the home directory
  * - `seccomp`  the parent takes the listener of the seccomp filter over
  * - `ready`    everything is done, the container may be started
  */
 export type Exchange =
-  'cgroup' | 'id-maps' | 'pid' | 'network' | 'copy-up' | 'rootfs' | 'console' | 'passwd' | 'seccomp' | 'ready';
+  | 'cgroup'
+  | 'id-maps'
+  | 'pid'
+  | 'network'
+  | 'copy-up'
+  | 'rootfs'
+  | 'host-mounts'
+  | 'console'
+  | 'passwd'
+  | 'seccomp'
+  | 'ready';
 
 export interface Phase {
   readonly program: Program;

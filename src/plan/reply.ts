@@ -29,6 +29,10 @@ export const TAG = {
   cgroup: 26n,
   /** The seccomp filter is loaded: the number of its listener. */
   seccomp: 27n,
+  /** The rootfs was moved onto `/`, and not entered: struct statx of its mount. */
+  hostMounts: 28n,
+  /** Handles of the namespaces of a waiting init and of its root, as descriptors. */
+  handles: 29n,
 } as const;
 
 /** `write` of a tag alone, or with the values of some words behind it. */

@@ -1,6 +1,7 @@
 import { call, words } from '../program/build.ts';
 import type { Step } from '../program/step.ts';
 import type { Process, RlimitType } from '../spec/generated/config.ts';
+import type { OpenFilesLimit } from './facts.ts';
 import { pointerTo } from '../spec/pointer.ts';
 
 /** One prlimit(2) that the parent makes on the container's process. */
@@ -44,8 +45,8 @@ const SETUP_NOFILE = 64n;
  * The parent sets them from outside as soon as the process exists and is still root: then the process's own rights do not
  * matter, and the parent may raise a hard limit where the container's root may not.
  */
-export function planRlimits({ rlimits = [] }: Process): RlimitSetting[] {
-  return rlimits.map(({ type, soft, hard }, index) => {
+export function planRlimits({ rlimits = [] }: Process, openFiles?: OpenFilesLimit): RlimitSetting[] {
+  const settings = rlimits.map(({ type, soft, hard }, index) => {
     const resource = RESOURCES[type];
     const least = resource === RESOURCES.RLIMIT_NOFILE ? SETUP_NOFILE : 0n;
     return {
@@ -56,6 +57,19 @@ export function planRlimits({ rlimits = [] }: Process): RlimitSetting[] {
       pointer: pointerTo('/process/rlimits', index),
     };
   });
+  if (openFiles === undefined || rlimits.some(({ type }) => type === 'RLIMIT_NOFILE')) return settings;
+  return [...settings, planCallersOpenFiles(openFiles)];
+}
+
+/** The limit of whoever called tsrun, in the place of the one that its engine raised. */
+function planCallersOpenFiles({ soft, hard }: OpenFilesLimit): RlimitSetting {
+  return {
+    resource: RESOURCES.RLIMIT_NOFILE,
+    soft: atLeast(soft, SETUP_NOFILE),
+    hard: atLeast(hard, SETUP_NOFILE),
+    label: `set RLIMIT_NOFILE to the caller's ${soft}:${hard}`,
+    pointer: '/process/rlimits',
+  };
 }
 
 /** The limits that would have hindered the set-up, lowered by the process itself right before its program. */

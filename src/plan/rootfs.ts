@@ -1,7 +1,8 @@
-import { call } from '../program/build.ts';
+import { addressOf, call } from '../program/build.ts';
 import type { Region, Step } from '../program/step.ts';
 import type { Config, RootfsPropagation } from '../spec/generated/config.ts';
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
   MNT_DETACH,
@@ -17,8 +18,11 @@ import {
   O_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  STATX_MNT_ID,
 } from '../util/constants.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
+import type { PhaseList } from './phases.ts';
+import { reply, TAG } from './reply.ts';
 
 const POINTER = '/linux/rootfsPropagation';
 
@@ -81,7 +85,8 @@ export function planRootMount(context: PlanContext): Step[] {
   ];
 }
 
-function openRootfs(context: PlanContext): Step {
+/** Opens the rootfs by its path on the host as `words.root`. */
+export function openRootfs(context: PlanContext): Step {
   return call('openat', [AT_FDCWD, context.bundle.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
     label: `open rootfs ${JSON.stringify(context.bundle.rootfs)}`,
     pointer: '/root/path',
@@ -90,16 +95,19 @@ function openRootfs(context: PlanContext): Step {
 }
 
 /**
- * Makes the rootfs the root of the file system.
+ * Makes the rootfs the root of the file system: adds the steps to the phases.
  *
  * In a new mount namespace by pivot_root(2), or MS_MOVE and chroot(2) with `--no-pivot`. In a joined or the host's own mount
  * namespace by chroot(2) alone: there the root of other processes must stay what it is.
  */
-export function planEnterRoot(context: PlanContext): Step[] {
+export function addEnterRoot(context: PlanContext, phases: PhaseList): void {
   const { root } = context.words;
   const enter = call('fchdir', [root], { label: 'enter the rootfs' });
-  if (!hasNewNamespace(context.config, 'mount')) return [enter, ...planChroot()];
-  return context.options.noPivot ? [enter, ...planMoveRoot()] : planPivotRoot(context, enter);
+  const isNew = hasNewNamespace(context.config, 'mount');
+  if (isNew && !context.options.noPivot) phases.add(planPivotRoot(context, enter));
+  else if (isNew)
+    phases.add([enter], planMoveRoot(context)).exchange('host-mounts', 'move the rootfs').add(planChroot());
+  else phases.add([enter], planChroot());
 }
 
 /** man 2 pivot_root, "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off. */
@@ -121,14 +129,20 @@ function planPivotRoot(context: PlanContext, enter: Step): Step[] {
   ];
 }
 
-function planMoveRoot(): Step[] {
+/**
+ * Moves the rootfs onto "/" and does not enter it yet: a lookup from "/" still starts in the old root, whose other mounts are hidden
+ * next, by programs that need to know what they are (`planHideHost`).
+ */
+function planMoveRoot(context: PlanContext): Step[] {
+  const { root, stat } = context.words;
   return [
-    // Without pivot_root the host's mounts stay reachable for one who can unmount; its full views of /proc and /sys would let
-    // a container without capabilities of its own mount them anew, so they are taken away.
-    call('umount2', ['/proc', MNT_DETACH], { label: 'unmount the /proc of the host', accept: ['EINVAL', 'EPERM'] }),
-    call('umount2', ['/sys', MNT_DETACH], { label: 'unmount the /sys of the host', accept: ['EINVAL', 'EPERM'] }),
+    // Neither the move nor what is unmounted may propagate to the host, whatever rootfsPropagation says.
+    call('mount', [0, '/', 0, MS_PRIVATE, 0], { label: 'cut the old root off' }),
     call('mount', ['.', '/', 0, MS_MOVE, 0], { label: 'move the rootfs onto /', pointer: '/root/path' }),
-    ...planChroot(),
+    call('statx', [root, '', AT_EMPTY_PATH, STATX_MNT_ID, addressOf(stat)], {
+      label: 'look at the mount of the rootfs',
+    }),
+    reply(context.descriptors.sync, TAG.hostMounts, 'wait until the mounts of the host are hidden', [stat]),
   ];
 }
 

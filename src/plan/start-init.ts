@@ -2,6 +2,7 @@ import { call } from '../program/build.ts';
 import type { Step } from '../program/step.ts';
 import { PR_SET_DUMPABLE, PR_SET_NAME } from '../util/constants.ts';
 import type { PlanContext } from './context.ts';
+import { reserveHandOut } from './hand-out.ts';
 import { planIdmapNamespaces } from './idmaps.ts';
 import { reserveScratch } from './scratch.ts';
 
@@ -22,6 +23,7 @@ export function planStartInit(context: PlanContext, options: { readonly lastDesc
     call('close_range', [options.lastDescriptor + 1, 0xffff_ffff, 0], { label: 'close inherited descriptors' }),
     ...own,
     ...reserveScratch(context.descriptors),
+    ...reserveHandOut(context),
     // A process of a joined namespace must not be able to trace this one or to open its descriptors (CVE-2016-9962).
     call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: 'be opaque to other processes' }),
     call('prctl', [PR_SET_NAME, 'tsrun:init', 0, 0, 0], { label: 'be called "tsrun:init"' }),

@@ -10,32 +10,35 @@ const NAMES = ['stdin', 'stdout', 'stderr'];
 const UNCHANGED = 0xffff_ffff;
 
 /**
- * Gives descriptors 0, 1 and 2 to the process's user, so that it can open /dev/stdout anew.
+ * Gives descriptors 0, 1 and 2 to the process's user, so that it can open /dev/stdout anew: its own terminal, or what a caller that does
+ * not wait for it has made for it. What a caller lends in the foreground stays as it is.
  *
- * What is the user's already and /dev/null are left alone. Not an error: EPERM, the owner is not mapped in the user namespace;
- * EINVAL, the same of the new owner; EROFS; ENOENT, an unlinked file on some network file systems.
+ * What is the user's already is left alone, and every device: a terminal, or /dev/null, is still used by others. Not an error: EPERM,
+ * the owner is not mapped in the user namespace; EINVAL, the same of the new owner; EROFS; ENOENT, an unlinked file on some network file
+ * systems.
  */
 export function planStdioOwner(context: PlanContext, process: Process): Step[] {
   const uid = process.user?.uid ?? 0;
-  const { stat } = context.words;
-  // u32 stx_uid is at byte 20 of struct statx, the upper half of the word at 16.
-  const isOwner = equals(at(stat, 16), BigInt(uid) << 32n, { mask: 0xffff_ffffn << 32n, text: `owner is ${uid}` });
-  const isNull = isDeviceNumber(context, 1, 3);
-  return NAMES.flatMap((name, fd) => {
-    const chown = call('fchown', [fd, uid, UNCHANGED], {
+  const chown = (fd: number, name: string): Step =>
+    call('fchown', [fd, uid, UNCHANGED], {
       label: `give ${name} to uid ${uid}`,
       pointer: '/process/user/uid',
       accept: ['EPERM', 'EROFS', 'EINVAL', 'ENOENT'],
     });
-    return [
-      call('statx', [fd, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], { label: `look at ${name}` }),
-      ...unless(
-        isNull,
-        unless(isOwner, [chown], `leave ${name} to its owner`),
-        `leave ${name} alone when it is /dev/null`,
-      ),
-    ];
-  });
+  if (process.terminal === true) return [chown(0, 'the terminal')];
+  if (context.options.lendsStdio === true) return [];
+  const { stat } = context.words;
+  // u32 stx_uid is at byte 20 of struct statx, the upper half of the word at 16.
+  const isOwner = equals(at(stat, 16), BigInt(uid) << 32n, { mask: 0xffff_ffffn << 32n, text: `owner is ${uid}` });
+  const isDevice = isFileType(context, S_IFCHR, 'a character device');
+  return NAMES.flatMap((name, fd) => [
+    call('statx', [fd, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], { label: `look at ${name}` }),
+    ...unless(
+      isDevice,
+      unless(isOwner, [chown(fd, name)], `leave ${name} to its owner`),
+      `leave ${name} alone when it is a device`,
+    ),
+  ]);
 }
 
 /**

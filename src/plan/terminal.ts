@@ -25,6 +25,12 @@ const POINTER = '/process/terminal';
 /** Magic number of devpts in struct statfs (include/uapi/linux/magic.h). */
 const DEVPTS_SUPER_MAGIC = 0x1cd1n;
 
+export interface TerminalOptions {
+  readonly console: boolean;
+  /** The process that starts the session is another one, which makes the terminal its own by `planControllingTerminal`. */
+  readonly isForChild?: boolean;
+}
+
 /**
  * A pseudo-terminal of the container's own devpts as standard input, output and error and as controlling terminal; its master
  * goes to the parent. `console` also mounts it on /dev/console, as an init has it.
@@ -32,7 +38,7 @@ const DEVPTS_SUPER_MAGIC = 0x1cd1n;
  * An image may put anything at /dev/ptmx and /dev/pts: the multiplexer is taken from a directory verified as devpts, verified
  * itself, and the other end is obtained from the master, not by its name (CVE-2025-52565).
  */
-export function planTerminal(context: PlanContext, process: Process, options: { readonly console: boolean }): Step[] {
+export function planTerminal(context: PlanContext, process: Process, options: TerminalOptions): Step[] {
   if (process.terminal !== true) return [];
   const master = context.memory.word('master');
   const terminal = context.memory.word('terminal');
@@ -51,7 +57,9 @@ export function planTerminal(context: PlanContext, process: Process, options: { 
       result: terminal,
     }),
     ...(options.console ? mountConsole(context, terminal) : []),
-    ...makeControlling(terminal),
+    ...makeStandard(terminal),
+    ...(options.isForChild === true ? [] : planControllingTerminal()),
+    closeWord(terminal),
     ...replyWithDescriptors(context.descriptors, TAG.console, 'hand over the console', [master]),
   ];
 }
@@ -95,14 +103,15 @@ function mountConsole(context: PlanContext, terminal: Region): Step[] {
   ];
 }
 
-function makeControlling(terminal: Region): Step[] {
-  return [
-    ...[0, 1, 2].map((number) =>
-      call('dup3', [terminal, number, 0], { label: `make the terminal descriptor ${number}`, pointer: POINTER }),
-    ),
-    call('ioctl', [0, TIOCSCTTY, 0], { label: 'make the terminal the controlling one', pointer: POINTER }),
-    closeWord(terminal),
-  ];
+function makeStandard(terminal: Region): Step[] {
+  return [0, 1, 2].map((number) =>
+    call('dup3', [terminal, number, 0], { label: `make the terminal descriptor ${number}`, pointer: POINTER }),
+  );
+}
+
+/** For the process that has started the session. */
+export function planControllingTerminal(): Step[] {
+  return [call('ioctl', [0, TIOCSCTTY, 0], { label: 'make the terminal the controlling one', pointer: POINTER })];
 }
 
 /** struct winsize: u16 rows, columns, and two unused. */

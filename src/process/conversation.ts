@@ -6,7 +6,7 @@ import type { Program } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitReadable } from '../sys/poll.ts';
-import { receiveMessage, sendMessage } from '../sys/socket.ts';
+import { receiveMessage, sendMessage, type ReceivedMessage } from '../sys/socket.ts';
 import { stepFailure } from './failure.ts';
 import { nextTurn } from './turns.ts';
 
@@ -26,14 +26,15 @@ export class Conversation implements Disposable {
   static #open = 0;
   readonly #socket: OwnedFd;
   readonly #arch: Arch;
-  readonly #syncFd: number;
+  /** The number that the pipe has inside init. */
+  readonly syncFd: number;
   #encoded: { readonly program: Program; readonly packets: Packet[] } | undefined;
 
   /** `syncFd` is the number that the pipe has inside init. */
   constructor(socket: OwnedFd, options: { readonly arch: Arch; readonly syncFd: number }) {
     this.#socket = socket;
     this.#arch = options.arch;
-    this.#syncFd = options.syncFd;
+    this.syncFd = options.syncFd;
     Conversation.#open += 1;
   }
 
@@ -67,7 +68,7 @@ export class Conversation implements Disposable {
   async runToEnd(program: Program): Promise<void> {
     const last = await this.#sendAll(program);
     await this.#waitForAnswer();
-    const { bytes } = receiveMessage(this.#socket.number, LAYOUT.message.size);
+    const { bytes } = this.#receiveMessage(program);
     if (bytes.length > 0) this.#throwFailure(program, last, bytes);
   }
 
@@ -84,7 +85,7 @@ export class Conversation implements Disposable {
   // Flaws are bugs of a planner, whose tests hold each of its programs to verify(); here that took a tenth of a container's time.
   #encode(program: Program): Packet[] {
     if (this.#encoded?.program === program) return this.#encoded.packets;
-    return encode(program, { arch: this.#arch, syncFd: this.#syncFd });
+    return encode(program, { arch: this.#arch, syncFd: this.syncFd });
   }
 
   /** Sends a program packet by packet; answers with the one that executes last. */
@@ -117,13 +118,7 @@ export class Conversation implements Disposable {
 
   async #receive(program: Program, packet: Packet): Promise<Reply> {
     await this.#waitForAnswer();
-    let message;
-    try {
-      message = receiveMessage(this.#socket.number, LAYOUT.message.size);
-    } catch (error) {
-      if (hasErrno(error, 'ECONNRESET')) throw initGone(program, error);
-      throw error;
-    }
+    const message = this.#receiveMessage(program);
     if (message.bytes.length === 0) throw initGone(program);
     const tag = message.bytes.length >= 8 ? message.bytes.readBigUInt64LE(0) : TAG_FAILURE;
     if (tag === TAG_FAILURE) {
@@ -132,6 +127,16 @@ export class Conversation implements Disposable {
     }
     const explain = (report: Buffer): TsrunError => this.#explainFailure(program, packet, report);
     return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors, explain };
+  }
+
+  /** ECONNRESET: init has ended before it read what it was sent. */
+  #receiveMessage(program: Program): ReceivedMessage {
+    try {
+      return receiveMessage(this.#socket.number, LAYOUT.message.size);
+    } catch (error) {
+      if (hasErrno(error, 'ECONNRESET')) throw initGone(program, error);
+      throw error;
+    }
   }
 
   #throwFailure(program: Program, packet: Packet, bytes: Buffer): never {

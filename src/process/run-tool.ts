@@ -1,4 +1,5 @@
 import { TsrunError } from '../errors.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 export interface ToolResult {
   readonly code: number;
@@ -45,7 +46,7 @@ async function spawn(
   if (result.error !== undefined) {
     const errno = (result.error as NodeJS.ErrnoException).code;
     const details = { cause: result.error, ...(errno !== undefined && { errno }) };
-    throw new TsrunError('host', `run ${JSON.stringify(name)}: ${result.error.message}`, details);
+    throw new TsrunError('host', `run ${JSON.stringify(name)}: ${reasonOf(result.error)}`, details);
   }
   // Typed as a string, but null where the stream was not piped.
   const stdout = (result.stdout as string | null) ?? '';

@@ -1,9 +1,11 @@
 import { emitInit } from '../init/image.ts';
+import { TsrunError } from '../errors.ts';
 import type { Arch } from '../program/calls.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { createSealedExecutable } from '../sys/memfd.ts';
 import { createUnlinkedExecutable } from '../sys/file.ts';
+import { openDetachedTmpfs } from '../sys/mount.ts';
 import { socketPair } from '../sys/socket.ts';
 import { spawn } from '../sys/spawn.ts';
 import { INIT_IMAGE_NAME } from './init-name.ts';
@@ -14,7 +16,7 @@ export interface SpawnInitOptions {
   readonly syncFd: number;
   /** Number in init -> descriptor here, beside the sync pipe: at least 0, 1 and 2. */
   readonly descriptors: ReadonlyMap<number, number>;
-  /** A directory only root can write, for systems where memfds cannot be executed. */
+  /** A directory only root can write, for systems where memfds cannot be executed and this process may not mount a tmpfs. */
   readonly fallbackDirectory: string;
 }
 
@@ -43,7 +45,7 @@ export function spawnInit(options: SpawnInitOptions): SpawnedInit {
     return { pid, socket: ours };
   } catch (error) {
     ours.close();
-    throw error;
+    throw explainRefusal(error, options);
   } finally {
     theirs.close();
   }
@@ -56,6 +58,23 @@ function openImage({ arch, syncFd, fallbackDirectory }: SpawnInitOptions): Owned
   } catch (error) {
     // vm.memfd_noexec=2 forbids executable memfds.
     if (!hasErrno(error, 'EACCES')) throw error;
+    return openImageFile(image, fallbackDirectory);
+  }
+}
+
+/** The file system of the state directory may be mounted noexec, as /run often is: a tmpfs of our own is not. */
+function openImageFile(image: Uint8Array, fallbackDirectory: string): OwnedFd {
+  try {
+    using tmpfs = openDetachedTmpfs();
+    return createUnlinkedExecutable(`/proc/self/fd/${tmpfs.number}`, INIT_IMAGE_NAME, image);
+  } catch (error) {
+    if (!hasErrno(error, 'EPERM')) throw error;
     return createUnlinkedExecutable(fallbackDirectory, INIT_IMAGE_NAME, image);
   }
+}
+
+function explainRefusal(error: unknown, { fallbackDirectory }: SpawnInitOptions): unknown {
+  if (!hasErrno(error, 'EACCES')) return error;
+  const where = `the system forbids executable memfds (vm.memfd_noexec), and ${JSON.stringify(fallbackDirectory)} is mounted noexec`;
+  return new TsrunError('host', `start init: ${where}: EACCES`, { cause: error, errno: 'EACCES' });
 }

@@ -9,6 +9,7 @@ export type Item = string | Block;
 /** Calls through whose pointers the kernel writes. */
 const WRITING_CALLS: ReadonlySet<CallName> = new Set<CallName>([
   'accept4',
+  'clone',
   'clone3',
   'fstatfs',
   'getcwd',
@@ -17,6 +18,7 @@ const WRITING_CALLS: ReadonlySet<CallName> = new Set<CallName>([
   'prctl',
   'prlimit64',
   'read',
+  'readlinkat',
   'recvmsg',
   'statx',
 ]);

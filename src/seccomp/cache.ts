@@ -15,6 +15,7 @@ import {
 import path from 'node:path';
 import type { Log } from '../log.ts';
 import { INSTRUCTION_SIZE, INSTRUCTIONS_MAX } from '../plan/seccomp/enosys.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 /**
  * Compiled filters, kept from one container to the next: a file for each, named after what it was compiled from.
@@ -32,18 +33,15 @@ export const CACHE_LIMIT_BYTES = 4 * 1024 * 1024;
 const WRITABLE_BY_OTHERS = 0o022;
 const NAME = /^[0-9a-f]{64}$/;
 
-/** The name of the directory in the root directory, which therefore is no container's id. */
-export const CACHE_DIRECTORY = '.cache';
-
 export class FilterCache {
   readonly #parent: string;
   readonly #directory: string;
   readonly #log: Log;
 
-  /** `root` is the directory of the state directories. */
-  constructor(root: string, log: Log) {
-    this.#parent = path.join(root, CACHE_DIRECTORY);
-    this.#directory = path.join(this.#parent, 'seccomp');
+  /** `directory` is tsrun's for everything that it keeps; it is made when it is needed. */
+  constructor(directory: string, log: Log) {
+    this.#parent = directory;
+    this.#directory = path.join(directory, 'seccomp');
     this.#log = log;
   }
 
@@ -63,8 +61,7 @@ export class FilterCache {
   write(key: string, program: Uint8Array): void {
     const temporary = path.join(this.#directory, `.${key}.${process.pid}-${process.hrtime.bigint()}`);
     try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-      if (!isOwnDirectory(this.#parent) || !isOwnDirectory(this.#directory)) return;
+      if (!makeOwnDirectory(this.#parent) || !makeOwnDirectory(this.#directory)) return;
       const sum = createHash('sha256').update(program).digest();
       try {
         writeFileSync(temporary, Buffer.concat([sum, program]), { flag: 'wx', mode: 0o600 });
@@ -95,9 +92,19 @@ export class FilterCache {
   }
 
   #complain(what: 'read' | 'write', error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = reasonOf(error);
     this.#log.debug(`${what} the cache of seccomp filters ${JSON.stringify(this.#directory)}: ${why}`);
   }
+}
+
+/** False when it is there and somebody else's, or a symlink. What it lies in is not made. */
+function makeOwnDirectory(directory: string): boolean {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return isOwnDirectory(directory);
 }
 
 function isOwnDirectory(directory: string): boolean {

@@ -1,6 +1,11 @@
+import { TsrunError } from '../errors.ts';
+import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { connectUnix, sendMessage } from '../sys/socket.ts';
 import { O_PATH } from '../util/constants.ts';
+import { errnoText } from '../util/errno.ts';
+
+const POINTER = '/linux/seccomp/listenerPath';
 
 /** config-linux.md, "The Container Process State": what the listener is sent along with its descriptor. */
 export interface ContainerProcessState {
@@ -20,8 +25,19 @@ export interface ContainerProcessState {
  * Errors: `host` when nobody listens at the path.
  */
 export function sendListener(listenerFd: number, listenerPath: string, state: ContainerProcessState): void {
-  // The path of a socket is short (108 bytes): it is named through a descriptor.
-  using handle = openFile(listenerPath, O_PATH);
-  using socket = connectUnix(`/proc/self/fd/${handle.number}`, 'stream');
+  using socket = connectToAgent(listenerPath);
   sendMessage(socket.number, Buffer.from(JSON.stringify(state)), [listenerFd]);
+}
+
+function connectToAgent(listenerPath: string): OwnedFd {
+  try {
+    // The path of a socket is short (108 bytes): it is named through a descriptor.
+    using handle = openFile(listenerPath, O_PATH);
+    return connectUnix(`/proc/self/fd/${handle.number}`, 'stream');
+  } catch (cause) {
+    if (!(cause instanceof TsrunError) || cause.errno === undefined) throw cause;
+    const { errno } = cause;
+    const message = `connect to the seccomp agent at ${JSON.stringify(listenerPath)}: ${errnoText(errno)} (${POINTER} of config.json)`;
+    throw new TsrunError('host', message, { cause, errno });
+  }
 }

@@ -150,6 +150,7 @@ function applyRules(checks: readonly Rule[], config: unknown, damaged: readonly 
 
 function readText(text: string, name: string): { value: unknown; warnings: Issue[] } {
   const value = parseNamed(text, name);
+  spellPageSizes(value);
   const warnings: Issue[] = [];
   dropNulls(value, [], warnings);
   return { value, warnings };
@@ -162,6 +163,26 @@ function parseNamed(text: string, name: string): unknown {
     if (!(cause instanceof TsrunError)) throw cause;
     throw new TsrunError(cause.code, `${name}: ${cause.message}`, { cause });
   }
+}
+
+// Go's decoder, and so runc, takes the names of members in any case, and this one is written `pagesize` by callers as well.
+function spellPageSizes(document: unknown): void {
+  const { linux, hugepageLimits } = membersOf(document);
+  const own = membersOf(membersOf(linux)['resources'])['hugepageLimits'];
+  for (const list of [hugepageLimits, own]) {
+    if (!Array.isArray(list)) continue;
+    for (const entry of list as unknown[]) {
+      const limit = membersOf(entry);
+      const name = Object.keys(limit).find((key) => key.toLowerCase() === 'pagesize');
+      if (name === undefined || Object.hasOwn(limit, 'pageSize')) continue;
+      limit['pageSize'] = limit[name];
+      Reflect.deleteProperty(limit, name);
+    }
+  }
+}
+
+function membersOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 // Go's decoder, and so runc, takes a null for an absent member, and callers have come to rely on it.

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName } from '../util/errno.ts';
+import { errnoName, errnoText } from '../util/errno.ts';
 import { loadKoffi } from './library.ts';
 
 /** The errno's name of the last C call of this thread that failed. */
@@ -15,7 +15,15 @@ export function lastErrno(): string {
 export function checked(result: number, what: string): number {
   if (result >= 0) return result;
   const errno = lastErrno();
-  throw new TsrunError('host', `${what}: ${errno}`, { errno });
+  throw new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno });
+}
+
+/** Why something failed, to stand behind what was being done: the words of the errno, or else the error's own message. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof TsrunError) return error.message;
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return errnoText(code);
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** True for an error that carries this errno: one of ours, or one of node:fs. */

@@ -1,3 +1,4 @@
+import { O_NONBLOCK } from '../util/constants.ts';
 import { bindLibc } from './library.ts';
 import { checked } from './errno.ts';
 
@@ -54,6 +55,13 @@ export function setCloseOnExec(fd: number): void {
   const F_SETFD = 2;
   const FD_CLOEXEC = 1;
   fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/** Has no call wait on an open file description, which all who have a duplicate share. */
+export function setNonBlocking(fd: number): void {
+  const F_GETFL = 3;
+  const F_SETFL = 4;
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
 }
 
 /** True when the number is an open descriptor of this process. */

@@ -68,6 +68,23 @@ export function bindLibc(prototype: string): CFunction {
   });
 }
 
+/**
+ * The same for a function of another library: one by its file name, or what the executable of this process exports itself (`program`).
+ *
+ * Errors: `host` when there is none.
+ */
+export function bindLibrary(name: string, prototype: string): CFunction {
+  let bound: CFunction | undefined;
+  const get = (): CFunction =>
+    (bound ??= (name === 'program' ? loadKoffi().load(null) : openLibrary([name])).func(prototype));
+  const lazy = (...args: unknown[]): number => get()(...args);
+  return Object.assign(lazy, {
+    async: (...args: unknown[]): void => {
+      get().async(...args);
+    },
+  });
+}
+
 function loadLibc(): { readonly load: (prototype: string) => CFunction } {
   if (libc !== undefined) return libc;
   const library = openLibrary(['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1']);

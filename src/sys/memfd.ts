@@ -1,5 +1,5 @@
 import { F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from '../util/constants.ts';
-import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC } from '../util/constants.ts';
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_NOEXEC_SEAL } from '../util/constants.ts';
 import { checked, lastErrno } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import { bindLibc } from './library.ts';
@@ -32,5 +32,8 @@ export function createSealedExecutable(name: string, bytes: Uint8Array): OwnedFd
 
 /** An empty file in memory, close-on-exec. Errors: `host`. */
 export function createMemfd(name: string): OwnedFd {
-  return new OwnedFd(checked(memfdCreate(name, MFD_CLOEXEC), `create memfd ${JSON.stringify(name)}`));
+  let fd = memfdCreate(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+  // MFD_NOEXEC_SEAL is new in Linux 6.3, whose vm.memfd_noexec=2 wants it.
+  if (fd < 0 && lastErrno() === 'EINVAL') fd = memfdCreate(name, MFD_CLOEXEC);
+  return new OwnedFd(checked(fd, `create memfd ${JSON.stringify(name)}`));
 }

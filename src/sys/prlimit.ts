@@ -3,6 +3,8 @@ import { bindLibc } from './library.ts';
 
 const prlimitCall = bindLibc('int prlimit(int pid, int resource, const void *new_limit, void *old_limit)');
 
+export const RLIMIT_NOFILE = 7;
+
 /**
  * Sets a resource limit of another process. Errors: `host` (EPERM when raising a hard limit without CAP_SYS_RESOURCE).
  *
@@ -16,4 +18,21 @@ export function setRlimit(
   value.writeBigUInt64LE(BigInt.asUintN(64, limit.soft), 0);
   value.writeBigUInt64LE(BigInt.asUintN(64, limit.hard), 8);
   checked(prlimitCall(pid, limit.resource, value, null), `set resource limit ${limit.resource} of process ${pid}`);
+}
+
+/**
+ * Runs a function that starts a process, while this process has another soft limit, which the process inherits.
+ *
+ * Errors: `host`; whatever the function throws. Effects: the limit is the whole process's, its other threads' too.
+ */
+export function withSoftLimit<T>(limit: { readonly resource: number; readonly soft: bigint }, run: () => T): T {
+  const own = Buffer.alloc(16);
+  checked(prlimitCall(0, limit.resource, null, own), `read resource limit ${limit.resource}`);
+  const [soft, hard] = [own.readBigUInt64LE(0), own.readBigUInt64LE(8)];
+  setRlimit(0, { ...limit, hard });
+  try {
+    return run();
+  } finally {
+    setRlimit(0, { resource: limit.resource, soft, hard });
+  }
 }

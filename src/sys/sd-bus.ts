@@ -1,6 +1,7 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName } from '../util/errno.ts';
-import { loadKoffi, openLibrary, type CFunction } from './library.ts';
+import { errnoName, errnoText } from '../util/errno.ts';
+import { bindLibc, loadKoffi, openLibrary, type CFunction } from './library.ts';
+import { waitAny } from './poll.ts';
 
 /** A value of a message: numbers of 64 bits as bigint, arrays and structures as lists. */
 export type BusValue = string | boolean | number | bigint | readonly BusValue[];
@@ -23,8 +24,8 @@ export class BusError extends TsrunError {
   }
 }
 
-/** sd_bus_error: name, message, and whether they are to be freed. */
-const ERROR_SIZE = 24;
+/** What the D-Bus libraries give an answer. */
+const CALL_TIMEOUT_MS = 25_000;
 /** Numbers of a message: signature -> size in bytes. */
 const NUMBER_SIZES: Readonly<Record<string, number>> = { y: 1, b: 4, n: 2, q: 2, i: 4, u: 4, x: 8, t: 8, d: 8 };
 
@@ -45,9 +46,23 @@ function loadLibrary(): (prototype: string) => CFunction {
   return (prototype) => opened.func(prototype);
 }
 
+/** Where libsystemd looks for its buses. Source: man 3 sd_bus_default. */
+const ADDRESSES = ['DBUS_SYSTEM_BUS_ADDRESS', 'DBUS_SESSION_BUS_ADDRESS', 'XDG_RUNTIME_DIR'];
+const setenv = bindLibc('int setenv(const char *name, const char *value, int overwrite)');
+
+/** The C library of the executable still has the environment that the launcher made, without these. */
+function tellAddresses(): void {
+  for (const name of ADDRESSES) {
+    const value = process.env[name];
+    if (value !== undefined) setenv(name, value, 1);
+  }
+}
+
 /** A connection to a message bus, closed at the end of the `using` scope. Source: man 3 sd-bus. */
 export class Bus implements Disposable {
   #bus: Pointer;
+  /** What came while an answer was waited for. */
+  readonly #kept: BusMessage[] = [];
 
   private constructor(bus: Pointer) {
     this.#bus = bus;
@@ -55,6 +70,7 @@ export class Bus implements Disposable {
 
   /** Connects to the machine's bus, or to that of the user's session. Errors: `host`. */
   static open(name: 'system' | 'user'): Bus {
+    tellAddresses();
     const out: [Pointer] = [null];
     const result = bind(`int sd_bus_open_${name}(_Out_ void **bus)`)(out);
     check(result, `connect to the ${name} message bus`);
@@ -62,7 +78,7 @@ export class Bus implements Disposable {
   }
 
   /**
-   * Calls a method. The thread is not blocked meanwhile; one call at a time.
+   * Calls a method. No thread waits meanwhile; one call at a time.
    *
    * `signature` and `values` are its arguments. Errors: `BusError` for an answer that is one, `host` for no answer.
    */
@@ -71,21 +87,24 @@ export class Bus implements Disposable {
     splitSignature(signature).forEach((type, index) => {
       append(message.pointer, type, values[index] ?? '');
     });
-    const error = Buffer.alloc(ERROR_SIZE);
-    const reply: [Pointer] = [null];
-    const call = bind('int sd_bus_call(void *bus, void *m, uint64_t usec, void *error, _Out_ void **reply)');
-    const result = await new Promise<number>((resolve, reject) => {
-      call.async(this.#bus, message.pointer, 0n, error, reply, (cause: Error | null, value: number) => {
-        if (cause === null) resolve(value);
-        else reject(cause);
-      });
-    });
-    try {
-      if (result < 0) throw describeFailure(target, error, result);
-    } finally {
-      bind('void sd_bus_error_free(void *error)')(error);
+    const cookie = Buffer.alloc(8);
+    const send = bind('int sd_bus_send(void *bus, void *m, void *cookie)');
+    check(send(this.#bus, message.pointer, cookie), describeCall(target));
+    const deadline = Date.now() + CALL_TIMEOUT_MS;
+    for (;;) {
+      const answer = await this.#receive(deadline);
+      if (answer === undefined) {
+        throw new TsrunError('host', `${describeCall(target)}: ETIMEDOUT`, { errno: 'ETIMEDOUT' });
+      }
+      if (answer.replyCookie() !== cookie.readBigUInt64LE(0)) {
+        this.#kept.push(answer);
+        continue;
+      }
+      const failure = answer.failure(target);
+      if (failure === undefined) return answer;
+      answer[Symbol.dispose]();
+      throw failure;
     }
-    return new BusMessage(reply[0]);
   }
 
   /** Reads a property whose value is a string. Errors as `call`. */
@@ -105,9 +124,11 @@ export class Bus implements Disposable {
 
   /** The next message that came without being asked for; undefined when there was none for `timeoutMs`. Errors: `host`. */
   async nextMessage(timeoutMs: number): Promise<BusMessage | undefined> {
+    return this.#kept.shift() ?? (await this.#receive(Date.now() + timeoutMs));
+  }
+
+  async #receive(deadline: number): Promise<BusMessage | undefined> {
     const process = bind('int sd_bus_process(void *bus, _Out_ void **m)');
-    const wait = bind('int sd_bus_wait(void *bus, uint64_t usec)');
-    const deadline = Date.now() + timeoutMs;
     for (;;) {
       const out: [Pointer] = [null];
       const done = check(process(this.#bus, out), 'read from the message bus');
@@ -115,12 +136,9 @@ export class Bus implements Disposable {
       if (done > 0) continue;
       const leftMs = deadline - Date.now();
       if (leftMs <= 0) return undefined;
-      await new Promise<void>((resolve, reject) => {
-        wait.async(this.#bus, BigInt(leftMs) * 1000n, (cause: Error | null) => {
-          if (cause === null) resolve();
-          else reject(cause);
-        });
-      });
+      const fd = check(bind('int sd_bus_get_fd(void *bus)')(this.#bus), 'wait for the message bus');
+      const events = check(bind('int sd_bus_get_events(void *bus)')(this.#bus), 'wait for the message bus');
+      await waitAny([{ fd, events }], leftMs);
     }
   }
 
@@ -134,6 +152,7 @@ export class Bus implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    for (const message of this.#kept.splice(0)) message[Symbol.dispose]();
     if (this.#bus !== null) bind('void *sd_bus_flush_close_unref(void *bus)')(this.#bus);
     this.#bus = null;
   }
@@ -145,6 +164,23 @@ export class BusMessage implements Disposable {
 
   constructor(pointer: Pointer) {
     this.pointer = pointer;
+  }
+
+  /** Which call this answers; undefined when it answers none. */
+  replyCookie(): bigint | undefined {
+    const cookie = Buffer.alloc(8);
+    const read = bind('int sd_bus_message_get_reply_cookie(void *m, void *cookie)');
+    return read(this.pointer, cookie) < 0 ? undefined : cookie.readBigUInt64LE(0);
+  }
+
+  /** The error that a call was answered with. */
+  failure(target: BusMember): BusError | undefined {
+    if (bind('int sd_bus_message_is_method_error(void *m, str name)')(this.pointer, null) <= 0) return undefined;
+    // sd_bus_error: name, message, and whether they are to be freed.
+    const error = bind('void *sd_bus_message_get_error(void *m)')(this.pointer);
+    const text = (offset: number): string => (loadKoffi().decode(error, offset, 'str') as string | null) ?? '';
+    const [name, message] = [text(0), text(8)];
+    return new BusError(`${describeCall(target)}: ${message === '' ? name : message}`, name);
   }
 
   isSignal(interfaceName: string, member: string): boolean {
@@ -245,20 +281,13 @@ function numberBytes(type: string, value: BusValue): Buffer {
   return bytes;
 }
 
-function describeFailure(target: BusMember, error: Buffer, result: number): TsrunError {
-  const text = (offset: number): string => {
-    return error.readBigUInt64LE(offset) === 0n ? '' : (loadKoffi().decode(error, offset, 'str') as string);
-  };
-  const [name, message] = [text(0), text(8)];
-  const title = `call ${target.member} of ${target.destination}`;
-  if (name !== '') return new BusError(`${title}: ${message === '' ? name : message}`, name);
-  const errno = errnoName(-result);
-  return new TsrunError('host', `${title}: ${errno}`, { errno });
+function describeCall({ member, destination }: BusMember): string {
+  return `call ${member} of ${destination}`;
 }
 
 /** sd-bus gives an errno as a negative result. */
 function check(result: number, action: string): number {
   if (result >= 0) return result;
   const errno = errnoName(-result);
-  throw new TsrunError('host', `${action}: ${errno}`, { errno });
+  throw new TsrunError('host', `${action}: ${errnoText(errno)}`, { errno });
 }

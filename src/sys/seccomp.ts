@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName } from '../util/errno.ts';
+import { errnoName, errnoText } from '../util/errno.ts';
 import { readAt } from './io.ts';
 import { loadKoffi, openLibrary } from './library.ts';
 import { createMemfd } from './memfd.ts';
@@ -79,7 +79,7 @@ export class SeccompFilter implements Disposable {
     if (filter === null)
       throw new TsrunError(
         'host',
-        `begin a seccomp filter with default action 0x${defaultAction.toString(16)}: EINVAL`,
+        `begin a seccomp filter with default action 0x${defaultAction.toString(16)}: ${errnoText('EINVAL')}`,
       );
     this.#filter = filter;
   }
@@ -132,7 +132,7 @@ export class SeccompFilter implements Disposable {
 function check(result: number, what: string): void {
   if (result >= 0) return;
   const errno = errnoName(-result);
-  throw new TsrunError('host', `${what}: ${errno}`, { errno });
+  throw new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno });
 }
 
 function load(): Functions {

@@ -8,6 +8,7 @@ import { bindLibc, loadKoffi } from './library.ts';
 const socketCall = bindLibc('int socket(int domain, int type, int protocol)');
 const socketpairCall = bindLibc('int socketpair(int domain, int type, int protocol, void *pair)');
 const bindCall = bindLibc('int bind(int fd, const void *address, unsigned int length)');
+const fchmodCall = bindLibc('int fchmod(int fd, unsigned int mode)');
 const listenCall = bindLibc('int listen(int fd, int backlog)');
 const connectCall = bindLibc('int connect(int fd, const void *address, unsigned int length)');
 const sendmsgCall = bindLibc('long sendmsg(int fd, const void *message, int flags)');
@@ -40,11 +41,16 @@ export function socketPair(type: SocketType): [OwnedFd, OwnedFd] {
   return [new OwnedFd(pair.readInt32LE(0)), new OwnedFd(pair.readInt32LE(4))];
 }
 
-/** A unix socket that listens at `path`, or receives datagrams there, close-on-exec. Errors: `host`. */
-export function listenUnix(path: string, type: SocketType): OwnedFd {
+/**
+ * A unix socket that listens at `path`, or receives datagrams there, close-on-exec. Its file has the permissions `mode` from the
+ * first, less what the umask takes. Errors: `host`.
+ */
+export function listenUnix(path: string, type: SocketType, mode = 0o777): OwnedFd {
   const socket = new OwnedFd(checked(socketCall(AF_UNIX, typeFlags(type), 0), 'create a socket'));
   try {
     const address = unixAddress(path);
+    // bind(2) makes the file with the mode of the socket's own inode (net/unix/af_unix.c, unix_bind_bsd).
+    checked(fchmodCall(socket.number, mode), `set the mode of socket ${JSON.stringify(path)}`);
     checked(bindCall(socket.number, address, address.length), `bind socket ${JSON.stringify(path)}`);
     // Datagrams arrive without a connection.
     if (type !== 'datagram') checked(listenCall(socket.number, 1), `listen on socket ${JSON.stringify(path)}`);

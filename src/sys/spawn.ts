@@ -1,7 +1,8 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName } from '../util/errno.ts';
+import { errnoName, errnoText } from '../util/errno.ts';
 import { loadKoffi, bindLibc } from './library.ts';
 import { duplicateAbove, type OwnedFd } from './fd.ts';
+import { inheritedSignals } from './signals.ts';
 
 const actionsInit = bindLibc('int posix_spawn_file_actions_init(void *actions)');
 const actionsDup2 = bindLibc('int posix_spawn_file_actions_adddup2(void *actions, int fd, int newfd)');
@@ -29,7 +30,8 @@ export interface SpawnOptions {
 }
 
 /**
- * Starts a program with an empty environment, no blocked and no ignored signals, and exactly the descriptors given.
+ * Starts a program with an empty environment, the signals blocked and ignored that whoever started this process had blocked and ignored, and
+ * exactly the descriptors given.
  *
  * Returns the pid; the caller reaps it. posix_spawn(3) does not copy this process, so it is safe in one with many threads.
  * Errors: `host`.
@@ -45,9 +47,9 @@ export function spawn(options: SpawnOptions): number {
       requireZero(actionsDup2(actions, source, target), `pass descriptor ${source} as ${target}`);
     }
     attrSetFlags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    attrSetSigmask(attributes, Buffer.alloc(OPAQUE_SIZE));
-    // Node ignores SIGPIPE; a program that a container starts must not inherit that.
-    attrSetSigdefault(attributes, Buffer.alloc(OPAQUE_SIZE, 0xff));
+    const { blocked, ignored } = inheritedSignals();
+    attrSetSigmask(attributes, signalSet(blocked));
+    attrSetSigdefault(attributes, signalSet(BigInt.asUintN(64, ~ignored)));
     const pid = Buffer.alloc(8);
     const name = Buffer.from(`${options.name}\0`);
     const argv = pointers([loadKoffi().address(name), 0n]);
@@ -62,6 +64,12 @@ export function spawn(options: SpawnOptions): number {
     attrDestroy(attributes);
     for (const fd of moved) fd.close();
   }
+}
+
+function signalSet(signals: bigint): Buffer {
+  const set = Buffer.alloc(OPAQUE_SIZE);
+  set.writeBigUInt64LE(signals, 0);
+  return set;
 }
 
 /**
@@ -93,5 +101,5 @@ function pointers(addresses: readonly bigint[]): Buffer {
 function requireZero(result: number, what: string): void {
   if (result === 0) return;
   const errno = errnoName(result);
-  throw new TsrunError('host', `${what}: ${errno}`, { errno });
+  throw new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno });
 }

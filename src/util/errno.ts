@@ -1,3 +1,5 @@
+import { words } from './words.ts';
+
 /** errno name -> number, the same on x86-64 and arm64 (include/uapi/asm-generic/errno.h). */
 export const ERRNO = {
   EPERM: 1,
@@ -89,6 +91,95 @@ export const ERRNO = {
 export type Errno = keyof typeof ERRNO;
 
 const NAMES = new Map<number, Errno>(Object.entries(ERRNO).map(([name, value]) => [value, name as Errno]));
+
+/** errno name -> the words of strerror(3) as Go spells them, lower case, for which engines look. */
+const TEXTS: Readonly<Partial<Record<string, string>>> = {
+  EPERM: words.EPERM,
+  ENOENT: words.ENOENT,
+  ESRCH: words.noSuchProcess,
+  EINTR: 'interrupted system call',
+  EIO: 'input/output error',
+  ENXIO: 'no such device or address',
+  E2BIG: 'argument list too long',
+  ENOEXEC: 'exec format error',
+  EBADF: 'bad file descriptor',
+  ECHILD: 'no child processes',
+  EAGAIN: 'resource temporarily unavailable',
+  ENOMEM: 'cannot allocate memory',
+  EACCES: words.EACCES,
+  EFAULT: 'bad address',
+  ENOTBLK: 'block device required',
+  EBUSY: 'device or resource busy',
+  EEXIST: 'file exists',
+  EXDEV: 'invalid cross-device link',
+  ENODEV: 'no such device',
+  ENOTDIR: words.ENOTDIR,
+  EISDIR: words.EISDIR,
+  EINVAL: 'invalid argument',
+  ENFILE: 'too many open files in system',
+  EMFILE: 'too many open files',
+  ENOTTY: 'inappropriate ioctl for device',
+  ETXTBSY: 'text file busy',
+  EFBIG: 'file too large',
+  ENOSPC: 'no space left on device',
+  ESPIPE: 'illegal seek',
+  EROFS: 'read-only file system',
+  EMLINK: 'too many links',
+  EPIPE: 'broken pipe',
+  EDOM: 'numerical argument out of domain',
+  ERANGE: 'numerical result out of range',
+  EDEADLK: 'resource deadlock avoided',
+  ENAMETOOLONG: 'file name too long',
+  ENOLCK: 'no locks available',
+  ENOSYS: 'function not implemented',
+  ENOTEMPTY: 'directory not empty',
+  ELOOP: 'too many levels of symbolic links',
+  ENODATA: 'no data available',
+  ETIME: 'timer expired',
+  EPROTO: 'protocol error',
+  EBADMSG: 'bad message',
+  EOVERFLOW: 'value too large for defined data type',
+  EILSEQ: 'invalid or incomplete multibyte or wide character',
+  EUSERS: 'too many users',
+  ENOTSOCK: 'socket operation on non-socket',
+  EDESTADDRREQ: 'destination address required',
+  EMSGSIZE: 'message too long',
+  EPROTOTYPE: 'protocol wrong type for socket',
+  ENOPROTOOPT: 'protocol not available',
+  EPROTONOSUPPORT: 'protocol not supported',
+  EOPNOTSUPP: 'operation not supported',
+  EAFNOSUPPORT: 'address family not supported by protocol',
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  ENETDOWN: 'network is down',
+  ENETUNREACH: 'network is unreachable',
+  ECONNABORTED: 'software caused connection abort',
+  ECONNRESET: 'connection reset by peer',
+  ENOBUFS: 'no buffer space available',
+  EISCONN: 'transport endpoint is already connected',
+  ENOTCONN: 'transport endpoint is not connected',
+  ESHUTDOWN: 'cannot send after transport endpoint shutdown',
+  ETIMEDOUT: 'connection timed out',
+  ECONNREFUSED: 'connection refused',
+  EHOSTDOWN: 'host is down',
+  EHOSTUNREACH: 'no route to host',
+  EALREADY: 'operation already in progress',
+  EINPROGRESS: 'operation now in progress',
+  ESTALE: 'stale file handle',
+  EDQUOT: 'disk quota exceeded',
+  ENOMEDIUM: 'no medium found',
+  ECANCELED: 'operation canceled',
+  EKEYEXPIRED: 'key has expired',
+};
+
+/**
+ * How a message ends in an errno: the words, for people and for the engines that look for them, and the name behind them, as in
+ * `no such file or directory: ENOENT`. A name without words, such as `errno 524`, stands alone.
+ */
+export function errnoText(name: string): string {
+  const text = TEXTS[name];
+  return text === undefined ? name : `${text}: ${name}`;
+}
 
 /** The name of an errno, such as `ENOENT`; a number without a name reads `errno 524`. */
 export function errnoName(errno: number): string {

@@ -103,7 +103,8 @@ function measureSize({ binary }) {
     const directory = path.dirname(found);
     if (path.basename(found) === 'main.js')
       return ['main.js', 'command.js', 'command.cache'].map((n) => path.join(directory, n));
-    return path.basename(found) === 'tsrun' ? [found, path.join(directory, 'koffi.node')] : [found];
+    if (path.basename(found) !== 'tsrun') return [found];
+    return ['tsrun', 'tsrun-cold', 'koffi.node'].map((n) => path.join(directory, n));
   });
   return files.reduce((sum, file) => sum + fs.statSync(file).size, 0) / 2 ** 20;
 }

@@ -3,9 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import path from 'node:path';
-import { command, top } from '../../bundles/ready.mjs';
-
-export const executable = path.join(top, 'dist/tsrun');
+import { command, executable, top } from '../../bundles/ready.mjs';
 
 /** The first one is what the ratios are of. */
 const RUNTIMES = [

@@ -23,7 +23,7 @@ t.test('applyWrites() writes values, never makes a file', (t) => {
     {
       code: 'cgroup',
       errno: 'ENOENT',
-      message: `set two: write "5" to "${path}/two": ENOENT`,
+      message: `set two: write "5" to "${path}/two": no such file or directory: ENOENT`,
       issues: [{ pointer: '/x/two' }],
     },
   );

@@ -24,7 +24,7 @@ import {
 } from '../../src/util/constants.ts';
 import { joinWords } from '../plan/cgroup/fixtures.ts';
 import { NATIVE_ARCH, RealInit, SYNC_FD, wordsOf } from '../init/real-init.ts';
-import { cleanUp, membershipOf, partOf, PREFIX, whyNotLive } from './live.ts';
+import { cleanUp, joinCgroups, membershipOf, partOf, PREFIX, whyNotLive } from './live.ts';
 
 const skip = whyNotLive();
 t.afterEach(() => cleanUp([]));
@@ -57,7 +57,7 @@ async function mountIn(
   const manager = selectCgroupManager('cgroupfs').create(plan);
   const init = new RealInit({ arch: NATIVE_ARCH, directory: t.testdir({ image: {} }) });
   try {
-    if (layout.unified !== undefined) manager.join(init.pid);
+    if (layout.unified !== undefined) joinCgroups(manager, init.pid);
     const steps = planSteps({ plan, layout, target, ...options });
     const answers = init.run({ name: 'mount the cgroups', steps, replies: true });
     const [tag, at, result] = wordsOf(answers[0] ?? new Uint8Array());

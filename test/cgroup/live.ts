@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { removeTree, listTree } from '../../src/cgroup/directory.ts';
+import type { CgroupManager } from '../../src/cgroup/manager.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
 
@@ -85,6 +86,11 @@ export function partOf(
     options.unified && layout.unified !== undefined ? { unified: { ...layout.unified, controllers: [] } } : {};
   const mode = hierarchies.length === 0 ? 'v2' : options.unified ? 'hybrid' : 'v1';
   return { mode, hierarchies, ...unified };
+}
+
+/** Moves a process into the cgroups of a container. */
+export function joinCgroups({ reference }: CgroupManager, pid: number): void {
+  for (const { hostPath } of reference.directories) writeFileSync(`${hostPath}/cgroup.procs`, String(pid));
 }
 
 /** The cgroups of a process: controllers (joined by commas, empty for cgroup2) -> path. */

@@ -30,6 +30,7 @@ export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundi
     gid: 0,
     inUserNamespace: () => false,
     currentDirectory: () => '/work',
+    openFiles: () => undefined,
     readStdin: () => '{"pids":{"limit":7}}',
     writeStdout: (text) => printed.push(text) > 0,
     printed,

@@ -4,9 +4,16 @@ import { messageOf, runLine, status } from './fixtures.ts';
 
 const runtime = { root: '/run/tsrun', cgroupManager: 'cgroupfs' };
 const create = { id: 'web', bundle: '/work', noPivot: false, noNewKeyring: false, preserveFds: 0, stdio: [0, 1, 2] };
-const exec = { id: 'web', detach: false, preserveFds: 0, ignorePaused: false, stdio: [0, 1, 2] };
+const exec = {
+  id: 'web',
+  detach: false,
+  preserveFds: 0,
+  ignorePaused: false,
+  stdio: [0, 1, 2],
+  forwardSignals: true,
+};
 const change = { kind: 'options', env: [], terminal: false, additionalGids: [], capabilities: [] };
-const run = { ...create, detach: false, keep: false, subreaper: true };
+const run = { ...create, detach: false, keep: false, forwardSignals: true, subreaper: true };
 
 type Row = readonly [line: string, name: string, options: unknown];
 
@@ -145,6 +152,9 @@ const accepted: Row[] = [
   ['delete --regex -f w.b', 'deleteContainer', { id: 'w.b', force: true, isPattern: true }],
   ['delete web', 'deleteContainer', { id: 'web', force: false }],
   ['delete --force web', 'deleteContainer', { id: 'web', force: true }],
+  ['delete --strict web', 'deleteContainer', { id: 'web', force: false, strict: true }],
+  ['list', 'listContainers', { requireRoot: false }],
+  ['--root /run/tsrun list -q', 'listContainers', { requireRoot: true }],
   ['delete -f true', 'deleteContainer', { id: 'true', force: true }],
   ['state web', 'readStatus', 'web'],
 ];
@@ -195,7 +205,6 @@ const refused = [
   ['init', 'the command "init" is kept for the runtime itself'],
   ['list --format xml', 'invalid format option'],
   ['exec web', 'process args cannot be empty'],
-  ['exec --process /p.json web ls', 'give either --process or a command to run, not both'],
   ['exec --user root web ls', `invalid value "root" ${user}: wanted a numeric id`],
   ['exec --user 1000x web ls', `invalid value "1000x" ${user}: wanted a numeric id`],
   ['exec --user 1: web ls', `invalid value "" ${user}: wanted a numeric id`],
@@ -270,7 +279,7 @@ t.test('a path needs no working directory when it is absolute', async (t) => {
   const surroundings = { currentDirectory };
   t.match(await runLine('create --bundle /b web', { surroundings }), { code: 0 });
   const outcome = await runLine('create web', { surroundings });
-  t.equal(messageOf(outcome), 'tsrun create failed: find the working directory: ENOENT');
+  t.equal(messageOf(outcome), 'tsrun create failed: find the working directory: no such file or directory: ENOENT');
 });
 
 t.test('exec takes a process document', async (t) => {
@@ -281,7 +290,7 @@ t.test('exec takes a process document', async (t) => {
   t.strictSame(calls, [['execInContainer', runtime, expected]]);
   const missing = await runLine('exec --process none web');
   t.match(missing, { code: 255, failure: { code: 'config' } });
-  t.equal(messageOf(missing), 'exec failed: read process document "/work/none": ENOENT');
+  t.equal(messageOf(missing), 'exec failed: read process document "/work/none": no such file or directory: ENOENT');
 });
 
 t.test('exit codes are those of the program', async (t) => {

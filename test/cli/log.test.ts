@@ -130,7 +130,10 @@ t.test('createLog() makes the file at once', (t) => {
 t.test('createLog() refuses a file that cannot be opened', (t) => {
   const file = join(t.testdir(), 'none', 'log');
   const options = { file, format: 'json', level: 'error', writeStderr: () => undefined } as const;
-  t.throws(() => createLog(options), { code: 'host', message: `open log file ${JSON.stringify(file)}: ENOENT` });
+  t.throws(() => createLog(options), {
+    code: 'host',
+    message: `open log file ${JSON.stringify(file)}: no such file or directory: ENOENT`,
+  });
   t.end();
 });
 

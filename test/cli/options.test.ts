@@ -4,6 +4,8 @@ import { fakeSurroundings } from './fixtures.ts';
 
 const defaults = {
   root: '/run/tsrun',
+  isRootGiven: false,
+  cacheDirectory: '/run/tsrun-cache',
   logFormat: 'text',
   logLevel: 'warning',
   systemdLog: false,
@@ -20,10 +22,10 @@ function read(line: string): ReturnType<typeof readCommandLine> {
 t.test('readCommandLine() reads global options', (t) => {
   const rows = [
     ['list', {}],
-    ['--root /run/x list', { root: '/run/x' }],
-    ['--root=x/../y/ list', { root: '/work/y' }],
+    ['--root /run/x list', { root: '/run/x', isRootGiven: true }],
+    ['--root=x/../y/ list', { root: '/work/y', isRootGiven: true }],
     ['--root= list', {}],
-    ['-root /run/x list', { root: '/run/x' }],
+    ['-root /run/x list', { root: '/run/x', isRootGiven: true }],
     ['--log l.json --log-format json list', { logTarget: { kind: 'file', file: '/work/l.json' }, logFormat: 'json' }],
     ['--log-format=json --log= list', { logFormat: 'json' }],
     ['--debug list', { logLevel: 'debug' }],
@@ -40,7 +42,7 @@ t.test('readCommandLine() reads global options', (t) => {
     ['--criu /usr/sbin/criu list', {}],
     [
       '-r /run/x -l f -s list',
-      { root: '/run/x', logTarget: { kind: 'file', file: '/work/f' }, cgroupManager: 'systemd' },
+      { root: '/run/x', isRootGiven: true, logTarget: { kind: 'file', file: '/work/f' }, cgroupManager: 'systemd' },
     ],
     ['--log file:f list', { logTarget: { kind: 'file', file: '/work/f' } }],
     ['--log file:journald:x list', { logTarget: { kind: 'file', file: '/work/journald:x' } }],
@@ -89,16 +91,19 @@ t.test('readCommandLine() refuses what makes no sense', (t) => {
   t.end();
 });
 
-t.test('readCommandLine() finds the default root', (t) => {
+t.test("readCommandLine() finds the default root, and a place for what is kept that is nobody else's", (t) => {
   const XDG_RUNTIME_DIR = '/run/user/7';
   const rows = [
-    [{ environment: { XDG_RUNTIME_DIR } }, '/run/tsrun'],
-    [{ environment: { XDG_RUNTIME_DIR }, uid: 7 }, '/run/user/7/tsrun'],
-    [{ environment: { XDG_RUNTIME_DIR: '' }, uid: 7 }, '/run/tsrun'],
-    [{ uid: 7 }, '/run/tsrun'],
-    [{ environment: { XDG_RUNTIME_DIR }, inUserNamespace: () => true }, '/run/user/7/tsrun'],
-    [{ environment: { XDG_RUNTIME_DIR, USER: 'root' }, inUserNamespace: () => true }, '/run/tsrun'],
+    [{ environment: { XDG_RUNTIME_DIR } }, '/run/tsrun', '/run/tsrun-cache'],
+    [{ environment: { XDG_RUNTIME_DIR }, uid: 7 }, '/run/user/7/tsrun', '/run/user/7/tsrun-cache'],
+    [{ environment: { XDG_RUNTIME_DIR: '' }, uid: 7 }, '/run/tsrun', undefined],
+    [{ uid: 7 }, '/run/tsrun', undefined],
+    [{ environment: { XDG_RUNTIME_DIR }, inUserNamespace: () => true }, '/run/user/7/tsrun', '/run/user/7/tsrun-cache'],
+    [{ environment: { XDG_RUNTIME_DIR, USER: 'root' }, inUserNamespace: () => true }, '/run/tsrun', '/run/tsrun-cache'],
   ] as const;
-  for (const [changes, root] of rows) t.equal(readCommandLine(['list'], fakeSurroundings(changes)).global.root, root);
+  for (const [changes, root, cacheDirectory] of rows) {
+    const { global } = readCommandLine(['list'], fakeSurroundings(changes));
+    t.strictSame([global.root, global.cacheDirectory], [root, cacheDirectory]);
+  }
   t.end();
 });

@@ -32,7 +32,7 @@ t.test('spec never overwrites', async (t) => {
 t.test('spec says where it cannot write', async (t) => {
   const file = join(t.testdir(), 'none', 'config.json');
   const outcome = await runLine(`spec -b ${join(file, '..')}`);
-  t.equal(messageOf(outcome), `write ${JSON.stringify(file)}: ENOENT`);
+  t.equal(messageOf(outcome), `write ${JSON.stringify(file)}: no such file or directory: ENOENT`);
   t.notOk(existsSync(file));
 });
 

@@ -15,6 +15,24 @@ t.test('absolutePath() goes by the working directory', (t) => {
   t.end();
 });
 
+t.test('workingDirectory() says why there is none', (t) => {
+  const gone = processSurroundings({ workingDirectoryErrno: 'ENOENT' });
+  t.throws(() => absolutePath('a', gone), {
+    code: 'host',
+    message: 'find the working directory: no such file or directory: ENOENT',
+  });
+  t.equal(absolutePath('/a', gone), '/a');
+  t.end();
+});
+
+t.test('processSurroundings() have the limit of the caller where it was raised', (t) => {
+  const limit = { soft: 1024n, hard: 4096n };
+  t.same(processSurroundings({ openFiles: limit }).openFiles(), limit);
+  t.equal(processSurroundings({ openFiles: { soft: 4096n, hard: 4096n } }).openFiles(), undefined);
+  t.equal(processSurroundings({}).openFiles(), undefined);
+  t.end();
+});
+
 t.test('isInitialIdMap() knows the map of the initial user namespace', (t) => {
   t.ok(isInitialIdMap('         0          0 4294967295\n'));
   t.notOk(isInitialIdMap('         0       1000          1\n'));

@@ -35,6 +35,6 @@ t.test('writeText() says what failed', (t) => {
   const write = (): void => {
     writeText(fd, 'text');
   };
-  t.throws(write, { code: 'host', message: `write to descriptor ${fd}: EBADF`, errno: 'EBADF' });
+  t.throws(write, { code: 'host', message: `write to descriptor ${fd}: bad file descriptor: EBADF`, errno: 'EBADF' });
   t.end();
 });

@@ -76,9 +76,43 @@ t.test('CVE-2022-29162: execProcess() adds capabilities to the sets that are not
   t.end();
 });
 
+t.test('execProcess() takes from the container what a document leaves open', (t) => {
+  const all: Process = {
+    ...base,
+    scheduler: { policy: 'SCHED_BATCH' },
+    ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 3 },
+    execCPUAffinity: { initial: '0' },
+  };
+  const of = (document: Process): Process =>
+    execProcess({ ...config, process: all }, { kind: 'document', text: JSON.stringify(document), path: 'p.json' });
+  const { capabilities, apparmorProfile, selinuxLabel, rlimits, oomScoreAdj, scheduler, ioPriority } = all;
+  const kept = { capabilities, apparmorProfile, selinuxLabel, rlimits, oomScoreAdj, scheduler, ioPriority };
+  const { execCPUAffinity } = all;
+  const user = { umask: 0o27 };
+  const bare: Process = { cwd: '/', args: ['x'] };
+  t.same(of(bare), { ...bare, ...kept, execCPUAffinity, user }, 'not who runs, nor no_new_privs');
+  const empty = { ...bare, rlimits: [], apparmorProfile: '', selinuxLabel: '' };
+  t.same(of(empty), { ...bare, ...kept, execCPUAffinity, user }, 'what is empty is left open');
+  const own: Process = {
+    ...bare,
+    user: { uid: 1, gid: 2, umask: 0 },
+    capabilities: {},
+    apparmorProfile: 'own',
+    selinuxLabel: 'own:l:own:s0',
+    rlimits: [{ type: 'RLIMIT_CORE', soft: 1, hard: 1 }],
+    oomScoreAdj: 0,
+    scheduler: { policy: 'SCHED_OTHER' },
+    ioPriority: { class: 'IOPRIO_CLASS_IDLE', priority: 0 },
+    execCPUAffinity: {},
+  };
+  t.same(of(own), own, 'what it names is its own');
+  t.end();
+});
+
 t.test('execProcess() takes a document as a whole', (t) => {
   const text = JSON.stringify({ cwd: '/', args: ['x'] });
-  t.same(execProcess(config, { kind: 'document', text, path: 'p.json' }), { cwd: '/', args: ['x'] });
+  const bare: Config = { ociVersion: '1.3.0' };
+  t.same(execProcess(bare, { kind: 'document', text, path: 'p.json' }), { cwd: '/', args: ['x'] });
   t.throws(() => execProcess(config, { kind: 'document', text: '{"cwd":"relative"}', path: 'p.json' }), {
     code: 'config',
   });

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { runHooks } from '../../src/container/hooks.ts';
+import { runHooks, type HookRuntime, type HookSurroundings } from '../../src/container/hooks.ts';
 import { isAlive, identifyProcess } from '../../src/container/process-identity.ts';
+import { parseOpenFiles } from '../../src/host/open-files.ts';
 import type { Hook } from '../../src/spec/generated/config.ts';
 import type { State } from '../../src/spec/generated/state.ts';
 import { keepLog, makeDirectory } from './rig.ts';
@@ -21,8 +22,15 @@ function script(text: string, changes: Partial<Hook> = {}, ...args: string[]): H
   return { path: '/bin/sh', args: ['sh', '-c', text, 'sh', ...args], ...changes };
 }
 
+function surroundings({
+  directory = '/',
+  ...more
+}: { directory?: string } & Partial<HookRuntime> = {}): HookSurroundings {
+  return { directory, runtime: { environment: { PATH: process.env['PATH'] }, log: keepLog().log, ...more } };
+}
+
 function run(...hooks: Hook[]): Promise<void> {
-  return runHooks('createRuntime', hooks, state, keepLog().log);
+  return runHooks('createRuntime', hooks, state, surroundings());
 }
 
 function outputFile(t: Test): string {
@@ -31,14 +39,17 @@ function outputFile(t: Test): string {
 
 t.test('runHooks() runs nothing without hooks', async (t) => {
   await t.resolves(run());
-  await t.resolves(runHooks('poststop', undefined, state, keepLog().log));
+  await t.resolves(runHooks('poststop', undefined, state, surroundings()));
 });
 
 t.test('runHooks() runs one after the other, in their order, and says so', async (t) => {
   const file = outputFile(t);
   const { log, lines } = keepLog();
   const append = (word: string) => script('echo "$1" >> "$2"', {}, word, file);
-  await runHooks('prestart', [append('one'), append('two'), append('three')], state, log);
+  await runHooks('prestart', [append('one'), append('two'), append('three')], state, {
+    directory: '/',
+    runtime: { log },
+  });
   t.equal(readFileSync(file, 'utf8'), 'one\ntwo\nthree\n');
   t.same(
     lines,
@@ -54,22 +65,53 @@ t.test('runHooks() gives each hook the state on its standard input', async (t) =
 
 t.test('runHooks() does not mind a hook that reads nothing', async (t) => {
   const large = { ...state, annotations: { large: 'x'.repeat(1 << 20) } };
-  await t.resolves(runHooks('poststart', [script('exec 0<&-; true')], large, keepLog().log));
+  await t.resolves(runHooks('poststart', [script('exec 0<&-; true')], large, surroundings()));
 });
 
 t.test('runHooks() passes the arguments and the environment as they are', async (t) => {
   const file = outputFile(t);
-  process.env['TSRUN_TEST_VARIABLE'] = 'seen';
+  process.env['TSRUN_TEST_OWN'] = 'own';
   t.teardown(() => {
-    delete process.env['TSRUN_TEST_VARIABLE'];
+    delete process.env['TSRUN_TEST_OWN'];
   });
-  const show = 'echo "$1,$A,$TSRUN_TEST_VARIABLE" >> "$2"';
-  await run(
+  const show = 'echo "$1,$A,$CALLER,$TSRUN_TEST_OWN" >> "$2"';
+  const hooks = [
     script(show, { env: ['A=1=2'] }, 'a b', file),
     script(show, {}, '', file),
     script(show, { env: [] }, '', file),
-  );
-  t.equal(readFileSync(file, 'utf8'), 'a b,1=2,\n,,seen\n,,\n');
+  ];
+  await runHooks('createRuntime', hooks, state, surroundings({ environment: { CALLER: 'seen' } }));
+  await runHooks('createRuntime', hooks.slice(1, 2), state, { directory: '/', runtime: keepLog() });
+  t.equal(readFileSync(file, 'utf8'), 'a b,1=2,,\n,,seen,\n,,,\n,,,\n', 'nothing of the process that runs them');
+});
+
+t.test('runHooks() starts hooks in the bundle, and in the root directory where it is gone', async (t) => {
+  const file = outputFile(t);
+  const hook = script('pwd >> "$1"', {}, file);
+  const directory = path.dirname(file);
+  await runHooks('createRuntime', [hook], state, surroundings({ directory }));
+  await runHooks('createRuntime', [hook], state, surroundings({ directory: `${directory}/gone` }));
+  await runHooks('createRuntime', [hook], state, surroundings({ directory: file }));
+  t.equal(readFileSync(file, 'utf8'), `${directory}\n/\n/\n`);
+});
+
+t.test('runHooks() has the shell run what has no interpreter, as execvp(3) does', async (t) => {
+  const file = outputFile(t);
+  const hook = `${file}-hook`;
+  writeFileSync(hook, `echo "$1" > '${file}'`, { mode: 0o755 });
+  await run({ path: hook, args: ['hook', 'given'] });
+  t.equal(readFileSync(file, 'utf8'), 'given\n');
+});
+
+t.test('runHooks() gives a hook the limit of open files that it is told, and keeps its own', async (t) => {
+  const file = outputFile(t);
+  const limits = (): string | undefined => /^Max open files .*$/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[0];
+  const before = limits();
+  const { hard } = parseOpenFiles(readFileSync('/proc/self/limits', 'utf8')) ?? { hard: 0n };
+  const show = script('ulimit -Sn > "$1"; ulimit -Hn >> "$1"', {}, file);
+  await runHooks('poststop', [show], state, surroundings({ openFiles: { soft: 1021n, hard } }));
+  t.equal(readFileSync(file, 'utf8'), `1021\n${hard}\n`);
+  t.equal(limits(), before);
 });
 
 t.test('runHooks() names the program as args say', async (t) => {
@@ -96,11 +138,12 @@ t.test('runHooks() says which signal killed a hook', async (t) => {
 t.test('runHooks() says that a hook cannot be executed', async (t) => {
   await t.rejects(run({ path: '/nowhere/hook' }), {
     code: 'hook',
-    message: /^error running createRuntime hook #0: "\/nowhere\/hook": .*ENOENT$/,
+    message: 'error running createRuntime hook #0: "/nowhere/hook": no such file or directory: ENOENT',
+    errno: 'ENOENT',
   });
   const file = outputFile(t);
   writeFileSync(file, '#!/bin/sh\n', { mode: 0o644 });
-  await t.rejects(run({ path: file }), { code: 'hook', message: /EACCES$/ });
+  await t.rejects(run({ path: file }), { code: 'hook', message: /: permission denied: EACCES$/ });
 });
 
 t.test('runHooks() keeps a bounded part of what a hook prints', async (t) => {

@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { readSavedConfig } from '../../src/container/saved-config.ts';
@@ -185,9 +195,53 @@ t.test('doesNotExist() quotes the id', (t) => {
   t.end();
 });
 
-t.test('the cache of seccomp filters is no container', (t) => {
-  const root = t.testdir({ '.cache': { seccomp: {} }, '.other': {} });
-  t.same(listIds(root), ['.other']);
-  t.throws(() => new StateDirectory(root, '.cache'), { code: 'id', message: /is tsrun's own/ });
+t.test('StateDirectory works below the directory that it has opened', (t) => {
+  const root = makeDirectory(t);
+  const directory = new StateDirectory(root, 'c1');
+  directory.make();
+  directory.writeRecord(makeRecord());
+  renameSync(directory.path, path.join(root, 'moved'));
+  mkdirSync(directory.path);
+  writeFileSync(path.join(directory.path, 'theirs'), '');
+  t.same(directory.readRecord(), makeRecord());
+  mkdirSync(directory.file('deep'));
+  symlinkSync('..', directory.file('deep/link'));
+  directory.remove();
+  t.same(readdirSync(root), ['c1', 'moved']);
+  t.same(readdirSync(path.join(root, 'c1')), ['theirs'], 'what has its name now is left alone');
+  t.same(readdirSync(path.join(root, 'moved')), []);
   t.end();
+});
+
+t.test('StateDirectory follows no symlink', async (t) => {
+  const root = makeDirectory(t);
+  const other = new StateDirectory(root, 'c2');
+  other.make();
+  other.writeRecord(makeRecord());
+  symlinkSync('c2', path.join(root, 'c1'));
+  const link = new StateDirectory(root, 'c1');
+  t.throws(() => link.readRecord(), { code: 'not-found' });
+  await t.rejects(link.lock(), { code: 'not-found' });
+  t.throws(
+    () => {
+      link.writeRecord(makeRecord());
+    },
+    { code: 'state' },
+  );
+  link.remove();
+  t.same(readdirSync(root), ['c2']);
+  t.same(readdirSync(other.path), ['state.json']);
+  t.end();
+});
+
+t.test('StateDirectory.lock() of a directory that was removed meanwhile is no lock', async (t) => {
+  const root = makeDirectory(t);
+  const [one, other] = [new StateDirectory(root, 'c1'), new StateDirectory(root, 'c1')];
+  one.make();
+  const lock = await one.lock();
+  const waiting = other.lock();
+  one.remove();
+  new StateDirectory(root, 'c1').make();
+  lock.close();
+  await t.rejects(waiting, { code: 'not-found' });
 });

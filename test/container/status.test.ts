@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import t, { type Test } from 'tap';
 import { readStatus } from '../../src/container/state.ts';
 import { listContainers } from '../../src/container/list.ts';
-import { INIT_SOCKET, StateDirectory, type ContainerRecord } from '../../src/container/state-store.ts';
+import { INIT_SOCKET } from '../../src/container/init-socket.ts';
+import { StateDirectory, type ContainerRecord } from '../../src/container/state-store.ts';
 import { currentStatus } from '../../src/container/status.ts';
 import { identifyProcess } from '../../src/container/process-identity.ts';
 import { startInit } from '../process/init-rig.ts';
@@ -16,7 +18,10 @@ function make(t: Test, changes: Partial<ContainerRecord>, { socket = false } = {
   directory.make();
   const record = makeRecord(changes);
   directory.writeRecord(record);
-  if (socket) writeFileSync(directory.file(INIT_SOCKET), '');
+  if (socket) {
+    mkdirSync(path.dirname(directory.file(INIT_SOCKET)));
+    writeFileSync(directory.file(INIT_SOCKET), '');
+  }
   const { log, lines } = keepLog();
   return { root, directory, record, runtime: { root, cgroupManager: 'disabled' as const, log }, lines };
 }
@@ -45,6 +50,7 @@ t.test('currentStatus() follows from what is there', (t) => {
     'it executes something else than init',
   );
   t.equal(statusOf({ isComplete: true, init: waiting }, { socket: true }), 'created');
+  t.equal(statusOf({ isComplete: true, init: waiting }), 'created', 'start has taken the socket away, and is not done');
   t.end();
 });
 

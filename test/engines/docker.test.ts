@@ -4,40 +4,24 @@ import type { Test } from 'tap';
 import type { CommandResult } from '../live/support/command.ts';
 import { expectSuccess, statusField } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';
-import { CONTAINERD_TOOLS, HUNGRY } from './support/containerd.ts';
-import { DOCKER, Dockerd, DOCKERD, runArgs, RUNTIME_NAME } from './support/dockerd.ts';
-import { IMAGE, writeImage } from './support/image.ts';
-import { listRuntimes } from './support/runtimes.ts';
+import { HUNGRY } from './support/containerd.ts';
+import { DOCKER_FILES, DOCKER_TOOLS, runArgs, RUNTIME_NAME, withEachDocker, type Dockerd } from './support/dockerd.ts';
+import { IMAGE } from './support/image.ts';
 import { engines } from './support/surroundings.ts';
 
-const TOOLS = [...CONTAINERD_TOOLS, 'docker-init', 'iptables', 'script'];
 const PATIENCE_MS = 30_000;
 /** The mounted root of a container. */
 const MERGED = /^.* \/var\/lib\/docker\/.*\/merged .*$/m;
 
-engines('docker', { tools: TOOLS, files: [DOCKER, DOCKERD] }, async (t, inside) => {
-  writeImage(inside.path('image.tar'));
-  for (const runtime of listRuntimes(inside)) {
-    await t.test(`docker with ${runtime.name}`, async (t) => {
-      t.setTimeout(0);
-      const docker = await Dockerd.start(t, inside, runtime);
-      try {
-        await t.test('load', async (t) => {
-          t.match(await docker.output(t, ['load', '--input', inside.path('image.tar')]), IMAGE);
-          t.equal(await docker.output(t, ['info', '--format', '{{.DefaultRuntime}}']), RUNTIME_NAME);
-        });
-        for (const [name, test] of TESTS) await t.test(name, async (t) => test(t, docker));
-      } finally {
-        await docker.stop(t);
-      }
-    });
-  }
+engines('docker', { tools: DOCKER_TOOLS, files: DOCKER_FILES }, async (t, inside) => {
+  await withEachDocker(t, inside, async (t, docker) => {
+    for (const [name, test] of TESTS) await t.test(name, async (t) => test(t, docker));
+  });
 });
 
 /** Each with its name; in this order, as the last one looks for what the others have left. */
 const TESTS: readonly (readonly [string, (t: Test, docker: Dockerd) => Promise<void>])[] = [
   ['run returns what the container returns', runReturns],
-  ['run of what cannot run ends with 125, 126 or 127', runRefuses],
   ['exec', exec],
   ['run -it and exec -it', terminal],
   ['update', update],
@@ -45,6 +29,7 @@ const TESTS: readonly (readonly [string, (t: Test, docker: Dockerd) => Promise<v
   ['stats and top', statsAndTop],
   ['stop and kill', stopAndKill],
   ['run --init', init],
+  ['run in the pid namespace of another container', sharedPids],
   ['volumes, tmpfs and a read-only root', fileSystems],
   ['users, capabilities and limits of the process', identity],
   ['the default seccomp profile', seccomp],
@@ -68,26 +53,6 @@ async function runReturns(t: Test, docker: Dockerd): Promise<void> {
   t.equal(fed.stdout.trim(), '2');
   const cgroup = await docker.run(['--name', 'cgroup'], ['cat', '/proc/self/cgroup']);
   t.match(cgroup.stdout, /:memory:\/docker\/[0-9a-f]{64}$/m);
-}
-
-async function runRefuses(t: Test, docker: Dockerd): Promise<void> {
-  const cases = [
-    { command: ['--nosuch-flag'], code: 125, message: 'unknown flag: --nosuch-flag' },
-    { command: ['--user', 'nobody-such', IMAGE, 'true'], code: 125, message: 'unable to find user' },
-    { command: [IMAGE, '/etc/not-executable'], code: 126, message: 'permission denied' },
-    { command: [IMAGE, '/etc'], code: 126, message: 'permission denied' },
-    { command: [IMAGE, 'nosuch'], code: 127, message: 'exec: "nosuch": executable file not found in $PATH' },
-    { command: [IMAGE, '/bin/nosuch'], code: 127, message: 'no such file or directory' },
-  ];
-  for (const { command, code, message } of cases) {
-    const result = await docker.docker(['run', '--rm', ...command]);
-    t.equal(result.code, code, command.join(' '));
-    t.match(result.stderr, message);
-  }
-  // docker takes what runc says of the missing file for a missing program: 127.
-  const setting = await docker.run(['--sysctl', 'net.nosuch=1'], ['true']);
-  t.ok(setting.code === 125 || setting.code === 127);
-  t.match(setting.stderr, /OCI runtime create failed: .*net.nosuch/);
 }
 
 async function exec(t: Test, docker: Dockerd): Promise<void> {
@@ -210,6 +175,17 @@ async function init(t: Test, docker: Dockerd): Promise<void> {
   await docker.output(t, ['stop', '--time', '60', 'init']);
   t.equal(await docker.inspect('init', '.State.ExitCode'), '143', 'a program without a handler ends by SIGTERM');
   await docker.remove(t, 'init');
+}
+
+/** The first process of such a container is not the first of its pid namespace: its end ends nothing by itself. */
+async function sharedPids(t: Test, docker: Dockerd): Promise<void> {
+  await docker.start(t, 'pids');
+  const shared = ['--network', 'none', '--pid', 'container:pids'];
+  for (let count = 0; count < 20; count += 1) expectSuccess(t, await docker.run(shared, ['true']), `run ${count}`);
+  t.equal((await docker.run(shared, 'sleep 1001 & exit 3')).code, 3, 'what it leaves does not hold it');
+  // Its remains are the first process's to reap, which does not.
+  t.notMatch(await docker.output(t, ['exec', 'pids', 'ps', '-o', 'args']), 'sleep 1001', 'and ends with it');
+  await docker.remove(t, 'pids');
 }
 
 async function fileSystems(t: Test, docker: Dockerd): Promise<void> {

@@ -1,5 +1,6 @@
 import t from 'tap';
-import { parseCgroupLayout, readCgroupLayout } from '../../src/host/cgroup-layout.ts';
+import { parseCgroupLayout, readCgroupLayout, withoutForeignTracking } from '../../src/host/cgroup-layout.ts';
+import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
 
 const CONTROLLERS = ['cpu', 'memory'];
 const parse = (mountinfo: string, membership: string): ReturnType<typeof parseCgroupLayout> => {
@@ -74,6 +75,23 @@ t.test('parseCgroupLayout() takes the usual place of several, and the upper of t
   t.end();
 });
 
+t.test('parseCgroupLayout() passes over what another mount hides', (t) => {
+  const mountinfo = [
+    '31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755',
+    '32 31 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids',
+    '33 31 0:30 / /sys/fs/cgroup/unified rw - cgroup2 none rw',
+    '34 31 0:30 / /sys/fs/cgroup rw - cgroup2 none rw',
+  ].join('\n');
+  t.strictSame(parse(mountinfo, '1:pids:/a\n0::/b\n'), {
+    mode: 'v2',
+    hierarchies: [],
+    unified: { mountPoint: '/sys/fs/cgroup', ownPath: '/b', controllers: CONTROLLERS },
+  });
+  const covered = mountinfo.replace(/34 .*/, '34 32 0:31 / /sys/fs/cgroup/pids rw - tmpfs tmpfs rw');
+  t.match(parse(covered, '1:pids:/a\n0::/b\n'), { mode: 'v2', unified: { mountPoint: '/sys/fs/cgroup/unified' } });
+  t.end();
+});
+
 t.test('parseCgroupLayout() passes over lines that it cannot read', (t) => {
   t.strictSame(parse('nonsense\n\n1 2 3\n', 'nonsense\n'), { mode: 'none', hierarchies: [] });
   t.end();
@@ -82,5 +100,27 @@ t.test('parseCgroupLayout() passes over lines that it cannot read', (t) => {
 t.test('readCgroupLayout() reads this machine, and says when there is no procfs', (t) => {
   t.match(readCgroupLayout().mode, /^(v1|v2|hybrid|none)$/);
   t.throws(() => readCgroupLayout({ procPath: t.testdir({}) }), { code: 'host' });
+  t.end();
+});
+
+t.test('withoutForeignTracking() leaves out what only keeps processes apart and is not writable', (t) => {
+  const mine = t.testdir({ own: {} });
+  const hierarchy = (controller: string, mountPoint: string) => ({
+    controllers: [controller],
+    mountPoint,
+    ownPath: '/own',
+  });
+  const layout = (systemd: string, unified: string, mode: 'hybrid' | 'v2' = 'hybrid'): CgroupLayout => ({
+    mode,
+    hierarchies: [hierarchy('memory', '/none'), hierarchy('name=systemd', systemd)],
+    unified: { mountPoint: unified, ownPath: '/own', controllers: [] },
+  });
+  const kept = layout(mine, mine);
+  t.strictSame(withoutForeignTracking(kept), kept);
+  const { unified: _unified, ...alone } = layout('/none', '/none');
+  const bare = { ...alone, mode: 'v1', hierarchies: alone.hierarchies.slice(0, 1) };
+  t.strictSame(withoutForeignTracking(layout('/none', '/none')), bare, 'a controller stays, whoever it belongs to');
+  const v2 = layout(mine, '/none', 'v2');
+  t.strictSame(withoutForeignTracking(v2), v2, 'cgroup v2 alone has the controllers');
   t.end();
 });

@@ -47,7 +47,7 @@ t.test('openLogSocket() sends a datagram for each message', (t) => {
 
 t.test('openLogSocket() says where nobody listens', (t) => {
   const socketPath = join(directory, 'none');
-  const message = `open log "syslog": nobody listens at ${JSON.stringify(socketPath)}: ENOENT`;
+  const message = `open log "syslog": nobody listens at ${JSON.stringify(socketPath)}: no such file or directory: ENOENT`;
   t.throws(() => openLogSocket({ kind: 'syslog', name: 'web', socketPath }), {
     code: 'host',
     errno: 'ENOENT',

@@ -170,6 +170,22 @@ live('bad input is refused with one clear message and leaves nothing', async (t,
     expectFailure(t, await rig.tsrun(['run', '--bundle', bundle, rig.id()]), { message: /config.json.*EISDIR/ });
   });
 
+  await t.test('what a config holds does not make a message endless', async (t) => {
+    const name = 'x'.repeat(480_000);
+    const issues = Array.from({ length: 5000 }, (_, index) => ({ destination: '', type: `none-${index}` }));
+    for (const [change, message] of [
+      [
+        (config: BaseConfig) => (config.process.args = [name]),
+        /exec: .*x{1000}.* characters left out.*x{1000}.*: executable file not found in \$PATH/,
+      ],
+      [(config: BaseConfig) => void config.mounts.push(...issues), /5\d\d\d problems.*and 4\d\d\d more/],
+    ] as const) {
+      const result = await rig.run({ change });
+      expectFailure(t, result, { message });
+      t.ok(result.stderr.length < 20_000, `${result.stderr.length} characters`);
+    }
+  });
+
   await t.test('ids', async (t) => {
     const bundle = rig.bundle();
     for (const id of ['a/b', '../up', '..', '.', 'with space', 'new\nline', 'ä', 'x'.repeat(256)]) {

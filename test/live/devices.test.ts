@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expectFailure, live, setUserNamespace } from './support/rig.ts';
 
@@ -59,6 +59,53 @@ live('devices', async (t, rig) => {
       change: (config) => (config.linux.devices = [{ path: '/device', type: 'c', major: 1, minor: 3 }]),
     });
     expectFailure(t, result, { message: /linux\/devices\/0/ });
+  });
+
+  await t.test('/dev/core leads to the memory of the kernel, where there is such a file', async (t) => {
+    const output = await rig.output(t, { args: 'readlink /dev/core || echo none' });
+    t.equal(output, existsSync('/proc/kcore') ? '/proc/kcore' : 'none');
+  });
+
+  await t.test('in a user namespace a device is found by its numbers, whatever its name', async (t) => {
+    const before = statSync('/dev/zero');
+    const output = await rig.output(t, {
+      args: 'stat -c "%n %F %t:%T" /dev/own /dev/sub/other; head -c 3 /dev/own | wc -c; grep -E " /dev/(own|null) " /proc/self/mountinfo | cut -d" " -f6',
+      change: (config) => {
+        setUserNamespace(config);
+        config.linux.devices = [
+          { path: '/dev/own', type: 'c', major: 1, minor: 5, fileMode: 0o666 },
+          { path: '/dev/sub/other', type: 'c', major: 1, minor: 3, fileMode: 0o600, uid: 7 },
+        ];
+      },
+    });
+    const [first, second, count, ...flags] = output.split('\n');
+    t.strictSame(
+      [first, second, count],
+      ['/dev/own character special file 1:5', '/dev/sub/other character special file 1:3', '3'],
+    );
+    t.equal(flags.length, 2);
+    for (const line of flags) t.match(line, /nosuid,.*noexec/, 'mounted without set-uid and executables');
+    const { mode, uid, gid } = statSync('/dev/zero');
+    t.strictSame([mode, uid, gid], [before.mode, before.uid, before.gid], 'the node of the host is as it was');
+  });
+
+  await t.test('in a user namespace a device that the host has not is refused', async (t) => {
+    for (const [type, path] of [
+      ['c', '/dev/null'],
+      ['b', '/dev/null'],
+    ] as const) {
+      const result = await rig.run({
+        change: (config) => {
+          setUserNamespace(config);
+          config.linux.devices = [{ path, type, major: 240, minor: 4000 }];
+        },
+      });
+      expectFailure(t, result, {
+        message: new RegExp(
+          `the host has no device .*${type} 240:4000.* below .*/dev.*linux/devices/0|linux/devices/0.*the host has no device .*${type} 240:4000`,
+        ),
+      });
+    }
   });
 
   await t.test("in a user namespace they are the host's", async (t) => {

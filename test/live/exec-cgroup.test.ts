@@ -156,6 +156,34 @@ live('exec --cgroup', async (t, rig) => {
     }
   });
 
+  await t.test('init in a cgroup beside it whose name begins alike is not followed', { skip: noDomain }, async (t) => {
+    const { id, pid } = await rig.sleeper(t, {
+      change: (config) => {
+        config.linux.resources = { hugepageLimits: [{ pageSize: '2MB', limit: 4_194_304 }] };
+      },
+    });
+    const membership = parseMembership(readFileSync(`/proc/${pid}/cgroup`, 'utf8'));
+    const below = membership.find(({ controller }) => controller === '')?.cgroup ?? '';
+    const own = path.join(unified?.mountPoint ?? '', below);
+    const beside = `${own}-beside`;
+    mkdirSync(beside);
+    try {
+      writeFileSync(path.join(beside, 'cgroup.procs'), String(pid));
+      writeFileSync(path.join(own, 'cgroup.subtree_control'), '+hugetlb');
+      const result = await rig.tsrun(['exec', id, 'true']);
+      expectFailure(t, result, { code: 255, message: /EBUSY/ });
+      writeFileSync(path.join(own, 'cgroup.subtree_control'), '-hugetlb');
+      const joined = await rig.tsrun(['exec', id, 'sh', '-c', 'sleep 1000 & echo']);
+      expectSuccess(t, joined, 'exec');
+      t.match(readFileSync(path.join(own, 'cgroup.procs'), 'utf8'), /\d/, 'in the cgroup of the container');
+      t.equal(readFileSync(path.join(beside, 'cgroup.procs'), 'utf8'), `${pid}\n`, 'and not beside it');
+    } finally {
+      expectSuccess(t, await rig.tsrun(['kill', id, 'KILL']), 'kill');
+      await waitFor(() => removed(beside));
+    }
+    await rig.delete(t, id);
+  });
+
   await t.test('--ignore-paused: the program runs when the container does', async (t) => {
     const { id } = await rig.sleeper(t);
     expectSuccess(t, await rig.tsrun(['pause', id]), 'pause');

@@ -101,6 +101,12 @@ live('exec', async (t, rig) => {
     expectFailure(t, await rig.tsrun(['exec', '--process', file, id]), { code: 255, message: '/cwd' });
   });
 
+  await t.test('--process leaves the command behind the id alone', async (t) => {
+    const file = rig.fresh('process.json');
+    writeFileSync(file, JSON.stringify({ cwd: '/', args: ['echo', 'document'], env: ['PATH=/bin'] }));
+    t.equal((await rig.tsrun(['exec', '--process', file, id, 'echo', 'command'])).stdout, 'document\n');
+  });
+
   await t.test('--detach and --pid-file', async (t) => {
     const pidFile = rig.fresh('pid');
     expectSuccess(t, await rig.tsrun(['exec', '--detach', '--pid-file', pidFile, id, 'sleep', '500']), 'exec --detach');
@@ -113,5 +119,47 @@ live('exec', async (t, rig) => {
   await t.test('standard input reaches it', async (t) => {
     t.equal((await rig.tsrun(['exec', id, 'cat'], { stdin: 'hello' })).stdout, 'hello');
   });
+  await rig.delete(t, id);
+});
+
+live('exec of a document that leaves things open', async (t, rig) => {
+  const { id, pid } = await rig.sleeper(t, {
+    change: (config) => {
+      config.process.user = { uid: 0, gid: 0, umask: 0o027 };
+      config.process.capabilities = { bounding: ['CAP_KILL'], effective: ['CAP_KILL'], permitted: ['CAP_KILL'] };
+      config.process.oomScoreAdj = 321;
+      config.process.rlimits = [{ type: 'RLIMIT_CORE', soft: 0, hard: 4096 }];
+      config.process.scheduler = { policy: 'SCHED_BATCH', nice: 5 };
+    },
+  });
+  const show =
+    'umask; cat /proc/self/oom_score_adj; grep -E "^policy" /proc/self/sched; cat /proc/self/status /proc/self/limits';
+  const exec = async (document: object): Promise<string[]> => {
+    const file = rig.fresh('process.json');
+    writeFileSync(file, JSON.stringify({ cwd: '/', args: ['sh', '-c', show], env: ['PATH=/bin'], ...document }));
+    const result = await rig.tsrun(['exec', '--process', file, id]);
+    expectSuccess(t, result, 'exec');
+    t.equal(result.stderr, '', 'without a warning');
+    const [umask = '', oom = '', policy = ''] = result.stdout.split('\n');
+    const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map((set) => statusField(result.stdout, set));
+    const limit = /^Max core file size +(\S+ +\S+)/m.exec(result.stdout)?.[1]?.replace(/ +/, ' ') ?? '';
+    return [umask, oom, policy.replace(/\s+/g, ''), limit, ...sets];
+  };
+  const own = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map((set) => statusField(own, set));
+  t.strictSame(await exec({}), ['0027', '321', 'policy:3', '0 4096', ...sets], "has the container's own");
+  const document = {
+    user: { uid: 0, gid: 0, umask: 0o077 },
+    capabilities: { bounding: ['CAP_CHOWN'] },
+    oomScoreAdj: 322,
+    rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }],
+    scheduler: { policy: 'SCHED_OTHER' },
+  };
+  const none = mask();
+  t.strictSame(
+    await exec(document),
+    ['0077', '322', 'policy:0', '0 0', none, mask(0), mask(0), mask(0), none],
+    'what the document names is its own',
+  );
   await rig.delete(t, id);
 });

@@ -70,7 +70,9 @@ async function strangeDirectory(t: Test, rig: Rig): Promise<void> {
   if (strace === undefined) return;
   const named = readFileSync(log, 'utf8')
     .split('\n')
-    .filter((line) => /bunfig|\.env|package\.json|tsconfig|node_modules|evil/.test(line.replaceAll(EXECUTABLE, '')));
+    .filter((line) =>
+      /bunfig|\.env|package\.json|tsconfig|node_modules|evil/.test(line.replaceAll(path.dirname(EXECUTABLE), '')),
+    );
   t.strictSame(named, [], 'it does not even look for such files');
 }
 
@@ -95,8 +97,10 @@ async function descriptors(t: Test, rig: Rig): Promise<void> {
 async function withoutKoffi(t: Test, rig: Rig): Promise<void> {
   const lonely = rig.fresh('lonely');
   mkdirSync(lonely);
-  copyFileSync(EXECUTABLE, path.join(lonely, 'tsrun'));
-  chmodSync(path.join(lonely, 'tsrun'), 0o755);
+  for (const name of ['tsrun', 'tsrun-cold']) {
+    copyFileSync(path.join(path.dirname(EXECUTABLE), name), path.join(lonely, name));
+    chmodSync(path.join(lonely, name), 0o755);
+  }
   const bundle = rig.bundle();
   copyFileSync('dist/koffi.node', path.join(bundle, 'koffi.node'));
   const command = [path.join(lonely, 'tsrun'), '--root', rig.root, 'run', rig.id('lonely')];

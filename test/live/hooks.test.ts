@@ -127,7 +127,9 @@ live('hooks in the life of a container', async (t, rig) => {
     const create = await rig.run({ change: (config) => (config.hooks = { createContainer: [{ path: hook }] }) });
     expectFailure(t, create, { message: /createContainer hook #0: exit status 7, stdout: , stderr: ran/ });
     const start = await rig.run({ change: (config) => (config.hooks = { startContainer: [{ path: hook }] }) });
-    expectFailure(t, start, { message: /error running startContainer hook #0: .*execute it: ENOENT/ });
+    expectFailure(t, start, {
+      message: /error running startContainer hook #0: .*execute it: no such file or directory: ENOENT/,
+    });
     const inside = (rootfs: string): void => {
       writeFileSync(path.join(rootfs, 'inside'), '#!/bin/sh\necho inside >&2; exit 8\n', { mode: 0o755 });
     };
@@ -264,6 +266,17 @@ live('hooks that fail', async (t, rig) => {
   await t.test('a hook in the container that takes too long is killed with its group', async (t) => {
     for (const kind of ['createContainer', 'startContainer'] as const) {
       const slow = script('echo begun; sleep 1000 & sleep 1000', { timeout: 1 });
+      const result = await rig.run({ change: (config) => (config.hooks = { [kind]: [slow] }) });
+      expectFailure(t, result, {
+        message: `error running ${kind} hook #0: timed out after 1 s, stdout: begun, stderr: `,
+      });
+      t.strictSame(rig.leftovers(), []);
+    }
+  });
+
+  await t.test('a hook of the host that takes too long is killed, in whatever tsrun waits for besides', async (t) => {
+    for (const kind of ['prestart', 'createRuntime', 'poststart'] as const) {
+      const slow = script('echo begun; exec sleep 20', { timeout: 1 });
       const result = await rig.run({ change: (config) => (config.hooks = { [kind]: [slow] }) });
       expectFailure(t, result, {
         message: `error running ${kind} hook #0: timed out after 1 s, stdout: begun, stderr: `,

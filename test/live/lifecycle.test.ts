@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { expectFailure, expectSuccess, live, type State } from './support/rig.ts';
+import { expectFailure, expectSuccess, live, removeNamespace, type State } from './support/rig.ts';
 import { isRunning, waitFor, waitForEnd, waitForState } from './support/wait.ts';
 import { findTool, missingTools, needsRoot, testUser } from './support/surroundings.ts';
 
@@ -58,13 +58,31 @@ live('create, start, kill, delete', async (t, rig) => {
     t.strictSame(rig.leftovers(), []);
   });
 
-  await t.test('delete takes a created container only with --force', async (t) => {
+  await t.test('delete takes a created container, unless it is --strict', async (t) => {
     const { id, pid } = await rig.create(t);
-    expectFailure(t, await rig.tsrun(['delete', id]), { message: 'that is not stopped: created' });
+    expectFailure(t, await rig.tsrun(['delete', '--strict', id]), { message: 'that is not stopped: created' });
     t.ok(isRunning(pid), 'nothing has happened to it');
     t.equal((await rig.state(id)).status, 'created');
-    expectSuccess(t, await rig.tsrun(['delete', '--force', id]), 'delete --force');
-    t.notOk(isRunning(pid), 'init is gone');
+    for (const flags of [[], ['--force'], ['--force', '--strict']]) {
+      const other = flags.length === 0 ? { id, pid } : await rig.create(t);
+      expectSuccess(t, await rig.tsrun(['delete', ...flags, other.id]), `delete ${flags.join(' ')}`);
+      t.notOk(isRunning(other.pid), 'init is gone');
+    }
+    t.strictSame(rig.leftovers(), []);
+  });
+
+  await t.test('delete takes a created container that is paused, and one without a pid namespace', async (t) => {
+    const paused = await rig.create(t);
+    expectSuccess(t, await rig.tsrun(['pause', paused.id]), 'pause');
+    const shared = await rig.create(t, {
+      change: (config) => {
+        removeNamespace(config, 'pid');
+      },
+    });
+    for (const { id, pid } of [paused, shared]) {
+      expectSuccess(t, await rig.tsrun(['delete', id]), 'delete');
+      t.notOk(isRunning(pid), 'init is gone');
+    }
     t.strictSame(rig.leftovers(), []);
   });
 
@@ -104,6 +122,10 @@ live('create, start, kill, delete', async (t, rig) => {
   });
 
   await t.test('list shows the containers of this root as table, ids and JSON', async (t) => {
+    const missing = rig.fresh('no-such-root');
+    const refused = await rig.tsrun(['--root', missing, 'list']);
+    expectFailure(t, refused, { message: /no such file or directory/ });
+    t.match(refused.stderr, missing);
     const empty = await rig.tsrun(['list', '--format', 'json']);
     t.equal(empty.stdout, 'null\n', 'as runc prints no containers');
     const first = await rig.create(t);

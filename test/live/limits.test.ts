@@ -138,7 +138,7 @@ live('limits, as the kernel shows them', async (t, rig) => {
     // Version 1 refuses such a limit; version 2 takes it and kills until it holds.
     const message = isUnified
       ? /container init was OOM-killed \(memory limit too low\?\)/
-      : /set memory\.limit: unable to set memory limit to 4096 \(current usage: \d+, peak usage: \d+\): EBUSY/;
+      : /set memory\.limit: unable to set memory limit to 4096 \(current usage: \d+, peak usage: \d+\): device or resource busy: EBUSY/;
     await expectRefused(t, rig, { memory: { limit: 4096 } }, message);
     t.strictSame(rig.leftovers(), []);
   });

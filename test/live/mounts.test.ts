@@ -74,22 +74,6 @@ live('bind mounts', async (t, rig) => {
     expectFailure(t, exec, { message: /permission denied/ });
   });
 
-  await t.test('a flag of the source is only cleared when the option says so', async (t) => {
-    const inner = after(`mount -t tmpfs -o nosuid,nodev inner ${tree}/sub`);
-    const change = add(
-      bind(`${tree}/sub`, '/kept'),
-      bind(`${tree}/sub`, '/kept-ro', 'ro'),
-      bind(`${tree}/sub`, '/cleared', 'suid'),
-    );
-    const [kept, keptReadonly, cleared] = (
-      await rig.output(t, { args: mountinfo('/kept', '/kept-ro', '/cleared'), change }, inner)
-    ).split('\n');
-    t.match(kept, /nosuid.*nodev/);
-    t.match(keptReadonly, /^ro,.*nosuid.*nodev|^ro,.*nodev.*nosuid/, 'ro leaves the others as they are');
-    t.notMatch(cleared, /nosuid/);
-    t.match(cleared, /nodev/);
-  });
-
   await t.test('propagation options', async (t) => {
     const names = ['private', 'rprivate', 'slave', 'rslave', 'shared', 'rshared', 'unbindable', 'runbindable'];
     const inner = after(`mount --bind ${tree} ${tree}; mount --make-shared ${tree}`);

@@ -80,11 +80,11 @@ live('network devices', async (t, rig) => {
     const rows: [Devices, RegExp][] = [
       [
         { nowhere: {} },
-        /move network device .*nowhere.*there is none of this name: ENODEV .*\/linux\/netDevices\/nowhere of config/,
+        /move network device .*nowhere.*there is none of this name: no such device: ENODEV .*\/linux\/netDevices\/nowhere of config/,
       ],
       [
         { v0: { name: 'lo' } },
-        /the container has one with the name .*lo.*: EEXIST .*\/linux\/netDevices\/v0 of config/,
+        /the container has one with the name .*lo.*: file exists: EEXIST .*\/linux\/netDevices\/v0 of config/,
       ],
       [
         { lo: { name: 'x' } },

@@ -149,9 +149,43 @@ live('privileges of the process', async (t, rig) => {
       change: (config) => (config.process.capabilities = { bounding: names, effective: names, permitted: names }),
     });
     t.equal(result.code, 0, result.stderr);
-    t.match(result.stderr, /level=warning.*CAP_OF_THE_FUTURE/);
+    t.equal(result.stderr.match(/level=warning.*CAP_OF_THE_FUTURE/g)?.length, 1, 'said once for all sets');
     const own = BigInt(`0x${statusField(readFileSync('/proc/self/status', 'utf8'), 'CapEff')}`);
     t.equal(statusField(result.stdout, 'CapEff'), (own & (1n << 24n)) === 0n ? mask(5) : mask(5, 24));
+  });
+
+  await t.test('a config without capabilities gives none, and says so once', async (t) => {
+    const result = await rig.run({
+      args: ['cat', '/proc/self/status'],
+      change: (config) => delete config.process.capabilities,
+    });
+    expectSuccess(t, result);
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+      t.equal(statusField(result.stdout, set), mask(), set);
+    t.equal(result.stderr.match(/level=warning.*\/process\/capabilities: is absent/g)?.length, 1);
+  });
+
+  await t.test('a capability that another set lacks is a warning, once', async (t) => {
+    const result = await rig.run({
+      args: ['cat', '/proc/self/status'],
+      change: (config) =>
+        (config.process.capabilities = {
+          ...{ bounding: ['CAP_KILL'], permitted: ['CAP_KILL'], effective: ['CAP_KILL', 'CAP_CHOWN'] },
+          ...{ inheritable: ['CAP_SETUID'], ambient: ['CAP_KILL'] },
+        }),
+    });
+    expectSuccess(t, result);
+    const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map((set) => statusField(result.stdout, set));
+    t.strictSame(sets, [mask(), mask(5), mask(5), mask(5), mask()]);
+    const warnings = result.stderr.match(/capability \\?"\w+\\?" is left out of the \w+ set/g);
+    t.strictSame(
+      warnings?.map((text) => text.replaceAll('\\', '')),
+      [
+        'capability "CAP_CHOWN" is left out of the effective set',
+        'capability "CAP_SETUID" is left out of the inheritable set',
+        'capability "CAP_KILL" is left out of the ambient set',
+      ],
+    );
   });
 
   await t.test('no_new_privs', async (t) => {
@@ -351,15 +385,16 @@ live('descriptors of the process', async (t, rig) => {
     await rig.delete(t, id);
   });
 
-  await t.test('the standard ones belong to the user, except /dev/null', async (t) => {
+  await t.test('the standard ones belong to the user where nobody waits, except /dev/null', async (t) => {
     const nullOwner = statSync('/dev/null').uid;
-    const result = await rig.run({
+    const { id, result } = await rig.create(t, {
       args: 'stat -Lc %u /proc/self/fd/1; echo again >>/dev/stdout; echo oops >>/dev/stderr',
       change: (config) => (config.process.user = { uid: 1000, gid: 1000 }),
     });
-    t.equal(result.code, 0, result.stderr);
-    t.equal(result.stdout, '1000\nagain\n');
-    t.equal(result.stderr, 'oops\n');
+    expectSuccess(t, await rig.tsrun(['start', id]), 'start');
+    await rig.waitForStatus(id, 'stopped');
+    t.equal(result.readOutput(), '1000\nagain\n');
+    t.equal(result.readErrors(), 'oops\n');
     t.equal(statSync('/dev/null').uid, nullOwner);
   });
 });

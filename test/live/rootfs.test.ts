@@ -1,4 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { expectFailure, expectSuccess, live, removeNamespace, setNamespace, type BaseConfig } from './support/rig.ts';
 import { missingTools, needsRoot } from './support/surroundings.ts';
@@ -6,6 +8,62 @@ import { missingTools, needsRoot } from './support/surroundings.ts';
 import { add, mountinfo } from './support/mounts.ts';
 
 live('rootfs', async (t, rig) => {
+  await t.test('the root as a read-only path', async (t) => {
+    const output = await rig.output(t, {
+      args: 'touch /made 2>&1 || echo refused; touch /dev/shm/made && echo below',
+      change: (config) => (config.linux.readonlyPaths = ['/']),
+      fill: () => undefined,
+    });
+    t.match(output, /Read-only file system\nrefused\nbelow$/);
+  });
+
+  await t.test('masked directories share one file system, and a path is masked once', async (t) => {
+    const output = await rig.output(t, {
+      args: 'grep -cE " /(one|two) " /proc/self/mountinfo; stat -c %d /one /two | uniq | wc -l; ls /one /two; touch /one/x 2>&1',
+      fill: (rootfs) => {
+        for (const name of ['one', 'two']) mkdirSync(path.join(rootfs, name));
+        writeFileSync(path.join(rootfs, 'one/secret'), '');
+      },
+      change: (config) => (config.linux.maskedPaths = ['/one', '/two', '/one/', '//two', '/one']),
+      text: (config) =>
+        JSON.stringify({
+          ...config,
+          process: { ...config.process, args: ['sh', '-c', `${config.process.args[2] ?? ''}; true`] },
+        }),
+    });
+    t.match(output, /^2\n1\n\/one:\n\n\/two:\n.*Read-only file system$/s);
+  });
+
+  await t.test('the home directory where /etc/passwd is a socket, or long', async (t) => {
+    const home = async (fill: (file: string) => void): Promise<string> =>
+      rig.output(t, {
+        args: ['sh', '-c', 'echo $HOME'],
+        fill: (rootfs) => {
+          const file = path.join(rootfs, 'etc/passwd');
+          rmSync(file);
+          fill(file);
+        },
+        change: (config) => (config.process.env = ['PATH=/bin']),
+      });
+    t.equal(await home((file) => execFileSync('mknod', [file, 'p'])), '/');
+    const server = createServer();
+    try {
+      t.equal(await home((file) => server.listen(file)), '/', 'a socket');
+    } finally {
+      server.close();
+    }
+    const lines = Array.from(
+      { length: 60_000 },
+      (_, index) => `user${index}:x:${index + 1}:1::/home/é${index}:/bin/sh\n`,
+    );
+    t.equal(
+      await home((file) => {
+        writeFileSync(file, `${lines.join('')}root:x:0:0:root:/behind:/bin/sh\n`);
+      }),
+      '/behind',
+    );
+  });
+
   await t.test('masked paths show nothing, read-only paths cannot be written', async (t) => {
     const output = await rig.output(
       t,

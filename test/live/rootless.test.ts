@@ -1,7 +1,10 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Test } from 'tap';
+import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import { specTemplate } from '../../src/spec/template.ts';
-import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
+import { connectUnix, sendMessage } from '../../src/sys/socket.ts';
+import { expectFailure, expectSuccess, live, removeNamespace, type BaseConfig, type Rig } from './support/rig.ts';
 import { answerOne, SeccompAgent } from './support/seccomp-agent.ts';
 
 const NOBODY = 65534;
@@ -48,6 +51,11 @@ function mapSubordinateIds(config: BaseConfig): void {
   config.linux.gidMappings = config.linux.uidMappings;
 }
 
+/** Why nothing can be delegated as on cgroup v1. */
+function noV1(): string | false {
+  return readCgroupLayout().mode === 'v2' ? 'needs cgroup v1 hierarchies' : false;
+}
+
 async function runAsNobody(t: Test, rig: Rig, bundle: string, under: readonly string[]): Promise<string> {
   const result = await rig.tsrun(['run', '--bundle', bundle, rig.id('rootless')], { under });
   expectSuccess(t, result);
@@ -63,6 +71,42 @@ live('an ordinary user runs a container', async (t, rig) => {
     t.equal(map?.trim(), `0 ${NOBODY} 1`);
     t.equal(setgroups, 'deny');
     t.match(namespace, /^user:\[\d+\]$/);
+  });
+
+  await t.test('and is warned where nobody could find its processes', async (t) => {
+    const alone = (config: BaseConfig): void => {
+      removeNamespace(config, 'pid');
+      config.mounts = config.mounts.filter(({ type }) => type !== 'proc');
+    };
+    const run = (bundle: string) => rig.tsrun(['run', '--bundle', bundle, rig.id('alone')], { under: AS_NOBODY });
+    const result = await run(rootlessBundle(rig, 'true', alone));
+    expectSuccess(t, result);
+    t.match(result.stderr, /level=warning msg="the container has neither a cgroup nor a pid namespace of its own/);
+    t.notMatch((await run(rootlessBundle(rig, 'true'))).stderr, /pid namespace of its own/);
+  });
+
+  await t.test('in v1 controllers that were delegated without the other hierarchies', { skip: noV1() }, async (t) => {
+    const name = `${rig.prefix}-delegated`;
+    const parents = readCgroupLayout()
+      .hierarchies.filter(({ controllers }) => !controllers.includes('name=systemd'))
+      .map(({ mountPoint }) => mountPoint);
+    const delegated = parents.map((parent) => path.join(parent, name));
+    t.teardown(() => {
+      for (const directory of delegated) if (existsSync(directory)) rmdirSync(directory);
+    });
+    for (const directory of delegated) {
+      mkdirSync(directory);
+      for (const file of ['cpuset.cpus', 'cpuset.mems'])
+        if (existsSync(path.join(directory, file)))
+          writeFileSync(path.join(directory, file), readFileSync(path.join(path.dirname(directory), file)));
+      for (const file of ['', 'cgroup.procs', 'tasks']) chownSync(path.join(directory, file), NOBODY, NOBODY);
+    }
+    const enter = delegated.map((directory) => `echo $$ > ${directory}/cgroup.procs`).join('; ');
+    const bundle = rootlessBundle(rig, 'cat /proc/self/cgroup', (config) => {
+      config.linux.resources = { pids: { limit: 50 } };
+    });
+    const output = await runAsNobody(t, rig, bundle, ['sh', '-ec', `${enter}; exec "$@"`, 'sh', ...AS_NOBODY]);
+    t.match(output, new RegExp(`:pids:.*/${name}/${rig.prefix}-rootless`), 'it has a cgroup below the delegated one');
   });
 
   const skip = existsSync('/usr/bin/newuidmap') ? false : 'newuidmap is not installed';
@@ -106,6 +150,8 @@ live('an ordinary user runs a container', async (t, rig) => {
       listenerOfUser(t, rig, noNewPrivileges),
     );
 
+  await t.test('and enters one that waits for start, which then starts', async (t) => enterCreated(t, rig));
+
   await t.test('and is told when limits need a cgroup that it may not make', async (t) => {
     const bundle = rootlessBundle(rig, 'true', (config) => {
       config.linux.resources = { pids: { limit: 10 } };
@@ -114,6 +160,43 @@ live('an ordinary user runs a container', async (t, rig) => {
     expectFailure(t, result, { message: /make cgroup .*EACCES/ });
   });
 });
+
+/** The user may not look into init: it hands out what `exec` needs. */
+async function enterCreated(t: Test, rig: Rig): Promise<void> {
+  const under = AS_NOBODY;
+  const log = rig.fresh('started');
+  writeFileSync(log, '');
+  chmodSync(log, 0o666);
+  const show = 'for type in user mnt pid net; do readlink /proc/self/ns/$type; done; hostname';
+  const bundle = rootlessBundle(rig, `{ ${show}; } >/dev/started; exec sleep 1000`, (config) => {
+    config.hostname = 'waiting';
+    config.mounts = [
+      ...config.mounts,
+      { destination: '/dev/started', source: log, type: 'bind', options: ['bind', 'rw'] },
+    ];
+  });
+  const id = rig.id('waiting');
+  expectSuccess(t, await rig.tsrun(['create', '--bundle', bundle, id], { under }), 'create');
+  const entered = await rig.tsrun(['exec', id, 'sh', '-c', show], { under });
+  expectSuccess(t, entered, 'exec');
+  t.match(entered.stdout, /\nwaiting\n$/);
+  const failed = await rig.tsrun(['exec', id, '/not/there'], { under });
+  expectFailure(t, failed, { message: /\/not\/there: no such file or directory: ENOENT/, code: 255 });
+  for (const sent of ['', 'x'.repeat(16), 'x'.repeat(64)]) knock(path.join(rig.root, id, 'init/init.sock'), sent);
+  const again = await rig.tsrun(['exec', id, 'sh', '-c', show], { under });
+  t.equal(again.stdout, entered.stdout, 'after one that failed, and peers that prove nothing');
+  expectSuccess(t, await rig.tsrun(['start', id], { under }), 'start');
+  const running = await rig.tsrun(['exec', id, 'sh', '-c', show], { under });
+  t.equal(running.stdout, entered.stdout, 'the namespaces are the same when it runs');
+  t.equal(readFileSync(log, 'utf8'), entered.stdout, 'and they are those of the program');
+  expectSuccess(t, await rig.tsrun(['delete', '--force', id], { under }), 'delete');
+}
+
+/** Connects, says something or nothing, and goes away. */
+function knock(socketPath: string, text: string): void {
+  using connection = connectUnix(socketPath, 'seqpacket');
+  if (text !== '') sendMessage(connection.number, Buffer.from(text));
+}
 
 /** The user may not look into init: the listener is sent. */
 async function listenerOfUser(t: Test, rig: Rig, noNewPrivileges: boolean): Promise<void> {
@@ -161,5 +244,7 @@ async function listenerOfUser(t: Test, rig: Rig, noNewPrivileges: boolean): Prom
   expectSuccess(t, await rig.tsrun(['delete', '--force', live], { under }), 'delete');
 
   const unsent = await rig.tsrun(['run', '--bundle', bundleOf('true', ['sendmsg']), rig.id('unsent')], { under });
-  expectFailure(t, unsent, { message: /send the seccomp listener: EPERM \(\/linux\/seccomp of config.json\)/ });
+  expectFailure(t, unsent, {
+    message: /send the seccomp listener: operation not permitted: EPERM \(\/linux\/seccomp of config.json\)/,
+  });
 }

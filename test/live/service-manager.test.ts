@@ -152,6 +152,14 @@ live('service manager: NOTIFY_SOCKET', async (t, rig) => {
       'say(SOCKET, b"")',
     );
     t.notOk(await waitReadable(manager.number, 200), 'it is not ready yet');
+    // The pipe ends when nobody holds the other end any more, which went along.
+    await say(
+      pid,
+      'r, w = os.pipe()',
+      'say(SOCKET, b"STATUS=up", (w,))',
+      'os.close(w)',
+      'sys.exit(len(os.read(r, 1)))',
+    );
     await say(pid, 'say(SOCKET, b"STATUS=up\\nREADY=1\\nMAINPID=1\\n", (0,))');
     t.equal(await acceptReadiness(t, manager), pid, 'the pid of the host');
     expectSuccess(t, await starting.done, 'start');

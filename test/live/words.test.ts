@@ -88,6 +88,8 @@ live('the words that callers search for, beside runc', async (t, rig) => {
   });
 
   await t.test('command lines', async (t) => {
+    // A root that is given has to be there.
+    mkdirSync(rig.root, { recursive: true, mode: 0o700 });
     const rows: [line: string[], code: number, says: string, runcSays?: string][] = [
       [['kill'], 1, 'Incorrect Usage.\n\n'],
       [['kill'], 1, '"kill" requires a minimum of 1 argument(s)'],

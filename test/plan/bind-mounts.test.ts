@@ -1,6 +1,8 @@
 import t from 'tap';
-import { bindSource, planBindMount, planHostTrees } from '../../src/plan/bind-mounts.ts';
+import { planBindMount } from '../../src/plan/bind-mounts.ts';
+import { bindSource, planHostTrees } from '../../src/plan/bind-source.ts';
 import type { SourceKind } from '../../src/plan/facts.ts';
+import type { Step } from '../../src/program/step.ts';
 import type { Config, Mount, Namespace } from '../../src/spec/generated/config.ts';
 import { makeContext, printSteps, type ContextChanges } from './fixtures.ts';
 
@@ -34,18 +36,22 @@ t.test('planBindMount() sets the options before the mount is attached', (t) => {
     printSteps(planOne(bind('/src', '/a', 'rbind', 'ro', 'nosuid', 'rro', 'rslave', 'shared'))),
     `
    0  open_tree(AT_FDCWD, "/src", AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/src" on "/a": open source  (/mounts/0/source)
-   1  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x3, clear=0x0}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
+   1  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x3, clear=0x20000c}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
    2  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=0x1, clear=0x0}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
-   3  openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/mounts/0/destination)
+   3  openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/mounts/0/destination)
    4  if not (target < 0) skip 3  # make "/a" unless it is there
    5    mkdirat(root, "a", 0755), accepts EEXIST  # create directory "/a"  (/mounts/0/destination)
-   6    openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/mounts/0/destination)
+   6    openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/mounts/0/destination)
    7    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a"  (/mounts/0/destination)
-   8  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/src" on "/a"  (/mounts/0)
-   9  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x80000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
-  10  mount_setattr(tree, "", AT_EMPTY_PATH, {propagation=0x100000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
-  11  close(tree), accepts any errno  # close tree
-  12  close(target), accepts any errno  # close target
+   8  fstatfs(target, &stat)  # bind "/src" on "/a": look at the destination  (/mounts/0)
+   9  if not (is a proc) skip 2  # look at the source when the destination is a proc
+  10    fstatfs(tree, &stat)  # bind "/src" on "/a": look at the source  (/mounts/0)
+  11    if not (is a proc) fail EPERM  # bind "/src" on "/a"  (/mounts/0)
+  12  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/src" on "/a"  (/mounts/0)
+  13  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x80000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
+  14  mount_setattr(tree, "", AT_EMPTY_PATH, {propagation=0x100000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
+  15  close(tree), accepts any errno  # close tree
+  16  close(target), accepts any errno  # close target
 `,
   );
   t.end();
@@ -69,24 +75,182 @@ t.test('planBindMount() binds a file on a file and without options as it is', (t
   11    openat2(root, "etc/hosts", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
   12    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
   13    close(source), accepts any errno  # close source
-  14  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/file" on "/etc/hosts"  (/mounts/0)
-  15  close(tree), accepts any errno  # close tree
-  16  close(target), accepts any errno  # close target
+  14  fstatfs(target, &stat)  # bind "/file" on "/etc/hosts": look at the destination  (/mounts/0)
+  15  if not (is a proc) skip 2  # look at the source when the destination is a proc
+  16    fstatfs(tree, &stat)  # bind "/file" on "/etc/hosts": look at the source  (/mounts/0)
+  17    if not (is a proc) fail EPERM  # bind "/file" on "/etc/hosts"  (/mounts/0)
+  18  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH) = source, accepts EINVAL  # bind "/file" on "/etc/hosts"  (/mounts/0)
+  19  if not (source == -EINVAL) skip 3  # bind "/file" on "/etc/hosts": go on when it is there
+  20    statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # bind "/file" on "/etc/hosts": look at the mount point
+  21    if is a directory fail ENOTDIR  # bind "/file" on "/etc/hosts": a file on a directory  (/mounts/0)
+  22    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/file" on "/etc/hosts"  (/mounts/0)
+  23  close(tree), accepts any errno  # close tree
+  24  close(target), accepts any errno  # close target
 `,
   );
   t.end();
 });
 
-t.test('planBindMount() changes the attributes that the source has only where an option says so', (t) => {
-  const attributes = (...options: string[]) =>
-    planOne(bind('/src', '/a', 'bind', ...options)).flatMap((step) => {
-      const block = step.kind === 'call' && step.call === 'mount_setattr' ? step.operands[3] : undefined;
-      return typeof block === 'object' && block.kind === 'block' ? [block.text] : [];
-    });
+const attributesOf = (steps: readonly Step[]) =>
+  steps.flatMap((step) => {
+    const block = step.kind === 'call' && step.call === 'mount_setattr' ? step.operands[3] : undefined;
+    return typeof block === 'object' && block.kind === 'block' ? [block.text] : [];
+  });
+
+t.test('planBindMount() replaces the flags of the source by those of the options, where there are any', (t) => {
+  const attributes = (...options: string[]) => attributesOf(planOne(bind('/src', '/a', 'bind', ...options)));
   t.same(attributes(), []);
-  t.same(attributes('rw'), ['{set=0x0, clear=0x1}']);
-  t.same(attributes('noatime', 'dev'), ['{set=0x10, clear=0x74}']);
+  t.same(attributes('rw'), ['{set=0x0, clear=0x20000f}']);
+  t.same(attributes('noatime', 'dev'), ['{set=0x10, clear=0x2000ff}']);
   t.same(attributes('private'), ['{propagation=0x40000}']);
+  t.same(attributes('rro'), ['{set=0x1, clear=0x0}'], 'what is below has its own options');
+  const kernel = { version: [5, 13] as const, mountSetattr: true };
+  const before514 = planOne(bind('/src', '/a', 'bind', 'rw'), { host: { kernel } });
+  t.same(attributesOf(before514), ['{set=0x0, clear=0xf}'], 'MOUNT_ATTR_NOSYMFOLLOW came with Linux 5.14');
+  t.end();
+});
+
+const lockedMount = bind('/src', '/a', 'bind', 'nosuid', 'exec');
+
+t.test('planBindMount() lets the flags of a source from the host stay in a user namespace', (t) => {
+  const context = contextOf([lockedMount], { namespaces: [{ type: 'user' }, { type: 'mount' }] });
+  t.equal(
+    printSteps(planBindMount(context, lockedMount, 0, context.memory.word('tree-0')).slice(0, 3)),
+    `
+   0  fstatfs(tree-0, &stat)  # bind "/src" on "/a": set options  (/mounts/0/options)
+   1  if not (MS_NOEXEC is not set) fail EPERM  # bind "/src" on "/a": set options  (/mounts/0/options)
+   2  mount_setattr(tree-0, "", AT_EMPTY_PATH, {set=0x2, clear=0x200000}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
+`,
+  );
+  t.end();
+});
+
+t.test('planBindMount() keeps locked flags where the kernel says that they are', (t) => {
+  const context = contextOf([lockedMount], { host: { identity: { inUserNamespace: true } } });
+  t.equal(
+    printSteps(planBindMount(context, lockedMount, 0, undefined).slice(1, 6)),
+    `
+   0  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x2, clear=0x20000d}, 32) = existed, accepts EPERM  # bind "/src" on "/a": set options  (/mounts/0/options)
+   1  if not (existed < 0) skip 3  # keep the flags of the source where they are locked
+   2    fstatfs(tree, &stat)  # bind "/src" on "/a": set options  (/mounts/0/options)
+   3    if not (MS_NOEXEC is not set) fail EPERM  # bind "/src" on "/a": set options  (/mounts/0/options)
+   4    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x2, clear=0x200000}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
+`,
+  );
+  t.end();
+});
+
+t.test('planBindMount() opens a source inside the rootfs below the root, when its turn comes', (t) => {
+  const mounts = [bind('/bundle/rootfs/run/x', '/a', 'rbind')];
+  const bundle = {
+    sources: { '/bundle/rootfs/run/x': 'missing' as const },
+    inRootfs: { '/bundle/rootfs/run/x': '/run/x' },
+  };
+  const namespaces: Namespace[] = [{ type: 'user' }, { type: 'mount' }];
+  const context = makeContext({ config: { mounts, linux: { namespaces } }, bundle });
+  t.same(planHostTrees(context).steps, [], 'not in advance');
+  const [mount] = mounts;
+  if (mount === undefined) throw new Error('no mount');
+  const steps = planBindMount(context, mount, 0, undefined);
+  t.equal(
+    printSteps(steps.slice(0, 5)),
+    `
+   0  openat2(root, "run/x", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source, accepts EAGAIN  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
+   1  if source == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
+   2  open_tree(source, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
+   3  close(source), accepts any errno  # close source
+   4  statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/bundle/rootfs/run/x"
+`,
+  );
+  const made = steps.flatMap((step) => (step.kind === 'call' && /^mk/.test(step.call) ? [step.call] : []));
+  t.same(made, ['mkdirat', 'mknodat'], 'whichever the source is');
+  t.end();
+});
+
+t.test(
+  'planHostTrees() opens an id-mapped source inside the rootfs below the root, unless a mount provides it',
+  (t) => {
+    const source = '/bundle/rootfs/run/x';
+    const mount = { ...bind(source, '/a', 'bind'), ...mapped };
+    const plan = (...mounts: Mount[]) => {
+      const linux: Config['linux'] = { namespaces: [{ type: 'user' }, { type: 'mount' }] };
+      const bundle = { sources: { [source]: 'directory' as const }, inRootfs: { [source]: '/run/x' } };
+      return planHostTrees(makeContext({ config: { mounts, linux }, bundle }));
+    };
+    const calls = plan({ destination: '/tmp', type: 'tmpfs' }, mount).steps.flatMap((step) =>
+      step.kind === 'call' ? [step.call] : [],
+    );
+    t.same(calls, ['openat', 'openat2', 'open_tree', 'close', 'close', 'mount_setattr', 'mount_setattr']);
+    t.throws(() => plan({ destination: '/run', type: 'tmpfs' }, mount), { code: 'unsupported' });
+    t.end();
+  },
+);
+
+t.test('planBindMount() makes a symlink where one is to be copied', (t) => {
+  const mount = bind('/link', '/etc/zone', 'bind', 'copy-symlink');
+  const plan = (links: Record<string, string>) =>
+    planBindMount(makeContext({ bundle: { sources: { '/link': 'file' }, links } }), mount, 0, undefined);
+  t.equal(
+    printSteps(plan({ '/link': '../usr/UTC' }).slice(-10)),
+    `
+   0  mkdirat(root, "etc", 0755), accepts EEXIST  # create directory "/etc"  (/mounts/0/destination)
+   1  openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
+   2  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc"  (/mounts/0/destination)
+   3  symlinkat("../usr/UTC", target, "zone") = existed, accepts EEXIST  # bind "/link" on "/etc/zone": copy the symlink  (/mounts/0)
+   4  if not (existed == -EEXIST) skip 4  # verify what was there
+   5    readlinkat(target, "zone", <text of the symlink>, 16) = existed  # bind "/link" on "/etc/zone": copy the symlink  (/mounts/0)
+   6    if not (its text has 10 bytes) fail EEXIST  # bind "/link" on "/etc/zone": copy the symlink  (/mounts/0)
+   7    if not (bytes 0 onwards are the same) fail EEXIST  # bind "/link" on "/etc/zone": copy the symlink  (/mounts/0)
+   8    if not (bytes 8 onwards are the same) fail EEXIST  # bind "/link" on "/etc/zone": copy the symlink  (/mounts/0)
+   9  close(target), accepts any errno  # close target
+`,
+  );
+  t.ok(
+    plan({}).some((step) => step.kind === 'call' && step.call === 'move_mount'),
+    'a file is bound',
+  );
+  t.end();
+});
+
+t.test('planBindMount() leaves a symlink at the destination alone when it is told so', (t) => {
+  const steps = planOne(bind('/file', '/a', 'bind', 'dest-nofollow'));
+  const opened = steps.flatMap((step) => {
+    const how = step.kind === 'call' && step.call === 'openat2' ? step.operands[2] : undefined;
+    return typeof how === 'object' && how.kind === 'block' ? [how.text.includes('O_NOFOLLOW')] : [];
+  });
+  t.same(opened, [true, true]);
+  t.match(
+    steps.flatMap(({ failure = '' }) => (failure.includes('nofollow') ? [failure] : [])),
+    ['proc', 'sysfs', 'devpts'].map(
+      (type) => `bind "/file" on "/a": the destination is on a ${type}, which the option`,
+    ),
+  );
+  t.end();
+});
+
+t.test('planBindMount() changes the flags of what is mounted for a remount', (t) => {
+  t.equal(
+    printSteps(planOne({ destination: '/a', options: ['bind', 'remount', 'ro'] })),
+    `
+   0  openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # remount "/a"  (/mounts/0/destination)
+   1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # remount "/a"  (/mounts/0/destination)
+   2  mount_setattr(target, "", AT_EMPTY_PATH, {set=0x1, clear=0x20000e}, 32)  # remount "/a": set options  (/mounts/0/options)
+   3  close(target), accepts any errno  # close target
+`,
+  );
+  t.end();
+});
+
+t.test('CVE-2019-19921: planBindMount() binds nothing but a proc on /proc, or where the image leads there', (t) => {
+  const failures = (destination: string) =>
+    planOne(bind('/src', destination, 'bind')).flatMap(({ failure = '' }) =>
+      failure.includes('cannot be mounted') ? [failure] : [],
+    );
+  t.same(failures('//proc/.'), [
+    'bind "/src" on "//proc/.": "//proc/." cannot be mounted because it is not of type proc',
+  ]);
+  t.same(failures('/a'), ['bind "/src" on "/a": "/a" cannot be mounted because it is inside /proc']);
+  t.same(failures('/proc/cpuinfo'), []);
   t.end();
 });
 

@@ -238,13 +238,16 @@ export function planScenario(scenario: Scenario): CreatePlan {
   return planCreate(input, planCgroup({ config, layout: host.cgroup, id, manager: 'cgroupfs', rootless }));
 }
 
+/** What `create` makes up for `start`: the one that is read from a connection of the model, in which nothing is. */
+export const TOKEN = new Uint8Array(16);
+
 /** Everything of a plan but its cgroup, whose goldens are in test/plan/cgroup. */
 export function printPlan(plan: CreatePlan): string {
   const { phases, park, rlimits, candidates, idMaps, idmapNamespaces, warnings } = plan;
   const limits = rlimits.map(({ label, soft, hard, pointer }) => `${label} ${soft}:${hard} (${pointer})`);
   return [
     ...phases.map(({ program, exchange }) => `${printProgram(program)}  -> ${exchange}\n`),
-    printProgram(park),
+    printProgram(park({ start: TOKEN, handles: TOKEN })),
     `id maps: ${JSON.stringify(idMaps ?? null)}`,
     `idmap namespaces: ${JSON.stringify(idmapNamespaces)}`,
     `resource limits: ${JSON.stringify(limits)}`,

@@ -9,12 +9,14 @@ function withCapabilities(capabilities: Capabilities) {
   return makeProcess({ capabilities });
 }
 
-t.test('without capabilities nothing is touched', (t) => {
-  const context = makeContext();
-  const process = makeProcess();
-  t.same(planBoundingSet(context, process), []);
-  t.same(planCapabilitySets(context, process), []);
-  t.same(planAmbientSet(context, process), []);
+t.test('without capabilities there are none', (t) => {
+  const none = makeContext();
+  const empty = makeContext();
+  for (const plan of [planBoundingSet, planCapabilitySets, planAmbientSet]) {
+    t.equal(printSteps(plan(none, makeProcess())), printSteps(plan(empty, withCapabilities({}))), plan.name);
+  }
+  t.equal(planBoundingSet(none, makeProcess()).length, 41);
+  t.same(none.warnings, [], 'which a remark on the config says');
   t.end();
 });
 
@@ -64,16 +66,56 @@ t.test('planCapabilitySets() sets three sets at once, capabilities from 32 on in
   t.end();
 });
 
-t.test('planAmbientSet() clears the set and raises each, accepting what cannot be raised', (t) => {
-  const process = withCapabilities({ ambient: ['CAP_NET_RAW', 'CAP_CHOWN', 'CAP_NET_RAW'] });
+t.test('planAmbientSet() clears the set and raises each', (t) => {
+  const names = ['CAP_NET_RAW', 'CAP_CHOWN', 'CAP_NET_RAW'];
+  const process = withCapabilities({ bounding: names, permitted: names, inheritable: names, ambient: names });
+  const context = makeContext();
   t.equal(
-    printSteps(planAmbientSet(makeContext(), process)),
+    printSteps(planAmbientSet(context, process)),
     `
    0  prctl(PR_CAP_AMBIENT, 4, 0, 0, 0), accepts EINVAL  # clear the ambient set  (/process/capabilities/ambient)
    1  prctl(PR_CAP_AMBIENT, 2, 0, 0, 0), accepts EINVAL EPERM  # raise CAP_CHOWN in the ambient set  (/process/capabilities/ambient)
    2  prctl(PR_CAP_AMBIENT, 2, 13, 0, 0), accepts EINVAL EPERM  # raise CAP_NET_RAW in the ambient set  (/process/capabilities/ambient)
 `,
   );
+  t.same(context.warnings, []);
+  t.end();
+});
+
+t.test('what the kernel would refuse for want of another set is left out of its set, with one warning', (t) => {
+  const context = makeContext();
+  const process = withCapabilities({
+    bounding: ['CAP_CHOWN', 'CAP_KILL'],
+    permitted: ['CAP_CHOWN', 'CAP_SETUID'],
+    effective: ['CAP_CHOWN', 'CAP_KILL'],
+    inheritable: ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID'],
+    ambient: ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID'],
+  });
+  planBoundingSet(context, process);
+  const [capset] = planCapabilitySets(context, process);
+  t.match(capset, { operands: [{}, { text: '{effective=0x1, permitted=0x81, inheritable=0x21}' }] });
+  t.same(
+    planAmbientSet(context, process).map(({ label }) => label),
+    ['clear the ambient set', 'raise CAP_CHOWN in the ambient set'],
+  );
+  t.same(context.warnings, [
+    'capability "CAP_KILL" is left out of the effective set: it is not in the permitted one',
+    'capability "CAP_SETUID" is left out of the inheritable set: it is not in the bounding one',
+    'capability "CAP_KILL" is left out of the ambient set: it is not both permitted and inheritable',
+    'capability "CAP_SETUID" is left out of the ambient set: it is not both permitted and inheritable',
+  ]);
+  t.end();
+});
+
+t.test('the last capability of the kernel can be granted, and not the one behind it', (t) => {
+  const context = makeContext({ host: { kernel: { lastCapability: 7 } } });
+  const process = withCapabilities({
+    bounding: ['CAP_SETUID', 'CAP_SETPCAP'],
+    permitted: ['CAP_SETUID', 'CAP_SETPCAP'],
+  });
+  t.notMatch(printSteps(planBoundingSet(context, process)), /CAP_SETUID|CAP_SETPCAP/);
+  t.match(planCapabilitySets(context, process), [{ operands: [{}, { text: /permitted=0x80,/ }] }]);
+  t.same(context.warnings, ['capability "CAP_SETPCAP" is left out: this kernel does not have it']);
   t.end();
 });
 

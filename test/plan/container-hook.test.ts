@@ -8,6 +8,8 @@ import {
 } from '../../src/plan/container-hook.ts';
 import { descriptorNumbers } from '../../src/plan/context.ts';
 import { TAG } from '../../src/plan/reply.ts';
+import { planFilterRules } from '../../src/plan/seccomp/filter.ts';
+import type { CompiledSeccomp } from '../../src/plan/seccomp/load.ts';
 import { encode } from '../../src/program/encode.ts';
 import { ModelKernel } from '../../src/program/model/kernel.ts';
 import { printStep } from '../../src/program/print-step.ts';
@@ -69,7 +71,7 @@ t.test('planHook() has init tell its pid, and keep no end of a pipe', (t) => {
   const view = new DataView((replies[0] ?? new Uint8Array()).buffer);
   t.equal(view.getBigUint64(0, true), TAG.hookStarted);
   t.equal(view.getBigUint64(8, true), 7n);
-  // The model's clone3 makes no pidfd: the word is 0, and what is closed for it are number 0 and its duplicate.
+  // The model's clone makes no pidfd: the word is 0, and what is closed for it are number 0 and its duplicate.
   t.same([...model.descriptors.keys()].sort(), [1, 2, 3]);
   t.end();
 });
@@ -106,14 +108,39 @@ t.test('planHook() starts createContainer hooks in the rootfs, startContainer ho
   t.end();
 });
 
+t.test('startContainerSetting() gives a hook the late filter of the program, unless it has a listener', (t) => {
+  const filter: CompiledSeccomp = {
+    ...{ rules: planFilterRules({ defaultAction: 'SCMP_ACT_ALLOW' }, 'x86-64'), flags: 0, position: 'late' },
+    ...{ defaultAction: 'SCMP_ACT_ALLOW', program: new Uint8Array(8) },
+  };
+  const settingOf = (seccomp: CompiledSeccomp): HookSetting =>
+    startContainerSetting(descriptorNumbers(0), { process: { cwd: '/' }, home: '/', seccomp });
+  const listener = { path: '/agent', metadata: undefined, way: 'taken' } as const;
+  t.equal(settingOf(filter).filter, filter);
+  t.equal(settingOf({ ...filter, listener }).filter, undefined);
+  t.equal(settingOf({ ...filter, position: 'early' }).filter, undefined, 'which is on already');
+  t.end();
+});
+
 t.test('planHook() takes arguments and environment from the hook, else from its kind', (t) => {
   const executed = (setting: HookSetting, changes: Partial<Hook> = {}): string | undefined =>
     lines(planHook(setting, { ...hook, ...changes }, 'x').start).find((line) => line.startsWith('execve'));
-  t.equal(executed(createSetting()), 'execve("/bin/hook", ["/bin/hook"], [])');
-  t.equal(executed(startSetting(['A=b'])), 'execve("/bin/hook", ["/bin/hook"], ["A=b","HOME=/home"])');
-  t.equal(executed(startSetting(['A=b']), { env: [] }), 'execve("/bin/hook", ["/bin/hook"], [])');
-  t.equal(executed(createSetting(), { args: ['a', 'b'], env: ['C=d'] }), 'execve("/bin/hook", ["a","b"], ["C=d"])');
-  t.equal(executed(createSetting(), { args: [] }), 'execve("/bin/hook", ["/bin/hook"], [])');
+  t.equal(executed(createSetting()), 'execve("/bin/hook", ["/bin/hook"], []), accepts ENOEXEC');
+  t.equal(executed(startSetting(['A=b'])), 'execve("/bin/hook", ["/bin/hook"], ["A=b","HOME=/home"]), accepts ENOEXEC');
+  t.equal(executed(startSetting(['A=b']), { env: [] }), 'execve("/bin/hook", ["/bin/hook"], []), accepts ENOEXEC');
+  t.equal(
+    executed(createSetting(), { args: ['a', 'b'], env: ['C=d'] }),
+    'execve("/bin/hook", ["a","b"], ["C=d"]), accepts ENOEXEC',
+  );
+  t.equal(executed(createSetting(), { args: [] }), 'execve("/bin/hook", ["/bin/hook"], []), accepts ENOEXEC');
+  t.end();
+});
+
+t.test('planHook() has the shell run what the kernel has no format for, as execvp(3) does', (t) => {
+  const { steps } = planHook(createSetting(), { ...hook, args: ['name', 'a', 'b'], env: ['C=d'] }, 'x').start;
+  const executions = steps.filter((step) => step.kind === 'call' && step.call === 'execve').map(printStep);
+  t.equal(executions[1], 'execve("/bin/sh", ["/bin/sh","/bin/hook","a","b"], ["C=d"])');
+  t.equal(executions.length, 2);
   t.end();
 });
 

@@ -50,9 +50,9 @@ t.test('findHome() takes the first line of the user', (t) => {
   t.end();
 });
 
-t.test('findHome() answers / for lines that make no sense and for users that are not listed', (t) => {
-  for (const uid of [7, 8, 10, 11, 12, 100, 4294967295]) t.equal(findHome(passwd, uid), '/', `uid ${uid}`);
-  t.equal(findHome('', 0), '/');
-  t.equal(findHome('root:x:00:0::/root:', 0), '/', 'numbers are compared as they are written');
+t.test('findHome() answers nothing for lines that make no sense and for users that are not listed', (t) => {
+  for (const uid of [7, 8, 10, 11, 12, 100, 4294967295]) t.equal(findHome(passwd, uid), undefined, `uid ${uid}`);
+  t.equal(findHome('', 0), undefined);
+  t.equal(findHome('root:x:00:0::/root:', 0), undefined, 'numbers are compared as they are written');
   t.end();
 });

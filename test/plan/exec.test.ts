@@ -1,10 +1,13 @@
 import t from 'tap';
 import { execDescriptors, planExec, type ExecInput } from '../../src/plan/exec.ts';
+import { planFilterRules } from '../../src/plan/seccomp/filter.ts';
+import type { CompiledSeccomp } from '../../src/plan/seccomp/load.ts';
 import { stepFailure } from '../../src/process/failure.ts';
 import { encode } from '../../src/program/encode.ts';
 import { verify } from '../../src/program/verify.ts';
 import type { Process } from '../../src/spec/generated/config.ts';
 import { minimalConfig } from './bundles.ts';
+import { errnoText } from '../../src/util/errno.ts';
 import { makeHost, makeProcess, printSteps } from './fixtures.ts';
 import { executedCalls, Rehearsal } from './rehearse.ts';
 
@@ -33,6 +36,11 @@ function inputOf(process: Process, changes: Partial<ExecInput> = {}): ExecInput 
   };
 }
 
+const filter: CompiledSeccomp = {
+  ...{ rules: planFilterRules({ defaultAction: 'SCMP_ACT_ALLOW' }, 'x86-64'), flags: 0, position: 'late' },
+  ...{ defaultAction: 'SCMP_ACT_ALLOW', program: new Uint8Array(8) },
+};
+
 const phasesOf = (process: Process, changes: Partial<ExecInput> = {}) => planExec(inputOf(process, changes)).phases;
 const labelsOf = (process: Process, changes: Partial<ExecInput> = {}) =>
   phasesOf(process, changes).flatMap(({ program }) => program.steps.map(({ label }) => label));
@@ -43,10 +51,13 @@ t.test('execDescriptors() are behind those of the program', (t) => {
   t.end();
 });
 
-t.test('planExec() joins the container by its pidfd and is born into its pid namespace', (t) => {
-  const [join, become] = phasesOf(simple);
+t.test('planExec() does in the first process what takes rights, and is born with those of the program', (t) => {
+  const [join, become] = phasesOf(simple, { host: makeHost({ kernel: { lastCapability: 1 } }) });
+  const steps = join?.program.steps ?? [];
+  const stdio = steps.findIndex(({ label }) => label === 'look at stdin');
+  const cwd = steps.findIndex(({ label }) => label.startsWith('exec: enter working directory'));
   t.equal(
-    printSteps(join?.program.steps ?? []),
+    printSteps(steps.slice(0, stdio)),
     `
    0  close_range(8, 4294967295, 0)  # close inherited descriptors
    1  fcntl(3, 2, 1), accepts EBADF  # close descriptor 3 on exec
@@ -59,26 +70,53 @@ t.test('planExec() joins the container by its pidfd and is born into its pid nam
    8  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
    9  prctl(PR_SET_NAME, "tsrun:init", 0, 0, 0)  # be called "tsrun:init"
   10  setns(4, CLONE_NEWNS|CLONE_NEWPID)  # join the pid, mount namespaces of the container
-  11  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
-  12  clone3({flags=CLONE_PARENT}, 88) = pid  # create the process
-  13  if this is the new process skip 2  # skip 2 when this is the new process
-  14    writev(3, [tag 17, pid], 2)  # tell its pid
-  15    exit_group(0)  # end the process that cloned it
+  11  keyctl(1, "_ses.c1", 0, 0, 0) = target, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
+  12  if target == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
+  13  openat(AT_FDCWD, "/", O_CLOEXEC|O_DIRECTORY|O_PATH, 0) = root  # open the root of the container
+  14  umask(022)  # set umask to 0022  (/process/user/umask)
 `,
   );
-  const steps = become?.program.steps ?? [];
-  const first = steps.findIndex(({ label }) => label === 'look at stdin');
   t.equal(
-    printSteps(steps.slice(0, first)),
+    printSteps(steps.slice(cwd + 4)),
+    `
+   0  setgroups(0, NULL)  # clear the supplementary groups  (/process/user)
+   1  prctl(PR_CAPBSET_DROP, 0, 0, 0, 0)  # drop CAP_CHOWN from the bounding set  (/process/capabilities/bounding)
+   2  prctl(PR_CAPBSET_DROP, 1, 0, 0, 0)  # drop CAP_DAC_OVERRIDE from the bounding set  (/process/capabilities/bounding)
+   3  capset({version=3, pid=0}, {effective=0x0, permitted=0x0, inheritable=0x0})  # keep the capabilities of the program  (/process/capabilities)
+   4  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
+   5  clone3({flags=CLONE_PARENT}, 88) = pid  # create the process
+   6  if this is the new process skip 2  # skip 2 when this is the new process
+   7    writev(3, [tag 17, pid], 2)  # tell its pid
+   8    exit_group(0)  # end the process that cloned it
+`,
+  );
+  const born = become?.program.steps ?? [];
+  t.equal(
+    printSteps(born.slice(0, 3)),
     `
    0  setsid()  # start a session
-   1  keyctl(1, "_ses.c1", 0, 0, 0) = target, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
-   2  if target == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
-   3  sched_setaffinity(0, 1024, all CPUs), accepts any errno  # allow all CPUs
-   4  openat(AT_FDCWD, "/", O_CLOEXEC|O_DIRECTORY|O_PATH, 0) = root  # open the root of the container
-   5  umask(022)  # set umask to 0022  (/process/user/umask)
+   1  sched_setaffinity(0, 1024, all CPUs), accepts any errno  # allow all CPUs
+   2  prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)  # keep capabilities across the change of uid
 `,
   );
+  t.end();
+});
+
+t.test('planExec() is born with what is still needed, and no more', (t) => {
+  const kept = (process: Process, changes: Partial<ExecInput> = {}): string | undefined =>
+    labelsOf(process, changes).find((label) => label.startsWith('keep the capabilities'));
+  const seccomp = { ...filter, position: 'early' } as const;
+  const rows: readonly (readonly [Process, Partial<ExecInput>, string])[] = [
+    [simple, {}, ''],
+    [{ ...simple, user: { uid: 1 } }, {}, ' and CAP_SETUID'],
+    [{ ...simple, user: { gid: 1 } }, {}, ' and CAP_SETGID'],
+    [{ ...simple, scheduler: { policy: 'SCHED_BATCH' } }, {}, ' and CAP_SYS_NICE'],
+    [simple, { seccomp }, ' and CAP_SYS_ADMIN'],
+    [simple, { seccomp: filter }, ''],
+  ];
+  for (const [process, changes, more] of rows) {
+    t.equal(kept(process, changes), `keep the capabilities of the program${more}`);
+  }
   t.end();
 });
 
@@ -108,8 +146,8 @@ t.test('planExec() joins the cgroups before it leaves the mounts of the host', (
 t.test('planExec() asks only for what it needs to know', (t) => {
   const exchanges = (process: Process) => phasesOf(process).map(({ exchange }) => exchange);
   t.same(exchanges(simple), ['pid', 'ready']);
-  t.same(exchanges(makeProcess({ terminal: true, env: ['HOME=/'] })), ['pid', 'console', 'ready']);
-  t.same(exchanges(makeProcess({ terminal: true })), ['pid', 'console', 'passwd', 'ready']);
+  t.same(exchanges(makeProcess({ terminal: true, env: ['HOME=/'] })), ['console', 'pid', 'ready']);
+  t.same(exchanges(makeProcess({ terminal: true })), ['console', 'passwd', 'pid', 'ready']);
   t.end();
 });
 
@@ -191,7 +229,8 @@ t.test('planExec() makes programs whose every step is named when it fails', (t) 
       if (failure?.step !== number) flaws.push(`${step.label}: reported ${JSON.stringify(failure)}`);
       else {
         const { message } = stepFailure(program, number, -failure.errno);
-        const wanted = step.failure?.replaceAll('{errno}', 'EIO') ?? `${step.label}: EIO`;
+        const text = errnoText('EIO');
+        const wanted = step.failure?.replaceAll('{errno}', text) ?? `${step.label}: ${text}`;
         if (!message.startsWith(wanted)) flaws.push(`${step.label}: the message is ${message}`);
       }
     }
@@ -222,7 +261,7 @@ t.test('planExec() has systemd move it before anything else, where tsrun may not
   const { name, exchange } = { name: 'start init', exchange: 'cgroup' };
   const [first, second] = phasesOf({ cwd: '/', args: ['/x'] }, { attachesToUnit: true });
   t.match(first, { program: { name }, exchange });
-  t.equal(second?.exchange, 'pid');
+  t.equal(second?.exchange, 'passwd', 'the set-up goes on in it');
   t.not(phasesOf({ cwd: '/', args: ['/x'] })[0]?.exchange, 'cgroup');
   t.end();
 });

@@ -25,7 +25,7 @@ export function makeHost(changes: HostChanges = {}): HostFacts {
   const { kernel, identity, lsm, ...rest } = changes;
   return {
     arch: 'x86-64',
-    kernel: { version: [6, 12], mountSetattr: true, lastCapability: 40, ...kernel },
+    kernel: { version: [6, 12], mountSetattr: true, lastCapability: 40, hasKcore: false, ...kernel },
     identity: { euid: 0, egid: 0, effectiveCapabilities: '1ffffffffff', inUserNamespace: false, ...identity },
     cgroup: { mode: 'v2', hierarchies: [], unified: { mountPoint: '/sys/fs/cgroup', ownPath: '/', controllers: [] } },
     lsm: { apparmor: false, selinux: false, ...lsm },

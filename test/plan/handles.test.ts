@@ -16,6 +16,7 @@ import { ModelKernel } from '../../src/program/model/kernel.ts';
 import type { TreeDescription } from '../../src/program/model/files.ts';
 import { simulate } from '../../src/program/simulate.ts';
 import type { Step } from '../../src/program/step.ts';
+import { ERRNO } from '../../src/util/errno.ts';
 import { makeContext, printSteps } from './fixtures.ts';
 
 t.test('components() cleans a path and never leaves the root', (t) => {
@@ -92,7 +93,7 @@ t.test('ensureInRoot() makes what is missing, a component at a time', (t) => {
   t.equal(
     printSteps(ensureInRoot(makeContext(), '/', { kind: 'directory' })),
     `
-   0  openat2(root, ".", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/"
+   0  openat2(root, ".", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/"
 `,
   );
   t.end();
@@ -239,5 +240,24 @@ t.test('statHandle() and its conditions look at one file', (t) => {
   );
   t.match(isDirectory(context), { mask: 0xf000n << 32n, wanted: 0x4000n << 32n, text: 'is a directory' });
   t.match(isDeviceNumber(context, 1, 3), { value: { offset: 128 }, wanted: (3n << 32n) | 1n, text: 'is device 1:3' });
+  t.end();
+});
+
+t.test('ensureInRoot() follows a dangling link to what is no mount destination, unless any mount covers it', (t) => {
+  const made = (...destinations: string[]): string => {
+    const config = { mounts: destinations.map((destination) => ({ destination, type: 'tmpfs' })) };
+    const context = makeContext({ config, bundle: { danglingLinks: { '/link/cwd': '/real/cwd' } } });
+    return printSteps(ensureInRoot(context, '/link/cwd', { kind: 'directory' }));
+  };
+  t.match(made(), '"real/cwd"');
+  t.match(made('/other'), '"real/cwd"');
+  for (const mounts of [['/link'], ['/link', '/other'], ['/other', '/link']])
+    t.notMatch(made(...mounts), '"real/cwd"', mounts.join());
+  t.end();
+});
+
+t.test('ensureInRoot() refuses a file where it makes directories', (t) => {
+  const { simulation } = runInRoot(ensureInRoot(makeContext(), '/a/f', { kind: 'directory' }), { a: { f: '' } });
+  t.match(simulation.failure, { errno: ERRNO.ENOTDIR });
   t.end();
 });

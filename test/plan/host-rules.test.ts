@@ -61,6 +61,39 @@ t.test('refuseOnThisHost() names everything that is missing at once', (t) => {
   t.end();
 });
 
+t.test('refuseOnThisHost() leaves sources inside the rootfs to their turn, but for symlinks to be copied', (t) => {
+  const mounts = [
+    { destination: '/a', source: '/r/a', options: ['bind'] },
+    { destination: '/b', source: '/r/link', options: ['bind', 'copy-symlink'] },
+    { destination: '/c', source: '/dangling', options: ['bind', 'src-nofollow'] },
+    { destination: '/d', source: '/dangling', options: ['bind'] },
+    { destination: '/e', options: ['bind', 'remount'] },
+  ];
+  const bundle: ContextChanges['bundle'] = {
+    sources: { '/r/a': 'missing', '/r/link': 'file', '/dangling': 'missing', '/bundle/': 'missing' },
+    inRootfs: { '/r/a': '/a', '/r/link': '/link' },
+    links: { '/r/link': 'x', '/dangling': '/gone' },
+  };
+  t.match(issuesOf({ mounts }, bundle), [
+    {
+      pointer: '/mounts/1/source',
+      message: '"/r/link" is a symlink inside the rootfs, wanted one of the host to copy',
+    },
+    { pointer: '/mounts/3/source', message: '"/dangling" does not exist: no such file or directory' },
+  ]);
+  t.equal(issuesOf({ mounts }, bundle).length, 2);
+  t.end();
+});
+
+t.test('refuseOnThisHost() refuses destinations that are what they are behind the place of the rootfs', (t) => {
+  const mounts = ['/', '/proc/self'].map((destination) => ({ destination, source: '/s', options: ['bind'] }));
+  t.match(issuesOf({ mounts }, { sources: { '/s': 'directory' } }), [
+    { pointer: '/mounts/0/destination', message: /top of rootfs/ },
+    { pointer: '/mounts/1/destination', message: /inside \/proc/ },
+  ]);
+  t.end();
+});
+
 t.test('refuseOnThisHost() refuses the own user namespace, which setns(2) would', (t) => {
   t.match(issuesOf({ linux: { namespaces: [{ type: 'user', path: '/u' }] } }, { namespaces: { '/u': '1' } }), [
     { pointer: '/linux/namespaces/0/path', message: /is the user namespace that tsrun is in/ },

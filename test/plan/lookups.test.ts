@@ -6,13 +6,7 @@ import { makeProcess } from './fixtures.ts';
 const look = (config: Partial<Config>) => planLookups({ ociVersion: '1.3.0', ...config }, '/bundle');
 
 t.test('planLookups() finds nothing to look at in an empty config', (t) => {
-  t.same(look({}), { rootfs: '', sources: [], destinations: [], namespaces: [] });
-  t.end();
-});
-
-t.test('planLookups() names the rootfs as the config does', (t) => {
-  t.equal(look({ root: { path: 'rootfs' } }).rootfs, 'rootfs');
-  t.equal(look({ root: { path: '/srv/rootfs' } }).rootfs, '/srv/rootfs');
+  t.same(look({}), { sources: [], links: [], destinations: [], devices: [], namespaces: [] });
   t.end();
 });
 
@@ -24,6 +18,20 @@ t.test('planLookups() names the sources of bind mounts once each, absolute', (t)
     { destination: '/c', source: '/bundle/data', options: ['ro', 'bind'] },
   ];
   t.same(look({ mounts }).sources, ['/bundle/data', '/srv/own']);
+  t.end();
+});
+
+t.test('planLookups() names the sources that are not followed, and none of a remount', (t) => {
+  const mounts = [
+    { destination: '/a', source: 'data', options: ['rbind'] },
+    { destination: '/b', source: '/srv/link', options: ['bind', 'src-nofollow'] },
+    { destination: '/c', source: 'link', options: ['bind', 'copy-symlink'] },
+    { destination: '/d', options: ['bind', 'remount', 'ro'] },
+  ];
+  t.match(look({ mounts }), {
+    sources: ['/bundle/data', '/srv/link', '/bundle/link'],
+    links: ['/srv/link', '/bundle/link'],
+  });
   t.end();
 });
 

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { planMaskedPaths, planReadonlyPaths } from '../../src/plan/masked-paths.ts';
+import type { Step } from '../../src/program/step.ts';
 import { makeContext, printSteps } from './fixtures.ts';
 
 t.test('planMaskedPaths() covers by the type of what is there', (t) => {
@@ -12,22 +13,36 @@ t.test('planMaskedPaths() covers by the type of what is there', (t) => {
    2    statx(null, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/null"
    3    if not (is a character device) fail ENODEV  # mask paths: "/dev/null" is not the null device  (/linux/maskedPaths)
    4    if not (is device 1:3) fail ENODEV  # mask paths: "/dev/null" is not the null device  (/linux/maskedPaths)
-   5  openat2(root, "proc/kcore", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
-   6  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
-   7  if target < 0 skip 11  # skip "/proc/kcore" when it is not there
-   8    statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/proc/kcore"
-   9    if not (is a directory) skip 3  # cover "/proc/kcore" when it is a directory
-  10      fchdir(target) = source, accepts EACCES  # enter "/proc/kcore"  (/linux/maskedPaths/0)
-  11      if source < 0 skip 1  # skip 1 when source < 0
-  12        mount("tmpfs", ".", "tmpfs", MS_NODEV|MS_NOEXEC|MS_NOSUID|MS_RDONLY, "nr_blocks=1,nr_inodes=1")  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
-  13    if is a directory skip 4  # cover "/proc/kcore" when it is none
-  14      if null < 0 fail ENOENT  # mask file "/proc/kcore": the container has no "/dev/null"  (/linux/maskedPaths/0)
-  15      open_tree(null, "", AT_EMPTY_PATH|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # mask file "/proc/kcore"  (/linux/maskedPaths/0)
-  16      move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mask file "/proc/kcore"  (/linux/maskedPaths/0)
-  17      close(tree), accepts any errno  # close tree
-  18    close(target), accepts any errno  # close target
-  19  close(null), accepts any errno  # close null
-  20  fchdir(root)  # return to the root
+   5  fsopen("tmpfs", 1) = tree  # make an empty file system to mask with  (/linux/maskedPaths)
+   6  fsconfig(tree, FSCONFIG_SET_STRING, "nr_blocks", "1", 0)  # make an empty file system to mask with  (/linux/maskedPaths)
+   7  fsconfig(tree, FSCONFIG_SET_STRING, "nr_inodes", "1", 0)  # make an empty file system to mask with  (/linux/maskedPaths)
+   8  fsconfig(tree, FSCONFIG_SET_FLAG, "ro", NULL, 0)  # make an empty file system to mask with  (/linux/maskedPaths)
+   9  fsconfig(tree, FSCONFIG_CMD_CREATE, NULL, NULL, 0) = attached  # make an empty file system to mask with  (/linux/maskedPaths)
+  10  fsmount(tree, 1, MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID|MOUNT_ATTR_RDONLY) = empty  # make an empty file system to mask with  (/linux/maskedPaths)
+  11  close(tree), accepts any errno  # close tree
+  12  openat2(root, "proc/kcore", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
+  13  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
+  14  if target < 0 skip 16  # skip "/proc/kcore" when it is not there
+  15    statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/proc/kcore"
+  16    if not (is a directory) skip 8  # cover "/proc/kcore" when it is a directory
+  17      open_tree(empty, "", AT_EMPTY_PATH|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree, accepts EINVAL  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
+  18      if not (tree < 0) skip 3  # skip 3 when not (tree < 0)
+  19        if not (attached == 0) fail EINVAL  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
+  20        move_mount(empty, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
+  21        fcntl(empty, 1030, 0) = attached  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
+  22      if tree < 0 skip 2  # skip 2 when tree < 0
+  23        move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
+  24        close(tree), accepts any errno  # close tree
+  25    if is a directory skip 4  # cover "/proc/kcore" when it is none
+  26      if null < 0 fail ENOENT  # mask file "/proc/kcore": the container has no "/dev/null"  (/linux/maskedPaths/0)
+  27      open_tree(null, "", AT_EMPTY_PATH|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # mask file "/proc/kcore"  (/linux/maskedPaths/0)
+  28      move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mask file "/proc/kcore"  (/linux/maskedPaths/0)
+  29      close(tree), accepts any errno  # close tree
+  30    close(target), accepts any errno  # close target
+  31  close(null), accepts any errno  # close null
+  32  close(empty), accepts any errno  # close empty
+  33  if attached == 0 skip 1  # skip 1 when attached == 0
+  34    close(attached), accepts any errno  # close attached
 `,
   );
   t.end();
@@ -46,12 +61,43 @@ t.test('CVE-2025-31133: planMaskedPaths() verifies /dev/null once, by its handle
 
 t.test('planMaskedPaths() labels the tmpfs for SELinux', (t) => {
   const linux = { maskedPaths: ['/sys/firmware'], mountLabel: 'u:r:t:s0:c1,c2' };
-  const dataOf = (selinux: boolean) =>
+  const settings = (selinux: boolean) =>
     planMaskedPaths(makeContext({ config: { linux }, host: { lsm: { selinux } } })).flatMap((step) =>
-      step.kind === 'call' && step.call === 'mount' ? [step.operands[4]] : [],
+      step.kind === 'call' && step.call === 'fsconfig' && step.operands[3] !== 0 ? [step.operands.slice(2, 4)] : [],
     );
-  t.same(dataOf(true), ['nr_blocks=1,nr_inodes=1,context="u:r:t:s0:c1,c2"']);
-  t.same(dataOf(false), ['nr_blocks=1,nr_inodes=1']);
+  t.same(settings(true), [
+    ['nr_blocks', '1'],
+    ['nr_inodes', '1'],
+    ['context', 'u:r:t:s0:c1,c2'],
+  ]);
+  t.same(settings(false), [
+    ['nr_blocks', '1'],
+    ['nr_inodes', '1'],
+  ]);
+  t.end();
+});
+
+t.test('planMaskedPaths() and planReadonlyPaths() take each path once', (t) => {
+  const paths = ['/proc/acpi', '/sys//firmware/', '/proc/./acpi', '/sys/firmware', '/proc/../proc/acpi'];
+  const opened = (steps: readonly Step[]) =>
+    steps.flatMap((step) => (step.kind === 'call' && step.call === 'openat2' ? [step.pointer] : []));
+  const linux = { maskedPaths: paths, readonlyPaths: paths };
+  t.same(opened(planMaskedPaths(makeContext({ config: { linux } }))).slice(1), [
+    '/linux/maskedPaths/0',
+    '/linux/maskedPaths/1',
+  ]);
+  t.same(opened(planReadonlyPaths(makeContext({ config: { linux } }))), [
+    '/linux/readonlyPaths/0',
+    '/linux/readonlyPaths/1',
+  ]);
+  t.end();
+});
+
+t.test('planReadonlyPaths() makes the mount of the root read-only, and not one on top of it', (t) => {
+  for (const path of ['/', '/.', '//', '/a/..'])
+    t.match(planReadonlyPaths(makeContext({ config: { linux: { readonlyPaths: [path] } } })), [
+      { call: 'mount_setattr', operands: [{ name: 'root' }], pointer: '/linux/readonlyPaths/0' },
+    ]);
   t.end();
 });
 

@@ -1,8 +1,7 @@
 import t from 'tap';
-import { mountAttributes, parseMountOptions } from '../../src/plan/mount-options.ts';
+import { namedAttributes, namesFlags, parseMountOptions, replacedAttributes } from '../../src/plan/mount-options.ts';
 import { mountOptions } from '../../src/spec/mount-options.ts';
 
-const attributesOf = (...options: string[]) => mountAttributes(parseMountOptions(options));
 const flagsOf = (...options: string[]) => parseMountOptions(options).flags;
 
 t.test('parseMountOptions() sorts options by who acts on them', (t) => {
@@ -60,20 +59,35 @@ t.test('parseMountOptions() has the later of two recursive access times win', (t
   t.end();
 });
 
-t.test('mountAttributes() changes only what the options name', (t) => {
-  t.same(attributesOf('bind'), { set: 0, clear: 0 });
-  t.same(attributesOf('bind', 'ro', 'nosuid', 'nodev', 'noexec'), { set: 0xf, clear: 0 });
-  t.same(attributesOf('bind', 'rw', 'suid', 'dev', 'exec'), { set: 0, clear: 0xf });
-  t.same(attributesOf('nodiratime', 'nosymfollow'), { set: 0x200080, clear: 0 });
-  t.same(attributesOf('diratime', 'symfollow'), { set: 0, clear: 0x200080 });
-  t.same(attributesOf('sync', 'dirsync', 'mand', 'silent'), { set: 0, clear: 0 });
+t.test('namesFlags() tells options that are flags from those that say what is mounted, and how', (t) => {
+  const names = (...options: string[]) => namesFlags(parseMountOptions(options));
+  for (const options of [['bind'], ['rbind', 'rprivate'], ['rbind', 'rro', 'defaults'], ['bind', 'remount']])
+    t.notOk(names(...options), options.join());
+  for (const option of ['ro', 'rw', 'dev', 'noatime', 'atime', 'async', 'nosymfollow', 'symfollow'])
+    t.ok(names('bind', option), option);
   t.end();
 });
 
-t.test('mountAttributes() clears the access time before it sets a part of it', (t) => {
-  t.same(attributesOf('noatime'), { set: 0x10, clear: 0x70 });
-  t.same(attributesOf('strictatime'), { set: 0x20, clear: 0x70 });
-  t.same(attributesOf('relatime'), { set: 0, clear: 0x70 });
-  t.same(attributesOf('atime'), { set: 0, clear: 0x70 });
+t.test('namedAttributes() sets what the options name, and clears the access time before it sets a part of it', (t) => {
+  const named = (...options: string[]) => namedAttributes(parseMountOptions(options));
+  t.same(named('bind', 'sync', 'dirsync', 'mand', 'silent'), { set: 0, clear: 0 });
+  t.same(named('ro', 'nosuid', 'nodev', 'noexec'), { set: 0xf, clear: 0 });
+  t.same(named('rw', 'suid', 'dev', 'exec', 'atime'), { set: 0, clear: 0 });
+  t.same(named('nodiratime', 'nosymfollow'), { set: 0x200080, clear: 0 });
+  t.same(named('noatime'), { set: 0x10, clear: 0x70 });
+  t.same(named('relatime'), { set: 0, clear: 0x70 });
+  t.same(named('strictatime', 'noatime'), { set: 0x20, clear: 0x70 }, 'the stricter one, as in mount(2)');
+  t.end();
+});
+
+t.test('replacedAttributes() clears what the options do not name, but the access time only with another', (t) => {
+  const replaced = (...options: string[]) => replacedAttributes(parseMountOptions(options));
+  t.same(replaced('bind', 'dev'), { set: 0, clear: 0x20000f });
+  t.same(replaced('rbind', 'rw'), { set: 0, clear: 0x20000f });
+  t.same(replaced('bind', 'ro', 'nosymfollow'), { set: 0x200001, clear: 0xe });
+  t.same(replaced('bind', 'atime'), { set: 0, clear: 0x20000f }, 'atime sets nothing, so that noatime stays');
+  t.same(replaced('noatime'), { set: 0x10, clear: 0x2000ff });
+  t.same(replaced('relatime', 'nosuid'), { set: 2, clear: 0x2000fd });
+  t.same(replaced('nodiratime'), { set: 0x80, clear: 0x20007f });
   t.end();
 });

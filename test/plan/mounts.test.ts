@@ -47,13 +47,14 @@ t.test('CVE-2019-19921: planMounts() mounts proc and sysfs on a real directory',
       stepsOf(plan([{ destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'hidepid=2'] }])),
     ),
     `
-   0  openat2(root, "proc", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/proc"  (/mounts/0/destination)
-   1  if not (target < 0) skip 2  # make "/proc" unless it is there
-   2    mkdirat(root, "proc", 0755), accepts EEXIST  # create directory "/proc"  (/mounts/0/destination)
-   3    openat2(root, "proc", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/proc"  (/mounts/0/destination)
-   4  fchdir(target)  # enter "/proc"  (/mounts/0)
-   5  mount("proc", ".", "proc", MS_NOSUID, "hidepid=2")  # mount "proc" on "/proc"  (/mounts/0)
-   6  close(target), accepts any errno  # close target
+   0  openat2(root, "proc", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT ELOOP  # open "/proc"  (/mounts/0/destination)
+   1  if target == -ELOOP fail ELOOP  # open "/proc"  (/mounts/0/destination)
+   2  if not (target < 0) skip 2  # make "/proc" unless it is there
+   3    mkdirat(root, "proc", 0755), accepts EEXIST  # create directory "/proc"  (/mounts/0/destination)
+   4    openat2(root, "proc", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/proc"  (/mounts/0/destination)
+   5  fchdir(target)  # enter "/proc"  (/mounts/0)
+   6  mount("proc", ".", "proc", MS_NOSUID, "hidepid=2")  # mount "proc" on "/proc"  (/mounts/0)
+   7  close(target), accepts any errno  # close target
 `,
   );
   const resolve = (type: string) =>
@@ -98,23 +99,25 @@ t.test('planMounts() gives a tmpfs the mode of the directory that was there', (t
     `
    0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
    1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
-   2  if existed < 0 skip 2  # skip 2 when existed < 0
-   3    statx(existed, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/t"
-   4    close(existed), accepts any errno  # close existed
-   5  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
-   6  if not (target < 0) skip 3  # make "/t" unless it is there
-   7    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
-   8    openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
-   9    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
-  10  fchdir(target)  # enter "/t"  (/mounts/0)
-  11  mount("tmpfs", ".", "tmpfs", 0, "size=1m")  # mount "tmpfs" on "/t"  (/mounts/0)
-  12  close(target), accepts any errno  # close target
-  13  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
-  14  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
-  15  if existed < 0 skip 2  # skip 2 when existed < 0
-  16    fchdir(target)  # enter "/t"
-  17    fchmodat(AT_FDCWD, ".", stat+28)  # give "/t" the mode it had  (/mounts/0)
-  18  close(target), accepts any errno  # close target
+   2  openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
+   3  if not (target < 0) skip 3  # make "/t" unless it is there
+   4    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
+   5    openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
+   6    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
+   7  fstatfs(target, &stat)  # mount "tmpfs" on "/t": look at the destination  (/mounts/0/destination)
+   8  if is a proc fail EPERM  # mount "tmpfs" on "/t"  (/mounts/0/destination)
+   9  if existed < 0 skip 2  # skip 2 when existed < 0
+  10    statx(existed, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/t"
+  11    close(existed), accepts any errno  # close existed
+  12  fchdir(target)  # enter "/t"  (/mounts/0)
+  13  mount("tmpfs", ".", "tmpfs", 0, "size=1m")  # mount "tmpfs" on "/t"  (/mounts/0)
+  14  close(target), accepts any errno  # close target
+  15  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+  16  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
+  17  if existed < 0 skip 2  # skip 2 when existed < 0
+  18    fchdir(target)  # enter "/t"
+  19    fchmodat(AT_FDCWD, ".", stat+28)  # give "/t" the mode it had  (/mounts/0)
+  20  close(target), accepts any errno  # close target
 `,
   );
   t.end();
@@ -168,24 +171,26 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
     `
    0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
    1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
-   2  if existed < 0 skip 2  # skip 2 when existed < 0
-   3    statx(existed, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/t"
-   4    close(existed), accepts any errno  # close existed
-   5  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
-   6  if not (target < 0) skip 3  # make "/t" unless it is there
-   7    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
-   8    openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
-   9    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
-  10  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source, accepts EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
-  11  if source == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
-  12  fchdir(target)  # enter "/t"  (/mounts/0)
-  13  mount("tmpfs", ".", "tmpfs", 0, NULL)  # mount "tmpfs" on "/t"  (/mounts/0)
-  14  close(target), accepts any errno  # close target
-  15  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
-  16  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
-  17  dup3(target, 5, O_CLOEXEC)  # number target 5
-  18  dup3(source, 6, O_CLOEXEC)  # number source 6
-  19  sendmsg(3, {tag 19, {SCM_RIGHTS, [5, 6]}}, 0)  # have "/t" copied up
+   2  openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
+   3  if not (target < 0) skip 3  # make "/t" unless it is there
+   4    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
+   5    openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
+   6    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
+   7  fstatfs(target, &stat)  # mount "tmpfs" on "/t": look at the destination  (/mounts/0/destination)
+   8  if is a proc fail EPERM  # mount "tmpfs" on "/t"  (/mounts/0/destination)
+   9  if existed < 0 skip 2  # skip 2 when existed < 0
+  10    statx(existed, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/t"
+  11    close(existed), accepts any errno  # close existed
+  12  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source, accepts EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
+  13  if source == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
+  14  fchdir(target)  # enter "/t"  (/mounts/0)
+  15  mount("tmpfs", ".", "tmpfs", 0, NULL)  # mount "tmpfs" on "/t"  (/mounts/0)
+  16  close(target), accepts any errno  # close target
+  17  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+  18  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
+  19  dup3(target, 5, O_CLOEXEC)  # number target 5
+  20  dup3(source, 6, O_CLOEXEC)  # number source 6
+  21  sendmsg(3, {tag 19, {SCM_RIGHTS, [5, 6]}}, 0)  # have "/t" copied up
 `,
   );
   t.equal(
@@ -218,6 +223,36 @@ t.test('planMounts() remounts where mount_setattr is missing', (t) => {
     [0, 4, 8, 4 | 8].map((kept) => [0, '.', 0, asked | kept, 0]),
   );
   t.throws(() => plan([{ destination: '/s', type: 'sysfs', options: ['rro'] }], { host }), { code: 'unsupported' });
+  t.end();
+});
+
+t.test('planMounts() gives the options of a cgroup mount to cgroup2, or warns that they have no effect', (t) => {
+  const mounts: Mount[] = [{ destination: '/sys/fs/cgroup', type: 'cgroup', options: ['ro', 'nsdelegate', 'x=y'] }];
+  const namespaces = [{ type: 'mount' as const }, { type: 'cgroup' as const }];
+  const own = planMounts(makeContext({ config: { mounts, linux: { namespaces } } }), cgroup, new Map());
+  t.match(mountsOf(own)[0], ['cgroup', '.', 'cgroup2', 0xf, 'nsdelegate,x=y']);
+  const context = makeContext({ config: { mounts } });
+  planMounts(context, cgroup, new Map());
+  t.match(context.warnings, [/"nsdelegate","x=y".*have no effect: without a cgroup namespace/]);
+  t.end();
+});
+
+t.test('planMounts() says that proc and sysfs want an ordinary directory', (t) => {
+  for (const type of ['proc', 'sysfs']) {
+    const text = `mount "${type}" on "/x": filesystem "${type}" must be mounted on ordinary directory`;
+    const failures = stepsOf(plan([{ destination: '/x', type }])).flatMap(({ failure = '' }) => failure || []);
+    t.same(failures, [text, `${text}: {errno}`], 'for a symlink, and for a file');
+  }
+  t.end();
+});
+
+t.test('planMounts() has the host stand in for a sysfs that the kernel refuses', (t) => {
+  const mounts: Mount[] = [{ destination: '/sys', type: 'sysfs', options: ['ro'] }];
+  const namespaces = [{ type: 'mount' as const }, { type: 'user' as const }];
+  const steps = stepsOf(planMounts(makeContext({ config: { mounts, linux: { namespaces } } }), cgroup, new Map()));
+  const mount = steps.find((step) => step.kind === 'call' && step.call === 'mount');
+  t.match(mount, { accept: ['EPERM'], result: { name: 'existed' } });
+  t.ok(steps.some((step) => step.kind === 'call' && step.call === 'open_tree' && step.operands[1] === '/sys'));
   t.end();
 });
 

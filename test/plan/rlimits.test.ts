@@ -23,3 +23,21 @@ t.test('planRlimits() lists the settings in their order, as big integers', (t) =
   t.same(planRlimits(makeProcess()), []);
   t.end();
 });
+
+t.test("planRlimits() sets the caller's limit of open files where the config has none", (t) => {
+  const openFiles = { soft: 1024n, hard: 4096n };
+  t.same(planRlimits(makeProcess(), openFiles), [
+    {
+      resource: 7,
+      soft: 1024n,
+      hard: 4096n,
+      label: "set RLIMIT_NOFILE to the caller's 1024:4096",
+      pointer: '/process/rlimits',
+    },
+  ]);
+  const process = makeProcess({ rlimits: [{ type: 'RLIMIT_NOFILE', soft: 100, hard: 200 }] });
+  t.match(planRlimits(process, openFiles), [{ resource: 7, soft: 100n, hard: 200n }]);
+  t.equal(planRlimits(process, openFiles).length, 1);
+  t.match(planRlimits(makeProcess(), { soft: 3n, hard: 4096n }), [{ soft: 64n }], 'enough for the set-up');
+  t.end();
+});

@@ -1,5 +1,7 @@
 import t from 'tap';
-import { needsRootfsCover, planEnterRoot, planFinalPropagation, planRootMount } from '../../src/plan/rootfs.ts';
+import type { PlanContext } from '../../src/plan/context.ts';
+import { PhaseList } from '../../src/plan/phases.ts';
+import { addEnterRoot, needsRootfsCover, planFinalPropagation, planRootMount } from '../../src/plan/rootfs.ts';
 import type { Config, RootfsPropagation } from '../../src/spec/generated/config.ts';
 import { makeContext, printSteps } from './fixtures.ts';
 
@@ -63,6 +65,14 @@ t.test('planRootMount() keeps the umask of the caller out of a joined mount name
   t.end();
 });
 
+/** The steps of each phase, and of what follows the last exchange. */
+function enterRoot(context: PlanContext): string[] {
+  const phases = new PhaseList();
+  addEnterRoot(context, phases);
+  const list = phases.exchange('ready', 'the rest').finish();
+  return list.map(({ program, exchange }) => `${exchange}${printSteps(program.steps)}`);
+}
+
 /** Flags of the mounts that set the propagation of "/". */
 function rootFlags(kind: RootfsPropagation): { before: unknown[]; after: unknown[] } {
   const flags = (steps: ReturnType<typeof planRootMount>) =>
@@ -86,10 +96,9 @@ t.test('planRootMount() and planFinalPropagation() set the propagation that is a
   t.end();
 });
 
-t.test('planEnterRoot() pivots without a directory for the old root', (t) => {
-  t.equal(
-    printSteps(planEnterRoot(context('shared'))),
-    `
+t.test('addEnterRoot() pivots without a directory for the old root', (t) => {
+  t.same(enterRoot(context('shared')), [
+    `ready
    0  openat(AT_FDCWD, "/", O_CLOEXEC|O_DIRECTORY|O_PATH, 0) = old-root  # open the old root
    1  fchdir(root)  # enter the rootfs
    2  pivot_root(".", ".")  # make the rootfs the root  (/root/path)
@@ -99,7 +108,7 @@ t.test('planEnterRoot() pivots without a directory for the old root', (t) => {
    6  close(old-root)  # close the old root
    7  chdir("/")  # enter the root
 `,
-  );
+  ]);
   t.end();
 });
 
@@ -115,30 +124,34 @@ t.test('planFinalPropagation() makes the root shared or unbindable, in a mount n
   t.end();
 });
 
-t.test('planEnterRoot() moves the root and hides the full views of the host with --no-pivot', (t) => {
-  t.equal(
-    printSteps(planEnterRoot(context(undefined, true))),
-    `
+t.test(
+  'addEnterRoot() moves the root with --no-pivot, and has the mounts of the host hidden before it is entered',
+  (t) => {
+    t.same(enterRoot(context(undefined, true)), [
+      `host-mounts
    0  fchdir(root)  # enter the rootfs
-   1  umount2("/proc", MNT_DETACH), accepts EINVAL EPERM  # unmount the /proc of the host
-   2  umount2("/sys", MNT_DETACH), accepts EINVAL EPERM  # unmount the /sys of the host
-   3  mount(".", "/", NULL, MS_MOVE, NULL)  # move the rootfs onto /  (/root/path)
-   4  chroot(".")  # make the rootfs the root  (/root/path)
-   5  chdir("/")  # enter the root
+   1  mount(NULL, "/", NULL, MS_PRIVATE, NULL)  # cut the old root off
+   2  mount(".", "/", NULL, MS_MOVE, NULL)  # move the rootfs onto /  (/root/path)
+   3  statx(root, "", AT_EMPTY_PATH, 4096, &stat)  # look at the mount of the rootfs
+   4  writev(3, [tag 28, stat], 2)  # wait until the mounts of the host are hidden
 `,
-  );
-  t.end();
-});
+      `ready
+   0  chroot(".")  # make the rootfs the root  (/root/path)
+   1  chdir("/")  # enter the root
+`,
+    ]);
+    t.end();
+  },
+);
 
-t.test('planEnterRoot() leaves the root of other processes alone in a joined mount namespace', (t) => {
+t.test('addEnterRoot() leaves the root of other processes alone in a joined mount namespace', (t) => {
   for (const options of [{}, { noPivot: true }])
-    t.equal(
-      printSteps(planEnterRoot(makeContext({ config: { linux: { namespaces: joined } }, options }))).trim(),
-      `
+    t.same(enterRoot(makeContext({ config: { linux: { namespaces: joined } }, options })), [
+      `ready
    0  fchdir(root)  # enter the rootfs
    1  chroot(".")  # make the rootfs the root  (/root/path)
    2  chdir("/")  # enter the root
-`.trim(),
-    );
+`,
+    ]);
   t.end();
 });

@@ -2,7 +2,10 @@ import t from 'tap';
 import { descriptorNumbers } from '../../src/plan/context.ts';
 import { planPark, planRunProgram } from '../../src/plan/run-program.ts';
 import { stepFailure } from '../../src/process/failure.ts';
+import { encode } from '../../src/program/encode.ts';
+import { ModelKernel } from '../../src/program/model/kernel.ts';
 import { printProgram } from '../../src/program/print.ts';
+import { ModelInit } from '../../src/program/simulate.ts';
 import { Memory } from '../../src/program/step.ts';
 import { verify } from '../../src/program/verify.ts';
 import { ERRNO } from '../../src/util/errno.ts';
@@ -18,7 +21,14 @@ t.test('CVE-2024-21626: planRunProgram() closes every descriptor but those of th
     printProgram(run),
     `run "sh" (no reply)
    0  close_range(4, 4294967295, 0)  # close every other descriptor
-   1  execve("/bin/sh", ["sh","-c","true"], ["A=1","HOME=/root"])  # exec: "sh"
+   1  execve("/bin/sh", ["sh","-c","true"], ["A=1","HOME=/root"]) = executed, accepts ENOENT ENOTDIR ENOEXEC  # exec: "sh"
+   2  if not (executed == -ENOENT) skip 1  # unless it is ENOENT
+   3    write(2, no such file or directory: ENOENT, 48), accepts any errno  # say what is wrong
+   4  if not (executed == -ENOTDIR) skip 1  # unless it is ENOTDIR
+   5    write(2, not a directory: ENOTDIR, 39), accepts any errno  # say what is wrong
+   6  if not (executed == -ENOEXEC) skip 1  # unless it is ENOEXEC
+   7    write(2, exec format error: ENOEXEC, 41), accepts any errno  # say what is wrong
+   8  exit_group(1)  # end as a program that could not be run
 `,
   );
   const preserving = planRunProgram(descriptorNumbers(2), program);
@@ -40,25 +50,77 @@ t.test('planRunProgram() adds what the runtime has to say to the environment', (
 
 t.test('planRunProgram() fails in the words that callers look for', (t) => {
   const run = planRunProgram(descriptorNumbers(0), program);
-  const last = run.steps.length - 1;
-  t.match(stepFailure(run, last, -ERRNO.ENOENT), { code: 'program', message: 'exec: "sh": no such file or directory' });
-  t.match(stepFailure(run, last, -ERRNO.EACCES), { code: 'program', message: 'exec: "sh": permission denied' });
-  t.match(stepFailure(run, last, -ERRNO.ENOEXEC), { code: 'program', message: 'exec: "sh": exec format error' });
+  const index = run.steps.findIndex((step) => step.kind === 'call' && step.call === 'execve');
+  t.match(stepFailure(run, index, -ERRNO.EACCES), {
+    code: 'program',
+    message: 'exec: "sh": permission denied: EACCES',
+  });
+  t.match(stepFailure(run, index, -ERRNO.E2BIG), { message: 'exec: "sh": argument list too long: E2BIG' });
   t.end();
 });
 
-t.test('planPark() puts the connection in the place of the sync pipe', (t) => {
-  const park = planPark(descriptorNumbers(0), new Memory().word('connection'));
+t.test('planRunProgram() has an executable that is unfit say so and end, as one that has started', (t) => {
+  const packets = encode(planRunProgram(descriptorNumbers(0), program), { arch: 'x86-64', syncFd: 3 });
+  const model = new ModelKernel({ syncFd: 3, openFds: [0, 1, 2, 3], tree: { bin: {} } });
+  const { end, failure, replies } = new ModelInit(model, { arch: 'x86-64', syncFd: 3 }).run(packets);
+  t.strictSame({ end, failure, replies }, { end: { state: 'exited', code: 1 }, failure: undefined, replies: [] });
+  t.end();
+});
+
+t.test('planPark() puts the connection in the place of the sync pipe, when it is that of its user', (t) => {
+  const park = planPark(descriptorNumbers(0), {
+    connection: new Memory().word('connection'),
+    proof: { kind: 'uid', uid: 7 },
+  });
   t.same(verify(park), []);
   t.equal(
     printProgram(park),
     `wait for start (no reply)
    0  close_range(5, 4294967295, 0)  # close what the set-up needed
    1  accept4(4, NULL, NULL, SOCK_CLOEXEC) = connection  # wait for start
-   2  dup3(connection, 3, O_CLOEXEC)  # talk to the one that starts
-   3  close(connection)  # close the connection
-   4  close(4)  # stop listening
+   2  getsockopt(connection, 1, 17, peer, 12)  # see who starts
+   3  if the peer is user 7 skip 1  # skip 1 when the peer is user 7
+   4    exit_group(1)  # end, as it is somebody else
+   5  dup3(connection, 3, O_CLOEXEC)  # talk to the one that starts
+   6  close(connection)  # close the connection
+   7  close(4)  # stop listening
 `,
   );
+  t.end();
+});
+
+t.test('planPark() hands out handles until somebody starts, and is ended by nobody', (t) => {
+  const memory = new Memory();
+  const start = Uint8Array.from({ length: 16 }, (_, index) => index);
+  const park = planPark(descriptorNumbers(0), {
+    connection: memory.word('connection'),
+    proof: { kind: 'token', token: start },
+    handOut: { token: start.map((byte) => byte + 16), numbers: [7, 8, 9], memory },
+  });
+  t.same(verify(park), []);
+  const text = printProgram(park);
+  t.notMatch(text, 'exit_group');
+  t.match(text, 'close_range(5, 6, 0)');
+  t.match(text, 'close_range(10, 4294967295, 0)', 'the handles stay');
+  t.match(text, 'SCM_RIGHTS, [7, 8, 9]');
+  t.match(text, /repeat \d+ up to 1000 times/);
+  t.notMatch(text, '0706', 'no token is printed');
+  t.end();
+});
+
+t.test('planPark() has a token compared, all of it, where users cannot be told apart', (t) => {
+  const token = Uint8Array.from({ length: 16 }, (_, index) => index);
+  const park = planPark(descriptorNumbers(0), {
+    connection: new Memory().word('connection'),
+    proof: { kind: 'token', token },
+  });
+  t.same(verify(park), []);
+  const checks = park.steps.flatMap((step) => (step.kind === 'check' ? [step.condition] : []));
+  t.match(checks, [
+    { wanted: 0x0706_0504_0302_0100n, mask: 0xffff_ffff_ffff_ffffn, value: { offset: 0 } },
+    { wanted: 0x0f0e_0d0c_0b0a_0908n, mask: 0xffff_ffff_ffff_ffffn, value: { offset: 8 } },
+  ]);
+  t.equal(park.steps.filter((step) => step.kind === 'call' && step.call === 'exit_group').length, 2);
+  t.notMatch(printProgram(park), '0706', 'it is not printed');
   t.end();
 });

@@ -2,22 +2,35 @@ import t from 'tap';
 import { planNullStdio, planStdioOwner } from '../../src/plan/stdio.ts';
 import { makeContext, makeProcess, printSteps } from './fixtures.ts';
 
-t.test('planStdioOwner() leaves /dev/null and what the user has already alone', (t) => {
+t.test('planStdioOwner() leaves devices and what the user has already alone', (t) => {
   t.equal(
     printSteps(planStdioOwner(makeContext(), makeProcess({ user: { uid: 1000, gid: 1001 } }))),
     `
    0  statx(0, "", AT_EMPTY_PATH, 2047, &stat)  # look at stdin
-   1  if is device 1:3 skip 2  # leave stdin alone when it is /dev/null
+   1  if is a character device skip 2  # leave stdin alone when it is a device
    2    if owner is 1000 skip 1  # leave stdin to its owner
    3      fchown(0, 1000, 4294967295), accepts EPERM EROFS EINVAL ENOENT  # give stdin to uid 1000  (/process/user/uid)
    4  statx(1, "", AT_EMPTY_PATH, 2047, &stat)  # look at stdout
-   5  if is device 1:3 skip 2  # leave stdout alone when it is /dev/null
+   5  if is a character device skip 2  # leave stdout alone when it is a device
    6    if owner is 1000 skip 1  # leave stdout to its owner
    7      fchown(1, 1000, 4294967295), accepts EPERM EROFS EINVAL ENOENT  # give stdout to uid 1000  (/process/user/uid)
    8  statx(2, "", AT_EMPTY_PATH, 2047, &stat)  # look at stderr
-   9  if is device 1:3 skip 2  # leave stderr alone when it is /dev/null
+   9  if is a character device skip 2  # leave stderr alone when it is a device
   10    if owner is 1000 skip 1  # leave stderr to its owner
   11      fchown(2, 1000, 4294967295), accepts EPERM EROFS EINVAL ENOENT  # give stderr to uid 1000  (/process/user/uid)
+`,
+  );
+  t.end();
+});
+
+t.test('planStdioOwner() gives away a terminal of its own, and nothing that a caller lends in the foreground', (t) => {
+  const context = makeContext();
+  const lent = { ...context, options: { ...context.options, lendsStdio: true } };
+  t.strictSame(planStdioOwner(lent, makeProcess({ user: { uid: 1000 } })), []);
+  t.equal(
+    printSteps(planStdioOwner(lent, makeProcess({ user: { uid: 1000 }, terminal: true }))),
+    `
+   0  fchown(0, 1000, 4294967295), accepts EPERM EROFS EINVAL ENOENT  # give the terminal to uid 1000  (/process/user/uid)
 `,
   );
   t.end();

@@ -4,6 +4,7 @@ import { stepFailure } from '../../src/process/failure.ts';
 import type { CallStep, Program } from '../../src/program/step.ts';
 import { inputOf, planScenario, type Scenario } from './bundles.ts';
 import { executedCalls, Rehearsal, startDescriptors } from './rehearse.ts';
+import { errnoText } from '../../src/util/errno.ts';
 
 function rehearse(scenario: Scenario): Rehearsal {
   const plan = planScenario(scenario);
@@ -36,7 +37,7 @@ function judge(rehearsal: Rehearsal, at: { program: number; step: number }): str
   if (end?.state !== 'waiting') return `${where}: init does not wait afterwards`;
   if (trace?.at(-1)?.step !== at.step) return `${where}: something was executed behind it`;
   const error = stepFailure(program, failure.step, -failure.errno);
-  const wanted = step.failure?.replaceAll('{errno}', 'EIO').replaceAll('{error}', 'EIO') ?? `${step.label}: EIO`;
+  const wanted = step.failure?.replaceAll('{errno}', errnoText('EIO')) ?? `${step.label}: ${errnoText('EIO')}`;
   const pointer = step.pointer === undefined ? '' : ` (${step.pointer} of config.json)`;
   return error.message === `${wanted}${pointer}` ? undefined : `${where}: the message is ${error.message}`;
 }

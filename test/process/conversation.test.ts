@@ -52,7 +52,7 @@ t.test('Conversation.run() throws the step that failed, and init goes on', async
   );
   await t.rejects(conversation.run(failing), {
     code: 'step',
-    message: 'open it: ENOENT (/mounts/0 of config.json)',
+    message: 'open it: no such file or directory: ENOENT (/mounts/0 of config.json)',
     step: { index: 1, call: 'openat', errno: 'ENOENT' },
   });
   t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
@@ -70,9 +70,12 @@ t.test('Conversation.run() sends a program of several packets', async (t) => {
     call('close', [99], { label: 'close it' }),
     reply(SYNC_FD, 17n, 'go'),
   );
-  await t.rejects(conversation.run(failing), { message: 'close it: EBADF', step: { index: 3001 } });
+  await t.rejects(conversation.run(failing), {
+    message: 'close it: bad file descriptor: EBADF',
+    step: { index: 3001 },
+  });
   const early = make(call('close', [99], { label: 'close it' }), ...steps, reply(SYNC_FD, 17n, 'go'));
-  await t.rejects(conversation.run(early), { message: 'close it: EBADF', step: { index: 0 } });
+  await t.rejects(conversation.run(early), { message: 'close it: bad file descriptor: EBADF', step: { index: 0 } });
   t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
 });
 
@@ -138,7 +141,7 @@ t.test('Conversation.dispatch() does not wait', async (t) => {
 function execute(file: string, args: readonly string[]): Program {
   return silent(
     call('close_range', [SYNC_FD + 1, 0xffff_ffff, 0], label),
-    call('execve', [file, stringArray(args), stringArray([])], { label: 'exec: "x"', failure: 'exec: "x": {error}' }),
+    call('execve', [file, stringArray(args), stringArray([])], { label: 'exec: "x"', failure: 'exec: "x": {errno}' }),
   );
 }
 
@@ -185,9 +188,9 @@ t.test('Conversation.runToEnd() throws why the program cannot be run, and init s
   await keepOnExec(conversation);
   await t.rejects(conversation.runToEnd(execute('/nowhere', ['x'])), {
     code: 'program',
-    message: 'exec: "x": no such file or directory',
+    message: 'exec: "x": no such file or directory: ENOENT',
   });
-  await t.rejects(conversation.runToEnd(execute('/', ['x'])), { message: 'exec: "x": permission denied' });
+  await t.rejects(conversation.runToEnd(execute('/', ['x'])), { message: 'exec: "x": permission denied: EACCES' });
   t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
 });
 
@@ -217,7 +220,7 @@ t.test('Conversation does not believe everything that init says', async (t) => {
     code: 'init',
     message: /0x10101011 is not the address of an operation/,
   });
-  await t.rejects(run(answer(0n, 0x1010_1010n, -1n)), { code: 'step', message: 'go: EPERM' });
+  await t.rejects(run(answer(0n, 0x1010_1010n, -1n)), { code: 'step', message: 'go: operation not permitted: EPERM' });
   t.equal((await run(answer(99n))).tag, 99n);
   using conversation = play(t, answer(17n));
   const steps = Array.from({ length: 3000 }, () => call('getpid', [], label));

@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { TsrunError } from '../../src/errors.ts';
 import { stepFailure } from '../../src/process/failure.ts';
 import { call, failWhen, isZero } from '../../src/program/build.ts';
 import { Memory, type Program } from '../../src/program/step.ts';
@@ -11,15 +12,15 @@ const program: Program = {
   steps: [
     call('umask', [0], { label: 'do this' }),
     call('umask', [0], { label: 'do that', pointer: '/mounts/0' }),
-    call('umask', [0], { label: 'x', failure: '{errno} and {errno}, in words {error}', pointer: '/p' }),
+    call('umask', [0], { label: 'x', failure: '{errno}, as said, {errno}', pointer: '/p' }),
     failWhen(isZero(word), 'ENODEV', { label: 'look' }),
-    call('execve', ['/x', 0, 0], { label: 'exec: "x"', failure: 'exec: "x": {error}' }),
+    call('execve', ['/x', 0, 0], { label: 'exec: "x"', failure: 'exec: "x": {errno}' }),
   ],
 };
 
 t.test('stepFailure() says what was being done, and the errno', (t) => {
   const error = stepFailure(program, 0, -ERRNO.EPERM);
-  t.equal(error.message, 'do this: EPERM');
+  t.equal(error.message, 'do this: operation not permitted: EPERM');
   t.match(error, { name: 'TsrunError', code: 'step', errno: 'EPERM' });
   t.same(error.step, { index: 0, label: 'do this', call: 'umask', errno: 'EPERM' });
   t.end();
@@ -27,21 +28,21 @@ t.test('stepFailure() says what was being done, and the errno', (t) => {
 
 t.test('stepFailure() says which property asked for the step', (t) => {
   const error = stepFailure(program, 1, -ERRNO.ENOENT);
-  t.equal(error.message, 'do that: ENOENT (/mounts/0 of config.json)');
+  t.equal(error.message, 'do that: no such file or directory: ENOENT (/mounts/0 of config.json)');
   t.equal(error.step?.pointer, '/mounts/0');
   t.end();
 });
 
 t.test('stepFailure() fills the text of the step in', (t) => {
   const message = (errno: number) => stepFailure(program, 2, -errno).message;
-  t.equal(message(ERRNO.EACCES), 'EACCES and EACCES, in words permission denied (/p of config.json)');
-  t.equal(message(ERRNO.EIO), 'EIO and EIO, in words EIO (/p of config.json)');
+  t.equal(message(ERRNO.EACCES), 'permission denied: EACCES, as said, permission denied: EACCES (/p of config.json)');
+  t.equal(message(ERRNO.EIO), 'input/output error: EIO, as said, input/output error: EIO (/p of config.json)');
   t.end();
 });
 
 t.test('stepFailure() names a check as such', (t) => {
   t.match(stepFailure(program, 3, -ERRNO.ENODEV), {
-    message: 'look: ENODEV',
+    message: 'look: no such device: ENODEV',
     step: { call: 'check', errno: 'ENODEV' },
   });
   t.end();
@@ -58,7 +59,11 @@ t.test('stepFailure() has the words of the C library for a program that cannot b
     ['E2BIG', 'argument list too long'],
   ];
   for (const [errno, text] of texts)
-    t.match(stepFailure(program, 4, -ERRNO[errno]), { code: 'program', message: `exec: "x": ${text}`, errno });
+    t.strictSame(pick(stepFailure(program, 4, -ERRNO[errno])), {
+      code: 'program',
+      message: `exec: "x": ${text}: ${errno}`,
+      errno,
+    });
   t.end();
 });
 
@@ -66,7 +71,11 @@ t.test('stepFailure() does not believe in steps that were not sent', (t) => {
   for (const index of [-1, 5])
     t.match(stepFailure(program, index, -ERRNO.EPERM), {
       code: 'init',
-      message: `test it: init reports a step ${index} that was not sent: EPERM`,
+      message: `test it: init reports a step ${index} that was not sent: operation not permitted: EPERM`,
     });
   t.end();
 });
+
+function pick({ code, message, errno }: TsrunError): object {
+  return { code, message, errno };
+}

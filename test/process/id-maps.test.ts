@@ -98,6 +98,25 @@ t.test('writeIdMaps() takes newuidmap and newgidmap', { skip: skipTools }, async
   t.same(mapOf(init.pid, 'gid'), [0, ranges.gid, 1]);
 });
 
+const noTools = existsSync('/usr/bin/newuidmap') && existsSync('/usr/bin/newgidmap') ? false : 'newuidmap is missing';
+
+t.test('writeIdMaps() writes each map in its own way', { skip: isRoot ? noTools : 'needs root' }, async (t) => {
+  const own = [{ containerID: 0, hostID: 0, size: 1 }];
+  // Nobody owns it, as the tools know; root may map it all the same.
+  const other = [{ containerID: 0, hostID: 4_000_000_000, size: 1 }];
+  const uidByTool = await startInNamespace(t);
+  await t.rejects(
+    writeIdMaps(uidByTool.pid, { uid: other, gid: other, uidTool: true, gidTool: false, denySetgroups: false }),
+    { message: /^map uids \["0 4000000000 1"\] with newuidmap: / },
+  );
+  t.same(mapOf(uidByTool.pid, 'gid'), [0, 4_000_000_000, 1], 'groups directly');
+  const gidByTool = await startInNamespace(t);
+  await t.rejects(
+    writeIdMaps(gidByTool.pid, { uid: own, gid: other, uidTool: false, gidTool: true, denySetgroups: false }),
+    { message: /^map gids \["0 4000000000 1"\] with newgidmap: / },
+  );
+});
+
 t.test(
   'writeIdMaps() shows what the tool said',
   { skip: existsSync('/usr/bin/newgidmap') ? false : 'newgidmap is not installed' },

@@ -230,12 +230,32 @@ t.test('encode() sends data that is too large for a packet in payloads', (t) => 
   t.end();
 });
 
+t.test('encode() sends nothing behind payloads that the data fills exactly', (t) => {
+  const payloadsOf = (length: number): number[] =>
+    encodeSteps([call('execve', ['/bin/sh', stringArray(['x'.repeat(length)]), 0], label)])
+      .filter(({ payload }) => payload)
+      .map(({ bytes }) => bytes.length);
+  // Beside the text with its NUL: the path, and the two pointers of the array.
+  const others = 8 + 16;
+  const { size } = LAYOUT.message;
+  t.same(payloadsOf(2 * size - others - 1), [size, size]);
+  t.same(payloadsOf(2 * size - others), [size, size, 8]);
+  t.equal(
+    payloadsOf(LAYOUT.bulk.size - others - 1).reduce((sum, one) => sum + one),
+    LAYOUT.bulk.size,
+    'all of bulk',
+  );
+  t.throws(() => payloadsOf(LAYOUT.bulk.size - others), { code: 'program', errno: 'E2BIG' });
+  t.end();
+});
+
 t.test('encode() refuses data that bulk cannot hold', (t) => {
   const args = stringArray(['x'.repeat(5_000_000)]);
   t.throws(() => encodeSteps([call('execve', ['/bin/sh', args, 0], label)]), {
     code: 'program',
     errno: 'E2BIG',
-    message: 'send arguments and environment: 5000032 bytes found, at most 4194304 wanted: E2BIG',
+    message:
+      'send arguments and environment: 5000032 bytes found, at most 4194304 wanted: argument list too long: E2BIG',
   });
   t.end();
 });

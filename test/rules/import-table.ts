@@ -46,8 +46,8 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     outside: ['node:fs', 'node:os', 'node:path'],
     acts: true,
   },
-  // node:module makes the `require` with which koffi's native half is loaded without the rest of it.
-  sys: { folders: [], outside: ['koffi', 'node:module', 'node:path'] },
+  // node:module makes the `require` with which koffi's native half is loaded without the rest of it; node:fs reads /proc.
+  sys: { folders: [], outside: ['koffi', 'node:fs', 'node:module', 'node:path'] },
   plan: { folders: ['spec', 'program'] },
   program: { folders: [] },
   init: { folders: ['program'] },

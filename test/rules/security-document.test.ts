@@ -29,6 +29,7 @@ const KNOWN = [
   'CVE-2026-41579',
   'CVE-2026-47766',
   'cgroup paths',
+  '`--no-pivot`',
   'pid reuse',
   'session keyring',
   'state directory',

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -6,12 +7,12 @@ import { Worker } from 'node:worker_threads';
 import type { Test } from 'tap';
 import { createContainer, deleteContainer, TsrunError } from '../../src/index.ts';
 import { live, type Rig } from '../live/support/rig.ts';
-import { findTool } from '../live/support/surroundings.ts';
+import { findTool, raceRounds } from '../live/support/surroundings.ts';
 import { waitFor } from '../live/support/wait.ts';
 import { count, record } from './count.mjs';
 import { createOptions, initPid, reap, remains, runtimeOf } from './in-process.ts';
 
-const ROUNDS = 60;
+const ROUNDS = raceRounds(60);
 const RUNC_ROUNDS = 10;
 
 interface Race {
@@ -20,6 +21,8 @@ interface Race {
   readonly arrange: (rootfs: string, victim: string) => readonly [string, string];
   /** Of the mount; without it the container has a terminal, whose console is what changes places. */
   readonly destination?: string;
+  /** The mount is a tmpfs that takes over what was there, and succeeds whatever the names lead to. */
+  readonly copiesUp?: true;
 }
 
 const RACES: readonly Race[] = [
@@ -49,6 +52,23 @@ const RACES: readonly Race[] = [
       return [path.join(rootfs, 'dev/console'), path.join(rootfs, 'link')];
     },
   },
+  ...['device', 'symlink', 'fifo', 'directory'].map((kind): Race => ({
+    name: `a file is exchanged with a ${kind} while it is copied into a tmpfs`,
+    arrange: (rootfs, victim) => {
+      const file = path.join(rootfs, 'data/file');
+      const other = path.join(rootfs, 'data/other');
+      mkdirSync(path.join(rootfs, 'data'));
+      writeFileSync(file, 'of the image'.repeat(1000));
+      // No driver has this number: to open it fails.
+      if (kind === 'device') execFileSync('mknod', [other, 'c', '240', '300']);
+      else if (kind === 'symlink') symlinkSync(path.join(victim, 'file'), other);
+      else if (kind === 'fifo') execFileSync('mkfifo', [other]);
+      else mkdirSync(path.join(other, 'deep'), { recursive: true });
+      return [file, other];
+    },
+    destination: '/data',
+    copiesUp: true,
+  })),
 ];
 
 /** A thread that exchanges two paths as fast as the kernel lets it. */
@@ -110,7 +130,7 @@ async function raceAgainstRunc(rig: Rig, { bundle, consoleSocket }: Racing): Pro
 }
 
 live('a thread of the attacker changes the rootfs while a container is created', async (t, rig) => {
-  for (const { name, arrange, destination } of RACES) {
+  for (const { name, arrange, destination, copiesUp } of RACES) {
     await t.test(name, async (t) => {
       const victim = rig.fresh('victim');
       mkdirSync(victim);
@@ -121,7 +141,10 @@ live('a thread of the attacker changes the rootfs while a container is created',
       const bundle = rig.bundle({
         fill: (rootfs) => (paths = arrange(rootfs, victim)),
         change: (config) => {
-          if (destination !== undefined) config.mounts.push({ destination, type: 'bind', source, options: ['bind'] });
+          if (destination !== undefined && copiesUp === true)
+            config.mounts.push({ destination, type: 'tmpfs', source: 'tmpfs', options: ['tmpcopyup'] });
+          else if (destination !== undefined)
+            config.mounts.push({ destination, type: 'bind', source, options: ['bind'] });
           else {
             config.process.terminal = true;
             config.mounts = config.mounts.filter(({ destination: place }) => place !== '/dev');
@@ -135,6 +158,7 @@ live('a thread of the attacker changes the rootfs while a container is created',
       try {
         const outcome = await raceAgainstTsrun(t, rig, { bundle, consoleSocket });
         t.strictSame(readdirSync(victim), ['file'], 'the host is as it was');
+        if (copiesUp === true) t.match(outcome, / 0 refused$/, 'nothing was opened that is no file');
         const isThere = await raceAgainstRunc(rig, { bundle, consoleSocket });
         const changed = readdirSync(victim).length > 1 ? 'succeeds: the host has changed' : 'no change seen';
         const theirs = isThere ? `${changed} in ${RUNC_ROUNDS} rounds` : 'not installed';

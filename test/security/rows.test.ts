@@ -240,7 +240,7 @@ live('an ordinary user', async (t, rig) => {
     });
     const result = await rig.tsrun(['run', '--bundle', bundle, rig.id('listener')], { under });
     count('attacks tried');
-    expectFailure(t, result, { message: /send the seccomp listener: EPERM/ });
+    expectFailure(t, result, { message: /send the seccomp listener: operation not permitted: EPERM/ });
     t.strictSame(rig.leftovers(), []);
   });
 

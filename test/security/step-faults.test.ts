@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Test } from 'tap';
-import { buildContainer, planContainer } from '../../src/container/build-container.ts';
+import { buildContainer, planContainer, type BuiltContainer } from '../../src/container/build-container.ts';
 import { park } from '../../src/container/create.ts';
 import { execPlanned, planFor } from '../../src/container/exec.ts';
 import { deleteContainer, startContainer, TsrunError } from '../../src/index.ts';
@@ -8,6 +8,7 @@ import type { Phase } from '../../src/plan/phases.ts';
 import { call } from '../../src/program/build.ts';
 import { verify } from '../../src/program/verify.ts';
 import type { CallStep, Step } from '../../src/program/step.ts';
+import { sleep } from '../../src/sys/poll.ts';
 import { live, type Rig } from '../live/support/rig.ts';
 import { isRunning, waitFor } from '../live/support/wait.ts';
 import { count } from './count.mjs';
@@ -127,6 +128,8 @@ async function sweep(t: Test, spots: readonly Candidate[], fault: Fault, { run, 
   const flaws: string[] = [];
   let failed = 0;
   let passed = 0;
+  // All waits of a process are behind one descriptor, made at the first and kept.
+  await sleep(0);
   const open = openDescriptors();
   for (const spot of spots) {
     const where = `${spot.program}, step ${spot.at.step} (${spot.step.label})`;
@@ -146,6 +149,13 @@ async function sweep(t: Test, spots: readonly Candidate[], fault: Fault, { run, 
   t.comment(`${failed} steps failed in turn (${fault}), ${passed} are passed over on this machine`);
   count(fault === 'errno' ? 'steps failed' : 'deaths of init', failed);
   t.ok(failed > passed, 'most of the steps were reached');
+}
+
+/** What `createContainer` does with what was built. */
+function parkAndLeave(built: BuiltContainer): void {
+  park(built, undefined);
+  built.directory.close();
+  count('containers made');
 }
 
 interface Sweep {
@@ -172,8 +182,7 @@ async function sweepCreate(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): P
       phases = plan.phases;
       return at === undefined ? plan : tamper(plan, at, fault);
     });
-    park(built, undefined);
-    count('containers made');
+    parkAndLeave(built);
     await deleteContainer(runtime, { id, force: true });
     reap(built.results.pid);
   };
@@ -194,9 +203,8 @@ async function sweepExec(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): Pro
     checkProcess: () => undefined,
     onConsole: () => undefined,
   };
-  park(await buildContainer(runtime, given), undefined);
+  parkAndLeave(await buildContainer(runtime, given));
   await startContainer(runtime, id);
-  count('containers made');
   const pid = initPid(rig, id);
   let phases: readonly Phase[] = [];
   const run = async (at: Spot | undefined): Promise<void> => {

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { deleteContainer, execInContainer, killContainer, readStatus, startContainer } from '../../src/index.ts';
 import { expectFailure, expectSuccess, live, setUserNamespace, type BaseConfig } from '../live/support/rig.ts';
+import type { CommandResult } from '../live/support/command.ts';
 import { after } from '../live/support/mounts.ts';
 import { findTool } from '../live/support/surroundings.ts';
 import { isRunning, waitForEnd } from '../live/support/wait.ts';
@@ -161,18 +162,25 @@ live('surroundings that are hostile, or give out', async (t, rig) => {
   });
 });
 
-live('a rootfs that cannot be copied', async (t, rig) => {
-  const result = await rig.run({
-    fill: (rootfs) => {
-      mkdirSync(path.join(rootfs, 'var'));
-      writeFileSync(path.join(rootfs, 'var/file'), 'of an owner that the namespace does not map');
-    },
-    change: (config) => {
-      setUserNamespace(config);
-      config.mounts.push({ destination: '/var', type: 'tmpfs', source: 'tmpfs', options: ['tmpcopyup'] });
-    },
-  });
+live('a rootfs is copied in a user namespace', async (t, rig) => {
+  const copied = (text: string, options: readonly string[]): Promise<CommandResult> =>
+    rig.run({
+      args: ['stat', '-c', '%u %s', '/var/file'],
+      fill: (rootfs) => {
+        mkdirSync(path.join(rootfs, 'var'));
+        writeFileSync(path.join(rootfs, 'var/file'), text);
+      },
+      change: (config) => {
+        setUserNamespace(config);
+        config.mounts.push({ destination: '/var', type: 'tmpfs', source: 'tmpfs', options: ['tmpcopyup', ...options] });
+      },
+    });
+  const foreign = await copied('of root of the host', []);
   count('attacks tried');
-  expectFailure(t, result, { message: /copy up what is below a tmpfs: EOVERFLOW/ });
+  expectSuccess(t, foreign, 'a file of an owner that the namespace does not map');
+  t.equal(foreign.stdout, '65534 19\n', "is nobody's there, as in the image, and not of the root of the container");
+  const large = await copied('x'.repeat(100_000), ['size=16k']);
+  count('attacks tried');
+  expectFailure(t, large, { message: /copy up .*file.*: no space left on device: ENOSPC/ });
   t.strictSame(rig.leftovers(), []);
 });

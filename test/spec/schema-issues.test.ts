@@ -8,7 +8,8 @@ const process = { cwd: '/', args: ['sh'] };
 const rows: readonly (readonly [pointer: string, config: object, message: string])[] = [
   ['', [], 'is [], wanted an object'],
   ['', { root: { path: 'a' } }, 'lacks the property "ociVersion"'],
-  ['/ociVersion', { ...base, ociVersion: '1.0' }, 'is "1.0", wanted a semantic version such as "1.3.0"'],
+  ['/ociVersion', { ...base, ociVersion: '1' }, 'is "1", wanted a semantic version such as "1.3.0"'],
+  ['/ociVersion', { ...base, ociVersion: '1.0-rc1' }, 'is "1.0-rc1", wanted a semantic version such as "1.3.0"'],
   ['/ociVersion', { ...base, ociVersion: 1 }, 'is 1, wanted a string'],
   ['/root', { ...base, root: {} }, 'lacks the property "path"'],
   ['/root', { ...base, root: null }, 'is null, wanted an object'],

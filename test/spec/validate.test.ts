@@ -50,7 +50,7 @@ t.test('loadConfig() reports five mistakes at once, of schema and rules', (t) =>
 
 t.test('loadConfig() keeps every bit of large integers', (t) => {
   const text =
-    '{"ociVersion":"1.3.0","root":{"path":"rootfs"},"process":{"cwd":"/","args":["sh"],"rlimits":[{"type":"RLIMIT_AS","soft":9007199254740993,"hard":18446744073709551615}]},' +
+    '{"ociVersion":"1.3.0","root":{"path":"rootfs"},"process":{"cwd":"/","args":["sh"],"capabilities":{},"rlimits":[{"type":"RLIMIT_AS","soft":9007199254740993,"hard":18446744073709551615}]},' +
     '"linux":{"resources":{"memory":{"limit":9223372036854775807}}}}';
   const { config, warnings } = loadConfig(text);
   t.strictSame(warnings, []);

@@ -53,7 +53,7 @@ t.test('duplicateAbove() takes the lowest free number from the minimum upwards',
   t.throws(() => duplicateAbove(9999, 300), {
     code: 'host',
     errno: 'EBADF',
-    message: 'duplicate descriptor 9999: EBADF',
+    message: 'duplicate descriptor 9999: bad file descriptor: EBADF',
   });
   t.end();
 });

@@ -18,7 +18,7 @@ t.test('openFile() opens close-on-exec, and names the path when it fails', (t) =
   t.throws(() => openFile(`${file}/x`, O_RDONLY), {
     code: 'host',
     errno: 'ENOTDIR',
-    message: `open ${JSON.stringify(`${file}/x`)}: ENOTDIR`,
+    message: `open ${JSON.stringify(`${file}/x`)}: not a directory: ENOTDIR`,
   });
   t.end();
 });

@@ -96,7 +96,7 @@ t.test('listenUnix() and connectUnix() name the path when they fail, and keep no
   listenUnix(file, 'stream').close();
   t.throws(() => listenUnix(file, 'stream'), {
     errno: 'EADDRINUSE',
-    message: `bind socket ${JSON.stringify(file)}: EADDRINUSE`,
+    message: `bind socket ${JSON.stringify(file)}: address already in use: EADDRINUSE`,
   });
   t.throws(() => connectUnix(file, 'stream'), { code: 'host', errno: 'ECONNREFUSED' });
   t.throws(() => connectUnix(path.join(directory, 'missing'), 'stream'), { code: 'host', errno: 'ENOENT' });
@@ -111,7 +111,7 @@ t.test('writeFully() names the descriptor when it fails', (t) => {
     () => {
       writeFully(9999, Buffer.from('abc'));
     },
-    { code: 'host', errno: 'EBADF', message: 'write 3 bytes to descriptor 9999: EBADF' },
+    { code: 'host', errno: 'EBADF', message: 'write 3 bytes to descriptor 9999: bad file descriptor: EBADF' },
   );
   t.end();
 });

@@ -64,7 +64,7 @@ t.test('spawn() says what it could not do', (t) => {
   t.throws(() => spawn({ path: '/nowhere', name: 'x', descriptors }), {
     code: 'host',
     errno: 'ENOENT',
-    message: 'start "/nowhere": ENOENT',
+    message: 'start "/nowhere": no such file or directory: ENOENT',
   });
   t.throws(() => spawn({ path: '/', name: 'x', descriptors }), { code: 'host', errno: 'EACCES' });
   t.end();
@@ -115,7 +115,7 @@ t.test('setRlimit() sets a limit of another process', (t) => {
     () => {
       setRlimit(pid, { resource: RLIMIT_CORE, soft: 9000n, hard: 8192n });
     },
-    { code: 'host', errno: 'EINVAL', message: `set resource limit 4 of process ${pid}: EINVAL` },
+    { code: 'host', errno: 'EINVAL', message: `set resource limit 4 of process ${pid}: invalid argument: EINVAL` },
   );
   socket.close();
   waitChild(pid);

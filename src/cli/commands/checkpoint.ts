@@ -1,9 +1,8 @@
-import { TsrunError } from '../../errors.ts';
 import { checkpointOptions } from '../checkpoint-options.ts';
-import { defineCommand } from '../command.ts';
+import { defineRefused } from '../command.ts';
 
 /** `tsrun checkpoint`: known, so that callers hear what to do in place of `unknown command`. */
-export const command = defineCommand({
+export const command = defineRefused({
   name: 'checkpoint',
   description: 'not supported: save a container to disk',
   usage: 'ID',
@@ -18,8 +17,5 @@ export const command = defineCommand({
     'status-fd': { type: 'string', placeholder: 'FD', description: 'descriptor that is told when CRIU is ready' },
     'page-server': { type: 'string', placeholder: 'ADDRESS:PORT', description: 'where memory is sent' },
   },
-  run: () =>
-    Promise.reject(
-      new TsrunError('unsupported', 'checkpoint is not supported: stop the container and create it anew instead'),
-    ),
+  refusal: 'checkpoint is not supported: stop the container and create it anew instead',
 });

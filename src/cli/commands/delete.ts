@@ -8,12 +8,14 @@ export const command = defineCommand({
   positionals: { minimum: 1, maximum: 1 },
   options: {
     force: { type: 'boolean', short: 'f', description: 'kill it first if it still runs' },
+    strict: { type: 'boolean', description: 'refuse a created container too, as the specification says' },
     regex: { type: 'boolean', short: 'r', description: 'ID is a regular expression; every container that matches' },
   },
   async run({ values, positionals: [id = ''] }, { runtime, operations }) {
     await operations.deleteContainer(runtime, {
       id,
       force: values.force === true,
+      ...(values.strict === true && { strict: true }),
       ...(values.regex === true && { isPattern: true }),
     });
     return 0;

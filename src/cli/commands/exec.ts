@@ -48,6 +48,7 @@ export const command = defineCommand({
       ...(subCgroups.length > 0 && { subCgroups }),
       ignorePaused: values['ignore-paused'] === true,
       stdio: ownStdio,
+      forwardSignals: true,
     });
   },
 });

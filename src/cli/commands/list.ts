@@ -12,9 +12,9 @@ export const command = defineCommand({
     format: { type: 'string', short: 'f', placeholder: 'FORMAT', description: 'table or json (default: table)' },
     quiet: { type: 'boolean', short: 'q', description: 'print only the ids' },
   },
-  async run({ values }, { runtime, surroundings, operations }) {
+  async run({ values }, { global, runtime, surroundings, operations }) {
     const format = readListFormat(values.format);
-    const containers = await operations.listContainers(runtime);
+    const containers = await operations.listContainers(runtime, { requireRoot: global.isRootGiven });
     if (values.quiet === true) surroundings.writeStdout(formatListIds(containers));
     else if (format === 'json') surroundings.writeStdout(formatListJson(containers));
     else surroundings.writeStdout(formatListTable(containers));

@@ -1,9 +1,8 @@
-import { TsrunError } from '../../errors.ts';
 import { checkpointOptions } from '../checkpoint-options.ts';
-import { defineCommand } from '../command.ts';
+import { defineRefused } from '../command.ts';
 
 /** `tsrun restore`: known, so that callers hear what to do in place of `unknown command`. */
-export const command = defineCommand({
+export const command = defineRefused({
   name: 'restore',
   description: 'not supported: continue a saved container',
   usage: 'ID',
@@ -20,8 +19,5 @@ export const command = defineCommand({
     'lsm-profile': { type: 'string', placeholder: 'TYPE:NAME', description: 'another profile of AppArmor or SELinux' },
     'lsm-mount-context': { type: 'string', placeholder: 'CONTEXT', description: 'another SELinux context of mounts' },
   },
-  run: () =>
-    Promise.reject(
-      new TsrunError('unsupported', 'restore is not supported: create and start the container anew instead'),
-    ),
+  refusal: 'restore is not supported: create and start the container anew instead',
 });

@@ -19,6 +19,7 @@ export const command = defineCommand({
       ...options,
       detach: values.detach === true,
       keep: values.keep === true,
+      forwardSignals: true,
       subreaper: values['no-subreaper'] !== true,
     });
   },

@@ -5,6 +5,7 @@ import { specTemplate } from '../../spec/template.ts';
 import { words } from '../../util/words.ts';
 import { defineCommand } from '../command.ts';
 import { absolutePath, workingDirectory } from '../surroundings.ts';
+import { errnoText } from '../../util/errno.ts';
 
 /** `tsrun spec`: writes the template of a config.json. */
 export const command = defineCommand({
@@ -34,6 +35,6 @@ function writeNewFile({ file, name }: { file: string; name: string }, text: stri
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     const details = { cause: error, errno };
     if (errno === 'EEXIST') throw new TsrunError('bundle', words.configExists(name), details);
-    throw new TsrunError('bundle', `write ${JSON.stringify(file)}: ${errno}`, details);
+    throw new TsrunError('bundle', `write ${JSON.stringify(file)}: ${errnoText(errno)}`, details);
   }
 }

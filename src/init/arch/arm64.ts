@@ -14,7 +14,9 @@ const REGISTERS: Record<Register, number> = {
   operation: 19,
 };
 
+/** Register 31 is one or the other, as the instruction says. */
 const XZR = 31;
+const SP = 31;
 const CONDITION_EQUAL = 0;
 const CONDITION_LOWER = 3;
 
@@ -59,8 +61,29 @@ export class Arm64 implements Machine {
     this.#code.word(0xf900_0000 | ((offset / 8) << 10) | (REGISTERS[base] << 5) | REGISTERS[register]);
   }
 
+  storeByte(register: Register, base: Register): void {
+    this.#code.word(0x3900_0000 | (REGISTERS[base] << 5) | REGISTERS[register]); // strb wt, [xn]
+  }
+
+  stackPointer(register: Register): void {
+    this.#code.word(0x9100_0000 | (SP << 5) | REGISTERS[register]); // mov xd, sp, which is add xd, sp, #0
+  }
+
+  address(register: Register, label: string): void {
+    // adr xd, label
+    this.#code.reference(label, 0x1000_0000 | REGISTERS[register], (code, at, target) => {
+      const distance = target - at;
+      const fields = ((distance & 3) << 29) | (((distance >> 2) & 0x7_ffff) << 5);
+      code.setUint32(at, code.getUint32(at, true) | fields, true);
+    });
+  }
+
   add(register: Register, other: Register): void {
     this.#registers(0x8b00_0000, register, REGISTERS[register], other); // add xd, xn, xm
+  }
+
+  subtract(register: Register, other: Register): void {
+    this.#registers(0xcb00_0000, register, REGISTERS[register], other); // sub xd, xn, xm
   }
 
   addConstant(register: Register, constant: number): void {
@@ -75,6 +98,11 @@ export class Arm64 implements Machine {
     // lsl xd, xn, #bits, which is ubfm xd, xn, #(64 - bits), #(63 - bits)
     const fields = ((64 - bits) << 16) | ((63 - bits) << 10);
     this.#code.word(0xd340_0000 | fields | (REGISTERS[register] << 5) | REGISTERS[register]);
+  }
+
+  shiftRight(register: Register, bits: number): void {
+    // lsr xd, xn, #bits, which is ubfm xd, xn, #bits, #63
+    this.#code.word(0xd340_fc00 | (bits << 16) | (REGISTERS[register] << 5) | REGISTERS[register]);
   }
 
   systemCall(): void {
@@ -109,6 +137,10 @@ export class Arm64 implements Machine {
 
   jumpUnlessBit(register: Register, bit: number, label: string): void {
     this.#testBit(0x3600_0000, register, bit, label); // tbz xt, #bit
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#code.bytes(...bytes);
   }
 
   assemble(): Uint8Array {

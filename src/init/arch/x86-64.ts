@@ -17,6 +17,8 @@ const REGISTERS: Record<Register, number> = {
   a3: 10, // r10
 };
 
+const RSP = 4;
+
 const REX_NONE = 0x40;
 const REX_W = 0x48;
 const JUMP_IF_BELOW = 0x82;
@@ -57,8 +59,28 @@ export class X86 implements Machine {
     this.#form(REX_W, [0x89], REGISTERS[register], REGISTERS[base], offset); // mov r/m64, r64
   }
 
+  storeByte(register: Register, base: Register): void {
+    const [reg, rm] = [REGISTERS[register], REGISTERS[base]];
+    // Without the prefix the numbers 4 to 7 would be ah to bh.
+    this.#code.bytes(REX_NONE | ((reg >> 3) << 2) | (rm >> 3), 0x88, 0x40 | ((reg & 7) << 3) | (rm & 7), 0); // mov r/m8, r8
+  }
+
+  stackPointer(register: Register): void {
+    this.#form(REX_W, [0x89], RSP, REGISTERS[register]); // mov r/m64, r64
+  }
+
+  address(register: Register, label: string): void {
+    const reg = REGISTERS[register];
+    this.#code.bytes(REX_W | ((reg >> 3) << 2), 0x8d, ((reg & 7) << 3) | 5); // lea r64, [rip + disp32]
+    this.#displacement(label);
+  }
+
   add(register: Register, other: Register): void {
     this.#form(REX_W, [0x01], REGISTERS[other], REGISTERS[register]); // add r/m64, r64
+  }
+
+  subtract(register: Register, other: Register): void {
+    this.#form(REX_W, [0x29], REGISTERS[other], REGISTERS[register]); // sub r/m64, r64
   }
 
   addConstant(register: Register, constant: number): void {
@@ -72,6 +94,11 @@ export class X86 implements Machine {
 
   shiftLeft(register: Register, bits: number): void {
     this.#form(REX_W, [0xc1], 4, REGISTERS[register]); // shl r/m64, imm8
+    this.#code.bytes(bits);
+  }
+
+  shiftRight(register: Register, bits: number): void {
+    this.#form(REX_W, [0xc1], 5, REGISTERS[register]); // shr r/m64, imm8
     this.#code.bytes(bits);
   }
 
@@ -111,6 +138,10 @@ export class X86 implements Machine {
   jumpUnlessBit(register: Register, bit: number, label: string): void {
     this.#testBit(register, bit);
     this.#jumpIf(JUMP_UNLESS_BELOW, label);
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#code.bytes(...bytes);
   }
 
   assemble(): Uint8Array {

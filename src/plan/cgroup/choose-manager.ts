@@ -1,4 +1,5 @@
-import type { Config } from '../../spec/generated/config.ts';
+import type { Config, Resources } from '../../spec/generated/config.ts';
+import { resolvePidsLimit } from './pids.ts';
 import type { CgroupManagerName } from './plan.ts';
 
 export interface ManagerChoice {
@@ -15,17 +16,17 @@ export interface ManagerChoice {
  * asks neither for limits nor for a place. With either, making the cgroup fails and says so.
  */
 export function chooseCgroupManager(
-  { linux }: Config,
+  { linux, ociVersion }: Config,
   { asked, rootless, isWritable }: ManagerChoice,
 ): CgroupManagerName {
-  const asksNothing = (linux?.cgroupsPath ?? '') === '' && !hasLimits(linux?.resources ?? {});
+  const asksNothing =
+    (linux?.cgroupsPath ?? '') === '' && !hasLimits(resolvePidsLimit(linux?.resources ?? {}, ociVersion));
   if (asked === 'systemd') return asked;
   return rootless && !isWritable && asksNothing ? 'disabled' : asked;
 }
 
-/** Device rules are no limit here: an ordinary user can make no devices. */
-function hasLimits(resources: NonNullable<NonNullable<Config['linux']>['resources']>): boolean {
-  return Object.entries(resources).some(
-    ([name, value]) => name !== 'devices' && Object.keys(value as object).length > 0,
-  );
+/** Device rules are no limit here: an ordinary user can make no devices. Neither is a pids limit that says there is none. */
+function hasLimits({ pids, ...others }: Resources): boolean {
+  if (pids?.limit !== undefined && BigInt(pids.limit) >= 0n) return true;
+  return Object.entries(others).some(([name, value]) => name !== 'devices' && Object.keys(value).length > 0);
 }

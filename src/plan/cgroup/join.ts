@@ -82,7 +82,7 @@ export function planUnifiedOpen(places: readonly JoinPlace[], result: Region | P
 }
 
 /** Opens the cgroup2 directory that stands in for one that takes no processes; one that is gone is found missing at its use. */
-export function planFallbackOpen({ fallback = '' }: JoinPlace, result: Place): Step[] {
+export function planFallbackOpen({ fallback = '' }: JoinPlace, result: Region | Place): Step[] {
   if (fallback === '') return [];
   const label = `open cgroup ${JSON.stringify(fallback)}`;
   return [{ ...openDirectory(fallback, { label, result }), accept: ['ENOENT'] }];

@@ -9,7 +9,7 @@ import { isSet, toInteger } from './values.ts';
 
 /**
  * The changes of an update that ask for something: callers fill in every member of a document, with 0 and empty text for "leave
- * it". Device rules are left out, because an update never touches them, and so are the obsolete limits of kernel memory.
+ * it". A pids limit of 0 is one that is meant. Device rules are left out, because an update never touches them, and so are the obsolete limits of kernel memory.
  */
 export function meantChanges(changes: Resources): Resources {
   const { devices: _devices, memory, cpu, pids, blockIO, ...others } = changes;
@@ -17,7 +17,7 @@ export function meantChanges(changes: Resources): Resources {
     ...others,
     ...(memory !== undefined && { memory: meantMemory(memory) }),
     ...(cpu !== undefined && { cpu: meantCpu(cpu) }),
-    ...(isSet(pids?.limit) && { pids }),
+    ...(pids?.limit !== undefined && { pids }),
     ...(blockIO !== undefined && { blockIO: without(blockIO, 'weight', 'leafWeight') }),
   };
 }

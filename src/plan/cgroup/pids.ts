@@ -1,6 +1,22 @@
 import type { Resources } from '../../spec/generated/config.ts';
+import { isSince } from '../../spec/versions.ts';
 import { maxOr } from './values.ts';
 import type { CgroupWrite, ControllerPlace } from './writes.ts';
+
+/**
+ * The resources with what their config means by a pids limit of 0: a limit since version 1.3 of the specification, none before.
+ *
+ * Until 1.2 the specification called no limit the default and left 0 open. With such versions docker up to 18.09, podman 3.4 to 5.4
+ * (`--pids-limit=-1`) and CRI-O up to 1.29 write 0 for "no limit", and runc up to 1.3 and crun read it so. With 1.3 it is written
+ * by podman without root for `--pids-limit=0` and -1 (podman issue 29422), and by containerd's `WithPidsLimit(0)`: runc 1.4 gives
+ * both a limit of 1, and so does tsrun. The specification leaves no choice there: no limit is -1, which podman as root, docker
+ * and CRI-O since 1.30 write.
+ */
+export function resolvePidsLimit(resources: Resources, ociVersion: string | undefined): Resources {
+  const limit = resources.pids?.limit;
+  if (limit === undefined || BigInt(limit) !== 0n || isSince(ociVersion, 3)) return resources;
+  return { ...resources, pids: { ...resources.pids, limit: -1 } };
+}
 
 /**
  * config-linux.md, "PIDs", the same file on cgroup v1 and v2. A limit of 0 becomes 1: either forbids every fork, and with 1 the

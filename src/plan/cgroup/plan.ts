@@ -6,6 +6,7 @@ import { collectDeviceRules } from './device-rules.ts';
 import type { CgroupLayout } from './layout.ts';
 import { planCgroupOwner, type CgroupOwner, type OwnerConfig } from './owner.ts';
 import { planCgroupDirectories, type CgroupDirectory } from './path.ts';
+import { resolvePidsLimit } from './pids.ts';
 import { Problems } from './problems.ts';
 import { planScope, scopeDirectories, type ScopePlan } from './systemd/scope.ts';
 import { planUnit, type BusName } from './systemd/unit.ts';
@@ -52,6 +53,7 @@ export type CgroupManagerName = 'cgroupfs' | 'systemd' | 'disabled';
 
 export interface CgroupPlanInput {
   readonly config: OwnerConfig & {
+    readonly ociVersion?: string;
     readonly linux?: { readonly cgroupsPath?: string; readonly resources?: Resources };
     readonly annotations?: Readonly<Record<string, string>>;
   };
@@ -73,7 +75,8 @@ export interface CgroupPlanInput {
 export function planCgroup(input: CgroupPlanInput): CgroupPlan {
   const { layout, manager } = input;
   if (manager === 'disabled') return { manager, version: 'none', directories: [], prepare: [], limits: [] };
-  const resources = input.config.linux?.resources ?? {};
+  const { ociVersion, linux } = input.config;
+  const resources = resolvePidsLimit(linux?.resources ?? {}, ociVersion);
   const problems = new Problems();
   const { directories, scope } = planPlaces(input, resources, problems);
   if (directories.length === 0) {

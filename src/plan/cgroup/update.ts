@@ -3,11 +3,14 @@ import { planControllers } from './controllers.ts';
 import { meantChanges, mergeResources } from './merge.ts';
 import type { CgroupDirectory } from './path.ts';
 import type { CgroupManagerName, CgroupPlan } from './plan.ts';
+import { resolvePidsLimit } from './pids.ts';
 import { Problems } from './problems.ts';
 import { planResourceProperties, type UnitProperty } from './systemd/properties.ts';
 import { isSet } from './values.ts';
 
 export interface UpdateInput {
+  /** Of the container's config: it decides what a pids limit of 0 means. */
+  readonly ociVersion?: string;
   /** The container's resources so far. */
   readonly old: Resources;
   /** A document of `update`: absent, 0 and empty text leave what is. */
@@ -32,7 +35,9 @@ export interface LimitUpdate {
  *
  * Errors: `config` and `unsupported` as `planCgroup`.
  */
-export function planUpdate({ old, changes, manager, version, directories }: UpdateInput): LimitUpdate {
+export function planUpdate({ ociVersion, manager, version, directories, ...input }: UpdateInput): LimitUpdate {
+  const old = resolvePidsLimit(input.old, ociVersion);
+  const changes = resolvePidsLimit(input.changes, ociVersion);
   const meant = meantChanges(changes);
   const resources = mergeResources(old, meant, { swapIsApart: hasUnifiedMemory(directories) });
   const problems = new Problems();

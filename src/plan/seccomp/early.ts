@@ -1,4 +1,5 @@
 import type { DescriptorNumbers } from '../context.ts';
+import type { FinishPlan } from '../finish-process.ts';
 import type { PhaseList } from '../phases.ts';
 import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp } from './load.ts';
 
@@ -7,8 +8,11 @@ export function addEarlyFilter(
   phases: PhaseList,
   { sync }: DescriptorNumbers,
   seccomp: CompiledSeccomp | undefined,
+  { beforeFilter, afterFilter }: Pick<FinishPlan, 'beforeFilter' | 'afterFilter'>,
 ): void {
   if (seccomp?.position !== 'early') return;
+  phases.add(beforeFilter);
   if (seccomp.listener === undefined) phases.add([planLoadFilter(seccomp)]);
   else phases.add(planLoadListenedFilter(sync, seccomp)).exchange('seccomp', 'load the seccomp filter');
+  phases.add(afterFilter);
 }

@@ -11,16 +11,19 @@ import { planFilterRules, type FilterRules } from './filter.ts';
  * config-linux.md, "Seccomp"; man 2 seccomp.
  *
  * Where the filter is loaded: a process with no_new_privs or CAP_SYS_ADMIN may do it at any time, and then it is the last thing
- * before execve(2), so that nothing but the program itself has to live with it (`late`). Without either it is done while init
- * still has all rights, before it becomes the user (`early`), as runc does. Then the profile has to allow what init does after
- * that:
+ * before execve(2), so that nothing but the program itself has to live with it (`late`). Without either it is done when init is the
+ * user already and has looked everything up, but has kept the right to load a filter beyond what the program has (`early`). Then the
+ * profile has to allow what init does after that:
  *
- *     read, write, writev, close, chdir, getcwd, fchown, prctl, capset, setgroups, setresgid, setresuid, statx, getpid, execve,
- *     prlimit64 for a low RLIMIT_NOFILE, accept4 and dup3 for a container that is created first and started later
+ *     capset, writev, read, execve, and prlimit64 for a low RLIMIT_NOFILE
+ *     accept4, dup3 and close for a container that is created first and started later
+ *     write or sendmsg in the place of writev for a filter with a listener
+ *     getpid, pipe2, clone, dup3, prctl, setsid, fcntl, sendmsg, close, wait4 and writev for startContainer hooks
  *
- * and may lack close_range and faccessat2, which profiles of before 2020 do not know. A call that is refused is a failure with
- * the label of its step, and no container is made; where `write` itself is refused, or a refusal kills, all that is known is that
- * init is gone. A late filter that refuses `write` hides why execve(2) failed: such a container looks started and has ended.
+ * and may lack close_range, which profiles of before 2020 do not know. A profile that surely refuses a call of the first two lines is
+ * refused (`requirePassableFilter`). Another call that is refused is a failure with the label of its step, and no container is made;
+ * where `write` is refused too, or a refusal kills, init ends, and the way it ended is told. Of a late filter execve(2) alone has to
+ * pass; how a failure is found that init cannot report, see `meaningOfSilence`.
  */
 export interface SeccompPlan {
   readonly rules: FilterRules;

@@ -18,6 +18,7 @@ import {
   S_IFREG,
   TIOCGPTPEER,
 } from '../../util/constants.ts';
+import { utf8 } from '../../util/utf8.ts';
 import type { CallName } from '../calls.ts';
 import { restoreFlags } from '../open-flags.ts';
 import { DESCRIPTOR_LIMIT, type CallModel, type OpenFile } from './call-model.ts';
@@ -107,6 +108,14 @@ export const FILE_CALLS: Partial<Record<CallName, CallModel>> = {
     const place = kernel.walk(args.int(1), memory.readText(args.raw(2)), { noFollow: true });
     create(place, S_IFLNK | 0o777, { target: memory.readText(args.raw(0)) });
     return 0;
+  },
+  readlinkat: (kernel, args, memory) => {
+    const { file } = kernel.walk(args.int(0), memory.readText(args.raw(1)), { noFollow: true });
+    if (file === undefined) throw new ModelErrno('ENOENT');
+    if (!isType(file, S_IFLNK)) throw new ModelErrno('EINVAL');
+    const text = utf8(file.target).subarray(0, args.int(3));
+    memory.write(args.raw(2), text);
+    return text.length;
   },
   unlinkat: (kernel, args, memory) => {
     const place = kernel.walk(args.int(0), memory.readText(args.raw(1)), { noFollow: true });

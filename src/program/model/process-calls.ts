@@ -37,6 +37,7 @@ export const PROCESS_CALLS: Partial<Record<CallName, CallModel>> = {
     kernel.openFile(args.int(0));
     return 0;
   },
+  clone: (kernel) => kernel.clones.shift() ?? 0,
   clone3: (kernel) => kernel.clones.shift() ?? 0,
   execve: (kernel, args, memory) => {
     if (isType(kernel.find(AT_FDCWD, memory.readText(args.raw(0))), S_IFDIR)) throw new ModelErrno('EACCES');
@@ -54,6 +55,12 @@ export const PROCESS_CALLS: Partial<Record<CallName, CallModel>> = {
   accept4: (kernel, args) => {
     const listener = kernel.openFile(args.int(0));
     return kernel.install({ ...listener, kind: 'other', flags: O_RDWR });
+  },
+  getsockopt: (kernel, args, memory) => {
+    kernel.openFile(args.int(0));
+    // struct ucred of SO_PEERCRED: i32 pid, u32 uid, u32 gid. The model has one user.
+    memory.write(args.raw(3), new Uint8Array(Int32Array.of(kernel.pid, 0, 0).buffer));
+    return 0;
   },
   close_range: (kernel, args) => {
     if ((args.int(2) & CLOSE_RANGE_CLOEXEC) !== 0) return 0;

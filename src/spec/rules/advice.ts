@@ -1,17 +1,16 @@
 /** What is worth a warning and nothing more. */
 import type { Issue } from '../../errors.ts';
 import { isBindMount } from '../bind-mount.ts';
-import { capabilityNumbers } from '../capability-names.ts';
 import { isTmpfsOption } from '../mount-options.ts';
 import { quote } from '../quote.ts';
 import { specVersionMax } from '../versions.ts';
-import { type DraftConfig, isAbsent, itemsOf, membersOf } from './draft.ts';
+import { type DraftConfig, isAbsent, itemsOf } from './draft.ts';
 import type { Rule } from './table.ts';
 
 /** Remarks on a config that is accepted; callers log them as warnings. */
 export const advice: readonly Rule[] = [
   { name: 'spec-version', check: adviseOnVersion },
-  { name: 'capability-names', check: adviseOnCapabilities },
+  { name: 'capabilities', check: adviseOnCapabilities },
   { name: 'relative-destinations', check: adviseOnDestinations },
   { name: 'tmpfs-options', check: adviseOnTmpfsOptions },
   { name: 'joined-user-namespace', check: adviseOnMappings },
@@ -24,21 +23,20 @@ function adviseOnVersion({ ociVersion }: DraftConfig): Issue[] {
   const [major = 1, minor = 0] = (ociVersion ?? '1.0.0').split('.').map(Number);
   const [newestMajor = 1, newestMinor = 0] = specVersionMax.split('.').map(Number);
   if (major < 1) return [{ pointer, message: `is ${quote(ociVersion)}, which predates 1.0.0: read as 1.0.0` }];
-  if (major === newestMajor && minor <= newestMinor) return [];
+  if (major === newestMajor && minor <= newestMinor) return adviseOnForm(ociVersion ?? '1.0.0');
   return [{ pointer, message: `is ${quote(ociVersion)}, newer than ${specVersionMax}: what is new there is ignored` }];
 }
 
+/** Hand-written configs say "1.0"; runc and crun pass it over. */
+function adviseOnForm(ociVersion: string): Issue[] {
+  if (!/^\d+\.\d+$/.test(ociVersion)) return [];
+  return [{ pointer: '/ociVersion', message: `is ${quote(ociVersion)}, no semantic version: read as ${ociVersion}.0` }];
+}
+
+// Unknown names are the planner's to warn about, who also sees those of `exec`.
 function adviseOnCapabilities({ process }: DraftConfig): Issue[] {
-  const issues: Issue[] = [];
-  for (const [names, base] of membersOf(process?.capabilities, '/process/capabilities')) {
-    // A member that the specification does not know may be anything.
-    if (!Array.isArray(names)) continue;
-    for (const [name, pointer] of itemsOf<string>(names, base)) {
-      if (capabilityNumbers.has(name)) continue;
-      issues.push({ pointer, message: `is ${quote(name)}, an unknown capability: ignored` });
-    }
-  }
-  return issues;
+  if (process === undefined || process.capabilities !== undefined) return [];
+  return [{ pointer: '/process/capabilities', message: 'is absent: the program gets no capabilities' }];
 }
 
 function adviseOnDestinations({ mounts }: DraftConfig): Issue[] {

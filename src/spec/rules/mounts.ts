@@ -74,6 +74,7 @@ export function checkBindMounts({ mounts }: DraftConfig): Issue[] {
     if (!('source' in mount) || mount.source === '') {
       if (!isRemount(mount)) issues.push({ pointer, message: 'lacks the property "source", wanted what to bind' });
     }
+    issues.push(...checkCopiedSymlink(mount.options ?? [], `${pointer}/options`));
     for (const [option, at] of itemsOf(mount.options, `${pointer}/options`)) {
       if (mountOptions.has(option) || isTmpfsOption(option)) continue;
       const message = `is ${quote(option)}: bind mounts cannot have any filesystem-specific options applied`;
@@ -81,6 +82,14 @@ export function checkBindMounts({ mounts }: DraftConfig): Issue[] {
     }
   }
   return issues;
+}
+
+/** A symlink that is copied is not mounted, so that nothing could be left unfollowed. */
+function checkCopiedSymlink(options: readonly (string | undefined)[], pointer: string): Issue[] {
+  if (!options.includes('copy-symlink')) return [];
+  return ['src-nofollow', 'dest-nofollow']
+    .filter((other) => options.includes(other))
+    .map((other) => ({ pointer, message: `has both "copy-symlink" and ${quote(other)}, wanted one of them` }));
 }
 
 /** Every other mount says which file system it is. */

@@ -21,7 +21,7 @@ export function checkArgs(config: DraftConfig): Issue[] {
   }
   if (isAbsent(process.args)) return [{ pointer: '/process/args', message: `is []: ${words.noArgs}` }];
   if (process.args[0] !== '') return [];
-  return [{ pointer: '/process/args/0', message: 'is "", wanted the name of a program' }];
+  return [{ pointer: '/process/args/0', message: `is "", wanted the name of a program: ${words.notInPath}` }];
 }
 
 /** Environment entries are `NAME=value`. */

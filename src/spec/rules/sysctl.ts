@@ -2,7 +2,7 @@
 import type { Issue } from '../../errors.ts';
 import { quote } from '../quote.ts';
 import { sysctlPath } from '../sysctl-path.ts';
-import { type DraftConfig, hasNamespace, membersOf } from './draft.ts';
+import { type DraftConfig, hasNamespace, isAbsent, membersOf } from './draft.ts';
 
 const ipcParameters: ReadonlySet<string> = new Set([
   'kernel/msgmax',
@@ -39,9 +39,18 @@ function problemOf(config: DraftConfig, key: string): string | undefined {
   if (path.startsWith('net/'))
     return need(config, 'network', `sysctl ${quote(key)} not allowed in host network namespace`);
   const separate = `sysctl ${quote(key)} is not in a separate kernel namespace`;
-  if (path === 'kernel/domainname') return need(config, 'uts', separate);
+  if (path === 'kernel/domainname') {
+    if (isOther(config, key))
+      return `sysctl ${quote(key)} is not allowed as it conflicts with the OCI "domainname" field`;
+    return need(config, 'uts', separate);
+  }
   if (path.startsWith('user/')) return need(config, 'user', separate);
   return `${separate}, wanted one of the ipc, network, uts or user namespace`;
+}
+
+/** Two names for one value: as crun, only the same twice is accepted. */
+function isOther({ domainname, linux }: DraftConfig, key: string): boolean {
+  return !isAbsent(domainname) && domainname !== '' && domainname !== linux?.sysctl?.[key];
 }
 
 function need(config: DraftConfig, type: 'ipc' | 'network' | 'uts' | 'user', problem: string): string | undefined {

@@ -2,16 +2,20 @@ import { writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import type { CommandOptions, CommandResult } from '../../live/support/command.ts';
 import { expectSuccess } from '../../live/support/rig.ts';
-import { Containerd } from './containerd.ts';
+import { Containerd, CONTAINERD_TOOLS } from './containerd.ts';
 import { Daemon } from './daemon.ts';
-import { IMAGE } from './image.ts';
-import type { Runtime } from './runtimes.ts';
+import { IMAGE, writeImage } from './image.ts';
+import { listRuntimes, type Runtime } from './runtimes.ts';
 import type { Surroundings } from './surroundings.ts';
 import { underTerminal, type TerminalOptions } from './terminal.ts';
 
 /** The client is named by its path: other clients may have the name too. */
-export const DOCKER = '/usr/bin/docker';
-export const DOCKERD = '/usr/sbin/dockerd';
+const DOCKER = '/usr/bin/docker';
+const DOCKERD = '/usr/sbin/dockerd';
+
+/** What has to be on the host. */
+export const DOCKER_FILES: readonly string[] = [DOCKER, DOCKERD];
+export const DOCKER_TOOLS: readonly string[] = [...CONTAINERD_TOOLS, 'docker-init', 'iptables', 'script'];
 
 /** Name of the runtime in docker's config. */
 export const RUNTIME_NAME = 'tested';
@@ -108,6 +112,29 @@ export class Dockerd {
 /** Arguments of `docker run` of the image. */
 export function runArgs(flags: readonly string[], command: string | readonly string[]): string[] {
   return ['run', ...flags, IMAGE, ...(typeof command === 'string' ? ['sh', '-c', command] : command)];
+}
+
+/** A group of tests for each runtime, with a dockerd that knows the image; it ends with them. */
+export async function withEachDocker(
+  t: Test,
+  inside: Surroundings,
+  body: (t: Test, docker: Dockerd) => Promise<void>,
+): Promise<void> {
+  const archive = inside.path('image.tar');
+  writeImage(archive);
+  for (const runtime of listRuntimes(inside)) {
+    await t.test(`docker with ${runtime.name}`, async (t) => {
+      t.setTimeout(0);
+      const docker = await Dockerd.start(t, inside, runtime);
+      try {
+        t.match(await docker.output(t, ['load', '--input', archive]), IMAGE);
+        t.equal(await docker.output(t, ['info', '--format', '{{.DefaultRuntime}}']), RUNTIME_NAME);
+        await body(t, docker);
+      } finally {
+        await docker.stop(t);
+      }
+    });
+  }
 }
 
 function makeConfig(runtime: Runtime, addresses: { readonly host: string; readonly containerd: string }): object {

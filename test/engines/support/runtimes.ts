@@ -1,5 +1,4 @@
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { findTool, tsrunFile } from '../../live/support/surroundings.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -10,11 +9,8 @@ export interface Runtime {
   readonly path: string;
 }
 
-const singleExecutable = fileURLToPath(new URL('../../../dist/tsrun', import.meta.url));
-
 /**
- * runc, which shows that a test is right, where it is installed; then tsrun: the single executable if it was built, else the
- * built command, unless `TSRUN` in the environment names another one.
+ * runc, which shows that a test is right, where it is installed; then the tsrun that is tested.
  */
 export function listRuntimes(surroundings: Surroundings): Runtime[] {
   const runc = findTool('runc');
@@ -23,7 +19,7 @@ export function listRuntimes(surroundings: Surroundings): Runtime[] {
 }
 
 function tsrunPath(surroundings: Surroundings): string {
-  if (process.env.TSRUN === undefined && existsSync(singleExecutable)) return singleExecutable;
+  if (!tsrunFile.endsWith('.js')) return tsrunFile;
   // Engines run a file with an environment that may lack Node in its PATH.
   const wrapper = surroundings.path('tsrun');
   if (!existsSync(wrapper)) {

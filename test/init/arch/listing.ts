@@ -16,7 +16,7 @@ export const REGISTERS: readonly Register[] = [
   's0',
 ];
 
-/** Every form of every instruction that the interpreter may use. */
+/** Every form of every instruction that interpreter and launcher may use. */
 export function writeEverything(machine: Machine): void {
   machine.label('start');
   for (const register of REGISTERS) {
@@ -25,6 +25,12 @@ export function writeEverything(machine: Machine): void {
     machine.move(register, 's0');
     for (const size of [1, 2, 4, 8] as const) machine.load(register, register, 56, size);
     machine.store('a3', register, 120);
+    machine.storeByte(register, 'a3');
+    machine.storeByte('a1', register);
+    machine.stackPointer(register);
+    machine.address(register, 'end');
+    machine.subtract('operation', register);
+    machine.shiftRight(register, 4);
     machine.add('operation', register);
     machine.addConstant(register, 127);
     machine.and(register, 'a5');

@@ -15,6 +15,19 @@ const NAMES = {
   s0: 'cx',
 };
 
+const BYTES = {
+  operation: 'bl',
+  number: 'al',
+  result: 'al',
+  a0: 'dil',
+  a1: 'sil',
+  a2: 'dl',
+  a3: 'r10b',
+  a4: 'r8b',
+  a5: 'r9b',
+  s0: 'cl',
+};
+
 t.test('X86 assembles what objdump reads back', { skip: reasonToSkip('objdump') }, (t) => {
   const machine = new X86();
   writeEverything(machine);
@@ -32,6 +45,12 @@ t.test('X86 assembles what objdump reads back', { skip: reasonToSkip('objdump') 
       `mov 0x38(${r}),${e}`,
       `mov 0x38(${r}),${r}`,
       `mov %r10,0x78(${r})`,
+      `mov %${BYTES[register]},0x0(%r10)`,
+      `mov %sil,0x0(${r})`,
+      `mov %rsp,${r}`,
+      `lea END,${r}`,
+      `sub ${r},%rbx`,
+      `shr $0x4,${r}`,
       `add ${r},%rbx`,
       `add $0x7f,${r}`,
       `and %r9,${r}`,
@@ -41,7 +60,12 @@ t.test('X86 assembles what objdump reads back', { skip: reasonToSkip('objdump') 
     ];
   });
   const end = `0x${machine.assemble().length.toString(16)}`;
-  const shown = lines.map((line) => line.replace(/^(j\w+) 0x0$/, '$1 START').replace(` ${end}`, ' END'));
+  const shown = lines.map((line) =>
+    line
+      .replace(/^(j\w+) 0x0$/, '$1 START')
+      .replace(` ${end}`, ' END')
+      .replace(/0x[0-9a-f]+\(%rip\),(\S+) # END/, 'END,$1'),
+  );
   t.same(shown, [...expected, 'syscall', 'ud2', 'jmp START']);
   t.end();
 });

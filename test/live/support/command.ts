@@ -24,6 +24,8 @@ export interface CommandResult {
   readonly timedOut: boolean;
   /** What a container that outlives the command has written on its standard output by now. */
   readonly readOutput: () => string;
+  /** The same of its standard error. */
+  readonly readErrors: () => string;
 }
 
 export interface RunningCommand {
@@ -66,6 +68,7 @@ export function startCommand(
     child.stdin?.end(options.stdin);
   }
   const output = (): string => readFileSync(names.stdout, 'utf8');
+  const errors = (): string => readFileSync(names.stderr, 'utf8');
   const done = new Promise<CommandResult>((resolve, reject) => {
     let timedOut = false;
     const timer = setTimeout(() => {
@@ -82,9 +85,10 @@ export function startCommand(
         code,
         signal,
         stdout: output(),
-        stderr: readFileSync(names.stderr, 'utf8'),
+        stderr: errors(),
         timedOut,
         readOutput: output,
+        readErrors: errors,
       });
     });
   });

@@ -86,10 +86,7 @@ function findUnits({ prefix }: Marks): string[] {
 }
 
 function findStates({ root }: Marks): string[] {
-  // The cache of seccomp filters outlives the containers on purpose.
-  return listDirectories(root)
-    .filter((name) => name !== '.cache')
-    .map((name) => `state directory ${path.join(root, name)}`);
+  return listDirectories(root).map((name) => `state directory ${path.join(root, name)}`);
 }
 
 function listDirectories(directory: string): string[] {

@@ -308,10 +308,9 @@ export function readStatusField(pid: number | 'self', name: string): string {
   return statusField(readFileSync(`/proc/${pid}/status`, 'utf8'), name);
 }
 
-/** What is in a root directory, but for the cache that tsrun keeps there. */
 function readNames(directory: string): string[] {
   try {
-    return readdirSync(directory).filter((name) => name !== '.cache');
+    return readdirSync(directory);
   } catch {
     return [];
   }

@@ -1,8 +1,14 @@
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The built command. `TSRUN` in the environment names another build of it: a script for Node, or an executable. */
-export const tsrunFile = process.env.TSRUN ?? fileURLToPath(new URL('../../../dist/bin/main.js', import.meta.url));
+const project = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** The command on Node. */
+export const nodeScript = path.join(project, 'dist/bin/main.js');
+
+/** The command that is tested: the executable, or what `TSRUN` in the environment names, a script for Node or another executable. */
+export const tsrunFile = process.env.TSRUN ?? path.join(project, 'dist/tsrun');
 
 /** How the built command is called. */
 export const tsrunCommand: readonly string[] = tsrunFile.endsWith('.js') ? [process.execPath, tsrunFile] : [tsrunFile];
@@ -29,6 +35,11 @@ export function inSession(uid: number): string[] {
 /** How many times longer everything may take than on a real machine: `TSRUN_TEST_SLOWNESS`, for an emulated processor. */
 export const slowness = Number(process.env.TSRUN_TEST_SLOWNESS ?? 1);
 
+/** How many rounds a race runs: `TSRUN_TEST_ROUNDS`, for a long run. */
+export function raceRounds(usual: number): number {
+  return Number(process.env.TSRUN_TEST_ROUNDS ?? usual);
+}
+
 /** Statically linked, so that it runs in an otherwise empty rootfs. */
 export const BUSYBOX = '/bin/busybox';
 
@@ -36,7 +47,7 @@ export const BUSYBOX = '/bin/busybox';
 export function reasonToSkip(): string | false {
   if (process.geteuid?.() !== 0) return 'live tests need root';
   if (!existsSync(BUSYBOX)) return `live tests need a static ${BUSYBOX} (Debian: busybox-static)`;
-  if (!existsSync(tsrunFile)) throw new Error(`${tsrunFile} is missing: run npm run build first`);
+  if (!existsSync(tsrunFile)) throw new Error(`${tsrunFile} is missing: run npm run build:exe first`);
   return false;
 }
 

@@ -95,6 +95,8 @@ export function comparePlan(calls: readonly TracedCall[], plan: readonly PlanSte
         plan,
         matches.map((place) => place + 1),
       );
+      // What stands behind it is for one that fails.
+      if (call.name === 'execve') places.add(plan.length);
     }
     const isLast = index === pids.length - 1;
     if (isLast && problems.length === 0 && !places.has(plan.length))

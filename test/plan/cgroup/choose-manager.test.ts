@@ -12,6 +12,10 @@ t.test('chooseCgroupManager() goes on without cgroups for a user who has none an
   const devices = [{ allow: false, access: 'rwm' as const }];
   t.equal(choose({ resources: { devices } }), 'disabled', 'device rules are no limit');
   t.equal(choose({ resources: { unified: {}, hugepageLimits: [] } }), 'disabled');
+  t.equal(choose({ resources: { pids: { limit: -1 } } }), 'disabled', 'no limit of processes');
+  const linux = { resources: { pids: { limit: 0 } } };
+  t.equal(chooseCgroupManager({ ociVersion: '1.0.2', linux }, user), 'disabled', 'no limit before 1.3');
+  t.equal(chooseCgroupManager({ ociVersion: '1.3.0', linux }, user), 'cgroupfs', 'a limit since 1.3');
   t.end();
 });
 

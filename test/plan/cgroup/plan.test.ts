@@ -118,7 +118,7 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
     hybrid: ['pids/pids.max=64'],
     v2: ['pids.max=64'],
   },
-  'pids.limit 0': { resources: { pids: { limit: 0 } }, v1: ['pids/pids.max=1'], v2: ['pids.max=1'] },
+  'pids.limit 0 (before 1.3)': { resources: { pids: { limit: 0 } }, v1: ['pids/pids.max=max'], v2: ['pids.max=max'] },
   'pids.limit -1': { resources: { pids: { limit: -1 } }, v1: ['pids/pids.max=max'], v2: ['pids.max=max'] },
   hugepageLimits: {
     resources: { hugepageLimits: [{ pageSize: '2MB', limit: 4194304 }] },
@@ -310,5 +310,29 @@ t.test('cgroupPlanToJson() is plain JSON', (t) => {
     const json = cgroupPlanToJson(plan({ memory: { limit: 4096 } }, layout));
     t.strictSame(JSON.parse(JSON.stringify(json)), json, layout);
   }
+  t.end();
+});
+
+t.test('planCgroup() has a pids limit of 0 from version 1.3 of the specification on, and none before', (t) => {
+  const limitOf = (ociVersion: string | undefined, layout: LayoutName, limit = 0): string[] => {
+    const config = { ...(ociVersion !== undefined && { ociVersion }), linux: { resources: { pids: { limit } } } };
+    const planned = planCgroup({ config, layout: LAYOUTS[layout], id: 'c1', manager: 'cgroupfs' });
+    return shorten(planned, planned.limits);
+  };
+  for (const version of ['1.3.0', '1.3', '1.3.0-rc.1', '1.4.0', '1.10.0'])
+    t.strictSame(limitOf(version, 'v2'), ['pids.max=1'], version);
+  for (const version of [undefined, '1.0', '1.0.2-dev', '1.2.1', '0.9.0'])
+    t.strictSame(limitOf(version, 'v1'), ['pids/pids.max=max'], String(version));
+  t.strictSame(limitOf('1.0.2', 'v2', 5), ['pids.max=5']);
+  t.end();
+});
+
+t.test('planCgroup() has the controllers of unified settings passed on', (t) => {
+  const { prepare } = plan({ unified: { 'memory.high': '2048', 'pids.max': '5', 'cgroup.max.depth': '2' } });
+  const required = { memory: '/linux/resources/unified/memory.high', pids: '/linux/resources/unified/pids.max' };
+  for (const write of prepare) t.strictSame(write.kind === 'enable' && write.required, required, write.label);
+  t.ok(prepare.length > 0);
+  const both = plan({ memory: { limit: 4096 }, unified: { 'memory.high': '2048' } });
+  t.match(both.prepare[0], { required: { memory: '/linux/resources/memory/limit' } }, 'the first that asks');
   t.end();
 });

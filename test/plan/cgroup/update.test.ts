@@ -4,10 +4,15 @@ import { planCgroupDirectories } from '../../../src/plan/cgroup/path.ts';
 import type { Resources } from '../../../src/spec/generated/config.ts';
 import { LAYOUTS, shorten } from './fixtures.ts';
 
-function update(mode: keyof typeof LAYOUTS, old: Resources, changes: Resources): LimitUpdate & { writes: string[] } {
+function update(
+  mode: keyof typeof LAYOUTS,
+  old: Resources,
+  changes: Resources,
+  ociVersion = '1.0.2',
+): LimitUpdate & { writes: string[] } {
   const layout = LAYOUTS[mode];
   const directories = planCgroupDirectories({ layout, cgroupsPath: '/x', id: 'x' });
-  const result = planUpdate({ old, changes, manager: 'cgroupfs', version: layout.mode, directories });
+  const result = planUpdate({ ociVersion, old, changes, manager: 'cgroupfs', version: layout.mode, directories });
   const writes = shorten(result.plan, result.plan.limits).filter((write) => !write.includes('+'));
   return { ...result, writes };
 }
@@ -28,7 +33,6 @@ t.test('planUpdate() leaves what is 0 or empty in a document', (t) => {
   const changes: Resources = {
     memory: { limit: 0, swap: 0, reservation: 0, kernel: 0, kernelTCP: 0 },
     cpu: { shares: 0, quota: 0, period: 0, realtimePeriod: 0, realtimeRuntime: 0, cpus: '', mems: '' },
-    pids: { limit: 0 },
     blockIO: { weight: 0 },
   };
   for (const mode of ['v1', 'hybrid', 'v2'] as const) {
@@ -37,6 +41,17 @@ t.test('planUpdate() leaves what is 0 or empty in a document', (t) => {
     t.match(resources, old);
     t.strictSame(warnings, []);
   }
+  t.end();
+});
+
+t.test('planUpdate() reads a pids limit of 0 as the version of the config has it', (t) => {
+  const old: Resources = { pids: { limit: 3 } };
+  const changes: Resources = { pids: { limit: 0 } };
+  const since = update('v2', old, changes, '1.3.0');
+  t.strictSame([since.writes, since.resources.pids], [['pids.max=1'], { limit: 0 }]);
+  const before = update('v2', old, changes, '1.2.0');
+  t.strictSame([before.writes, before.resources.pids], [['pids.max=max'], { limit: -1 }]);
+  t.strictSame(update('v2', old, { pids: {} }, '1.3.0').writes, [], 'absent');
   t.end();
 });
 
@@ -105,6 +120,13 @@ t.test('planUpdate() leaves swap alone where the kernel counts it apart', (t) =>
   t.strictSame(v1.resources, { memory: { limit: 80 * MIB, swap: 96 * MIB } });
   const huge = update('v2', { memory: { limit: 1, swap: 2n ** 62n } }, { memory: { limit: 2 } });
   t.strictSame(huge.resources.memory, { limit: 2, swap: 2n ** 62n + 1n });
+  t.end();
+});
+
+t.test('planUpdate() saves limit and swap as they are given together', (t) => {
+  const old: Resources = { memory: { limit: 64 * MIB, swap: 128 * MIB } };
+  const memory = { limit: 32 * MIB, swap: 48 * MIB };
+  for (const mode of ['v1', 'v2'] as const) t.strictSame(update(mode, old, { memory }).resources.memory, memory, mode);
   t.end();
 });
 

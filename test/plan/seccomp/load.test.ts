@@ -97,13 +97,20 @@ const toRun = (seccomp: CompiledSeccomp) => ({
   seccomp,
 });
 
-t.test('planRunProgram() loads a late filter as its last step but one', (t) => {
+t.test('planRunProgram() loads a late filter in front of execve(2)', (t) => {
   t.equal(
     text(planRunProgram(descriptorNumbers(0), toRun(compiled({ noNewPrivileges: true })))),
     `run "sh" (no reply)
    0  close_range(4, 4294967295, 0)  # close every other descriptor
    1  seccomp(1, 4, {2 instructions, default SCMP_ACT_ALLOW})  # load the seccomp filter (2 instructions, default SCMP_ACT_ALLOW)  (/linux/seccomp)
-   2  execve("/bin/sh", ["sh"], ["HOME=/"])  # exec: "sh"
+   2  execve("/bin/sh", ["sh"], ["HOME=/"]) = executed, accepts ENOENT ENOTDIR ENOEXEC  # exec: "sh"
+   3  if not (executed == -ENOENT) skip 1  # unless it is ENOENT
+   4    write(2, no such file or directory: ENOENT, 48), accepts any errno  # say what is wrong
+   5  if not (executed == -ENOTDIR) skip 1  # unless it is ENOTDIR
+   6    write(2, not a directory: ENOTDIR, 39), accepts any errno  # say what is wrong
+   7  if not (executed == -ENOEXEC) skip 1  # unless it is ENOEXEC
+   8    write(2, exec format error: ENOEXEC, 41), accepts any errno  # say what is wrong
+   9  exit_group(1)  # end as a program that could not be run
 `,
   );
   t.end();
@@ -114,10 +121,11 @@ t.test('planRunProgram() and planPark() put up with an early filter that knows n
   const run = text(planRunProgram(descriptorNumbers(0), toRun(early)));
   t.notMatch(run, 'seccomp(');
   t.match(run, /close_range\(4, 4294967295, 0\), accepts any errno/);
-  const park = text(planPark(descriptorNumbers(0), new Memory().word('connection'), early));
+  const waiting = { connection: new Memory().word('connection'), proof: { kind: 'uid', uid: 0 } } as const;
+  const park = text(planPark(descriptorNumbers(0), { ...waiting, seccomp: early }));
   t.match(park, /close_range\(5, 4294967295, 0\), accepts any errno/);
   const late = compiled({ noNewPrivileges: true });
-  t.notMatch(text(planPark(descriptorNumbers(0), new Memory().word('connection'), late)), 'accepts');
+  t.notMatch(text(planPark(descriptorNumbers(0), { ...waiting, seccomp: late })), 'accepts');
   t.end();
 });
 
@@ -151,7 +159,7 @@ t.test('the largest filter fits into a packet beside an ordinary program', (t) =
   t.end();
 });
 
-t.test('planExec() loads an early filter before it becomes the user, and a late one not at all', (t) => {
+t.test('planExec() loads an early filter as the user who has looked everything up, and a late one not at all', (t) => {
   const phasesOf = (seccomp: CompiledSeccomp) =>
     planExec({
       id: 'c1',
@@ -170,11 +178,13 @@ t.test('planExec() loads an early filter before it becomes the user, and a late 
     phasesOf(seccomp).flatMap(({ program }) => program.steps.map(({ label }) => label));
   const early = labels(compiled({}));
   const at = early.findIndex((label) => label.startsWith('load the seccomp filter'));
-  t.ok(
-    at > early.findIndex((label) => label.startsWith('exec: verify working directory')),
-    'behind the working directory',
-  );
-  t.ok(at < early.findIndex((label) => label.startsWith('set uid')));
+  t.ok(at > early.findLastIndex((label) => label.startsWith('exec: ')), 'behind the lookups');
+  t.same(early.slice(at - 1), [
+    'raise CAP_SYS_ADMIN for the seccomp filter',
+    early[at],
+    'set effective, permitted and inheritable capabilities',
+    'tell that it is ready',
+  ]);
   t.notOk(labels(compiled({ noNewPrivileges: true })).some((label) => label.startsWith('load the')));
   const listened = compiled({}, { listenerPath: '/s', syscalls: [notify] });
   t.same(

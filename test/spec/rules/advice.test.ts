@@ -18,18 +18,12 @@ const rows: Record<string, Rows> = {
     refused: [
       [{ ociVersion: '1.4.0' }, '/ociVersion', 'newer than 1.3.0'],
       [{ ociVersion: '0.5.0' }, '/ociVersion', 'predates 1.0.0'],
+      [{ ociVersion: '1.0' }, '/ociVersion', 'is "1.0", no semantic version: read as 1.0.0'],
     ],
   },
-  'capability-names': {
-    accepted: [{}, { process: { capabilities: { bounding: ['CAP_CHOWN', undefined], ambient: [] } } }],
-    refused: [
-      [
-        { process: { capabilities: { effective: ['CAP_NEW'] } } },
-        '/process/capabilities/effective/0',
-        'unknown capability',
-      ],
-      [{ process: { capabilities: { bounding: ['chown'] } } }, '/process/capabilities/bounding/0', 'is "chown"'],
-    ],
+  capabilities: {
+    accepted: [{}, { process: { capabilities: {} } }, { process: { capabilities: { effective: ['CAP_NEW'] } } }],
+    refused: [[{ process: { cwd: '/' } }, '/process/capabilities', 'is absent: the program gets no capabilities']],
   },
   'tmpfs-options': {
     accepted: [

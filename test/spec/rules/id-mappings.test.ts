@@ -32,6 +32,7 @@ checkRows(t, checkIdRanges, {
     ranges(range(0, 0, 4294967295)),
     ranges(range(10, 100, 5), range(0, 105, 10), range(15, 0, 100)),
     { linux: { gidMappings: [undefined, { size: 5 }] } },
+    { linux: { gidMappings: Array.from({ length: 340 }, (_, index) => range(index, index, 1)) } },
   ],
   refused: [
     [

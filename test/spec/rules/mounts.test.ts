@@ -37,6 +37,19 @@ checkRows(t, checkMountOnRoot, {
   ],
 });
 
+/** What lxcfs and others replace below /proc. */
+const HARMLESS = [
+  'cpuinfo',
+  'diskstats',
+  'meminfo',
+  'stat',
+  'swaps',
+  'uptime',
+  'loadavg',
+  'slabinfo',
+  'sys/kernel/ns_last_pid',
+  'sys/crypto/fips_enabled',
+];
 checkRows(t, checkProcMounts, {
   accepted: [
     {},
@@ -44,12 +57,12 @@ checkRows(t, checkProcMounts, {
     mount('/proc/', { type: 'bind', source: '/proc' }),
     mount('/proc', { options: ['rbind'] }),
     mount('/proc', { options: ['remount', 'ro'] }),
-    mount('/proc/meminfo', { options: ['bind'] }),
-    mount('/proc/sys/kernel/ns_last_pid', { options: ['bind'] }),
+    ...HARMLESS.map((name) => mount(`/proc/${name}`, { options: ['bind'] })),
     mount('/process'),
   ],
   refused: [
     [mount('/proc', { type: 'tmpfs' }), '/mounts/0/destination', 'not of type proc'],
+    [mount('/proc/kcore', { options: ['bind'] }), '/mounts/0/destination', 'inside /proc'],
     [mount('/proc/self', { options: ['bind'] }), '/mounts/0/destination', 'inside /proc'],
     [mount('/tmp/../proc//sys', { type: 'proc' }), '/mounts/0/destination', '/proc/sys cannot be mounted'],
     [mount('proc/cpuinfo/x'), '/mounts/0/destination', 'inside /proc'],
@@ -74,6 +87,11 @@ checkRows(t, checkBindMounts, {
       mount('/a', { type: 'bind', source: '/b', options: ['constructor'] }),
       '/mounts/0/options/0',
       'filesystem-specific',
+    ],
+    [
+      mount('/a', { source: '/b', options: ['bind', 'copy-symlink', 'dest-nofollow'] }),
+      '/mounts/0/options',
+      'has both "copy-symlink" and "dest-nofollow"',
     ],
     [mount('/a', { options: ['bind'] }), '/mounts/0', 'lacks the property "source"'],
     [mount('/a', { source: '', options: ['bind'] }), '/mounts/0', 'lacks the property "source"'],

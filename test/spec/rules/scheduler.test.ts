@@ -36,6 +36,8 @@ checkRows(t, checkSchedulerDeadline, {
     {},
     withScheduler({ policy: 'SCHED_DEADLINE', runtime: 1024, deadline: 2048 }),
     withScheduler({ policy: 'SCHED_DEADLINE', runtime: 1024n, deadline: 2048n, period: 2n ** 62n }),
+    withScheduler({ policy: 'SCHED_DEADLINE', runtime: 2048, deadline: 2048 }),
+    withScheduler({ policy: 'SCHED_DEADLINE', runtime: 1024, deadline: 2048, period: 2048 }),
     withScheduler({ policy: 'SCHED_OTHER', runtime: 0 }),
   ],
   refused: [
@@ -43,6 +45,7 @@ checkRows(t, checkSchedulerDeadline, {
     [withScheduler({ policy: 'SCHED_DEADLINE' }), '/process/scheduler', 'runtime <= deadline <= period'],
     [withScheduler({ policy: 'SCHED_DEADLINE', runtime: 1023, deadline: 2048 }), '/process/scheduler', 'runtime 1023'],
     [withScheduler({ policy: 'SCHED_DEADLINE', runtime: 4096, deadline: 2048 }), '/process/scheduler', 'runtime 4096'],
+    [withScheduler({ policy: 'SCHED_DEADLINE', runtime: 2049, deadline: 2048 }), '/process/scheduler', 'runtime 2049'],
     [
       withScheduler({ policy: 'SCHED_DEADLINE', runtime: 1024, deadline: 2048, period: 2047 }),
       '/process/scheduler',

@@ -7,6 +7,8 @@ const sysctl = (key: string, ...types: NamespaceType[]) => ({
   linux: { sysctl: { [key]: '1' }, namespaces: types.map((type) => ({ type })) },
 });
 const at = (key: string) => `/linux/sysctl/${key.replaceAll('/', '~1')}`;
+/** The domain name set in both ways. */
+const named = (domainname: string) => ({ ...sysctl('kernel.domainname', 'uts'), domainname });
 const refused = (key: string, words: string, ...types: NamespaceType[]) =>
   [sysctl(key, ...types), at(key), words] as const;
 
@@ -21,6 +23,8 @@ checkRows(t, checkSysctl, {
     sysctl('net.ipv4.conf.eno2/100.rp_filter', 'network'),
     sysctl('kernel.domainname', 'uts'),
     sysctl('user.max_user_namespaces', 'user'),
+    named('1'),
+    named(''),
   ],
   refused: [
     refused('kernel.shmmax', 'is not allowed in the hosts ipc namespace'),
@@ -29,6 +33,7 @@ checkRows(t, checkSysctl, {
     refused('kernel.domainname', 'is not in a separate kernel namespace'),
     refused('user.max_user_namespaces', 'wanted a namespace of type "user"'),
     refused('kernel.hostname', 'conflicts with the OCI "hostname" field', 'uts'),
+    [named('2'), at('kernel.domainname'), 'conflicts with the OCI "domainname" field'],
     refused('vm.swappiness', 'is not in a separate kernel namespace', 'ipc', 'network', 'uts', 'user'),
     refused('net/../kernel/core_pattern', 'wanted a kernel parameter', 'network'),
     refused('net.//.kernel.core_pattern', 'wanted a kernel parameter', 'network'),

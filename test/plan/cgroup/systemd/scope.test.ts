@@ -65,7 +65,11 @@ const GOLDENS: Readonly<Record<string, { resources: Resources; v2: string[]; v1:
     v1: [],
   },
   'pids.limit': { resources: { pids: { limit: 64 } }, v2: ['TasksMax=64'], v1: ['TasksMax=64'] },
-  'pids.limit 0': { resources: { pids: { limit: 0 } }, v2: ['TasksMax=1'], v1: ['TasksMax=1'] },
+  'pids.limit 0 (before 1.3)': {
+    resources: { pids: { limit: 0 } },
+    v2: [`TasksMax=${MAX}`],
+    v1: [`TasksMax=${MAX}`],
+  },
   'pids.limit -1': { resources: { pids: { limit: -1 } }, v2: [`TasksMax=${MAX}`], v1: [`TasksMax=${MAX}`] },
   'blockIO.weight': { resources: { blockIO: { weight: 500 } }, v2: ['IOWeight=4950'], v1: ['BlockIOWeight=500'] },
 };
@@ -182,5 +186,12 @@ t.test('the plan of a unit can be printed and written as JSON', (t) => {
       limits: [{ name: 'TasksMax', value: '5' }],
     },
   });
+  t.end();
+});
+
+t.test('planCgroup() tells systemd of a pids limit of 0 as 1, which it has for it', (t) => {
+  const config = { ociVersion: '1.3.0', linux: { cgroupsPath: 'm.slice:p:c1', resources: { pids: { limit: 0 } } } };
+  const { scope } = planCgroup({ config, layout: LAYOUTS.v2, id: 'c1', manager: 'systemd' });
+  t.ok([...(scope?.properties ?? []), ...(scope?.limits ?? [])].map(show).includes('TasksMax=1'));
   t.end();
 });

@@ -1,0 +1,112 @@
+import { CALLS, type Arch } from '../program/calls.ts';
+import { utf8 } from '../util/utf8.ts';
+import type { Machine, Register } from './assembler.ts';
+
+/** A launcher that is being written. */
+export interface Launcher {
+  readonly machine: Machine;
+  readonly arch: Arch;
+  /** Text, ended by a zero byte in memory -> its label. */
+  readonly texts: Map<string, string>;
+}
+
+/** The sign bit: set in the result of a call that failed. */
+export const SIGN = 63;
+
+/** System calls: x86-64, arm64. Three of them are the launcher's alone. */
+const CALL_NUMBERS = {
+  readlinkat: { 'x86-64': 267, arm64: 78 },
+  faccessat: { 'x86-64': 269, arm64: 48 },
+  memfd_create: { 'x86-64': 319, arm64: 279 },
+  chdir: CALLS.chdir,
+  close: CALLS.close,
+  execve: CALLS.execve,
+  exit_group: CALLS.exit_group,
+  fcntl: CALLS.fcntl,
+  getcwd: CALLS.getcwd,
+  prlimit64: CALLS.prlimit64,
+  write: CALLS.write,
+} as const;
+
+export function writeText(launcher: Launcher, text: string): void {
+  launcher.machine.address('a1', labelOf(launcher, text));
+  writePrint(launcher, text);
+}
+
+/** Writes the text at a1 to standard error. `part` makes the labels its own. */
+export function writePrint(launcher: Launcher, part: string): void {
+  const { machine } = launcher;
+  machine.move('a2', 'a1');
+  machine.label(`letter of ${part}`);
+  machine.load('s0', 'a2', 0, 1);
+  machine.jumpIfZero('s0', `end of ${part}`);
+  machine.addConstant('a2', 1);
+  machine.jump(`letter of ${part}`);
+  machine.label(`end of ${part}`);
+  machine.subtract('a2', 'a1');
+  writeCall(launcher, 'write', [2, 'a1', 'a2']);
+}
+
+/** Writes a2 bytes from a1 to the descriptor a5. */
+export function writeWrite(launcher: Launcher, part: string): void {
+  const { machine } = launcher;
+  machine.label(`write ${part}`);
+  machine.jumpIfZero('a2', `${part} written`);
+  writeCall(launcher, 'write', ['a5', 'a1', 'a2']);
+  machine.move('a4', 'result');
+  machine.jumpUnlessBit('a4', SIGN, `wrote ${part}`);
+  machine.move('a5', 'a4');
+  machine.jump('no memory');
+  machine.label(`wrote ${part}`);
+  machine.add('a1', 'a4');
+  machine.subtract('a2', 'a4');
+  machine.jump(`write ${part}`);
+  machine.label(`${part} written`);
+}
+
+/** Copies a text with its end to a3, and leaves a3 at that end. */
+export function writeCopy(launcher: Launcher, part: string, { text }: { readonly text: string }): void {
+  const { machine } = launcher;
+  machine.address('a4', labelOf(launcher, text));
+  machine.label(`copy ${part}`);
+  machine.load('s0', 'a4', 0, 1);
+  machine.storeByte('s0', 'a3');
+  machine.jumpIfZero('s0', `${part} copied`);
+  machine.addConstant('a4', 1);
+  machine.addConstant('a3', 1);
+  machine.jump(`copy ${part}`);
+  machine.label(`${part} copied`);
+}
+
+type Argument = number | Register | { readonly text: string };
+
+const REGISTERS: readonly Register[] = ['a0', 'a1', 'a2', 'a3', 'a4', 'a5'];
+
+/** A system call. Of the argument registers only the first is lost. */
+export function writeCall(
+  { machine, arch, texts }: Launcher,
+  name: keyof typeof CALL_NUMBERS,
+  values: readonly Argument[],
+): void {
+  values.forEach((value, index) => {
+    const register = REGISTERS[index] ?? 'a0';
+    if (typeof value === 'number') machine.set(register, value);
+    else if (typeof value === 'object') machine.address(register, labelOf({ texts }, value.text));
+    else if (value !== register) machine.move(register, value);
+  });
+  machine.set('number', CALL_NUMBERS[name][arch]);
+  machine.systemCall();
+}
+
+export function labelOf({ texts }: Pick<Launcher, 'texts'>, text: string): string {
+  const label = `text ${JSON.stringify(text)}`;
+  texts.set(text, label);
+  return label;
+}
+
+export function writeTexts({ machine, texts }: Launcher): void {
+  for (const [text, label] of texts) {
+    machine.label(label);
+    machine.data(utf8(`${text}\0`));
+  }
+}

@@ -1,0 +1,329 @@
+import type { Arch } from '../program/calls.ts';
+import { LAYOUT } from '../program/layout.ts';
+import { ERRNO, type Errno } from '../util/errno.ts';
+import { ENGINE_FILE, LAUNCHED } from '../util/launched.ts';
+import type { Machine } from './assembler.ts';
+import { writeElf } from './elf.ts';
+import { createMachine } from './image.ts';
+import {
+  labelOf,
+  SIGN,
+  writeCall,
+  writeCopy,
+  writePrint,
+  writeText,
+  writeTexts,
+  writeWrite,
+  type Launcher,
+} from './launcher-parts.ts';
+
+export interface LauncherOptions {
+  readonly arch: Arch;
+  /** Where the engine's executable is when it does not lie beside the launcher. Absolute. */
+  readonly installed: string;
+}
+
+/**
+ * The command that people run: a static ELF64 executable of less than 4 KiB that executes the engine's, with an environment in
+ * which nothing of the caller's is left. The engine would take code and settings from it (BUN_OPTIONS, BUN_BE_BUN, BUN_JSC_*,
+ * LD_PRELOAD); container and hooks get it untouched. util/launched.ts says how it travels.
+ *
+ *      measure the environment -> find this file -> limits, working directory -> memfd -> execve
+ *                                       |                                          |        |
+ *                                       +-----------------> fail <-----------------+--------+
+ *
+ * The same options give the same bytes.
+ */
+export function emitLauncher({ arch, installed }: LauncherOptions): Uint8Array {
+  const machine = createMachine(arch);
+  const launcher: Launcher = { machine, arch, texts: new Map() };
+  writeMeasure(launcher);
+  writeFindSelf(launcher);
+  writeLookAround(launcher);
+  writeHandOver(launcher);
+  writeExecute(launcher, installed);
+  writeFailures(launcher);
+  writeTexts(launcher);
+  return writeElf(machine.assemble(), arch);
+}
+
+/**
+ * The engine starts no thread of its own with these: a machine without a free pid, or a cgroup, stops it nowhere but where a
+ * process is started, which says so. Compiling to machine code does not pay before a command is over.
+ */
+const SETTINGS = ['BUN_JSC_useJIT=0', 'BUN_JSC_numberOfGCMarkers=1'];
+
+const MEMORY = LAYOUT.memory.address;
+/** Words, by their offset from MEMORY. */
+const WORDS = { environment: 0, auxiliary: 8, length: 16 } as const;
+/** What the engine reads before the environment. */
+const HEADER = MEMORY + 0x100;
+const VARIABLE = MEMORY + 0x200;
+const ARGUMENTS = MEMORY + 0x300;
+const ENVIRONMENT = MEMORY + 0x340;
+/** Path of the engine. A path of the kernel has at most 4096 bytes. */
+const PATH = LAYOUT.message.address;
+const PATH_MAX = 4096;
+const DIRECTORY = LAYOUT.bulk.address;
+
+const AT_FDCWD = -100;
+const AT_EXECFN = 31;
+const R_OK = 4;
+const RLIMIT_NOFILE = 7;
+const MFD_ALLOW_SEALING = 2;
+const MFD_NOEXEC_SEAL = 8;
+const F_DUPFD = 0;
+const F_ADD_SEALS = 1033;
+/** F_SEAL_SEAL, _SHRINK, _GROW and _WRITE. */
+const ALL_SEALS = 15;
+/** Above what callers preserve for a container; a lower one does as well, for it is closed before anything is looked at. */
+const HIGH_DESCRIPTOR = 100;
+
+/** Keeps where the environment starts, how long it is, and where the auxiliary vector starts. Source: fs/binfmt_elf.c, create_elf_tables. */
+function writeMeasure({ machine }: Launcher): void {
+  machine.stackPointer('operation');
+  machine.move('a5', 'operation');
+  machine.addConstant('a5', 8);
+  machine.label('argument');
+  machine.load('s0', 'a5', 0, 8);
+  machine.addConstant('a5', 8);
+  machine.jumpIfZero('s0', 'arguments end');
+  machine.jump('argument');
+  machine.label('arguments end');
+  machine.set('a3', MEMORY);
+  machine.store('a5', 'a3', WORDS.environment);
+  machine.set('a4', 0);
+  machine.label('variable');
+  machine.load('s0', 'a5', 0, 8);
+  machine.addConstant('a5', 8);
+  machine.jumpIfZero('s0', 'variables end');
+  machine.move('a4', 's0');
+  machine.jump('variable');
+  machine.label('variables end');
+  machine.store('a5', 'a3', WORDS.auxiliary);
+  // Zero in memory already, for no environment at all.
+  machine.jumpIfZero('a4', 'measured');
+  machine.label('byte');
+  machine.load('s0', 'a4', 0, 1);
+  machine.addConstant('a4', 1);
+  machine.jumpIfZero('s0', 'string end');
+  machine.jump('byte');
+  machine.label('string end');
+  // The kernel lays the strings one behind the other, in their order.
+  machine.load('s0', 'a3', WORDS.environment, 8);
+  machine.load('s0', 's0', 0, 8);
+  machine.subtract('a4', 's0');
+  machine.store('a4', 'a3', WORDS.length);
+  machine.label('measured');
+}
+
+/** Writes the path of the engine: the directory of this file, and the engine's name. */
+function writeFindSelf(launcher: Launcher): void {
+  const { machine } = launcher;
+  writeCall(launcher, 'readlinkat', [AT_FDCWD, { text: '/proc/self/exe' }, PATH, PATH_MAX]);
+  machine.move('a5', 'result');
+  machine.jumpUnlessBit('a5', SIGN, 'own path');
+  // The engine reads this at its start and aborts without.
+  writeCall(launcher, 'faccessat', [AT_FDCWD, { text: '/proc/self/maps' }, R_OK]);
+  machine.move('a5', 'result');
+  machine.jumpIfBit('a5', SIGN, 'no proc');
+  writeFindArgument(machine);
+  machine.label('own path');
+  machine.set('a1', PATH);
+  machine.move('a3', 'a1');
+  machine.add('a3', 'a5');
+  machine.set('a2', '/'.charCodeAt(0));
+  machine.set('a4', -1);
+  machine.label('back');
+  machine.jumpIfEqual('a3', 'a1', 'directory');
+  machine.add('a3', 'a4');
+  machine.load('s0', 'a3', 0, 1);
+  machine.jumpIfEqual('s0', 'a2', 'slash');
+  machine.jump('back');
+  machine.label('slash');
+  machine.addConstant('a3', 1);
+  machine.label('directory');
+  writeCopy(launcher, 'name', { text: ENGINE_FILE });
+}
+
+/** The path that was given to execve(2), of the auxiliary vector, for where /proc shows this process but not its executable. */
+function writeFindArgument(machine: Machine): void {
+  machine.set('a4', MEMORY);
+  machine.load('a4', 'a4', WORDS.auxiliary, 8);
+  machine.set('a2', AT_EXECFN);
+  machine.set('a5', 0);
+  machine.label('auxiliary');
+  machine.load('s0', 'a4', 0, 8);
+  machine.jumpIfEqual('s0', 'a2', 'path given');
+  machine.jumpIfZero('s0', 'own path');
+  machine.addConstant('a4', 16);
+  machine.jump('auxiliary');
+  machine.label('path given');
+  machine.load('a4', 'a4', 8, 8);
+  machine.set('a3', PATH);
+  machine.label('path byte');
+  machine.load('s0', 'a4', 0, 1);
+  machine.storeByte('s0', 'a3');
+  machine.jumpIfZero('s0', 'path copied');
+  machine.addConstant('a4', 1);
+  machine.addConstant('a3', 1);
+  machine.jump('path byte');
+  machine.label('path copied');
+  machine.move('a5', 'a3');
+  machine.set('a3', PATH);
+  machine.subtract('a5', 'a3');
+}
+
+/** The limit that the engine will raise, and the working directory, without which it does not start. */
+function writeLookAround(launcher: Launcher): void {
+  const { machine } = launcher;
+  writeCall(launcher, 'prlimit64', [0, RLIMIT_NOFILE, 0, HEADER + LAUNCHED.openFilesSoft]);
+  writeCall(launcher, 'getcwd', [DIRECTORY, PATH_MAX]);
+  machine.move('a5', 'result');
+  machine.jumpIfBit('a5', SIGN, 'no directory');
+  machine.set('a4', DIRECTORY);
+  machine.load('s0', 'a4', 0, 1);
+  machine.set('a4', '/'.charCodeAt(0));
+  machine.jumpIfEqual('s0', 'a4', 'directory found');
+  // "(unreachable)" before it: outside the root directory.
+  machine.set('a5', -ERRNO.ENOENT);
+  machine.label('no directory');
+  machine.set('a4', HEADER);
+  machine.store('a5', 'a4', LAUNCHED.workingDirectory);
+  writeCall(launcher, 'chdir', [{ text: '/' }]);
+  machine.label('directory found');
+}
+
+/** Puts header and environment into a sealed memfd, and its number into the engine's variable. */
+function writeHandOver(launcher: Launcher): void {
+  const { machine } = launcher;
+  const name = { text: 'tsrun-environment' };
+  writeCall(launcher, 'memfd_create', [name, MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL]);
+  machine.move('a5', 'result');
+  machine.set('s0', ERRNO.EINVAL);
+  machine.add('s0', 'a5');
+  machine.jumpIfZero('s0', 'older kernel');
+  machine.jump('made');
+  machine.label('older kernel');
+  // MFD_NOEXEC_SEAL is new in Linux 6.3.
+  writeCall(launcher, 'memfd_create', [name, MFD_ALLOW_SEALING]);
+  machine.move('a5', 'result');
+  machine.label('made');
+  machine.jumpIfBit('a5', SIGN, 'no memory');
+  writeCall(launcher, 'fcntl', ['a5', F_DUPFD, HIGH_DESCRIPTOR]);
+  machine.move('a4', 'result');
+  machine.jumpIfBit('a4', SIGN, 'placed');
+  writeCall(launcher, 'close', ['a5']);
+  machine.move('a5', 'a4');
+  machine.label('placed');
+  machine.set('a1', HEADER);
+  machine.set('a2', LAUNCHED.environment);
+  writeWrite(launcher, 'header');
+  machine.set('a4', MEMORY);
+  machine.load('a2', 'a4', WORDS.length, 8);
+  machine.load('a1', 'a4', WORDS.environment, 8);
+  machine.load('a1', 'a1', 0, 8);
+  writeWrite(launcher, 'environment');
+  writeCall(launcher, 'fcntl', ['a5', F_ADD_SEALS, ALL_SEALS]);
+  machine.set('a3', VARIABLE);
+  writeCopy(launcher, 'prefix', { text: `${LAUNCHED.variable}=` });
+  writeDigits(machine);
+}
+
+/** Writes the number in a5 at a3; the memory behind it is zero. */
+function writeDigits(machine: Machine): void {
+  machine.set('a2', LAUNCHED.digits.length - 1);
+  machine.set('a4', LAUNCHED.digits.charCodeAt(0));
+  machine.label('digit');
+  machine.move('s0', 'a5');
+  machine.and('s0', 'a2');
+  machine.add('s0', 'a4');
+  machine.storeByte('s0', 'a3');
+  machine.addConstant('a3', 1);
+  machine.shiftRight('a5', Math.log2(LAUNCHED.digits.length));
+  machine.jumpIfZero('a5', 'digits end');
+  machine.jump('digit');
+  machine.label('digits end');
+}
+
+/** Executes the engine with the arguments as they came; before Linux 5.18 there may be not even a name. */
+function writeExecute(launcher: Launcher, installed: string): void {
+  const { machine } = launcher;
+  machine.set('a2', ENVIRONMENT);
+  machine.set('a3', VARIABLE);
+  machine.store('a3', 'a2', 0);
+  SETTINGS.forEach((setting, index) => {
+    machine.address('a3', labelOf(launcher, setting));
+    machine.store('a3', 'a2', 8 * (index + 1));
+  });
+  machine.move('a1', 'operation');
+  machine.addConstant('a1', 8);
+  machine.load('s0', 'operation', 0, 8);
+  machine.jumpIfZero('s0', 'no name');
+  machine.jump('execute');
+  machine.label('no name');
+  machine.set('a1', ARGUMENTS);
+  machine.set('a3', PATH);
+  machine.store('a3', 'a1', 0);
+  machine.label('execute');
+  writeCall(launcher, 'execve', [PATH, 'a1', 'a2']);
+  machine.move('a5', 'result');
+  machine.set('s0', ERRNO.ENOENT);
+  machine.add('s0', 'a5');
+  machine.jumpIfZero('s0', 'elsewhere');
+  machine.jump('not executed');
+  machine.label('elsewhere');
+  writeCall(launcher, 'execve', [{ text: installed }, 'a1', 'a2']);
+  machine.jump('not executed');
+}
+
+/** What people may meet, by its name. */
+const NAMED: readonly Errno[] = [
+  'EPERM',
+  'ENOENT',
+  'EIO',
+  'E2BIG',
+  'ENOEXEC',
+  'EAGAIN',
+  'ENOMEM',
+  'EACCES',
+  'ENFILE',
+  'EMFILE',
+  'ETXTBSY',
+  'ENOSPC',
+  'ENOSYS',
+  'ELOOP',
+  'ENAMETOOLONG',
+];
+
+/** One line on standard error, with the name of the errno in a5 last. */
+function writeFailures(launcher: Launcher): void {
+  const { machine } = launcher;
+  machine.label('no proc');
+  writeText(launcher, 'tsrun: read "/proc/self/maps", for which a proc of this pid namespace has to be on "/proc": ');
+  machine.jump('errno');
+  machine.label('no memory');
+  writeText(launcher, 'tsrun: hand the environment over in a memfd: ');
+  machine.jump('errno');
+  machine.label('not executed');
+  writeText(launcher, 'tsrun: execute "');
+  machine.set('a1', PATH);
+  writePrint(launcher, 'path');
+  writeText(launcher, `", which belongs beside the file "tsrun": `);
+  machine.label('errno');
+  for (const name of NAMED) {
+    machine.set('s0', ERRNO[name]);
+    machine.add('s0', 'a5');
+    machine.jumpIfZero('s0', name);
+  }
+  machine.address('a1', labelOf(launcher, 'unknown error\n'));
+  machine.jump('last');
+  for (const name of NAMED) {
+    machine.label(name);
+    machine.address('a1', labelOf(launcher, `${name}\n`));
+    machine.jump('last');
+  }
+  machine.label('last');
+  writePrint(launcher, 'last');
+  writeCall(launcher, 'exit_group', [1]);
+}

@@ -1,0 +1,23 @@
+/**
+ * What the launcher (init/launcher.ts) hands over to the engine's executable, which cli/launched.ts reads.
+ *
+ * One environment variable names a descriptor in hexadecimal digits from `a` to `p`, the lowest first. It is a sealed memfd:
+ *
+ *     0   u64  soft limit of open files (RLIMIT_NOFILE) of the caller; 2^64 - 1 is unlimited
+ *     8   u64  hard limit; 0 where neither is known
+ *     16  i64  0, or the negative errno with which the working directory was not found; then it is `/` now
+ *     24       zeros
+ *     64       the caller's environment: entries, each ended by a zero byte
+ */
+export const LAUNCHED = {
+  variable: 'TSRUN_LAUNCHED',
+  digits: 'abcdefghijklmnop',
+  openFilesSoft: 0,
+  openFilesHard: 8,
+  workingDirectory: 16,
+  environment: 64,
+} as const;
+
+/** Files that lie beside each other: what people run, what it executes, and koffi's compiled module. */
+export const LAUNCHER_FILE = 'tsrun';
+export const ENGINE_FILE = 'tsrun-cold';

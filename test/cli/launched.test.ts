@@ -1,0 +1,63 @@
+import { fstatSync, openSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import t, { type Test } from 'tap';
+import { takeLaunched } from '../../src/cli/launched.ts';
+import { LAUNCHED } from '../../src/util/launched.ts';
+
+interface Handed {
+  readonly soft?: bigint;
+  readonly hard?: bigint;
+  readonly errno?: bigint;
+  readonly entries?: string;
+}
+
+/** What the launcher would leave, and the descriptor of it. */
+function hand(
+  t: Test,
+  { soft = 0n, hard = 0n, errno = 0n, entries = '' }: Handed,
+): { env: NodeJS.ProcessEnv; fd: number } {
+  const header = Buffer.alloc(LAUNCHED.environment);
+  header.writeBigUInt64LE(soft, LAUNCHED.openFilesSoft);
+  header.writeBigUInt64LE(hard, LAUNCHED.openFilesHard);
+  header.writeBigInt64LE(errno, LAUNCHED.workingDirectory);
+  const file = path.join(t.testdir(), 'handed');
+  writeFileSync(file, Buffer.concat([header, Buffer.from(entries)]));
+  const fd = openSync(file, 'r');
+  const digits = [fd & 15, fd >> 4].map((digit) => LAUNCHED.digits.charAt(digit)).join('');
+  return { env: { [LAUNCHED.variable]: digits, BUN_JSC_useJIT: '0' }, fd };
+}
+
+t.test('takeLaunched() takes nothing without a launcher', (t) => {
+  const env = { A: '1' };
+  t.equal(takeLaunched(env), undefined);
+  t.same(env, { A: '1' });
+  t.end();
+});
+
+t.test('takeLaunched() puts the environment of the caller in the place of the own, and closes the descriptor', (t) => {
+  const { env, fd } = hand(t, { entries: 'A=1=2\0B=\0A=second\0=odd\0none\0C=ä\n\0__proto__=x\0' });
+  t.same(takeLaunched(env), {});
+  t.strictSame({ ...env }, { ...env, A: '1=2', B: '', C: 'ä\n' });
+  t.strictSame(
+    Object.keys(env)
+      .filter((name) => name !== '__proto__')
+      .sort(),
+    ['A', 'B', 'C'],
+  );
+  t.throws(() => fstatSync(fd), { code: 'EBADF' });
+  t.end();
+});
+
+t.test('takeLaunched() tells of the limit and the working directory', (t) => {
+  t.same(takeLaunched(hand(t, { soft: 1024n, hard: 4096n }).env), { openFiles: { soft: 1024n, hard: 4096n } });
+  t.same(takeLaunched(hand(t, { errno: -2n }).env), { workingDirectoryErrno: 'ENOENT' });
+  t.end();
+});
+
+t.test('takeLaunched() refuses what no launcher has left', (t) => {
+  const { env } = hand(t, {});
+  for (const digits of ['', 'x', 'ppppppppp', 'aaaaab'])
+    t.throws(() => takeLaunched({ [LAUNCHED.variable]: digits }), { code: 'host' }, JSON.stringify(digits));
+  t.same(takeLaunched(env), {});
+  t.end();
+});
