@@ -37,8 +37,11 @@ const CHECKS = [
 /** A failure of more lines is cut: a golden file that differs can be thousands long. `npx tap run FILE` shows all of it. */
 const DIAGNOSTIC_LINES = 60;
 
-/** One file of test/engines starts a hundred containers, each by several commands of the engine. */
-const ENGINE_SECONDS = 900;
+/** As .taprc says. */
+const USUAL_SECONDS = 300;
+
+/** One file of test/engines or test/security makes hundreds of containers, the former by several commands of the engine each. */
+const LONG_SECONDS = 900;
 
 /** What depends on the engine that tsrun runs on: waits, terminals, signals, descriptors, and other programs' import of it. */
 const ON_NODE = ['exec', 'foreground', 'hooks', 'library', 'lifecycle'].map((name) => `test/live/${name}.test.ts`);
@@ -111,16 +114,17 @@ async function live() {
     return;
   }
   if (!hasExecutable('live')) return;
-  await tap('live', files.length > 0 ? files : testFiles('test/live'), { options: raceOptions() });
+  const options = [`--timeout=${secondsFor(USUAL_SECONDS)}`];
+  await tap('live', files.length > 0 ? files : testFiles('test/live'), { options });
   const all = testFiles('test/live');
   const chosen = mode === 'full' ? all : all.filter((file) => ON_NODE.includes(file));
   const onNode = files.length > 0 ? files.filter((file) => chosen.includes(file)) : chosen;
-  await tap('live on Node', onNode, { options: raceOptions(), environment: { TSRUN: command } });
+  await tap('live on Node', onNode, { options, environment: { TSRUN: command } });
 }
 
-/** Where somebody asks for many rounds, a file may take longer than .taprc says. */
-function raceOptions() {
-  return process.env[ROUNDS] === undefined ? [] : [`--timeout=${RACE_SECONDS}`];
+/** How long a file may take: where somebody asks for many rounds, longer than usual. */
+function secondsFor(usual) {
+  return process.env[ROUNDS] === undefined ? usual : RACE_SECONDS;
 }
 
 function hasExecutable(part) {
@@ -165,7 +169,7 @@ async function security() {
   }
   if (!hasExecutable('security')) return;
   const tests = files.length > 0 ? files : testFiles('test/security');
-  await countWhile(() => tap('security', tests, { options: raceOptions() }));
+  await countWhile(() => tap('security', tests, { options: [`--timeout=${secondsFor(LONG_SECONDS)}`] }));
 }
 
 /** A file whose engine is not installed skips its tests and says what it lacks. */
@@ -178,7 +182,7 @@ async function engines() {
   }
   if (!hasExecutable('engines')) return;
   await tapWithRetries('engines', files.length > 0 ? files : testFiles('test/engines'), {
-    options: [`--timeout=${ENGINE_SECONDS}`],
+    options: [`--timeout=${LONG_SECONDS}`],
   });
 }
 

@@ -69,7 +69,7 @@ live('options of a cgroup2 mount', async (t, rig) => {
   await t.test('are given to the kernel', async (t) => {
     await rig.output(t, withOption('nsdelegate', true));
     expectFailure(t, await rig.run(withOption('no-such-option', true)), {
-      message: /mount ."cgroup." on ."\/sys\/fs\/cgroup.*": EINVAL/,
+      message: /mount ."cgroup." on ."\/sys\/fs\/cgroup.*": invalid argument: EINVAL/,
     });
   });
 

@@ -104,7 +104,7 @@ live('sysfs in a user namespace with the network of the host', async (t, rig) =>
         for (const mount of config.mounts) if (mount.type === 'sysfs') mount.options = ['nosuid'];
       },
     });
-    expectFailure(t, result, { message: /mount ."sysfs." on ."\/sys.": EPERM/ });
+    expectFailure(t, result, { message: /mount ."sysfs." on ."\/sys.": operation not permitted: EPERM/ });
   });
 
   await t.test('the cgroups of the container are mounted in it', async (t) => {

@@ -316,7 +316,8 @@ function readNames(directory: string): string[] {
   }
 }
 
-function killQuietly(pid: number): void {
+/** Kills a process that may have ended by itself. */
+export function killQuietly(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
