@@ -64,7 +64,11 @@ live('bind sources inside the rootfs', async (t, rig) => {
       change: add(bind('rootfs/link', '/seen')),
     });
     t.notMatch(stdout, 'of-host');
-    t.match(stderr, /\/link.*open source: .*: ENOENT.*\/mounts\/7\/source/, 'the place that it names is not in the image');
+    t.match(
+      stderr,
+      /\/link.*open source: .*: ENOENT.*\/mounts\/7\/source/,
+      'the place that it names is not in the image',
+    );
   });
 
   await t.test('a host path that only looks so is the host path that it is', async (t) => {
