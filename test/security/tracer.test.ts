@@ -7,11 +7,13 @@ import { count } from './count.mjs';
 
 /**
  * Looks for what enters, as fast as a shell can: the capabilities that it has, its mode of seccomp, and whether its memory can be
- * written, which takes the same right as to trace it.
+ * written, which takes the same right as to trace it. Memory that was opened is ours only where the name still is: between the two
+ * looks the process may have become the program (execve holds the opening back until it has the new name).
  */
 const SPY = `echo spying; while :; do for d in /proc/[0-9]*; do n=
 while read -r k v; do case $k in Name:) n=$v;; CapPrm:) p=$v;; CapBnd:) b=$v;; Seccomp:) s=$v;; esac; done 2>/dev/null <$d/status
-case $n in tsrun*) (exec 9<>$d/mem) 2>/dev/null && m=open || m=closed; echo "SEEN $p $b $s $m";; esac
+case $n in tsrun*) m=closed; (exec 9<>$d/mem) 2>/dev/null && { m=program; n=; read -r n <$d/comm; case $n in tsrun*) m=open;; esac; } 2>/dev/null
+echo "SEEN $p $b $s $m";; esac
 done; done`;
 
 const OWN = ['CAP_KILL', 'CAP_SYS_PTRACE'];
@@ -116,7 +118,11 @@ live('a process of the container with CAP_SYS_PTRACE looks at what enters it (CV
       expectSuccess(t, await rig.tsrun(['exec', spy.id, 'true']), 'exec');
     });
     t.ok(sights.length > 0, 'it was seen');
-    for (const { memory } of sights) t.equal(memory, 'closed', 'its memory is that of a program of the host');
+    for (const { memory } of sights) t.not(memory, 'open', 'its memory is that of a program of the host');
+    t.ok(
+      sights.some(({ memory }) => memory === 'closed'),
+      'and was looked at',
+    );
     await rig.delete(t, spy.id);
   });
 
