@@ -26,7 +26,7 @@ async function loadTables() {
   const bundle = path.join(top, `.compatibility-${process.pid}.mjs`);
   const contents = `
     import { commandTable } from './src/cli/command-table.ts';
-    import { globalOptionTable } from './src/cli/options.ts';
+    import { globalOptionTable } from './src/cli/options/global.ts';
     export { commandTable, globalOptionTable };`;
   // In the project's folder, where packages are found.
   await build({

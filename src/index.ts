@@ -32,7 +32,7 @@ export type {
   Stdio,
   SubCgroup,
   UpdateOptions,
-} from './container/runtime.ts';
+} from './container/store/options.ts';
 export { TsrunError, type ErrorCode, type Issue, type FailedStep } from './errors.ts';
 export type { Log } from './log.ts';
 export { loadConfig, validateConfig } from './spec/validate.ts';

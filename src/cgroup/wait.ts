@@ -1,7 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { passChanges, watchChanges } from '../sys/inotify.ts';
-import { sleep, waitReadable } from '../sys/poll.ts';
+import { sleep, waitReadable } from '../sys/events/poll.ts';
 
 /** Longest pause between two looks where the kernel sends no event. */
 const PAUSE_MS_MAX = 50;

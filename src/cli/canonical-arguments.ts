@@ -1,7 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import { ArgumentError } from './argument-error.ts';
 import { nearestName } from './nearest.ts';
-import { findLong, findShort, type OptionSpec, type OptionTable } from './option-table.ts';
+import { findLong, findShort, type OptionSpec, type OptionTable } from './options/table.ts';
 
 export interface CanonicalArguments {
   /** `--name=value`, in the order given; booleans have the value `true` or `false`. */

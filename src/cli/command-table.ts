@@ -9,35 +9,44 @@ export interface CommandEntry {
 
 /** Name -> command, in the order of the help text. */
 export const commandTable: Readonly<Record<string, CommandEntry>> = {
-  create: { description: 'create a container', load: () => import('./commands/create.ts') },
-  start: { description: 'run the program of a created container', load: () => import('./commands/start.ts') },
-  run: { description: 'create and start a container, and wait for it', load: () => import('./commands/run.ts') },
-  exec: { description: 'run another program in a container', load: () => import('./commands/exec.ts') },
-  kill: { description: 'send a signal to a container', load: () => import('./commands/kill.ts') },
-  pause: { description: 'stop all processes of a container where they are', load: () => import('./commands/pause.ts') },
+  create: { description: 'create a container', load: () => import('./commands/life/create.ts') },
+  start: { description: 'run the program of a created container', load: () => import('./commands/life/start.ts') },
+  run: { description: 'create and start a container, and wait for it', load: () => import('./commands/life/run.ts') },
+  exec: { description: 'run another program in a container', load: () => import('./commands/life/exec.ts') },
+  kill: { description: 'send a signal to a container', load: () => import('./commands/life/kill.ts') },
+  pause: {
+    description: 'stop all processes of a container where they are',
+    load: () => import('./commands/life/pause.ts'),
+  },
   resume: {
     description: 'let the processes of a paused container go on',
-    load: () => import('./commands/resume.ts'),
+    load: () => import('./commands/life/resume.ts'),
   },
-  delete: { description: 'remove a container and all it holds', load: () => import('./commands/delete.ts') },
-  state: { description: 'print the state of a container', load: () => import('./commands/state.ts') },
-  list: { description: 'list the containers below the root', load: () => import('./commands/list.ts') },
-  ps: { description: 'list the processes of a container', load: () => import('./commands/ps.ts') },
-  update: { description: 'change the limits of a container', load: () => import('./commands/update.ts') },
-  events: { description: 'print statistics and events of a container', load: () => import('./commands/events.ts') },
+  delete: { description: 'remove a container and all it holds', load: () => import('./commands/life/delete.ts') },
+  state: { description: 'print the state of a container', load: () => import('./commands/inspect/state.ts') },
+  list: { description: 'list the containers below the root', load: () => import('./commands/inspect/list.ts') },
+  ps: { description: 'list the processes of a container', load: () => import('./commands/inspect/ps.ts') },
+  update: { description: 'change the limits of a container', load: () => import('./commands/life/update.ts') },
+  events: {
+    description: 'print statistics and events of a container',
+    load: () => import('./commands/inspect/events.ts'),
+  },
   checkpoint: {
     description: 'not supported: save a container to disk',
-    load: () => import('./commands/checkpoint.ts'),
+    load: () => import('./commands/life/checkpoint.ts'),
   },
-  restore: { description: 'not supported: continue a saved container', load: () => import('./commands/restore.ts') },
-  spec: { description: 'write a config.json to start from', load: () => import('./commands/spec.ts') },
-  features: { description: 'print what this tsrun supports', load: () => import('./commands/features.ts') },
+  restore: {
+    description: 'not supported: continue a saved container',
+    load: () => import('./commands/life/restore.ts'),
+  },
+  spec: { description: 'write a config.json to start from', load: () => import('./commands/host/spec.ts') },
+  features: { description: 'print what this tsrun supports', load: () => import('./commands/host/features.ts') },
   completion: {
     description: 'print a script with which a shell completes tsrun',
-    load: () => import('./commands/completion.ts'),
+    load: () => import('./commands/host/completion.ts'),
   },
   explain: {
     description: 'print what creating a container would do',
-    load: () => import('./commands/explain.ts'),
+    load: () => import('./commands/inspect/explain.ts'),
   },
 };

@@ -1,9 +1,9 @@
 import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Runtime } from '../container/runtime.ts';
+import type { Runtime } from '../container/store/options.ts';
 import type { Operations } from './operations.ts';
-import type { GlobalOptions } from './options.ts';
-import type { OptionTable, OptionValues } from './option-table.ts';
+import type { GlobalOptions } from './options/global.ts';
+import type { OptionTable, OptionValues } from './options/table.ts';
 import type { ReadArguments } from './read-arguments.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Version } from './version.ts';

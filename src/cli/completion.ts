@@ -1,4 +1,4 @@
-import type { OptionTable } from './option-table.ts';
+import type { OptionTable } from './options/table.ts';
 
 /** What a shell completes: the options of tsrun, and its commands with theirs. */
 export interface CompletionTable {

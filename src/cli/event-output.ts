@@ -1,4 +1,4 @@
-import type { ContainerEvent, ContainerStats } from '../container/runtime.ts';
+import type { ContainerEvent, ContainerStats } from '../container/store/options.ts';
 import { stringifyJson } from '../spec/parse.ts';
 
 type Value = number | bigint | undefined;

@@ -1,8 +1,8 @@
 import yargs, { type Argv } from 'yargs';
 import type { Command } from './command.ts';
 import { commandTable } from './command-table.ts';
-import { globalOptionTable } from './options.ts';
-import type { OptionTable } from './option-table.ts';
+import { globalOptionTable } from './options/global.ts';
+import type { OptionTable } from './options/table.ts';
 
 // The same text on every terminal and in every log.
 const lineWidth = 100;

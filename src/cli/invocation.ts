@@ -6,7 +6,7 @@ import type { Command, CommandContext } from './command.ts';
 import { commandTable, type CommandEntry } from './command-table.ts';
 import { nearestName } from './nearest.ts';
 import type { Operations } from './operations.ts';
-import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options.ts';
+import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options/global.ts';
 import { readArguments } from './read-arguments.ts';
 import type { Surroundings } from './surroundings.ts';
 import { readVersion, versionText } from './version.ts';

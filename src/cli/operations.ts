@@ -12,7 +12,7 @@ import type {
   ShowProcessesOptions,
   StartOptions,
   UpdateOptions,
-} from '../container/runtime.ts';
+} from '../container/store/options.ts';
 import type { SeccompBuild } from '../spec/features.ts';
 
 /** What `explain` is asked for. */
@@ -114,7 +114,7 @@ export const operations: Operations = {
     return showProcesses(runtime, options);
   },
   async readSeccompBuild() {
-    const { readSeccompBuild } = await import('../container/seccomp-build.ts');
+    const { readSeccompBuild } = await import('../container/build/seccomp-build.ts');
     return readSeccompBuild();
   },
   async explainContainer(runtime, options) {
@@ -125,6 +125,6 @@ export const operations: Operations = {
 
 /** For operations that start other programs, which shall not inherit what a caller has leaked. */
 async function keepInheritedFromChildren(): Promise<void> {
-  const { keepInheritedFromChildren: keep } = await import('../container/inherited-descriptors.ts');
+  const { keepInheritedFromChildren: keep } = await import('../container/caller/inherited-descriptors.ts');
   keep();
 }

@@ -1,5 +1,5 @@
 import { escapeControls } from '../util/escape-controls.ts';
-import type { ContainerStatus } from '../container/runtime.ts';
+import type { ContainerStatus } from '../container/store/options.ts';
 
 /** What `state` prints. Shape: JSON with two spaces a level and no line feed at the end; `owner` is always empty. Source: runc state.go. */
 export function formatState(status: ContainerStatus): string {

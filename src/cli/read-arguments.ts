@@ -1,6 +1,6 @@
 import parse from 'yargs-parser';
 import { canonicalArguments, type ArgumentRules } from './canonical-arguments.ts';
-import type { OptionTable, OptionValues } from './option-table.ts';
+import type { OptionTable, OptionValues } from './options/table.ts';
 
 /** Arguments after they were read against a table of options. */
 export interface ReadArguments<Table extends OptionTable> {

@@ -1,5 +1,5 @@
 import type { Surroundings } from './surroundings.ts';
-import { mostDescriptors } from './values.ts';
+import { mostDescriptors } from './options/values.ts';
 
 /**
  * How many sockets the service manager hands to this process (sd_listen_fds(3)): descriptors 3 and up. 0 when the variables are

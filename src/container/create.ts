@@ -1,11 +1,11 @@
 import { rmSync } from 'node:fs';
 import { TOKEN_SIZE } from '../plan/run-program.ts';
 import { randomBytes } from '../sys/random.ts';
-import { buildContainer, type BuiltContainer } from './build-container.ts';
-import { requireConsole, sendConsole } from './console.ts';
-import { writePidFile } from './pid-file.ts';
-import { sendPidfd } from './pidfd-socket.ts';
-import type { CreateOptions, Runtime } from './runtime.ts';
+import { buildContainer, type BuiltContainer } from './build/build-container.ts';
+import { requireConsole, sendConsole } from './caller/console.ts';
+import { writePidFile } from './caller/pid-file.ts';
+import { sendPidfd } from './caller/pidfd-socket.ts';
+import type { CreateOptions, Runtime } from './store/options.ts';
 
 /**
  * Creates a container: everything of runtime.md, "Create", and nothing of the program itself.

@@ -1,12 +1,12 @@
 import { TsrunError } from '../errors.ts';
 import { nextTurn, takePart } from '../process/turns.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { destroyContainer } from './destroy.ts';
-import { killAndWait } from './end-process.ts';
-import { forMatchingIds } from './select-ids.ts';
-import type { DeleteOptions, Runtime } from './runtime.ts';
-import { StateDirectory, type ContainerRecord } from './state-store.ts';
-import { currentStatus, type Status } from './status.ts';
+import { destroyContainer } from './build/destroy.ts';
+import { killAndWait } from './build/end-process.ts';
+import { forMatchingIds } from './store/select-ids.ts';
+import type { DeleteOptions, Runtime } from './store/options.ts';
+import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import { currentStatus, type Status } from './store/status.ts';
 import { words } from '../util/words.ts';
 
 const DELETE_TIMEOUT_MS = 60_000;

@@ -3,11 +3,11 @@ import { readStats } from '../cgroup/stats/stats.ts';
 import { TsrunError } from '../errors.ts';
 import { readNetworkInterfaces } from '../host/network-interfaces.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { POLLIN, pollReadable, waitAny } from '../sys/poll.ts';
-import { openProcess } from './process-identity.ts';
-import type { ContainerEvent, ContainerStats, EventOptions, Runtime } from './runtime.ts';
-import { StateDirectory, type ContainerRecord } from './state-store.ts';
-import { currentStatus } from './status.ts';
+import { POLLIN, pollReadable, waitAny } from '../sys/events/poll.ts';
+import { openProcess } from './store/process-identity.ts';
+import type { ContainerEvent, ContainerStats, EventOptions, Runtime } from './store/options.ts';
+import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import { currentStatus } from './store/status.ts';
 
 /** Longest wait in one piece: whoever ends the stream from outside is heard that soon. */
 const WAIT_MS_MAX = 1000;

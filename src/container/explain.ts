@@ -2,16 +2,16 @@ import { readHostFacts } from '../host/facts.ts';
 import { cgroupPlanToJson, printCgroupPlan } from '../plan/cgroup/print.ts';
 import type { CreatePlan } from '../plan/create.ts';
 import { planHook, startContainerSetting, type HookSetting } from '../plan/container-hook.ts';
-import { descriptorNumbers } from '../plan/context.ts';
+import { descriptorNumbers } from '../plan/base/context.ts';
 import { planRunListened, planRunProgram } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { printProgram, programToJson } from '../program/print.ts';
 import type { Program } from '../program/step.ts';
 import type { Config, Hook } from '../spec/generated/config.ts';
-import { planContainer } from './build-container.ts';
-import { readBundle } from './bundle.ts';
-import type { CreateOptions, Runtime } from './runtime.ts';
-import { compileSeccomp } from './seccomp.ts';
+import { planContainer } from './build/build-container.ts';
+import { readBundle } from './build/bundle.ts';
+import type { CreateOptions, Runtime } from './store/options.ts';
+import { compileSeccomp } from './build/become-program.ts';
 
 export type ExplainOptions = Pick<
   CreateOptions,

@@ -2,11 +2,11 @@ import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { pidfdSendSignal } from '../sys/pidfd.ts';
-import { openProcess } from './process-identity.ts';
-import { forMatchingIds } from './select-ids.ts';
-import type { KillOptions, Runtime } from './runtime.ts';
-import { StateDirectory } from './state-store.ts';
-import { currentStatus } from './status.ts';
+import { openProcess } from './store/process-identity.ts';
+import { forMatchingIds } from './store/select-ids.ts';
+import type { KillOptions, Runtime } from './store/options.ts';
+import { StateDirectory } from './store/directory.ts';
+import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 
 const SIGKILL = 9;

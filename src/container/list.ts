@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import type { ContainerStatus, Runtime } from './runtime.ts';
+import type { ContainerStatus, Runtime } from './store/options.ts';
 import { readStatus } from './state.ts';
-import { listIds } from './state-store.ts';
+import { listIds } from './store/directory.ts';
 import { errnoText } from '../util/errno.ts';
 
 /**

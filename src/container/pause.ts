@@ -1,8 +1,8 @@
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
-import type { Runtime } from './runtime.ts';
-import { StateDirectory } from './state-store.ts';
-import { currentStatus } from './status.ts';
+import type { Runtime } from './store/options.ts';
+import { StateDirectory } from './store/directory.ts';
+import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 
 /**

@@ -2,8 +2,8 @@ import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import { readTool } from '../process/run-tool.ts';
 import { hasErrno } from '../sys/errno.ts';
-import type { Runtime, ShowProcessesOptions } from './runtime.ts';
-import { StateDirectory } from './state-store.ts';
+import type { Runtime, ShowProcessesOptions } from './store/options.ts';
+import { StateDirectory } from './store/directory.ts';
 
 /**
  * The processes of a container, those in cgroups that it made included.

@@ -1,7 +1,7 @@
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
-import type { Runtime } from './runtime.ts';
-import { StateDirectory } from './state-store.ts';
+import type { Runtime } from './store/options.ts';
+import { StateDirectory } from './store/directory.ts';
 import { words } from '../util/words.ts';
 
 /** Lets the processes of a paused container go on. Errors: `not-found`; `status` unless it is paused; `cgroup`. */

@@ -1,22 +1,22 @@
 import { TsrunError } from '../errors.ts';
 import { readArch, readHostFacts } from '../host/facts.ts';
-import { descriptorNumbers } from '../plan/context.ts';
+import { descriptorNumbers } from '../plan/base/context.ts';
 import type { ProgramToRun } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { Cleanup } from './cleanup.ts';
-import { destroyContainer } from './destroy.ts';
-import { connectToInit, removeInitSocket } from './init-socket.ts';
-import { bindNotifySocket, relayReadiness } from './notify-socket.ts';
-import { openProcess } from './process-identity.ts';
-import type { Runtime, StartOptions } from './runtime.ts';
-import { runPoststart, runStartContainer } from './start-hooks.ts';
-import { becomeProgram, compileSeccomp, stateOf } from './seccomp.ts';
-import { readSavedConfig } from './saved-config.ts';
-import { StateDirectory, type ContainerRecord } from './state-store.ts';
-import { currentStatus } from './status.ts';
+import { Cleanup } from './build/cleanup.ts';
+import { destroyContainer } from './build/destroy.ts';
+import { connectToInit, removeInitSocket } from './store/init-socket.ts';
+import { bindNotifySocket, relayReadiness } from './caller/notify-socket.ts';
+import { openProcess } from './store/process-identity.ts';
+import type { Runtime, StartOptions } from './store/options.ts';
+import { runPoststart, runStartContainer } from './hooks/start.ts';
+import { becomeProgram, compileSeccomp, stateOf } from './build/become-program.ts';
+import { readSavedConfig } from './store/saved-config.ts';
+import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 
 /**

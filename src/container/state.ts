@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 import os from 'node:os';
 import { specVersionMax } from '../spec/versions.ts';
-import type { ContainerStatus, Runtime } from './runtime.ts';
-import { StateDirectory } from './state-store.ts';
-import { currentStatus } from './status.ts';
+import type { ContainerStatus, Runtime } from './store/options.ts';
+import { StateDirectory } from './store/directory.ts';
+import { currentStatus } from './store/status.ts';
 
 /** The container as it is at this moment (runtime.md, "Query State"). Errors: `id`, `not-found`, `state`. */
 export function readStatus(runtime: Runtime, id: string): ContainerStatus {

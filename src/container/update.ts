@@ -5,10 +5,10 @@ import { planUpdate } from '../plan/cgroup/update.ts';
 import type { Config, Resources } from '../spec/generated/config.ts';
 import { stringifyJson } from '../spec/parse.ts';
 import { checkResources, loadResources, validateConfig } from '../spec/validate.ts';
-import type { Runtime, UpdateOptions } from './runtime.ts';
-import { readSavedConfig } from './saved-config.ts';
-import { StateDirectory, type ContainerRecord } from './state-store.ts';
-import { currentStatus } from './status.ts';
+import type { Runtime, UpdateOptions } from './store/options.ts';
+import { readSavedConfig } from './store/saved-config.ts';
+import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 
 /**

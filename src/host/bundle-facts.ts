@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import type { BundleFacts, SourceKind } from '../plan/facts.ts';
+import type { BundleFacts, SourceKind } from '../plan/base/facts.ts';
 import { readDanglingLink } from './dangling-links.ts';
 import { findDevices } from './devices.ts';
 import { realPath } from './real-path.ts';

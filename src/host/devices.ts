@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, realpathSync, statSync, type Stats } from 'node:fs';
 import path from 'node:path';
-import type { HostDevice } from '../plan/facts.ts';
+import type { HostDevice } from '../plan/base/facts.ts';
 
 /** A device to look for: `c MAJOR:MINOR` or `b MAJOR:MINOR`, and where it may well be. */
 interface WantedDevice {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import type { HostFacts, IdentityFacts, KernelFacts, LsmFacts } from '../plan/facts.ts';
+import type { HostFacts, IdentityFacts, KernelFacts, LsmFacts } from '../plan/base/facts.ts';
 import type { Arch } from '../program/calls.ts';
 import { readCgroupLayout } from './cgroup-layout.ts';
 import { errnoText } from '../util/errno.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { OpenFilesLimit } from '../plan/facts.ts';
+import type { OpenFilesLimit } from '../plan/base/facts.ts';
 
-export type { OpenFilesLimit } from '../plan/facts.ts';
+export type { OpenFilesLimit } from '../plan/base/facts.ts';
 
 const UNLIMITED = 2n ** 64n - 1n;
 

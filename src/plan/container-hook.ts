@@ -3,9 +3,9 @@ import type { Block, Operand, Place, Program, Region, Step } from '../program/st
 import { Memory } from '../program/step.ts';
 import type { Hook, Process } from '../spec/generated/config.ts';
 import { CLONE_PIDFD, O_CLOEXEC, PR_SET_PDEATHSIG, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
-import type { DescriptorNumbers } from './context.ts';
-import { buildEnvironment } from './environment.ts';
-import { reply, TAG } from './reply.ts';
+import type { DescriptorNumbers } from './base/context.ts';
+import { buildEnvironment } from './process/environment.ts';
+import { reply, TAG } from './base/reply.ts';
 import { planLoadFilter, type CompiledSeccomp } from './seccomp/load.ts';
 
 /**

@@ -2,61 +2,67 @@ import { call } from '../program/build.ts';
 import { Memory, type Program, type Region, type Step } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { MOUNT_ATTR_RDONLY } from '../util/constants.ts';
-import { planResetAffinity } from './affinity.ts';
-import { planHostTrees } from './bind-source.ts';
-import { planShedForCreate } from './capabilities.ts';
-import { joinPlaces, type JoinPlace } from './cgroup/join.ts';
+import { planResetAffinity } from './process/affinity.ts';
+import { planHostTrees } from './rootfs/bind-source.ts';
+import { planShedForCreate } from './process/capabilities.ts';
+import { joinPlaces, type JoinPlace } from './namespaces/join-cgroups.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
-import { planClone } from './clone.ts';
+import { planClone } from './namespaces/clone.ts';
 import { createContainerSetting, type HookSetting } from './container-hook.ts';
-import { allocateSharedWords, descriptorNumbers, findNamespace, hasNewNamespace, type PlanContext } from './context.ts';
-import { planMakeCwd } from './cwd.ts';
-import { makesDevices, planDevices } from './devices.ts';
-import { allocateFound, candidates, planFindExecutable } from './executable.ts';
-import { planFinishProcess } from './finish-process.ts';
-import { handOutNumbers, handsOut, planHandOut } from './hand-out.ts';
-import { closeWord } from './handles.ts';
+import {
+  allocateSharedWords,
+  descriptorNumbers,
+  findNamespace,
+  hasNewNamespace,
+  type PlanContext,
+} from './base/context.ts';
+import { planMakeCwd } from './process/cwd.ts';
+import { makesDevices, planDevices } from './rootfs/devices.ts';
+import { allocateFound, candidates, planFindExecutable } from './process/executable.ts';
+import { planFinishProcess } from './process/finish-process.ts';
+import { handOutNumbers, handsOut, planHandOut } from './namespaces/hand-out.ts';
+import { closeWord } from './base/handles.ts';
 import { refuseOnThisHost } from './host-rules.ts';
-import { planIdMaps, type IdMapPlan } from './id-maps.ts';
-import { planIdmapNamespaces, type IdmapNamespace } from './idmaps.ts';
-import { planIntelRdt, type IntelRdtPlan } from './intel-rdt.ts';
-import { planIoPriority } from './io-priority.ts';
-import { hasKeyLabel, labelKeys, planNewKeyring } from './keyring.ts';
-import { planLandlock } from './landlock.ts';
-import { planLoopback } from './loopback.ts';
-import { planApparmor, planSelinux } from './lsm.ts';
-import { planMaskedPaths, planReadonlyPaths } from './masked-paths.ts';
-import { planMemoryPolicy } from './memory-policy.ts';
-import { changeAttributes } from './mount-attributes.ts';
-import { planMounts, type MountsPlan } from './mounts.ts';
+import { planIdMaps, type IdMapPlan } from './namespaces/id-maps.ts';
+import { planIdmapNamespaces, type IdmapNamespace } from './rootfs/idmapped-mounts.ts';
+import { planIntelRdt, type IntelRdtPlan } from './cgroup/intel-rdt.ts';
+import { planIoPriority } from './process/io-priority.ts';
+import { hasKeyLabel, labelKeys, planNewKeyring } from './process/keyring.ts';
+import { planLandlock } from './process/landlock.ts';
+import { planLoopback } from './namespaces/loopback.ts';
+import { planApparmor, planSelinux } from './process/lsm.ts';
+import { planMaskedPaths, planReadonlyPaths } from './rootfs/masked-paths.ts';
+import { planMemoryPolicy } from './process/memory-policy.ts';
+import { changeAttributes } from './rootfs/mount-attributes.ts';
+import { planMounts, type MountsPlan } from './rootfs/mounts.ts';
 import {
   planCgroupNamespace,
   planJoinNamespaces,
   planNewUserNamespace,
   planTimeNamespace,
   planUserNamespaceRoot,
-} from './namespaces.ts';
-import { planNoNewPrivileges, planUmask } from './credentials.ts';
-import { planNetDevices, planNetlinkSocket, type NetDeviceMove } from './net-devices.ts';
-import { planOomScore } from './oom-score.ts';
-import { planPasswd } from './passwd.ts';
-import { planPersonality } from './personality.ts';
-import { PhaseList, type Phase } from './phases.ts';
-import { needsProcHandle, planProcHandle } from './proc-handle.ts';
-import { reply, TAG } from './reply.ts';
-import { reserveScratch } from './scratch.ts';
-import { planRlimits, type RlimitSetting } from './rlimits.ts';
-import { addEnterRoot, needsRootfsCover, planFinalPropagation, planRootMount } from './rootfs.ts';
+} from './namespaces/namespaces.ts';
+import { planNoNewPrivileges, planUmask } from './process/credentials.ts';
+import { planNetDevices, planNetlinkSocket, type NetDeviceMove } from './namespaces/net-devices.ts';
+import { planOomScore } from './process/oom-score.ts';
+import { planPasswd } from './process/passwd.ts';
+import { planPersonality } from './process/personality.ts';
+import { PhaseList, type Phase } from './base/phases.ts';
+import { needsProcHandle, planProcHandle } from './base/proc-handle.ts';
+import { reply, TAG } from './base/reply.ts';
+import { reserveScratch } from './base/scratch.ts';
+import { planRlimits, type RlimitSetting } from './process/rlimits.ts';
+import { addEnterRoot, needsRootfsCover, planFinalPropagation, planRootMount } from './rootfs/rootfs.ts';
 import { planPark, type ParkTokens } from './run-program.ts';
-import { planScheduler } from './scheduler.ts';
-import { lastCreateDescriptor, planStartInit } from './start-init.ts';
+import { planScheduler } from './process/scheduler.ts';
+import { lastCreateDescriptor, planStartInit } from './namespaces/start-init.ts';
 import { addEarlyFilter } from './seccomp/early.ts';
 import type { CompiledSeccomp } from './seccomp/load.ts';
-import { planNullStdio } from './stdio.ts';
-import { planSysctl } from './sysctl.ts';
-import { planTerminal } from './terminal.ts';
-import { addUnit } from './unit.ts';
-import { planUts } from './uts.ts';
+import { planNullStdio } from './process/stdio.ts';
+import { planSysctl } from './namespaces/sysctl.ts';
+import { planTerminal } from './process/terminal.ts';
+import { addUnit } from './namespaces/join-unit.ts';
+import { planUts } from './namespaces/uts.ts';
 
 /** Everything that is going to happen to create a container, decided before the first of it happens. */
 export interface CreatePlan {

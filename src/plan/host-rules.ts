@@ -3,10 +3,10 @@ import { isBindMount } from '../spec/bind-mount.ts';
 import { checkMountOnRoot, checkProcMounts } from '../spec/rules/mounts.ts';
 import { pointerTo } from '../spec/pointer.ts';
 import { sysctlPath } from '../spec/sysctl-path.ts';
-import { makeBindMount, sourceKind } from './bind-source.ts';
-import { findNamespace, type PlanContext } from './context.ts';
-import { deviceKey, listDevices } from './device-nodes.ts';
-import { makesDevices, mustBindDevices } from './devices.ts';
+import { makeBindMount, sourceKind } from './rootfs/bind-source.ts';
+import { findNamespace, type PlanContext } from './base/context.ts';
+import { deviceKey, listDevices } from './rootfs/device-nodes.ts';
+import { makesDevices, mustBindDevices } from './rootfs/devices.ts';
 import { S_IFIFO } from '../util/constants.ts';
 import { words } from '../util/words.ts';
 

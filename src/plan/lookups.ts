@@ -1,8 +1,8 @@
 import { isBindMount } from '../spec/bind-mount.ts';
 import type { Config, Mount } from '../spec/generated/config.ts';
-import { bindSource } from './bind-source.ts';
-import { deviceKey, listDevices } from './device-nodes.ts';
-import { components } from './handles.ts';
+import { bindSource } from './rootfs/bind-source.ts';
+import { deviceKey, listDevices } from './rootfs/device-nodes.ts';
+import { components } from './base/handles.ts';
 import { S_IFIFO } from '../util/constants.ts';
 
 /** The places of the host that a config names, for `host/` to look at. */

@@ -5,11 +5,11 @@ import { O_CLOEXEC, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET } from '../util/consta
 import type { Process } from '../spec/generated/config.ts';
 import { errnoText, type Errno } from '../util/errno.ts';
 import { utf8 } from '../util/utf8.ts';
-import type { DescriptorNumbers } from './context.ts';
-import { buildEnvironment } from './environment.ts';
-import { failedWith } from './failed-with.ts';
-import { planSendHandles } from './hand-out.ts';
-import { planLateRlimits } from './rlimits.ts';
+import type { DescriptorNumbers } from './base/context.ts';
+import { buildEnvironment } from './process/environment.ts';
+import { failedWith } from './base/failed-with.ts';
+import { planSendHandles } from './namespaces/hand-out.ts';
+import { planLateRlimits } from './process/rlimits.ts';
 import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp, type SeccompPlan } from './seccomp/load.ts';
 
 export interface ProgramToRun {

@@ -5,7 +5,7 @@ import { LAYOUT, TAG_FAILURE, TAG_MORE } from '../program/layout.ts';
 import type { Program } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { pollReadable, waitReadable } from '../sys/poll.ts';
+import { pollReadable, waitReadable } from '../sys/events/poll.ts';
 import { receiveMessage, sendMessage, type ReceivedMessage } from '../sys/socket.ts';
 import { stepFailure } from './failure.ts';
 import { nextTurn } from './turns.ts';

@@ -1,7 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import { errnoName, errnoText } from '../util/errno.ts';
 import { bindLibc, loadKoffi, openLibrary, type CFunction } from './library.ts';
-import { waitAny } from './poll.ts';
+import { waitAny } from './events/poll.ts';
 
 /** A value of a message: numbers of 64 bits as bigint, arrays and structures as lists. */
 export type BusValue = string | boolean | number | bigint | readonly BusValue[];

@@ -2,7 +2,7 @@ import { TsrunError } from '../errors.ts';
 import { errnoName, errnoText } from '../util/errno.ts';
 import { loadKoffi, bindLibc } from './library.ts';
 import { duplicateAbove, type OwnedFd } from './fd.ts';
-import { inheritedSignals } from './signals.ts';
+import { inheritedSignals } from './events/signals.ts';
 
 const actionsInit = bindLibc('int posix_spawn_file_actions_init(void *actions)');
 const actionsDup2 = bindLibc('int posix_spawn_file_actions_adddup2(void *actions, int fd, int newfd)');

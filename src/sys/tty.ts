@@ -2,7 +2,7 @@ import { O_CLOEXEC, O_NOCTTY, O_RDWR, TIOCGPTPEER, TIOCGWINSZ, TIOCSWINSZ } from
 import { SIGNALS } from '../util/signals.ts';
 import { OwnedFd } from './fd.ts';
 import { bindLibc } from './library.ts';
-import { withBlocked } from './signals.ts';
+import { withBlocked } from './events/signals.ts';
 
 const ioctl = bindLibc('int ioctl(int fd, unsigned long request, void *argument)');
 

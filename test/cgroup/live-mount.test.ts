@@ -2,11 +2,11 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { selectCgroupManager } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
-import { allocateCgroupWords, planCgroupMount } from '../../src/plan/cgroup-mount.ts';
-import { joinPlaces, planCgroupJoin } from '../../src/plan/cgroup/join.ts';
+import { allocateCgroupWords, planCgroupMount } from '../../src/plan/rootfs/cgroup-mount.ts';
+import { joinPlaces, planCgroupJoin } from '../../src/plan/namespaces/join-cgroups.ts';
 import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
 import { planCgroup } from '../../src/plan/cgroup/plan.ts';
-import { reply } from '../../src/plan/reply.ts';
+import { reply } from '../../src/plan/base/reply.ts';
 import { call } from '../../src/program/build.ts';
 import { Memory, type Step } from '../../src/program/step.ts';
 import {

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { canonicalArguments } from '../../src/cli/canonical-arguments.ts';
-import type { OptionTable } from '../../src/cli/option-table.ts';
+import type { OptionTable } from '../../src/cli/options/table.ts';
 
 const table: OptionTable = {
   detach: { type: 'boolean', short: 'd', description: '' },

@@ -3,7 +3,7 @@ import type { SeccompBuild } from '../../src/spec/features.ts';
 import type { Operations } from '../../src/cli/operations.ts';
 import type { Surroundings } from '../../src/cli/surroundings.ts';
 import { readStats } from '../../src/cgroup/stats/stats.ts';
-import type { ContainerStats, ContainerStatus, Runtime } from '../../src/container/runtime.ts';
+import type { ContainerStats, ContainerStatus, Runtime } from '../../src/container/store/options.ts';
 
 /** A container as operations show it. */
 export const status: ContainerStatus = {

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Test } from 'tap';
-import { identifyProcess, type ProcessIdentity } from '../../src/container/process-identity.ts';
-import type { ContainerRecord } from '../../src/container/state-store.ts';
+import { identifyProcess, type ProcessIdentity } from '../../src/container/store/process-identity.ts';
+import type { ContainerRecord } from '../../src/container/store/directory.ts';
 import type { Log } from '../../src/log.ts';
 
 /** A directory that is gone when the test is over. */

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { TsrunError } from '../../src/errors.ts';
 import { commandTable } from '../../src/cli/command-table.ts';
-import { globalOptionTable } from '../../src/cli/options.ts';
-import type { OptionTable } from '../../src/cli/option-table.ts';
+import { globalOptionTable } from '../../src/cli/options/global.ts';
+import type { OptionTable } from '../../src/cli/options/table.ts';
 import { runLine } from '../cli/fixtures.ts';
 
 const top = fileURLToPath(new URL('../../', import.meta.url));

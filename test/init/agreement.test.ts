@@ -6,7 +6,7 @@ import { call, words } from '../../src/program/build.ts';
 import { encode } from '../../src/program/encode.ts';
 import type { TreeDescription } from '../../src/program/model/files.ts';
 import { ModelKernel } from '../../src/program/model/kernel.ts';
-import { ModelInit, simulate } from '../../src/program/simulate.ts';
+import { ModelInit, simulate } from '../../src/program/model/simulate.ts';
 import type { Program, Step } from '../../src/program/step.ts';
 import { fileSteps, harmlessSteps } from '../program/arbitraries.ts';
 import { NATIVE_ARCH, platformOf, RealInit, SYNC_FD, wordsOf } from './real-init.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync, openSync, closeSync, readFileSync, statSync } from 'node:fs';
 import { OwnedFd } from '../../src/sys/fd.ts';
-import { waitReadable } from '../../src/sys/poll.ts';
+import { waitReadable } from '../../src/sys/events/poll.ts';
 import { bindLibc } from '../../src/sys/library.ts';
 import { listenUnix, receiveMessage } from '../../src/sys/socket.ts';
 import { expectFailure, expectSuccess, live, readStatusField, removeNamespace } from './support/rig.ts';

@@ -2,7 +2,7 @@ import { closeSync, openSync, readlinkSync, statSync, writeFileSync } from 'node
 import path from 'node:path';
 import type { Test } from 'tap';
 import { OwnedFd } from '../../src/sys/fd.ts';
-import { waitReadable } from '../../src/sys/poll.ts';
+import { waitReadable } from '../../src/sys/events/poll.ts';
 import { bindLibc } from '../../src/sys/library.ts';
 import { pidfdSendSignal } from '../../src/sys/pidfd.ts';
 import { listenUnix, receiveMessage } from '../../src/sys/socket.ts';

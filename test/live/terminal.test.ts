@@ -2,7 +2,7 @@ import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, rm
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { pipe } from '../../src/sys/pipe.ts';
-import { waitReadable } from '../../src/sys/poll.ts';
+import { waitReadable } from '../../src/sys/events/poll.ts';
 import type { BaseConfig, Rig } from './support/rig.ts';
 import { live } from './support/rig.ts';
 import { missingTools } from './support/surroundings.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { planCgroup } from '../../src/plan/cgroup/plan.ts';
 import { planCreate, type CreateInput, type CreatePlan } from '../../src/plan/create.ts';
-import type { BundleFacts, HostFacts, SourceKind } from '../../src/plan/facts.ts';
-import { descriptorNumbers, type PlanOptions } from '../../src/plan/context.ts';
+import type { BundleFacts, HostFacts, SourceKind } from '../../src/plan/base/facts.ts';
+import { descriptorNumbers, type PlanOptions } from '../../src/plan/base/context.ts';
 import { planRunListened, planRunProgram } from '../../src/plan/run-program.ts';
 import { planSeccomp } from '../../src/plan/seccomp/load.ts';
 import type { Program } from '../../src/program/step.ts';

@@ -6,16 +6,16 @@ import {
   startContainerSetting,
   type HookSetting,
 } from '../../src/plan/container-hook.ts';
-import { descriptorNumbers } from '../../src/plan/context.ts';
-import { TAG } from '../../src/plan/reply.ts';
+import { descriptorNumbers } from '../../src/plan/base/context.ts';
+import { TAG } from '../../src/plan/base/reply.ts';
 import { planFilterRules } from '../../src/plan/seccomp/filter.ts';
 import type { CompiledSeccomp } from '../../src/plan/seccomp/load.ts';
 import { encode } from '../../src/program/encode.ts';
 import { ModelKernel } from '../../src/program/model/kernel.ts';
 import { printStep } from '../../src/program/print-step.ts';
-import { ModelInit, type Simulation } from '../../src/program/simulate.ts';
+import { ModelInit, type Simulation } from '../../src/program/model/simulate.ts';
 import { Memory, type Program } from '../../src/program/step.ts';
-import { verify } from '../../src/program/verify.ts';
+import { verify } from '../../src/program/model/verify.ts';
 import type { Hook } from '../../src/spec/generated/config.ts';
 
 const hook: Hook = { path: '/bin/hook' };

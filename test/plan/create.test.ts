@@ -1,14 +1,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { TsrunError } from '../../src/errors.ts';
-import { descriptorNumbers } from '../../src/plan/context.ts';
+import { descriptorNumbers } from '../../src/plan/base/context.ts';
 import { planCreate } from '../../src/plan/create.ts';
-import { TAG } from '../../src/plan/reply.ts';
+import { TAG } from '../../src/plan/base/reply.ts';
 import { encode } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
 import type { Block, Program, Region } from '../../src/program/step.ts';
 import { printProgram } from '../../src/program/print.ts';
-import { verify } from '../../src/program/verify.ts';
+import { verify } from '../../src/program/model/verify.ts';
 import type { Config } from '../../src/spec/generated/config.ts';
 import { PR_SET_DUMPABLE } from '../../src/util/constants.ts';
 import {

@@ -4,7 +4,7 @@ import { planFilterRules } from '../../src/plan/seccomp/filter.ts';
 import type { CompiledSeccomp } from '../../src/plan/seccomp/load.ts';
 import { stepFailure } from '../../src/process/failure.ts';
 import { encode } from '../../src/program/encode.ts';
-import { verify } from '../../src/program/verify.ts';
+import { verify } from '../../src/program/model/verify.ts';
 import type { Process } from '../../src/spec/generated/config.ts';
 import { minimalConfig } from './bundles.ts';
 import { errnoText } from '../../src/util/errno.ts';

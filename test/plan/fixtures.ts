@@ -1,8 +1,13 @@
-import { allocateSharedWords, descriptorNumbers, type PlanContext, type PlanOptions } from '../../src/plan/context.ts';
-import type { BundleFacts, HostFacts } from '../../src/plan/facts.ts';
+import {
+  allocateSharedWords,
+  descriptorNumbers,
+  type PlanContext,
+  type PlanOptions,
+} from '../../src/plan/base/context.ts';
+import type { BundleFacts, HostFacts } from '../../src/plan/base/facts.ts';
 import { printProgram } from '../../src/program/print.ts';
 import { Memory, type Step } from '../../src/program/step.ts';
-import { verify } from '../../src/program/verify.ts';
+import { verify } from '../../src/program/model/verify.ts';
 import type { Config, Process } from '../../src/spec/generated/config.ts';
 
 /** Facts to change, group by group. */

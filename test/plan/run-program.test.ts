@@ -1,13 +1,13 @@
 import t from 'tap';
-import { descriptorNumbers } from '../../src/plan/context.ts';
+import { descriptorNumbers } from '../../src/plan/base/context.ts';
 import { planPark, planRunProgram } from '../../src/plan/run-program.ts';
 import { stepFailure } from '../../src/process/failure.ts';
 import { encode } from '../../src/program/encode.ts';
 import { ModelKernel } from '../../src/program/model/kernel.ts';
 import { printProgram } from '../../src/program/print.ts';
-import { ModelInit } from '../../src/program/simulate.ts';
+import { ModelInit } from '../../src/program/model/simulate.ts';
 import { Memory } from '../../src/program/step.ts';
-import { verify } from '../../src/program/verify.ts';
+import { verify } from '../../src/program/model/verify.ts';
 import { ERRNO } from '../../src/util/errno.ts';
 import { makeProcess } from './fixtures.ts';
 

@@ -1,5 +1,5 @@
 import type { Test } from 'tap';
-import { descriptorNumbers } from '../../src/plan/context.ts';
+import { descriptorNumbers } from '../../src/plan/base/context.ts';
 import { stepFailure } from '../../src/process/failure.ts';
 import type { CallStep, Program } from '../../src/program/step.ts';
 import { inputOf, planScenario, type Scenario } from './bundles.ts';

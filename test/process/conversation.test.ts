@@ -1,6 +1,6 @@
 import { readFileSync, readSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { reply, replyWithDescriptors } from '../../src/plan/reply.ts';
+import { reply, replyWithDescriptors } from '../../src/plan/base/reply.ts';
 import { call, stringArray, words } from '../../src/program/build.ts';
 import { Memory, type Program, type Step } from '../../src/program/step.ts';
 import { encode } from '../../src/program/encode.ts';

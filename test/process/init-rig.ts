@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Test } from 'tap';
 import { readArch } from '../../src/host/facts.ts';
 import { Conversation } from '../../src/process/conversation.ts';
-import { spawnInit } from '../../src/process/spawn-init.ts';
+import { spawnInit } from '../../src/process/spawned.ts';
 import { OwnedFd } from '../../src/sys/fd.ts';
 import { openFile } from '../../src/sys/file.ts';
 import { reapChild, waitChild } from '../../src/sys/wait.ts';

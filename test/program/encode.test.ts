@@ -11,7 +11,7 @@ import {
   unless,
   words,
 } from '../../src/program/build.ts';
-import { decode } from '../../src/program/decode.ts';
+import { decode } from '../../src/program/model/decode.ts';
 import { encode, stepOfFailure, type Packet } from '../../src/program/encode.ts';
 import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE } from '../../src/program/layout.ts';
 import { Memory, type Step } from '../../src/program/step.ts';

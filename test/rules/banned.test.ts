@@ -43,7 +43,7 @@ const BANS: readonly Ban[] = [
     names: ['setTimeout', 'setInterval'],
     within: ['cgroup', 'process', 'seccomp', 'host'],
     reason:
-      'timers of the engine stand still while the main thread waits for descriptors: sleep() of sys/poll.ts does not',
+      'timers of the engine stand still while the main thread waits for descriptors: sleep() of sys/events/poll.ts does not',
   },
   { names: ['console'], reason: 'only the command prints, and it does so through cli/output.ts' },
   {
@@ -89,8 +89,8 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/sd-bus.ts library': 'the same',
   'sys/sd-bus.ts bound': 'the functions of it that are in use',
   'sys/seccomp.ts functions': 'the same',
-  'sys/signals.ts catcher': 'a process has one set of signals',
-  'sys/poll.ts waiter': 'all waits of a process share its event loop',
+  'sys/events/signals.ts catcher': 'a process has one set of signals',
+  'sys/events/poll.ts waiter': 'all waits of a process share its event loop',
   'process/turns.ts underWay': 'everyone in a process shares its event loop',
   'process/turns.ts waiting': 'the same',
 };

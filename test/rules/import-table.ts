@@ -42,7 +42,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   },
   host: {
     folders: ['sys'],
-    types: ['plan/facts', 'plan/cgroup/layout', 'spec/generated'],
+    types: ['plan/base/facts', 'plan/cgroup/layout', 'spec/generated'],
     outside: ['node:fs', 'node:os', 'node:path'],
     acts: true,
   },
@@ -61,7 +61,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
 /** Modules that only some files of a folder may import, though the table allows them to the folder. */
 export const ONLY_IN: Readonly<Record<string, { readonly files: readonly string[]; readonly reason: string }>> = {
   'node:child_process': {
-    files: ['container/hooks.ts', 'process/run-tool.ts'],
+    files: ['container/hooks/runtime.ts', 'process/run-tool.ts'],
     reason:
       'it forks a process with V8 in it, whose executable is the node binary (CVE-2019-5736); only hooks and newuidmap are worth that',
   },

@@ -7,15 +7,15 @@ const top = fileURLToPath(new URL('../../', import.meta.url));
 
 /** A file of src/, parsed. */
 export interface Source {
-  /** Relative to src/: `plan/mounts.ts`. */
+  /** Relative to src/: `plan/rootfs/mounts.ts`. */
   readonly file: string;
   readonly tree: ts.SourceFile;
 }
 
 export interface Import {
-  /** `src/plan/mounts.ts:3`. */
+  /** `src/plan/rootfs/mounts.ts:3`. */
   readonly place: string;
-  /** Relative to src/: `plan/mounts.ts`. */
+  /** Relative to src/: `plan/rootfs/mounts.ts`. */
   readonly file: string;
   /** A file relative to src/ (`program/step.ts`), or the name of a package or of a module of Node (`koffi`, `node:fs`). */
   readonly target: string;
@@ -74,7 +74,7 @@ export function visit(node: ts.Node, look: (node: ts.Node) => void): void {
   });
 }
 
-/** `src/plan/mounts.ts:3`. */
+/** `src/plan/rootfs/mounts.ts:3`. */
 export function placeOf({ file, tree }: Source, node: ts.Node): string {
   return `src/${file}:${tree.getLineAndCharacterOfPosition(node.getStart(tree)).line + 1}`;
 }

@@ -2,9 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { planContainer } from '../../src/container/build-container.ts';
-import { readBundle } from '../../src/container/bundle.ts';
-import { compileSeccomp } from '../../src/container/seccomp.ts';
+import { planContainer } from '../../src/container/build/build-container.ts';
+import { readBundle } from '../../src/container/build/bundle.ts';
+import { compileSeccomp } from '../../src/container/build/become-program.ts';
 import { readHostFacts } from '../../src/host/facts.ts';
 import {
   deleteContainer,
@@ -15,7 +15,7 @@ import {
   TsrunError,
 } from '../../src/index.ts';
 import { encode } from '../../src/program/encode.ts';
-import { verify } from '../../src/program/verify.ts';
+import { verify } from '../../src/program/model/verify.ts';
 import { stringifyJson } from '../../src/spec/parse.ts';
 import { specTemplate } from '../../src/spec/template.ts';
 import { makeDirectory, makeRecord } from '../container/rig.ts';

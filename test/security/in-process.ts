@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
-import type { CreateOptions, ExecOptions, Runtime } from '../../src/container/runtime.ts';
+import type { CreateOptions, ExecOptions, Runtime } from '../../src/container/store/options.ts';
 import type { Log } from '../../src/log.ts';
 import { reapChild } from '../../src/sys/wait.ts';
 import { findCgroups } from '../live/support/leftovers.ts';

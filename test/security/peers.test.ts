@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import type { Test } from 'tap';
 import type { Seccomp } from '../../src/spec/generated/config.ts';
-import { waitReadable } from '../../src/sys/poll.ts';
+import { waitReadable } from '../../src/sys/events/poll.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage } from '../../src/sys/socket.ts';
 import { expectSuccess, live, type BaseConfig, type Rig } from '../live/support/rig.ts';
 import type { CommandResult } from '../live/support/command.ts';

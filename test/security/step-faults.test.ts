@@ -1,14 +1,14 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Test } from 'tap';
-import { buildContainer, planContainer, type BuiltContainer } from '../../src/container/build-container.ts';
+import { buildContainer, planContainer, type BuiltContainer } from '../../src/container/build/build-container.ts';
 import { park } from '../../src/container/create.ts';
 import { execPlanned, planFor } from '../../src/container/exec.ts';
 import { deleteContainer, startContainer, TsrunError } from '../../src/index.ts';
-import type { Phase } from '../../src/plan/phases.ts';
+import type { Phase } from '../../src/plan/base/phases.ts';
 import { call } from '../../src/program/build.ts';
-import { verify } from '../../src/program/verify.ts';
+import { verify } from '../../src/program/model/verify.ts';
 import type { CallStep, Step } from '../../src/program/step.ts';
-import { sleep } from '../../src/sys/poll.ts';
+import { sleep } from '../../src/sys/events/poll.ts';
 import { live, type Rig } from '../live/support/rig.ts';
 import { isRunning, waitFor } from '../live/support/wait.ts';
 import { count } from './count.mjs';

@@ -2,7 +2,7 @@ import { readFileSync, readSync } from 'node:fs';
 import t from 'tap';
 import { pidfdOpen, pidfdSendSignal } from '../../src/sys/pidfd.ts';
 import { openFile } from '../../src/sys/file.ts';
-import { waitReadable } from '../../src/sys/poll.ts';
+import { waitReadable } from '../../src/sys/events/poll.ts';
 import { setRlimit } from '../../src/sys/prlimit.ts';
 import { receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
 import { spawn } from '../../src/sys/spawn.ts';

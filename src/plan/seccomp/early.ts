@@ -1,6 +1,6 @@
-import type { DescriptorNumbers } from '../context.ts';
-import type { FinishPlan } from '../finish-process.ts';
-import type { PhaseList } from '../phases.ts';
+import type { DescriptorNumbers } from '../base/context.ts';
+import type { FinishPlan } from '../process/finish-process.ts';
+import type { PhaseList } from '../base/phases.ts';
 import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp } from './load.ts';
 
 /** Loads a filter that cannot wait (`SeccompPlan.position`); phase `seccomp` when it has a listener. */

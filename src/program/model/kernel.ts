@@ -7,7 +7,7 @@ import { makeTree, ModelErrno, visible, type ModelFile, type TreeDescription } f
 import type { ModelMemory } from './memory.ts';
 import { MOUNT_CALLS } from './mount-calls.ts';
 import { PROCESS_CALLS } from './process-calls.ts';
-import type { Kernel } from '../simulate.ts';
+import type { Kernel } from './simulate.ts';
 import { walk, type WalkOptions, type WalkResult } from './walk.ts';
 
 /** A mount that a program made, or changed. */

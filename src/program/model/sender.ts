@@ -1,6 +1,6 @@
 import type { Packet } from '../encode.ts';
 import { TAG_MORE } from '../layout.ts';
-import type { Kernel } from '../simulate.ts';
+import type { Kernel } from './simulate.ts';
 
 /** The other side of the sync pipe: sends the next packet when it is asked for more, and collects the other replies. */
 export class ModelSender {

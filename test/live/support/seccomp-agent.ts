@@ -1,7 +1,7 @@
 import { bindLibc } from '../../../src/sys/library.ts';
 import { checked } from '../../../src/sys/errno.ts';
 import { OwnedFd } from '../../../src/sys/fd.ts';
-import { waitReadable } from '../../../src/sys/poll.ts';
+import { waitReadable } from '../../../src/sys/events/poll.ts';
 import { listenUnix, receiveMessage } from '../../../src/sys/socket.ts';
 import { SOCK_CLOEXEC } from '../../../src/util/constants.ts';
 

@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { OwnedFd } from '../../../src/sys/fd.ts';
 import { openFile } from '../../../src/sys/file.ts';
 import { bindLibc } from '../../../src/sys/library.ts';
-import { waitReadable } from '../../../src/sys/poll.ts';
+import { waitReadable } from '../../../src/sys/events/poll.ts';
 import { openPeer } from '../../../src/sys/tty.ts';
 import { O_NOCTTY, O_RDWR, TIOCSPTLCK, TIOCSWINSZ } from '../../../src/util/constants.ts';
 import { slowness } from './surroundings.ts';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { allocateCgroupWords, planCgroupMount } from '../../../src/plan/cgroup-mount.ts';
-import { joinPlaces, planCgroupJoin, planUnifiedOpen } from '../../../src/plan/cgroup/join.ts';
+import { allocateCgroupWords, planCgroupMount } from '../../../src/plan/rootfs/cgroup-mount.ts';
+import { joinPlaces, planCgroupJoin, planUnifiedOpen } from '../../../src/plan/namespaces/join-cgroups.ts';
 import type { CgroupLayout } from '../../../src/plan/cgroup/layout.ts';
 import { planCgroup } from '../../../src/plan/cgroup/plan.ts';
 import { Memory, type Step } from '../../../src/program/step.ts';

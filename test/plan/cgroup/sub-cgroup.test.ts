@@ -1,5 +1,10 @@
 import t from 'tap';
-import { planCgroupJoin, planFallbackOpen, planUnifiedJoin, planUnifiedOpen } from '../../../src/plan/cgroup/join.ts';
+import {
+  planCgroupJoin,
+  planFallbackOpen,
+  planUnifiedJoin,
+  planUnifiedOpen,
+} from '../../../src/plan/namespaces/join-cgroups.ts';
 import { planSubCgroups, type ContainerCgroup } from '../../../src/plan/cgroup/sub-cgroup.ts';
 import { words } from '../../../src/program/build.ts';
 import { Memory } from '../../../src/program/step.ts';

@@ -1,12 +1,12 @@
 import t from 'tap';
-import { descriptorNumbers } from '../../../src/plan/context.ts';
+import { descriptorNumbers } from '../../../src/plan/base/context.ts';
 import { planExec } from '../../../src/plan/exec.ts';
 import { planPark, planRunListened, planRunProgram } from '../../../src/plan/run-program.ts';
 import { planSeccomp, type CompiledSeccomp } from '../../../src/plan/seccomp/load.ts';
 import { encode } from '../../../src/program/encode.ts';
 import { Memory, type Program } from '../../../src/program/step.ts';
 import { printProgram } from '../../../src/program/print.ts';
-import { verify } from '../../../src/program/verify.ts';
+import { verify } from '../../../src/program/model/verify.ts';
 import type { Process, Seccomp } from '../../../src/spec/generated/config.ts';
 import { minimalConfig, readHost } from '../bundles.ts';
 import { makeHost, makeProcess } from '../fixtures.ts';

@@ -2,7 +2,7 @@ import t from 'tap';
 import { addressOf, block, call, stringArray, words } from '../../../src/program/build.ts';
 import { ModelKernel } from '../../../src/program/model/kernel.ts';
 import { ModelMemory } from '../../../src/program/model/memory.ts';
-import { simulate } from '../../../src/program/simulate.ts';
+import { simulate } from '../../../src/program/model/simulate.ts';
 import { Memory, type CallStep } from '../../../src/program/step.ts';
 
 const SYNC = 3;

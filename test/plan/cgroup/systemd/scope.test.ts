@@ -1,5 +1,5 @@
 import t from 'tap';
-import { joinPlaces } from '../../../../src/plan/cgroup/join.ts';
+import { joinPlaces } from '../../../../src/plan/namespaces/join-cgroups.ts';
 import { planCgroup, type CgroupPlan, type UnitProperty } from '../../../../src/plan/cgroup/plan.ts';
 import { cgroupPlanToJson, printCgroupPlan } from '../../../../src/plan/cgroup/print.ts';
 import type { Resources } from '../../../../src/spec/generated/config.ts';

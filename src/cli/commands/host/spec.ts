@@ -1,0 +1,40 @@
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { TsrunError } from '../../../errors.ts';
+import { specTemplate } from '../../../spec/template.ts';
+import { words } from '../../../util/words.ts';
+import { defineCommand } from '../../command.ts';
+import { absolutePath, workingDirectory } from '../../surroundings.ts';
+import { errnoText } from '../../../util/errno.ts';
+
+/** `tsrun spec`: writes the template of a config.json. */
+export const command = defineCommand({
+  name: 'spec',
+  description: 'write a config.json to start from',
+  usage: '',
+  positionals: { minimum: 0, maximum: 0 },
+  options: {
+    bundle: { type: 'string', short: 'b', placeholder: 'DIR', description: 'where to write it (default: .)' },
+    file: { type: 'string', short: 'f', placeholder: 'FILE', description: 'another name for config.json' },
+    rootless: { type: 'boolean', description: 'for a user without privileges' },
+  },
+  async run({ values }, { surroundings }) {
+    const { uid, gid } = surroundings;
+    const template = specTemplate({ rootless: values.rootless === true, uid, gid });
+    const directory = absolutePath(values.bundle, surroundings) ?? workingDirectory(surroundings);
+    const name = values.file === undefined || values.file === '' ? 'config.json' : values.file;
+    writeNewFile({ file: resolve(directory, name), name }, `${JSON.stringify(template, undefined, '\t')}\n`);
+    return Promise.resolve(0);
+  },
+});
+
+function writeNewFile({ file, name }: { file: string; name: string }, text: string): void {
+  try {
+    writeFileSync(file, text, { flag: 'wx', mode: 0o666 });
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    const details = { cause: error, errno };
+    if (errno === 'EEXIST') throw new TsrunError('bundle', words.configExists(name), details);
+    throw new TsrunError('bundle', `write ${JSON.stringify(file)}: ${errnoText(errno)}`, details);
+  }
+}

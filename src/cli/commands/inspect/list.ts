@@ -1,0 +1,23 @@
+import { defineCommand } from '../../command.ts';
+import { formatListIds, formatListJson, formatListTable } from '../../output.ts';
+import { readListFormat } from '../../options/values.ts';
+
+/** `tsrun list`: every container below the root. */
+export const command = defineCommand({
+  name: 'list',
+  description: 'list the containers below the root',
+  usage: '',
+  positionals: { minimum: 0, maximum: 0 },
+  options: {
+    format: { type: 'string', short: 'f', placeholder: 'FORMAT', description: 'table or json (default: table)' },
+    quiet: { type: 'boolean', short: 'q', description: 'print only the ids' },
+  },
+  async run({ values }, { global, runtime, surroundings, operations }) {
+    const format = readListFormat(values.format);
+    const containers = await operations.listContainers(runtime, { requireRoot: global.isRootGiven });
+    if (values.quiet === true) surroundings.writeStdout(formatListIds(containers));
+    else if (format === 'json') surroundings.writeStdout(formatListJson(containers));
+    else surroundings.writeStdout(formatListTable(containers));
+    return 0;
+  },
+});

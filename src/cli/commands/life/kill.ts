@@ -1,0 +1,23 @@
+import { parseSignal } from '../../../util/signals.ts';
+import { defineCommand } from '../../command.ts';
+
+/** `tsrun kill`: sends a signal, TERM unless told otherwise. */
+export const command = defineCommand({
+  name: 'kill',
+  description: 'send a signal to a container',
+  usage: 'ID [SIGNAL]',
+  positionals: { minimum: 1, maximum: 2 },
+  options: {
+    all: { type: 'boolean', short: 'a', description: 'to every process of the container' },
+    regex: { type: 'boolean', short: 'r', description: 'ID is a regular expression; every container that matches' },
+  },
+  async run({ values, positionals: [id = '', signal = 'TERM'] }, { runtime, operations }) {
+    await operations.killContainer(runtime, {
+      id,
+      signal: parseSignal(signal),
+      all: values.all === true,
+      ...(values.regex === true && { isPattern: true }),
+    });
+    return 0;
+  },
+});

@@ -1,0 +1,14 @@
+import { defineCommand } from '../../command.ts';
+
+/** `tsrun pause`: stops all processes of a container where they are. */
+export const command = defineCommand({
+  name: 'pause',
+  description: 'stop all processes of a container where they are',
+  usage: 'ID',
+  positionals: { minimum: 1, maximum: 1 },
+  options: {},
+  async run({ positionals: [id = ''] }, { runtime, operations }) {
+    await operations.pauseContainer(runtime, id);
+    return 0;
+  },
+});

@@ -1,0 +1,26 @@
+import { defineCommand } from '../../command.ts';
+import { createOptions, readCreateOptions } from '../../options/create.ts';
+
+/** `tsrun run`: create and start; unless detached, the exit code is the program's. */
+export const command = defineCommand({
+  name: 'run',
+  description: 'create and start a container, and wait for it',
+  usage: 'ID',
+  positionals: { minimum: 1, maximum: 1 },
+  options: {
+    ...createOptions,
+    detach: { type: 'boolean', short: 'd', description: 'do not wait for the program' },
+    keep: { type: 'boolean', description: 'do not remove the container when the program has ended' },
+  },
+  failurePrefix: 'tsrun run failed: ',
+  async run({ values, positionals: [id = ''] }, { runtime, surroundings, operations }) {
+    const options = readCreateOptions(values, { id, surroundings });
+    return operations.runContainer(runtime, {
+      ...options,
+      detach: values.detach === true,
+      keep: values.keep === true,
+      forwardSignals: true,
+      subreaper: values['no-subreaper'] !== true,
+    });
+  },
+});

@@ -1,0 +1,17 @@
+import { defineCommand } from '../../command.ts';
+import { readNotifySocket } from '../../service-manager.ts';
+
+/** `tsrun start`: runs the program of a created container. */
+export const command = defineCommand({
+  name: 'start',
+  description: 'run the program of a created container',
+  usage: 'ID',
+  positionals: { minimum: 1, maximum: 1 },
+  options: {},
+  async run({ positionals: [id = ''] }, { runtime, surroundings, operations }) {
+    const notifySocket = readNotifySocket(surroundings);
+    if (notifySocket === undefined) await operations.startContainer(runtime, id);
+    else await operations.startContainer(runtime, id, { notifySocket });
+    return 0;
+  },
+});

@@ -1,0 +1,15 @@
+import { defineCommand } from '../../command.ts';
+import { readUpdateOptions, resourceOptions } from '../../options/resources.ts';
+
+/** `tsrun update`: changes the limits of a container. */
+export const command = defineCommand({
+  name: 'update',
+  description: 'change the limits of a container',
+  usage: 'ID',
+  positionals: { minimum: 1, maximum: 1 },
+  options: resourceOptions,
+  async run({ values, positionals: [id = ''] }, { runtime, surroundings, operations }) {
+    await operations.updateContainer(runtime, readUpdateOptions(values, { id, surroundings }));
+    return 0;
+  },
+});

@@ -1,0 +1,66 @@
+import type { CreateOptions, Stdio } from '../../container/store/options.ts';
+import type { ExplainOptions } from '../operations.ts';
+import type { OptionTable, OptionValues } from './table.ts';
+import { readListenOption, readNotifySocket } from '../service-manager.ts';
+import { absolutePath, workingDirectory, type Surroundings } from '../surroundings.ts';
+import { readPreserveFds } from './values.ts';
+
+/** The options that decide what a container will be. */
+export const bundleOptions = {
+  bundle: { type: 'string', short: 'b', placeholder: 'DIR', description: 'directory of config.json (default: .)' },
+  config: { type: 'string', short: 'f', placeholder: 'FILE', description: 'another name for config.json' },
+  'no-pivot': { type: 'boolean', description: 'move the root in place of pivot_root' },
+  'no-new-keyring': { type: 'boolean', description: 'keep the session keyring of the caller' },
+  'preserve-fds': { type: 'string', placeholder: 'N', description: 'pass N more descriptors, from 3 on' },
+} as const satisfies OptionTable;
+
+/** The options that `create` and `run` have in common. */
+export const createOptions = {
+  ...bundleOptions,
+  'console-socket': { type: 'string', placeholder: 'PATH', description: 'unix socket to send the terminal to' },
+  'pid-file': { type: 'string', placeholder: 'PATH', description: 'file to write the pid to' },
+  'pidfd-socket': {
+    type: 'string',
+    placeholder: 'PATH',
+    description: 'unix socket to send a pidfd of init to',
+  },
+  'no-subreaper': { type: 'boolean', description: 'leave orphans of the container to others (run in the foreground)' },
+} as const satisfies OptionTable;
+
+/** The descriptors of tsrun itself. */
+export const ownStdio: Stdio = [0, 1, 2];
+
+/** What decides how a container is made. Errors: `usage`. */
+export function readBundleOptions(
+  values: OptionValues<typeof bundleOptions>,
+  { id, surroundings }: { id: string; surroundings: Surroundings },
+): ExplainOptions {
+  return {
+    id,
+    bundle: absolutePath(values.bundle, surroundings) ?? workingDirectory(surroundings),
+    ...(values.config !== undefined && values.config !== '' && { configFile: values.config }),
+    noPivot: values['no-pivot'] === true,
+    noNewKeyring: values['no-new-keyring'] === true,
+    preserveFds: readPreserveFds(values['preserve-fds']),
+  };
+}
+
+/** The options of createContainer(). Errors: `usage`. */
+export function readCreateOptions(
+  values: OptionValues<typeof createOptions>,
+  { id, surroundings }: { id: string; surroundings: Surroundings },
+): CreateOptions {
+  const consoleSocket = absolutePath(values['console-socket'], surroundings);
+  const pidFile = absolutePath(values['pid-file'], surroundings);
+  const pidfdSocket = absolutePath(values['pidfd-socket'], surroundings);
+  const notifySocket = readNotifySocket(surroundings);
+  return {
+    ...readBundleOptions(values, { id, surroundings }),
+    ...(consoleSocket !== undefined && { consoleSocket }),
+    ...(pidFile !== undefined && { pidFile }),
+    ...(pidfdSocket !== undefined && { pidfdSocket }),
+    ...readListenOption(surroundings),
+    ...(notifySocket !== undefined && { notifySocket }),
+    stdio: ownStdio,
+  };
+}

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { TsrunError } from '../../errors.ts';
+import type { ProcessChange } from '../../container/store/options.ts';
+import type { OptionTable, OptionValues } from './table.ts';
+import { absolutePath, type Surroundings } from '../surroundings.ts';
+import { readId, readUser } from './values.ts';
+import { words } from '../../util/words.ts';
+import { errnoText } from '../../util/errno.ts';
+
+/** The options of `exec` that say what to run. */
+export const processOptions = {
+  process: { type: 'string', short: 'p', placeholder: 'FILE', description: 'JSON file with the whole process' },
+  cwd: { type: 'string', placeholder: 'DIR', description: 'working directory in the container' },
+  env: { type: 'strings', short: 'e', placeholder: 'NAME=VALUE', description: 'add to the environment' },
+  tty: { type: 'boolean', short: 't', description: 'give the program a terminal' },
+  user: { type: 'string', short: 'u', placeholder: 'UID[:GID]', description: 'user and group, as numbers' },
+  'additional-gids': { type: 'strings', short: 'g', placeholder: 'GID', description: 'add a group' },
+  'process-label': { type: 'string', placeholder: 'LABEL', description: 'SELinux label of the program' },
+  apparmor: { type: 'string', placeholder: 'PROFILE', description: 'AppArmor profile of the program' },
+  'no-new-privs': { type: 'boolean', description: 'whether the program may gain privileges no more' },
+  cap: { type: 'strings', short: 'c', placeholder: 'CAP', description: 'add a capability' },
+} as const satisfies OptionTable;
+
+/**
+ * How the process of `exec` differs from the container's own.
+ *
+ * With a document the other options count for nothing, because conmon gives `--tty` beside `--process`, and a command behind the
+ * id as little, as with the peers. Errors: `usage`; `config` when the document cannot be read.
+ */
+export function readProcessChange(
+  values: OptionValues<typeof processOptions>,
+  { args, surroundings }: { args: readonly string[]; surroundings: Surroundings },
+): ProcessChange {
+  const path = absolutePath(values.process, surroundings);
+  if (path === undefined) return changeByOptions(values, args);
+  return { kind: 'document', path, text: readDocument(path) };
+}
+
+function readDocument(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new TsrunError('config', `read process document ${JSON.stringify(path)}: ${errnoText(errno)}`, {
+      cause: error,
+      errno,
+    });
+  }
+}
+
+function changeByOptions(values: OptionValues<typeof processOptions>, args: readonly string[]): ProcessChange {
+  if (args.length === 0) throw new TsrunError('usage', words.noArgsForExec);
+  const { cwd, user, apparmor } = values;
+  const label = values['process-label'];
+  const noNewPrivileges = values['no-new-privs'];
+  return {
+    kind: 'options',
+    args,
+    env: values.env,
+    terminal: values.tty === true,
+    additionalGids: values['additional-gids'].map((gid) => readId(gid, 'additional-gids')),
+    capabilities: values.cap,
+    ...(isGiven(cwd) && { cwd }),
+    ...(isGiven(user) && { user: readUser(user) }),
+    ...(noNewPrivileges !== undefined && { noNewPrivileges }),
+    ...(isGiven(apparmor) && { apparmorProfile: apparmor }),
+    ...(isGiven(label) && { selinuxLabel: label }),
+  };
+}
+
+// runc cannot tell an empty value from none, and so callers may give one.
+function isGiven(value: string | undefined): value is string {
+  return value !== undefined && value !== '';
+}

@@ -1,0 +1,73 @@
+import path from 'node:path';
+import { TsrunError } from '../../errors.ts';
+import { readBundleFacts, resolveRootfs } from '../../host/bundle-facts.ts';
+import { realPath } from '../../host/real-path.ts';
+import type { BundleFacts } from '../../plan/base/facts.ts';
+import { planLookups } from '../../plan/lookups.ts';
+import { stripRootfsPrefix } from '../../plan/rootfs/rootfs-prefix.ts';
+import type { Config } from '../../spec/generated/config.ts';
+import { loadConfig } from '../../spec/validate.ts';
+import type { Log } from '../../log.ts';
+import { readBounded } from '../store/read-bounded.ts';
+import { words } from '../../util/words.ts';
+
+export interface Bundle {
+  readonly config: Config;
+  /** config.json as it was read. */
+  readonly text: string;
+  readonly facts: BundleFacts;
+}
+
+/** A configuration has some ten kilobytes; what is much larger is a mistake or an attack. */
+const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Reads and validates a bundle, and looks at the places it names. `change` makes of the config what the container is made from.
+ *
+ * Errors: `bundle` when it or its rootfs cannot be read, `config` with every problem of config.json.
+ */
+export function readBundle(
+  hostPath: string,
+  configFile: string | undefined,
+  log: Log,
+  change: (config: Config) => Config = (config) => config,
+): Bundle {
+  const directory = resolveDirectory(hostPath);
+  const name = configFile ?? 'config.json';
+  const text = readConfigText(path.resolve(directory, name), name);
+  const { config: read, warnings } = loadConfig(text);
+  for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
+  const wanted = path.resolve(directory, read.root?.path ?? '');
+  const rootfs = resolveRootfs(wanted);
+  const config = stripRootfsPrefix(change(read), [rootfs, wanted]);
+  return { config, text, facts: readBundleFacts({ bundle: directory, rootfs }, planLookups(config, directory)) };
+}
+
+function resolveDirectory(hostPath: string): string {
+  try {
+    return realPath(hostPath);
+  } catch (error) {
+    throw bundleError(`open bundle ${JSON.stringify(hostPath)}`, error);
+  }
+}
+
+function readConfigText(file: string, name: string): string {
+  try {
+    return readBounded(file, { limitBytes: CONFIG_LIMIT_BYTES, plain: false, code: 'bundle' }).toString('utf8');
+  } catch (error) {
+    if (error instanceof TsrunError) throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new TsrunError('bundle', `${words.configMissing(name)}: ${JSON.stringify(file)}`, {
+        errno: 'ENOENT',
+        cause: error,
+      });
+    }
+    throw bundleError(`read ${JSON.stringify(file)}`, error);
+  }
+}
+
+function bundleError(what: string, cause: unknown): TsrunError {
+  const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+  const text = errno === 'ENOENT' ? words.ENOENT : errno;
+  return new TsrunError('bundle', `${what}: ${text}`, { errno, cause });
+}

@@ -1,0 +1,75 @@
+import { fstatSync } from 'node:fs';
+import { TsrunError } from '../../errors.ts';
+import { readNamespaces } from '../../host/facts.ts';
+import { handedFiles, type NamespaceFile } from '../../plan/namespaces/hand-out.ts';
+import type { HostFacts } from '../../plan/base/facts.ts';
+import { TAG } from '../../plan/base/reply.ts';
+import { hasErrno } from '../../sys/errno.ts';
+import type { OwnedFd } from '../../sys/fd.ts';
+import { pollReadable } from '../../sys/events/poll.ts';
+import { receiveMessage } from '../../sys/socket.ts';
+import { connectToInit } from '../store/init-socket.ts';
+import type { ProcessHandle } from '../store/process-handle.ts';
+import type { ContainerRecord, StateDirectory } from '../store/directory.ts';
+
+/** What was found out about the namespaces of a container's init. */
+export interface InitView extends Disposable {
+  /** File name below /proc/PID/ns -> inode number as decimal text. */
+  readonly inodes: Readonly<Record<string, string>>;
+  /** Handles, where init had to be asked for them. */
+  readonly handles?: ReadonlyMap<NamespaceFile, OwnedFd>;
+  /** Handle of its root, likewise. */
+  readonly root?: OwnedFd;
+}
+
+/**
+ * The namespaces of init. One that waits for `start` is not dumpable: its creator, where that is an ordinary user, asks init itself.
+ *
+ * Errors: `host`; `status` when it has ended.
+ */
+export async function lookInto(
+  init: ProcessHandle,
+  { directory, record, host }: { directory: StateDirectory; record: ContainerRecord; host: HostFacts },
+): Promise<InitView> {
+  const look = (): InitView => ({ inodes: readNamespaces(init.path), [Symbol.dispose]: () => undefined });
+  try {
+    return look();
+  } catch (error) {
+    if (record.handlesToken === undefined || !isRefused(error)) throw error;
+  }
+  // A `start` under way ends with a program that may be looked into.
+  using _lock = await directory.lock();
+  try {
+    return askInit(directory, record.handlesToken, handedFiles(host));
+  } catch (error) {
+    if (error instanceof TsrunError && error.code === 'status') return look();
+    throw error;
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return hasErrno(error, 'EACCES', 'EPERM') || (error instanceof TsrunError && error.errno === 'EACCES');
+}
+
+/** It answers at once, or it does not wait any more. */
+const PATIENCE_MS = 10_000;
+
+function askInit(directory: StateDirectory, token: string, files: readonly NamespaceFile[]): InitView {
+  const what = 'ask the waiting init for its namespaces';
+  using connection = connectToInit(directory, token);
+  if (!pollReadable(connection.number, PATIENCE_MS)) throw new TsrunError('init', `${what}: no answer within 10 s`);
+  const { bytes, descriptors } = receiveMessage(connection.number, 8);
+  const dispose = (): void => {
+    for (const fd of descriptors) fd.close();
+  };
+  const root = descriptors[files.length];
+  if (bytes.length !== 8 || bytes.readBigUInt64LE(0) !== TAG.handles || root === undefined) {
+    dispose();
+    throw new TsrunError('init', `${what}: it sent ${descriptors.length} descriptors, wanted ${files.length + 1}`);
+  }
+  const handles = new Map(files.flatMap((file, index) => descriptors.slice(index, index + 1).map((fd) => [file, fd])));
+  const inodes = Object.fromEntries(
+    [...handles].map(([file, fd]) => [file, String(fstatSync(fd.number, { bigint: true }).ino)]),
+  );
+  return { inodes, handles, root, [Symbol.dispose]: dispose };
+}

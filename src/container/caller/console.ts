@@ -1,0 +1,28 @@
+import { TsrunError } from '../../errors.ts';
+import type { OwnedFd } from '../../sys/fd.ts';
+import { connectUnix, sendMessage } from '../../sys/socket.ts';
+import { words } from '../../util/words.ts';
+
+/**
+ * A terminal needs somebody who holds its master: the one at the console socket, or tsrun itself while it waits in the
+ * foreground. Errors: `usage`, in the words that callers know from runc.
+ */
+export function requireConsole(options: {
+  readonly terminal: boolean;
+  readonly detached: boolean;
+  readonly consoleSocket: string | undefined;
+}): void {
+  const { terminal, detached, consoleSocket } = options;
+  if (terminal && detached && consoleSocket === undefined) {
+    throw new TsrunError('usage', words.ttyWithoutSocket('tsrun'));
+  }
+  if (consoleSocket !== undefined && !(terminal && detached)) {
+    throw new TsrunError('usage', words.socketWithoutTty('tsrun'));
+  }
+}
+
+/** Sends the master of a console to the one that listens at the console socket; the message is the terminal's name. Errors: `host`. */
+export function sendConsole(master: OwnedFd, consoleSocket: string): void {
+  using socket = connectUnix(consoleSocket, 'stream');
+  sendMessage(socket.number, Buffer.from('/dev/ptmx'), [master.number]);
+}

@@ -1,0 +1,383 @@
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import type { CgroupReference, CgroupReferenceDirectory } from '../../cgroup/manager.ts';
+import { TsrunError } from '../../errors.ts';
+import { hasErrno } from '../../sys/errno.ts';
+import { openFile, tryLock } from '../../sys/file.ts';
+import type { OwnedFd } from '../../sys/fd.ts';
+import { sleep } from '../../sys/events/poll.ts';
+import { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDWR } from '../../util/constants.ts';
+import { descriptorPath, emptyDirectory } from './empty-directory.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+import { readBounded } from './read-bounded.ts';
+import type { ResctrlReference } from '../build/resctrl.ts';
+import type { RootfsCover } from '../build/rootfs-cover.ts';
+import { words } from '../../util/words.ts';
+import { errnoText } from '../../util/errno.ts';
+
+/** What tsrun remembers of a container between two commands: `<root>/<id>/state.json`. */
+export interface ContainerRecord {
+  /** Of this document; a newer tsrun may read older ones. */
+  readonly version: 1;
+  readonly id: string;
+  readonly bundle: string;
+  readonly rootfs: string;
+  /** RFC 3339, UTC. */
+  readonly created: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** The tsrun that makes the container; while it lives and `isComplete` is false the status is `creating`. */
+  readonly creator: ProcessIdentity;
+  /** The container's first process, once there is one. */
+  readonly init?: ProcessIdentity;
+  /** The container was created successfully. */
+  readonly isComplete: boolean;
+  /** Path of the program inside the container. */
+  readonly executable?: string;
+  readonly home?: string;
+  /** Entries `NAME=value` that the program gets on top of those of its config. */
+  readonly environment?: readonly string[];
+  /** What `start` shows to init, hexadecimal, where init cannot see by the user who it is. */
+  readonly startToken?: string;
+  /** What `exec` shows to an init that waits for `start` and that its user may not look into, hexadecimal. */
+  readonly handlesToken?: string;
+  /** Its readiness is passed on: there is a directory for the socket of sd_notify(3). */
+  readonly notifies?: boolean;
+  readonly cgroup: CgroupReference;
+  /** What was made in the resctrl file system, with `intelRdt` only. */
+  readonly resctrl?: ResctrlReference;
+  /** With mounts and without a mount namespace only. */
+  readonly rootfsCover?: RootfsCover;
+  /** How many descriptors from 3 on are the program's. */
+  readonly preserveFds: number;
+  /** The root directory of the container is not the root of its mount namespace. */
+  readonly isChrooted: boolean;
+  /** The container has a pid namespace of its own, so that the death of init ends all its processes. */
+  readonly hasPidNamespace: boolean;
+}
+
+const STATE_FILE = 'state.json';
+const CONFIG_FILE = 'config.json';
+const LOCK_FILE = 'lock';
+/** How long an operation waits for another on the same container; hooks may take their time. */
+const LOCK_TIMEOUT_MS = 60_000;
+/** No file here is larger than the configuration may be, which is kept as a whole. */
+const STATE_LIMIT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * One container's state directory. Everything in it is written under a temporary name and renamed, so that a reader never sees
+ * half a file; operations that change the container hold its lock.
+ *
+ * It is opened once, at the first use and without following a symlink, and everything is done below that handle until it is closed:
+ * a directory that takes its name meanwhile is another container's.
+ */
+export class StateDirectory implements Disposable {
+  readonly path: string;
+  readonly id: string;
+  #fd: number | undefined;
+
+  constructor(root: string, id: string) {
+    requireId(id);
+    this.id = id;
+    this.path = path.join(root, id);
+  }
+
+  /** Makes the directory. Errors: `exists` when the id is taken; `state`. */
+  make(): void {
+    const root = path.dirname(this.path);
+    try {
+      // Sticky: what cleans up XDG_RUNTIME_DIR passes over it (XDG Base Directory Specification).
+      mkdirSync(root, { recursive: true, mode: 0o1700 });
+    } catch (error) {
+      throw stateError(`create root directory ${JSON.stringify(root)}`, error);
+    }
+    try {
+      mkdirSync(this.path, { mode: 0o711 });
+      // The umask of the caller may have taken the search bit that a container's user needs to reach its notify socket.
+      chmodSync(descriptorPath(this.#open()), 0o711);
+    } catch (error) {
+      if (hasErrno(error, 'EEXIST')) {
+        throw new TsrunError('exists', `${words.alreadyExists}: ${JSON.stringify(this.id)}`);
+      }
+      throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
+    }
+  }
+
+  /**
+   * Holds the container's lock until the descriptor is closed; waits for one who has it, at most `timeoutMs`.
+   *
+   * Undefined when the time is over. Errors: `not-found` when there is no such container, or no more; `state`, `host`.
+   */
+  async tryLock(timeoutMs: number): Promise<OwnedFd | undefined> {
+    const file = this.#openLock();
+    // Not performance.now(): on Node its first use loads a dozen modules.
+    const deadline = process.uptime() * 1000 + timeoutMs;
+    try {
+      for (let pauseMs = 1; !tryLock(file.number); pauseMs = Math.min(pauseMs * 2, 50)) {
+        if (process.uptime() * 1000 >= deadline) {
+          file.close();
+          return undefined;
+        }
+        await sleep(pauseMs);
+      }
+      // Whoever had it may have removed the container: the lock of what is gone keeps nobody out.
+      if (!this.#has(LOCK_FILE, file)) throw doesNotExist(this.id);
+      return file;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** The lock, or a failure when another operation does not let go of it. Errors: `status`, and those of `tryLock`. */
+  async lock(): Promise<OwnedFd> {
+    const lock = await this.tryLock(LOCK_TIMEOUT_MS);
+    if (lock === undefined)
+      throw new TsrunError('status', `container ${JSON.stringify(this.id)} is busy with another operation`);
+    return lock;
+  }
+
+  writeRecord(record: ContainerRecord): void {
+    this.#write(STATE_FILE, JSON.stringify(record));
+  }
+
+  /** Errors: `not-found` without a state file; `state` when it is damaged. */
+  readRecord(): ContainerRecord {
+    const text = this.#read(STATE_FILE);
+    if (text === undefined) throw doesNotExist(this.id);
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (cause) {
+      throw new TsrunError('state', `read ${JSON.stringify(path.join(this.path, STATE_FILE))}: it is no JSON`, {
+        cause,
+      });
+    }
+    return requireRecord(value, this.id, path.join(this.path, STATE_FILE));
+  }
+
+  /** Keeps the configuration as it is now: nothing later reads the bundle again. */
+  writeConfig(text: string): void {
+    this.#write(CONFIG_FILE, text);
+  }
+
+  /** The text that `writeConfig` kept; undefined when there is none. Errors: `state`. */
+  readConfigText(): string | undefined {
+    return this.#read(CONFIG_FILE);
+  }
+
+  /** The directory itself, or a file in it, by way of the handle: a path until it is closed. Errors: `state`. */
+  file(name = '.'): string {
+    return `${descriptorPath(this.#open())}/${name}`;
+  }
+
+  /** Removes the directory and what is in it, or what stands in its place; one that is gone is fine. Errors: `state`. */
+  remove(): void {
+    try {
+      const fd = this.#find();
+      if (fd === undefined) {
+        unlinkSync(this.path);
+        return;
+      }
+      // Who gets hold of the lock after this has nothing to find.
+      emptyDirectory(fd, { last: LOCK_FILE });
+      const { dev, ino } = fstatSync(fd);
+      const there = lstatSync(this.path, { throwIfNoEntry: false });
+      if (there?.dev === dev && there.ino === ino) rmdirSync(this.path);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return;
+      throw stateError(`remove state directory ${JSON.stringify(this.path)}`, error);
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Lets go of the handle. The next use opens what has the name then. */
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #open(): number {
+    if (this.#fd !== undefined) return this.#fd;
+    try {
+      this.#fd = openSync(this.path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+      return this.#fd;
+    } catch (error) {
+      throw stateError(`open state directory ${JSON.stringify(this.path)}`, error);
+    }
+  }
+
+  /** Undefined when there is no such directory: a symlink or a file is none. */
+  #find(): number | undefined {
+    try {
+      return this.#open();
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+      throw error;
+    }
+  }
+
+  #openLock(): OwnedFd {
+    const fd = this.#find();
+    if (fd === undefined) throw doesNotExist(this.id);
+    try {
+      return openFile(`${descriptorPath(fd)}/${LOCK_FILE}`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
+      throw stateError(`open ${JSON.stringify(path.join(this.path, LOCK_FILE))}`, error);
+    }
+  }
+
+  /** Whether a name in the directory is still that of an open file. */
+  #has(name: string, file: OwnedFd): boolean {
+    const { dev, ino } = fstatSync(file.number);
+    const there = lstatSync(this.file(name), { throwIfNoEntry: false });
+    return there?.dev === dev && there.ino === ino;
+  }
+
+  #write(name: string, text: string): void {
+    const target = path.join(this.path, name);
+    let temporary: string | undefined;
+    try {
+      temporary = this.file(`.${name}.${process.pid}-${process.hrtime.bigint()}`);
+      const fd = openSync(temporary, 'wx', 0o600);
+      try {
+        // Not synced to the disk: what it describes does not outlive a power cut, and on a disk each sync costs some 10 ms.
+        writeFileSync(fd, text);
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(temporary, this.file(name));
+    } catch (error) {
+      if (temporary !== undefined) rmSync(temporary, { force: true });
+      throw stateError(`write ${JSON.stringify(target)}`, error);
+    }
+  }
+
+  #read(name: string): string | undefined {
+    const fd = this.#find();
+    if (fd === undefined) return undefined;
+    const shown = path.join(this.path, name);
+    const options = { limitBytes: STATE_LIMIT_BYTES, plain: true, code: 'state', shown } as const;
+    try {
+      return readBounded(`${descriptorPath(fd)}/${name}`, options).toString('utf8');
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined;
+      if (error instanceof TsrunError) throw error;
+      throw stateError(`read ${JSON.stringify(shown)}`, error);
+    }
+  }
+}
+
+/** The ids below a root directory that look like containers; none when the directory is missing. Errors: `state`. */
+export function listIds(root: string): string[] {
+  try {
+    return readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && isId(entry.name))
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw stateError(`list ${JSON.stringify(root)}`, error);
+  }
+}
+
+function isId(id: string): boolean {
+  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..';
+}
+
+/** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
+export function requireId(id: string): void {
+  if (id === '') throw new TsrunError('id', words.emptyId);
+  if (!isId(id) || id.length > 255) {
+    throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
+  }
+}
+
+export function doesNotExist(id: string): TsrunError {
+  return new TsrunError('not-found', `${words.doesNotExist}: ${JSON.stringify(id)}`);
+}
+
+function stateError(what: string, cause: unknown): TsrunError {
+  const errno = (cause instanceof TsrunError ? cause.errno : (cause as NodeJS.ErrnoException).code) ?? 'EIO';
+  return new TsrunError('state', `${what}: ${errnoText(errno)}`, { errno, cause });
+}
+
+/** The state directory may have been written by anyone who could write there: only the shape that tsrun writes is used. */
+function requireRecord(value: unknown, id: string, file: string): ContainerRecord {
+  const record = value as Partial<ContainerRecord> | null;
+  const isObject = typeof record === 'object' && record !== null && record.version === 1 && record.id === id;
+  const hasText = isObject && [record.bundle, record.rootfs, record.created].every((text) => typeof text === 'string');
+  const hasCgroup = isObject && isCgroupReference(record.cgroup) && isResctrlReference(record.resctrl);
+  if (
+    !hasText ||
+    !hasCgroup ||
+    !isIdentity(record.creator) ||
+    (record.init !== undefined && !isIdentity(record.init)) ||
+    !isEnvironment(record.environment) ||
+    ![record.startToken, record.handlesToken].every((token) => /^[0-9a-f]*$/.test(token ?? ''))
+  ) {
+    throw new TsrunError('state', `read ${JSON.stringify(file)}: it is no state of container ${JSON.stringify(id)}`);
+  }
+  return record as ContainerRecord;
+}
+
+function isCgroupReference(value: unknown): boolean {
+  const reference = value as Partial<CgroupReference> | null | undefined;
+  if (reference === null || reference === undefined || !MANAGERS.some((name) => name === reference.manager))
+    return false;
+  if ((reference.manager === 'systemd') !== isUnit(reference.unit)) return false;
+  return Array.isArray(reference.directories) && reference.directories.every(isCgroupDirectory);
+}
+
+const MANAGERS: readonly CgroupReference['manager'][] = ['cgroupfs', 'systemd', 'disabled'];
+
+function isUnit(unit: CgroupReference['unit']): boolean {
+  return typeof unit?.name === 'string' && ['system', 'user'].includes(unit.bus);
+}
+
+function isResctrlReference(reference: Partial<ResctrlReference> | null | undefined): boolean {
+  if (reference === undefined) return true;
+  const made: unknown = reference?.made;
+  return (
+    typeof reference?.mountPoint === 'string' && Array.isArray(made) && made.every((path) => typeof path === 'string')
+  );
+}
+
+function isCgroupDirectory(value: unknown): boolean {
+  const directory = value as Partial<CgroupReferenceDirectory> | null;
+  const isText = (text: unknown): boolean => typeof text === 'string';
+  return (
+    (directory?.kind === 'v1' || directory?.kind === 'v2') &&
+    isText(directory.mountPoint) &&
+    isText(directory.hostPath) &&
+    [directory.controllers, directory.made].every((list) => Array.isArray(list) && list.every(isText))
+  );
+}
+
+function isIdentity(value: ProcessIdentity | undefined): boolean {
+  return Number.isSafeInteger(value?.pid) && (value?.pid ?? 0) > 0 && typeof value?.startTime === 'string';
+}
+
+function isEnvironment(value: readonly string[] | undefined): boolean {
+  return (
+    value === undefined || (Array.isArray(value) && value.every((entry) => /^[^=\0]+=[^\0]*$/.test(String(entry))))
+  );
+}

@@ -1,0 +1,62 @@
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { TsrunError } from '../../errors.ts';
+import { errnoText } from '../../util/errno.ts';
+import { hasErrno } from '../../sys/errno.ts';
+import type { OwnedFd } from '../../sys/fd.ts';
+import { openFile } from '../../sys/file.ts';
+import { connectUnix, listenUnix, sendMessage } from '../../sys/socket.ts';
+import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../../util/constants.ts';
+import { words } from '../../util/words.ts';
+import { descriptorPath } from './empty-directory.ts';
+import type { StateDirectory } from './directory.ts';
+
+/**
+ * The socket on which the init of a created container waits for `start`: who talks with init runs what they like with its rights. Only
+ * the creator's user gets through its directory, and init looks at who connects as well (plan/run-program.ts).
+ */
+const DIRECTORY = 'init';
+const NAME = 'init.sock';
+/** Its path in the state directory. */
+export const INIT_SOCKET = `${DIRECTORY}/${NAME}`;
+
+/** Makes the socket and listens on it; owned by the caller. Errors: `state`, `host`. */
+export function listenForStart(directory: StateDirectory): OwnedFd {
+  const path = directory.file(DIRECTORY);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (cause) {
+    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+    throw new TsrunError('state', `create directory ${JSON.stringify(DIRECTORY)}: ${errnoText(errno)}`, {
+      errno,
+      cause,
+    });
+  }
+  using handle = openFile(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  // The path of a socket is short (108 bytes): it is named through a descriptor of its directory.
+  return listenUnix(`${descriptorPath(handle.number)}/${NAME}`, 'seqpacket', 0o600);
+}
+
+/** A connection to the waiting init, proven to be the creator's. Errors: `status` when init does not listen any more; `host`. */
+export function connectToInit(directory: StateDirectory, token: string | undefined): OwnedFd {
+  let connection: OwnedFd | undefined;
+  try {
+    using socket = openFile(directory.file(INIT_SOCKET), O_PATH | O_NOFOLLOW);
+    connection = connectUnix(descriptorPath(socket.number), 'seqpacket');
+    if (token !== undefined) sendMessage(connection.number, Buffer.from(token, 'hex'));
+    return connection;
+  } catch (error) {
+    connection?.close();
+    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT', 'EPIPE', 'ECONNRESET'))
+      throw new TsrunError('status', words.startStopped);
+    throw error;
+  }
+}
+
+/** Whether it is there. */
+export function hasInitSocket(directory: StateDirectory): boolean {
+  return lstatSync(directory.file(INIT_SOCKET), { throwIfNoEntry: false }) !== undefined;
+}
+
+export function removeInitSocket(directory: StateDirectory): void {
+  rmSync(directory.file(INIT_SOCKET), { force: true });
+}

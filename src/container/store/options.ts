@@ -1,0 +1,202 @@
+import type { Stats } from '../../cgroup/stats/document.ts';
+import type { NetworkInterface } from '../../host/network-interfaces.ts';
+import type { Log } from '../../log.ts';
+import type { OpenFilesLimit } from '../../plan/base/facts.ts';
+import type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
+import type { Resources } from '../../spec/generated/config.ts';
+
+export type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
+
+/** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */
+export interface Runtime {
+  /** Directory of the state directories, absolute. */
+  readonly root: string;
+  readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
+  /** Whether a container does without a cgroup where none may be made and it asks for none. Default: unless tsrun is root. */
+  readonly rootless?: boolean;
+  /**
+   * Limit of open files (RLIMIT_NOFILE) of hooks, and of programs whose config sets none: that of whoever asks. Node raises the soft one
+   * of its process at its start. Default: that of this process. While a hook is started, this process has it, too.
+   */
+  readonly openFiles?: OpenFilesLimit | undefined;
+  /**
+   * Where compiled seccomp filters are kept for the next container, absolute: a directory of this user's, which is made when it is
+   * needed. Default: nowhere.
+   */
+  readonly cacheDirectory?: string;
+  /** For hooks in the runtime's own namespaces that have no environment of their own. Default: none. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly log: Log;
+}
+
+/** Descriptors that become standard input, output and error of a container's program. */
+export type Stdio = readonly [input: number, output: number, error: number];
+
+export interface CreateOptions {
+  readonly id: string;
+  /** Directory of config.json, absolute. */
+  readonly bundle: string;
+  /** Name of the configuration in the bundle. Default: config.json. */
+  readonly configFile?: string;
+  /** Receives the pid in decimal without a newline, when the container is created. Absolute. */
+  readonly pidFile?: string;
+  /** Unix socket that is sent the master of the console. Absolute. */
+  readonly consoleSocket?: string;
+  /** MS_MOVE and chroot in place of pivot_root. */
+  readonly noPivot: boolean;
+  /** Keep the caller's session keyring. */
+  readonly noNewKeyring: boolean;
+  /** How many descriptors the program inherits behind those of `listenFds`. */
+  readonly preserveFds: number;
+  /** How many sockets, from 3 on, are handed over to the program by the protocol of sd_listen_fds(3). Default: 0. */
+  readonly listenFds?: number;
+  /** Unix socket that is sent a pidfd of the container's init. Absolute. */
+  readonly pidfdSocket?: string;
+  /**
+   * Socket of the service manager, as in sd_notify(3): a path, or an abstract name behind `@`. The container gets one of its
+   * own, and that the program is ready is passed on.
+   */
+  readonly notifySocket?: string;
+  readonly stdio: Stdio;
+}
+
+export interface StartOptions {
+  /** As for `create`, which has to have been given one too. */
+  readonly notifySocket?: string;
+}
+
+export interface RunOptions extends CreateOptions {
+  /** Do not wait for the program. */
+  readonly detach: boolean;
+  /** Keep the container's state and cgroup when the program has ended. */
+  readonly keep: boolean;
+  /**
+   * While it waits in the foreground, this process adopts and reaps what the container's processes leave behind: only for a process
+   * that has no other children. Default: false.
+   */
+  readonly subreaper?: boolean;
+  /**
+   * In the foreground the signals of this process, all that can be caught, go to the program. No handler of this process is touched
+   * otherwise. Default: false.
+   */
+  readonly forwardSignals?: boolean;
+}
+
+export interface ExecOptions {
+  readonly id: string;
+  /** Makes the process from the one of the saved config: the command line's changes, or a process document as a whole. */
+  readonly change: ProcessChange;
+  readonly pidFile?: string;
+  readonly consoleSocket?: string;
+  /** Unix socket that is sent a pidfd of the process. Absolute. */
+  readonly pidfdSocket?: string;
+  readonly detach: boolean;
+  readonly preserveFds: number;
+  /** As for `create`. */
+  readonly listenFds?: number;
+  readonly ignorePaused: boolean;
+  /** Cgroups below the container's for the process. Default: the container's own. */
+  readonly subCgroups?: readonly SubCgroup[];
+  readonly stdio: Stdio;
+  /**
+   * In the foreground the signals of this process, all that can be caught, go to the program. No handler of this process is touched
+   * otherwise. Default: false.
+   */
+  readonly forwardSignals?: boolean;
+}
+
+/** How the process of `exec` differs from the container's own. */
+export type ProcessChange =
+  | {
+      readonly kind: 'document';
+      /** Text of a JSON document with a whole process object. */
+      readonly text: string;
+      readonly path: string;
+    }
+  | {
+      readonly kind: 'options';
+      readonly args: readonly string[];
+      /** Entries `NAME=value`, added to the environment. */
+      readonly env: readonly string[];
+      readonly cwd?: string;
+      readonly terminal: boolean;
+      /** `uid` or `uid:gid`, numbers only. */
+      readonly user?: { readonly uid: number; readonly gid?: number };
+      readonly additionalGids: readonly number[];
+      readonly capabilities: readonly string[];
+      readonly noNewPrivileges?: boolean;
+      readonly apparmorProfile?: string;
+      readonly selinuxLabel?: string;
+    };
+
+export interface KillOptions {
+  readonly id: string;
+  /** `id` is a regular expression: every container whose id it matches. */
+  readonly isPattern?: boolean;
+  /** Signal number; 0 only looks whether there is a process. */
+  readonly signal: number;
+  /** Every process of the container's cgroup. */
+  readonly all: boolean;
+}
+
+export interface DeleteOptions {
+  readonly id: string;
+  /** `id` is a regular expression: every container whose id it matches. */
+  readonly isPattern?: boolean;
+  /** Kill what still runs; a container that does not exist is no error. */
+  readonly force: boolean;
+  /** Refuse a container that is created and was never started, as the specification says. Default: false. */
+  readonly strict?: boolean;
+}
+
+export interface UpdateOptions {
+  readonly id: string;
+  /** Members that are absent, 0 or empty text leave what is. */
+  readonly changes:
+    | { readonly kind: 'document'; /** JSON of a resources section. */ readonly text: string; readonly name: string }
+    | { readonly kind: 'resources'; readonly resources: Resources };
+  /** Line for the schemata of Intel RDT, such as `L3:0=f`. */
+  readonly l3CacheSchema?: string;
+  readonly memBwSchema?: string;
+}
+
+export interface EventOptions {
+  readonly id: string;
+  /** Time between two statistics, more than 0. */
+  readonly intervalMs: number;
+  /** Ends the stream, within a second. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the kernel has counted for a container. */
+export interface ContainerStats extends Stats {
+  /** Interfaces of the container's own network namespace, as it sees them, without `lo`. */
+  readonly networkInterfaces: readonly NetworkInterface[];
+}
+
+export type ContainerEvent =
+  | { readonly type: 'stats'; readonly id: string; readonly data: ContainerStats }
+  /** The container ran out of memory. */
+  | { readonly type: 'oom'; readonly id: string };
+
+export interface ShowProcessesOptions {
+  readonly id: string;
+  /** Arguments of ps(1) that choose the columns; all processes have to be among what it lists. Default: `-ef`. */
+  readonly psArguments: readonly string[];
+}
+
+/** A container as `state` and `list` show it. */
+export interface ContainerStatus {
+  readonly ociVersion: string;
+  readonly id: string;
+  /** 0 when there is no process. */
+  readonly pid: number;
+  readonly status: 'creating' | 'created' | 'running' | 'paused' | 'stopped';
+  readonly bundle: string;
+  readonly rootfs: string;
+  /** RFC 3339, UTC. */
+  readonly created: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Who owns the state directory: a user name, or `#uid`. */
+  readonly owner: string;
+}

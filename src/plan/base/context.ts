@@ -1,0 +1,99 @@
+import type { Memory, Region } from '../../program/step.ts';
+import type { Config } from '../../spec/generated/config.ts';
+import { allocateCgroupWords, type CgroupWords } from '../rootfs/cgroup-mount.ts';
+import type { BundleFacts, HostFacts, OpenFilesLimit } from './facts.ts';
+
+/** What every planner of a container's set-up is given. */
+export interface PlanContext {
+  readonly id: string;
+  readonly config: Config;
+  readonly host: HostFacts;
+  readonly bundle: BundleFacts;
+  readonly options: PlanOptions;
+  /** Descriptor numbers of init that are fixed from its start. */
+  readonly descriptors: DescriptorNumbers;
+  /** Words of init's memory; one allocator for the whole conversation. */
+  readonly memory: Memory;
+  /** Words that several planners share. */
+  readonly words: SharedWords;
+  /** Things a person should know but that do not stop the container; the caller logs them. */
+  readonly warnings: string[];
+}
+
+export interface PlanOptions {
+  /** MS_MOVE and chroot in place of pivot_root. */
+  readonly noPivot: boolean;
+  /** Keep the caller's session keyring. */
+  readonly noNewKeyring: boolean;
+  /** How many descriptors from 3 upwards go to the container's program. */
+  readonly preserveFds: number;
+  /** Limit of open files where the config sets none. Default: that of the process which starts init. */
+  readonly openFiles?: OpenFilesLimit;
+  /** Descriptors 0, 1 and 2 are the caller's own, who waits in the foreground. Default: made for the container. */
+  readonly lendsStdio?: boolean;
+  /** Init is going to wait for `start`, and nobody of tsrun with it. */
+  readonly waitsForStart?: boolean;
+}
+
+export interface DescriptorNumbers {
+  /** First descriptor behind those of the program. */
+  readonly sync: number;
+  /** Where init listens once the container is created. */
+  readonly listener: number;
+  /** Two that are free for a moment's use where a number must be known in advance. */
+  readonly scratch: readonly [number, number];
+  /** The first of the user namespaces whose id maps idmapped mounts use, in the order of `planIdmapNamespaces`. */
+  readonly idmaps: number;
+}
+
+export interface SharedWords {
+  /** O_PATH handle of the container's root mount. */
+  readonly root: Region;
+  /** Handle of a proc file system that only this process has; all writes below /proc go through it. */
+  readonly proc: Region;
+  /** Result of the latest lookup that is used at once. */
+  readonly target: Region;
+  /** A second such word. */
+  readonly source: Region;
+  /** Handle of a mount that is being put together. */
+  readonly tree: Region;
+  /** Result of looking whether a mount point was there before. */
+  readonly existed: Region;
+  readonly cgroup: CgroupWords;
+  /** struct statx of the latest look at a file, 256 bytes. */
+  readonly stat: Region;
+}
+
+/** Allocates the words that all planners of one conversation share. */
+export function allocateSharedWords(memory: Memory): SharedWords {
+  return {
+    root: memory.word('root'),
+    proc: memory.word('proc'),
+    target: memory.word('target'),
+    source: memory.word('source'),
+    tree: memory.word('tree'),
+    existed: memory.word('existed'),
+    cgroup: allocateCgroupWords(memory),
+    stat: memory.buffer('stat', 256),
+  };
+}
+
+/** The numbers behind the program's own descriptors: 0, 1, 2 and those it preserves. */
+export function descriptorNumbers(preserveFds: number): DescriptorNumbers {
+  const first = 3 + preserveFds;
+  return { sync: first, listener: first + 1, scratch: [first + 2, first + 3], idmaps: first + 4 };
+}
+
+/** Whether the container has a namespace of this type of its own, new or joined. */
+export function findNamespace(
+  config: Config,
+  type: string,
+): { readonly type: string; readonly path?: string } | undefined {
+  return config.linux?.namespaces?.find((namespace) => namespace.type === type);
+}
+
+/** True when a namespace of this type is made for the container. */
+export function hasNewNamespace(config: Config, type: string): boolean {
+  const namespace = findNamespace(config, type);
+  return namespace !== undefined && (namespace.path ?? '') === '';
+}

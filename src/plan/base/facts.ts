@@ -1,0 +1,80 @@
+import type { Arch } from '../../program/calls.ts';
+import type { CgroupLayout } from '../cgroup/layout.ts';
+
+/**
+ * What a planner needs to know about the machine, read once by `host/` and handed over as a value, so that the same plan can be
+ * made in a test for a machine that is not there. Everything in it is plain JSON, but for big integers as decimal strings.
+ */
+export interface HostFacts {
+  readonly arch: Arch;
+  readonly kernel: KernelFacts;
+  readonly identity: IdentityFacts;
+  readonly cgroup: CgroupLayout;
+  readonly lsm: LsmFacts;
+  /** File name below /proc/self/ns (`mnt`, `net`, ...) -> inode number as a decimal string. */
+  readonly namespaces: Readonly<Record<string, string>>;
+}
+
+export interface KernelFacts {
+  /** `[major, minor]` of uname -r. */
+  readonly version: readonly [number, number];
+  /** mount_setattr(2), since 5.12. */
+  readonly mountSetattr: boolean;
+  /** Highest capability number, from /proc/sys/kernel/cap_last_cap. */
+  readonly lastCapability: number;
+  /** There is a /proc/kcore. */
+  readonly hasKcore: boolean;
+}
+
+export interface IdentityFacts {
+  readonly euid: number;
+  readonly egid: number;
+  /** Effective capabilities as a mask in hexadecimal, as in /proc/self/status. */
+  readonly effectiveCapabilities: string;
+  /** True when tsrun itself runs in a user namespace that does not map every id. */
+  readonly inUserNamespace: boolean;
+}
+
+/** Soft and hard limit of open files, RLIMIT_NOFILE; 2^64 - 1 is unlimited. */
+export interface OpenFilesLimit {
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+export interface LsmFacts {
+  readonly apparmor: boolean;
+  readonly selinux: boolean;
+}
+
+/** What the host's file system says about the places that a bundle names. */
+export interface BundleFacts {
+  /** Absolute path of the bundle, symlinks resolved. */
+  readonly bundle: string;
+  /** Absolute path of the rootfs. */
+  readonly rootfs: string;
+  /** Mount point of the mount that the rootfs lies on; the rootfs itself when it is one. */
+  readonly rootfsMountPoint: string;
+  /** Absolute path of a bind source -> what lies there. */
+  readonly sources: Readonly<Record<string, SourceKind>>;
+  /** The same for those that lie inside the rootfs -> their path there, which may climb no higher. */
+  readonly inRootfs?: Readonly<Record<string, string>>;
+  /** The same for those that are symlinks and belong to mounts that do not follow them -> the text of the symlink. */
+  readonly links?: Readonly<Record<string, string>>;
+  /** Destination of a mount -> where it leads, for those behind a symlink to something that is not there (yet). */
+  readonly danglingLinks: Readonly<Record<string, string>>;
+  /** `deviceKey` of a device that the config lists -> a node of the host with this type and these numbers, where there is one. */
+  readonly devices?: Readonly<Record<string, HostDevice>>;
+  /** Path of a namespace to join -> its inode as a decimal string; `missing` when nothing is there. */
+  readonly namespaces: Readonly<Record<string, string>>;
+  /** Where a resctrl file system is mounted; absent where none is. */
+  readonly resctrl?: string;
+}
+
+export interface HostDevice {
+  /** Absolute, symlinks resolved. */
+  readonly path: string;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+export type SourceKind = 'directory' | 'file' | 'missing';

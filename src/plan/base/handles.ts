@@ -1,0 +1,299 @@
+import { addressOf, at, block, call, equals, failWhen, isNegative, repeatWhile, when } from '../../program/build.ts';
+import type { Block, Region, Step } from '../../program/step.ts';
+import type { Errno } from '../../util/errno.ts';
+import {
+  AT_EMPTY_PATH,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  S_IFDIR,
+  S_IFMT,
+  STATX_BASIC_STATS,
+} from '../../util/constants.ts';
+import type { PlanContext } from './context.ts';
+import { failedWith } from './failed-with.ts';
+
+/**
+ * Paths inside a rootfs are never resolved as strings: every one is opened below the root's handle by openat2(2) with
+ * RESOLVE_IN_ROOT, and what follows acts on the descriptor (CVE-2021-30465 and its family).
+ */
+
+export interface OpenOptions {
+  /** Flags of open(2) beside O_CLOEXEC. */
+  readonly flags: number;
+  /** RESOLVE_* flags. */
+  readonly resolve: number;
+}
+
+/** struct open_how of openat2(2): u64 flags, u64 mode, u64 resolve. The encoder translates flags that arm64 numbers differently. */
+export function openHow(options: OpenOptions): Block {
+  const bytes = new Uint8Array(24);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(options.flags | O_CLOEXEC), true);
+  view.setBigUint64(16, BigInt(options.resolve), true);
+  return block(bytes, describeHow(options));
+}
+
+const FLAG_NAMES: readonly (readonly [number, string])[] = [
+  [O_PATH, 'O_PATH'],
+  [O_DIRECTORY, 'O_DIRECTORY'],
+  [O_NOFOLLOW, 'O_NOFOLLOW'],
+];
+const RESOLVE_NAMES: readonly (readonly [number, string])[] = [
+  [RESOLVE_IN_ROOT, 'RESOLVE_IN_ROOT'],
+  [RESOLVE_NO_MAGICLINKS, 'RESOLVE_NO_MAGICLINKS'],
+  [RESOLVE_NO_SYMLINKS, 'RESOLVE_NO_SYMLINKS'],
+  [0x08, 'RESOLVE_BENEATH'],
+  [0x01, 'RESOLVE_NO_XDEV'],
+];
+
+function describeHow({ flags, resolve }: OpenOptions): string {
+  const access = ['O_RDONLY', 'O_WRONLY', 'O_RDWR'][flags & 3] ?? '';
+  const names = FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
+  const resolveNames = RESOLVE_NAMES.filter(([bit]) => (resolve & bit) !== 0).map(([, name]) => name);
+  const shownFlags = (flags & O_PATH) !== 0 ? names : [access, ...names];
+  return `{flags=${shownFlags.join('|')}, resolve=${resolveNames.join('|')}}`;
+}
+
+export const OPEN_HOW_SIZE = 24;
+
+export interface LookupOptions {
+  readonly label: string;
+  readonly pointer?: string;
+  readonly accept?: readonly Errno[] | 'any';
+  readonly failure?: string;
+  /** Refuse symlinks anywhere in the path. */
+  readonly noSymlinks?: boolean;
+  /** Refuse a symlink as the last component only. */
+  readonly noFollow?: boolean;
+  /** Refuse what is no directory. */
+  readonly directory?: boolean;
+  /** Open for reading or writing; without it the handle is O_PATH. */
+  readonly access?: number;
+}
+
+/**
+ * Lookups that are repeated before a path counts as one that cannot be looked up. Each takes microseconds; one in five met a rename
+ * where another process renamed as fast as it could.
+ */
+const LOOKUP_TRIES = 64;
+
+/**
+ * Opens `path` (inside the rootfs) below the root's handle; the descriptor goes to `result`.
+ *
+ * Anything on the host that is renamed or mounted while the kernel looks a `..` of a symlink up makes it answer EAGAIN: the lookup is
+ * repeated then (man 2 openat2). The path itself has no `..`, so that a lookup without symlinks never meets this.
+ */
+export function openInRoot(context: PlanContext, path: string, result: Region, options: LookupOptions): Step[] {
+  if (options.noSymlinks === true || components(path).length === 0) return [lookUp(context, path, result, options)];
+  const { label, pointer, accept = [] } = options;
+  const busy = 'the host renamed or mounted something during each of';
+  return repeatWhile(
+    failedWith(result, 'EAGAIN'),
+    [lookUp(context, path, result, { ...options, accept: accept === 'any' ? accept : [...accept, 'EAGAIN'] })],
+    {
+      tries: LOOKUP_TRIES,
+      fail: 'EAGAIN',
+      label,
+      failure: `${label}: ${busy} ${LOOKUP_TRIES + 1} lookups: {errno}`,
+      ...(pointer === undefined ? {} : { pointer }),
+    },
+  );
+}
+
+/** A single lookup. */
+function lookUp(context: PlanContext, path: string, result: Region, options: LookupOptions): Step {
+  // Symlinks are followed as the container would follow them, the magic links of /proc never.
+  const resolve = RESOLVE_IN_ROOT | (options.noSymlinks === true ? RESOLVE_NO_SYMLINKS : RESOLVE_NO_MAGICLINKS);
+  const flags =
+    (options.access ?? O_PATH) |
+    (options.directory === true ? O_DIRECTORY : 0) |
+    (options.noFollow === true ? O_NOFOLLOW : 0);
+  const { label, pointer, accept, failure } = options;
+  const how = openHow({ flags, resolve });
+  return call('openat2', [context.words.root, relative(path), how, OPEN_HOW_SIZE], {
+    label,
+    result,
+    ...(pointer === undefined ? {} : { pointer }),
+    ...(accept === undefined ? {} : { accept }),
+    ...(failure === undefined ? {} : { failure }),
+  });
+}
+
+/**
+ * Closes a word's descriptor. Handles are close-on-exec anyway; closing the many short-lived ones early keeps them within
+ * a small RLIMIT_NOFILE of the caller.
+ */
+export function closeWord(word: Region, label = `close ${word.name}`): Step {
+  return call('close', [word], { label, accept: 'any' });
+}
+
+/** Lexically cleaned components of a rootfs path: `/a/./b//../c` -> `['a', 'c']`. `..` never leaves the root. */
+export function components(path: string): string[] {
+  const cleaned: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') cleaned.pop();
+    else cleaned.push(part);
+  }
+  return cleaned;
+}
+
+function relative(path: string): string {
+  const cleaned = components(path).join('/');
+  return cleaned === '' ? '.' : cleaned;
+}
+
+export interface EnsureOptions {
+  /** What is made when nothing is there. */
+  readonly kind: 'directory' | 'file';
+  readonly pointer?: string;
+  /** Refuse symlinks anywhere in the path. */
+  readonly noSymlinks?: boolean;
+  /** The failure message where `noSymlinks` refuses one that is there. */
+  readonly symlinkFailure?: string;
+  /** Open a symlink as the last component itself. */
+  readonly noFollow?: boolean;
+}
+
+/**
+ * Opens `path` inside the rootfs and makes what is missing of it, one component at a time below the handle of the one before:
+ * directories with mode 0755, a file with mode 0644. The O_PATH handle goes to `words.target`. Where a directory is wanted, anything
+ * else that is there is a failure, which says so (ENOTDIR); where a file is wanted, the caller has to look.
+ *
+ * When the path is there already this is a single call. Nothing is ever made through a symlink that dangles. A lookup that met a
+ * rename (EAGAIN, see `openInRoot`) counts as one that found nothing: making what is there changes nothing, and then it is opened.
+ */
+export function ensureInRoot(context: PlanContext, path: string, options: EnsureOptions): Step[] {
+  const { target } = context.words;
+  const shown = JSON.stringify(path);
+  const made = whereToMake(context, path, options);
+  const common = {
+    ...(options.pointer === undefined ? {} : { pointer: options.pointer }),
+    noSymlinks: options.noSymlinks === true,
+  };
+  const { symlinkFailure, noFollow = false } = options;
+  // Where the refusal of what is no directory has words of its own, it comes later.
+  const directory = options.kind === 'directory' && !noFollow && symlinkFailure === undefined;
+  const open = { label: `open ${shown}`, directory, ...common };
+  const accept: Errno[] = symlinkFailure === undefined ? notFound(common) : [...notFound(common), 'ELOOP'];
+  const first = [
+    lookUp(context, path, target, { ...open, accept, noFollow }),
+    ...(symlinkFailure === undefined
+      ? []
+      : [failWhen(failedWith(target, 'ELOOP'), 'ELOOP', { ...stepOf(open), failure: symlinkFailure })]),
+  ];
+  const parts = components(made);
+  if (parts.length === 0) return first;
+  return [
+    ...first,
+    ...when(isNegative(target), makeMissing(context, parts, options, common), `make ${shown} unless it is there`),
+  ];
+}
+
+/**
+ * Behind a symlink to something that is not there the missing part is made where the link points to, unless an earlier mount
+ * covers what the host saw there.
+ */
+function whereToMake({ bundle, config }: PlanContext, path: string, { noSymlinks }: EnsureOptions): string {
+  const parts = components(path);
+  const links = new Map(Object.entries(bundle.danglingLinks));
+  const target = links.get(`/${parts.join('/')}`);
+  if (target === undefined || noSymlinks === true) return path;
+  const index = (config.mounts ?? []).findIndex(({ destination }) => destination === path);
+  const earlier = (config.mounts ?? []).slice(0, index < 0 ? undefined : index);
+  const covers = (mountPoint: string): boolean => components(mountPoint).every((part, depth) => parts[depth] === part);
+  return earlier.some(({ destination }) => covers(destination)) ? path : target;
+}
+
+function notFound({ noSymlinks }: { readonly noSymlinks: boolean }): Errno[] {
+  return noSymlinks ? ['ENOENT'] : ['ENOENT', 'EAGAIN'];
+}
+
+function makeMissing(
+  context: PlanContext,
+  parts: readonly string[],
+  options: EnsureOptions,
+  common: { readonly pointer?: string; readonly noSymlinks: boolean },
+): Step[] {
+  const { root, target, source } = context.words;
+  const steps: Step[] = [];
+  parts.forEach((name, index) => {
+    const prefix = `/${parts.slice(0, index + 1).join('/')}`;
+    const isLast = index === parts.length - 1;
+    // `source` is the handle of the directory before, except at the first component.
+    const parent = index === 0 ? root : source;
+    const shown = JSON.stringify(prefix);
+    const make =
+      isLast && options.kind === 'file'
+        ? call('mknodat', [parent, name, 0o100644, 0], {
+            label: `create file ${shown}`,
+            accept: ['EEXIST'],
+            ...pointerOf(common),
+          })
+        : call('mkdirat', [parent, name, 0o755], {
+            label: `create directory ${shown}`,
+            accept: ['EEXIST'],
+            ...pointerOf(common),
+          });
+    const noFollow = isLast && options.noFollow === true;
+    const directory = !isLast || (options.kind === 'directory' && !noFollow && options.symlinkFailure === undefined);
+    const open = openInRoot(context, prefix, target, { label: `open ${shown}`, directory, noFollow, ...common });
+    const look = lookUp(context, prefix, target, {
+      label: `open ${shown}`,
+      directory,
+      accept: notFound(common),
+      ...common,
+    });
+    steps.push(...(isLast ? [make, ...open] : [look, ...when(isNegative(target), [make, ...open])]));
+    if (index > 0) steps.push(closeWord(source));
+    if (!isLast) steps.push(...moveWord(target, source));
+  });
+  return steps;
+}
+
+/** Words cannot be copied by init; a duplicate of the descriptor does the same. */
+function moveWord(from: Region, to: Region): Step[] {
+  return [call('fcntl', [from, 1030, 0], { label: `keep ${from.name} as ${to.name}`, result: to }), closeWord(from)];
+}
+
+function stepOf({ label, pointer }: { readonly label: string; readonly pointer?: string }): {
+  label: string;
+  pointer?: string;
+} {
+  return { label, ...(pointer === undefined ? {} : { pointer }) };
+}
+
+function pointerOf({ pointer }: { readonly pointer?: string }): { pointer?: string } {
+  return pointer === undefined ? {} : { pointer };
+}
+
+/** Offset of u16 stx_mode in struct statx (man 2 statx). */
+export const STX_MODE = 28;
+/** Offsets of u32 stx_rdev_major and stx_rdev_minor. */
+export const STX_RDEV = 128;
+
+/** Looks at what a handle refers to; the answer goes to `words.stat`. */
+export function statHandle(context: PlanContext, handle: Region, label: string): Step {
+  return call('statx', [handle, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(context.words.stat)], { label });
+}
+
+/** Holds when the latest `statHandle` saw this type of file (S_IFDIR, S_IFCHR, ...). */
+export function isFileType(context: PlanContext, type: number, name: string) {
+  // stx_mode starts at byte 28, in the upper half of the word at 24.
+  return equals(at(context.words.stat, 24), BigInt(type) << 32n, { mask: BigInt(S_IFMT) << 32n, text: `is ${name}` });
+}
+
+export function isDirectory(context: PlanContext) {
+  return isFileType(context, S_IFDIR, 'a directory');
+}
+
+/** Holds when the latest `statHandle` saw the device `major:minor`. */
+export function isDeviceNumber(context: PlanContext, major: number, minor: number) {
+  const wanted = BigInt(major) | (BigInt(minor) << 32n);
+  return equals(at(context.words.stat, STX_RDEV), wanted, { text: `is device ${major}:${minor}` });
+}

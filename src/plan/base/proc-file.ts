@@ -1,0 +1,39 @@
+import { call } from '../../program/build.ts';
+import type { Step } from '../../program/step.ts';
+import type { Errno } from '../../util/errno.ts';
+import {
+  O_WRONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
+} from '../../util/constants.ts';
+import { utf8 } from '../../util/utf8.ts';
+import type { PlanContext } from './context.ts';
+import { OPEN_HOW_SIZE, openHow } from './handles.ts';
+
+export interface ProcFileOptions {
+  readonly label: string;
+  readonly pointer: string;
+  readonly failure?: string;
+  readonly accept?: readonly Errno[];
+  /** Follow symlinks that stay below /proc, such as `thread-self`; magic links never. */
+  readonly follow?: boolean;
+}
+
+/**
+ * Opens a file below /proc for writing; the descriptor goes to `words.target`. `path` has no slash in front.
+ *
+ * Through the private handle `words.proc` and without crossing mounts, so that nothing can stand in for the file
+ * (CVE-2025-52881). No path here and no link of proc has a `..`, so that no lookup has to be repeated (see `openInRoot`).
+ */
+export function openProcFile(context: PlanContext, path: string, { follow, ...options }: ProcFileOptions): Step {
+  const links = follow === true ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+  const how = openHow({ flags: O_WRONLY, resolve: RESOLVE_BENEATH | RESOLVE_NO_XDEV | links });
+  return call('openat2', [context.words.proc, path, how, OPEN_HOW_SIZE], { ...options, result: context.words.target });
+}
+
+/** Writes a text in one write(2), as files of /proc want it, to the file in `words.target`. */
+export function writeProcFile(context: PlanContext, text: string, options: Omit<ProcFileOptions, 'follow'>): Step {
+  return call('write', [context.words.target, text, utf8(text).length], options);
+}

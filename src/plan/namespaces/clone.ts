@@ -1,0 +1,133 @@
+import { block, call, equals, unless, when } from '../../program/build.ts';
+import type { Block, Place, Region, Step } from '../../program/step.ts';
+import type { NamespaceType } from '../../spec/generated/config.ts';
+import { CLONE_INTO_CGROUP, CLONE_PARENT, PR_SET_DUMPABLE } from '../../util/constants.ts';
+import {
+  findUnified,
+  planCgroupJoin,
+  planFallbackOpen,
+  planUnifiedJoin,
+  planUnifiedOpen,
+  type JoinPlace,
+} from './join-cgroups.ts';
+import { hasNewNamespace, type PlanContext } from '../base/context.ts';
+import { failedWith } from '../base/failed-with.ts';
+import { NAMESPACE_FLAGS } from './namespaces.ts';
+import { reply, TAG } from '../base/reply.ts';
+
+/** Made by the clone itself. User and time namespaces come before it, the cgroup namespace after. */
+const CLONED: readonly NamespaceType[] = ['pid', 'mount', 'network', 'uts', 'ipc'];
+
+/** Bytes of struct clone_args, eleven u64 (man 2 clone). */
+const CLONE_ARGS_SIZE = 88;
+const CGROUP_OFFSET = 80;
+const F_DUPFD_CLOEXEC = 1030;
+
+/** The two halves of making the container's process: into its cgroups, and the clone. */
+export interface ClonePlan {
+  /** While the host's mounts and privileges are there. */
+  readonly joinCgroups: readonly Step[];
+  /** The last steps of the program; those of the next program are the new process's. */
+  readonly clone: readonly Step[];
+}
+
+export interface CloneOptions {
+  readonly types?: readonly NamespaceType[];
+  readonly joinsUnified: boolean;
+  /** Other programs come between the two halves, and what a packet holds does not outlive it. */
+  readonly isApart?: boolean;
+}
+
+/**
+ * The clone: the container's process is born into its remaining new namespaces as a child of tsrun itself (CLONE_PARENT), so
+ * that no helper process stays between. The process that clones it reports its pid and ends.
+ *
+ * The v1 cgroups are joined by the process that clones, and inherited. Into the cgroup2 directory the new process is born
+ * (CLONE_INTO_CGROUP); only where a namespace entered before the clone takes away the right to that, the directory is joined too.
+ */
+export function planClone(context: PlanContext, places: readonly JoinPlace[], options: CloneOptions): ClonePlan {
+  const types = options.types ?? CLONED.filter((type) => hasNewNamespace(context.config, type));
+  const pid = context.memory.word('pid');
+  const unified = findUnified(places);
+  const born = options.joinsUnified ? undefined : unified;
+  const args = cloneArguments(types, born !== undefined);
+  const handle = handleOf(context, args, { name: 'cgroup-directory', isApart: options.isApart === true });
+  const what = types.length === 0 ? 'create the process' : `create the process in new ${types.join(', ')} namespaces`;
+  const { target: file, source: directory, existed: joined } = context.words;
+  const words = { file, directory, joined };
+  const instead = planCloneInstead(context, types, born, { pid, what, isApart: options.isApart === true });
+  return {
+    joinCgroups: [
+      ...planCgroupJoin(places, words),
+      ...(born === undefined ? planUnifiedJoin(places, words) : planUnifiedOpen(places, handle.opened, words)),
+      ...instead.open,
+    ],
+    clone: [
+      ...(born === undefined ? [] : handle.use),
+      // The user and time namespaces needed it otherwise; the new process must be opaque from its birth (CVE-2016-9962).
+      call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: 'be opaque to other processes' }),
+      call('clone3', [args, CLONE_ARGS_SIZE], {
+        label: what,
+        result: pid,
+        ...(instead.clone.length > 0 ? { accept: ['EBUSY'] } : {}),
+      }),
+      ...instead.clone,
+      ...unless(equals(pid, 0n, { text: 'this is the new process' }), tellPid(context, pid)),
+    ],
+  };
+}
+
+/**
+ * The clone into the cgroup2 directory of the container's init, for when init has moved itself and its controllers into a
+ * cgroup below the container's: that takes no processes any more (man 7 cgroups, "no internal processes").
+ */
+function planCloneInstead(
+  context: PlanContext,
+  types: readonly NamespaceType[],
+  place: JoinPlace | undefined,
+  { pid, what, isApart }: { readonly pid: Region; readonly what: string; readonly isApart: boolean },
+): { open: Step[]; clone: Step[] } {
+  if (place?.fallback === undefined) return { open: [], clone: [] };
+  const args = cloneArguments(types, true);
+  const handle = handleOf(context, args, { name: 'cgroup-of-init', isApart });
+  const clone = call('clone3', [args, CLONE_ARGS_SIZE], { label: `${what} in the cgroup of init`, result: pid });
+  return {
+    open: planFallbackOpen(place, handle.opened),
+    clone: when(
+      failedWith(pid, 'EBUSY'),
+      [...handle.use, clone],
+      'use the cgroup of init when that of the container is busy',
+    ),
+  };
+}
+
+/** Where the handle of a cgroup directory goes when it is opened, and how it gets into the arguments of the clone. */
+function handleOf(
+  { memory }: PlanContext,
+  args: Block,
+  { name, isApart }: { readonly name: string; readonly isApart: boolean },
+): { readonly opened: Region | Place; readonly use: Step[] } {
+  const place: Place = { kind: 'place', of: args, offset: CGROUP_OFFSET };
+  if (!isApart) return { opened: place, use: [] };
+  const opened = memory.word(name);
+  // One that could not be opened is missed by the clone itself.
+  const options = { label: `put ${name} into the arguments`, accept: ['EBADF'] as const, result: place };
+  return { opened, use: [call('fcntl', [opened, F_DUPFD_CLOEXEC, 0], options)] };
+}
+
+function tellPid(context: PlanContext, pid: Region): Step[] {
+  return [
+    reply(context.descriptors.sync, TAG.pid, 'tell its pid', [pid]),
+    call('exit_group', [0], { label: 'end the process that cloned it' }),
+  ];
+}
+
+/** struct clone_args: flags first, the cgroup's descriptor last. The exit signal stays 0, as CLONE_PARENT demands. */
+function cloneArguments(types: readonly NamespaceType[], intoCgroup: boolean): Block {
+  const bytes = new Uint8Array(CLONE_ARGS_SIZE);
+  const namespaces = types.reduce((all, type) => all | BigInt(NAMESPACE_FLAGS[type]), 0n);
+  const flags = namespaces | BigInt(CLONE_PARENT) | (intoCgroup ? CLONE_INTO_CGROUP : 0n);
+  new DataView(bytes.buffer).setBigUint64(0, flags, true);
+  const shown = ['CLONE_PARENT', ...(intoCgroup ? ['CLONE_INTO_CGROUP'] : []), ...types];
+  return block(bytes, `{flags=${shown.join('|')}}`);
+}

@@ -1,0 +1,116 @@
+import { block, call, words } from '../../program/build.ts';
+import type { Step } from '../../program/step.ts';
+import type { NamespaceType } from '../../spec/generated/config.ts';
+import {
+  AT_FDCWD,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  SCM_RIGHTS,
+  SOL_SOCKET,
+} from '../../util/constants.ts';
+import { holdsCapability } from '../process/capabilities.ts';
+import type { PlanContext } from '../base/context.ts';
+import type { Region } from '../../program/step.ts';
+import { closeWord } from '../base/handles.ts';
+import { planIdmapNamespaces } from '../rootfs/idmapped-mounts.ts';
+import { TAG } from '../base/reply.ts';
+
+/**
+ * What an init that waits for `start` hands to an `exec` that may not look into it.
+ *
+ * Nobody but one with CAP_SYS_PTRACE on the host may open the namespaces of a process that is not dumpable, and init stays opaque to
+ * the other processes of its container (CVE-2016-9962). So it holds handles of its own, and gives them to the container's creator.
+ */
+
+/** File name below /proc/PID/ns -> type in config.json, in the order in which they are handed out and joined: rights come first. */
+export const HANDED_NAMESPACES = {
+  user: 'user',
+  cgroup: 'cgroup',
+  ipc: 'ipc',
+  uts: 'uts',
+  net: 'network',
+  time: 'time',
+  pid: 'pid',
+  mnt: 'mount',
+} as const satisfies Readonly<Record<string, NamespaceType>>;
+
+export type NamespaceFile = keyof typeof HANDED_NAMESPACES;
+
+/** Those that this kernel has. */
+export function handedFiles({
+  namespaces,
+}: {
+  readonly namespaces: Readonly<Record<string, string>>;
+}): NamespaceFile[] {
+  return (Object.keys(HANDED_NAMESPACES) as NamespaceFile[]).filter((file) => namespaces[file] !== undefined);
+}
+
+/** Whether the creator of the container will need it. */
+export function handsOut({ host, options }: PlanContext): boolean {
+  const CAP_SYS_PTRACE = 19;
+  return options.waitsForStart === true && !holdsCapability(host, CAP_SYS_PTRACE);
+}
+
+/** The numbers of the handles in init: the namespaces, and the root directory behind them. Empty where nothing is handed out. */
+export function handOutNumbers(context: PlanContext): number[] {
+  if (!handsOut(context)) return [];
+  const first = context.descriptors.idmaps + planIdmapNamespaces(context.config).length;
+  return [...handedFiles(context.host), 'root'].map((_, index) => first + index);
+}
+
+/** Keeps the numbers taken until there are handles. */
+export function reserveHandOut(context: PlanContext): Step[] {
+  return handOutNumbers(context).map((number) =>
+    call('dup3', [context.descriptors.sync, number, O_CLOEXEC], { label: `keep number ${number}` }),
+  );
+}
+
+/** Opens the handles, through `words.proc`: an early filter may refuse to open anything later. */
+export function planHandOut(context: PlanContext): Step[] {
+  const numbers = handOutNumbers(context);
+  if (numbers.length === 0) return [];
+  const { proc, target } = context.words;
+  const keep = (number: number): Step[] => [
+    call('dup3', [target, number, O_CLOEXEC], { label: `number it ${number}` }),
+    closeWord(target),
+  ];
+  return [
+    ...handedFiles(context.host).flatMap((file, index) => [
+      call('openat', [proc, `self/ns/${file}`, O_RDONLY | O_CLOEXEC, 0], {
+        label: `open the own ${HANDED_NAMESPACES[file]} namespace`,
+        result: target,
+      }),
+      ...keep(numbers[index] ?? -1),
+    ]),
+    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
+      label: 'open the own root',
+      result: target,
+    }),
+    ...keep(numbers.at(-1) ?? -1),
+  ];
+}
+
+/** Sends them to whoever is connected. A peer that is gone, or a filter that refuses it, is no failure of init. */
+export function planSendHandles(connection: Region, numbers: readonly number[]): Step {
+  // struct cmsghdr: u64 length, i32 level, i32 type, then the descriptors as i32, padded to 8 bytes.
+  const bytes = new Uint8Array(16 + Math.ceil(numbers.length / 2) * 8);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(16 + numbers.length * 4), true);
+  view.setInt32(8, SOL_SOCKET, true);
+  view.setInt32(12, SCM_RIGHTS, true);
+  numbers.forEach((number, index) => {
+    view.setInt32(16 + index * 4, number, true);
+  });
+  const control = block(bytes, `{SCM_RIGHTS, [${numbers.join(', ')}]}`);
+  const vector = words([words([TAG.handles], `tag ${TAG.handles}`), 8], 'vector');
+  // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
+  const message = words([0, 0, vector, 1, control, bytes.length, 0], `{tag ${TAG.handles}, ${control.text}}`);
+  return call('sendmsg', [connection, message, MSG_NOSIGNAL | MSG_DONTWAIT], {
+    label: 'hand out the namespaces and the root',
+    accept: 'any',
+  });
+}

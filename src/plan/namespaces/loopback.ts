@@ -1,0 +1,36 @@
+import { block, call } from '../../program/build.ts';
+import type { Block, Step } from '../../program/step.ts';
+import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from '../../util/constants.ts';
+import { utf8 } from '../../util/utf8.ts';
+import { hasNewNamespace, type PlanContext } from '../base/context.ts';
+import { closeWord } from '../base/handles.ts';
+
+const POINTER = '/linux/namespaces';
+
+/**
+ * Brings `lo` of a new network namespace up; a joined one is left as it is.
+ *
+ * SIOCSIFFLAGS sets all flags at once, but of those that it can change a new `lo` has none, so nothing is read first.
+ * Source: man 7 netdevice; __dev_change_flags() of net/core/dev.c.
+ */
+export function planLoopback(context: PlanContext): Step[] {
+  if (!hasNewNamespace(context.config, 'network')) return [];
+  const socket = context.words.target;
+  return [
+    call('socket', [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0], {
+      label: 'open a socket to bring "lo" up',
+      pointer: POINTER,
+      result: socket,
+    }),
+    call('ioctl', [socket, SIOCSIFFLAGS, interfaceRequest()], { label: 'bring "lo" up', pointer: POINTER }),
+    closeWord(socket, 'close the socket'),
+  ];
+}
+
+/** struct ifreq: char name[16], i16 flags, padded to 40 bytes. */
+function interfaceRequest(): Block {
+  const bytes = new Uint8Array(40);
+  bytes.set(utf8('lo'));
+  new DataView(bytes.buffer).setInt16(16, IFF_UP, true);
+  return block(bytes, '{name="lo", flags=IFF_UP}');
+}

@@ -1,0 +1,42 @@
+import { call } from '../../program/build.ts';
+import type { Step } from '../../program/step.ts';
+import type { Config } from '../../spec/generated/config.ts';
+import { pointerTo } from '../../spec/pointer.ts';
+import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW } from '../../util/constants.ts';
+import type { PlanContext } from '../base/context.ts';
+import { replyWithDescriptors, TAG } from '../base/reply.ts';
+
+/** A network device of the host that becomes the container's. */
+export interface NetDeviceMove {
+  readonly hostName: string;
+  /** May hold one `%d`, for which the kernel puts the first free number. */
+  readonly name: string;
+  readonly pointer: string;
+}
+
+const POINTER = '/linux/netDevices';
+
+/** config-linux.md, "Network Devices": in the order of the file. */
+export function planNetDevices({ linux }: Config): NetDeviceMove[] {
+  return Object.entries(linux?.netDevices ?? {}).map(([hostName, { name = '' }]) => ({
+    hostName,
+    name: name === '' ? hostName : name,
+    pointer: pointerTo(POINTER, hostName),
+  }));
+}
+
+/**
+ * Init opens a netlink socket in its network namespace and hands it to the parent: only a process that is inside can make one,
+ * and Node cannot enter. The program ends with this reply.
+ */
+export function planNetlinkSocket(context: PlanContext): Step[] {
+  const { target } = context.words;
+  return [
+    call('socket', [AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0], {
+      label: 'open a netlink socket for the network devices',
+      pointer: POINTER,
+      result: target,
+    }),
+    ...replyWithDescriptors(context.descriptors, TAG.netlink, 'wait for the network devices', [target]),
+  ];
+}

@@ -1,0 +1,231 @@
+import { block, call } from '../../program/build.ts';
+import type { Block, Step } from '../../program/step.ts';
+import { capabilityNumbers } from '../../spec/capability-names.ts';
+import type { Capabilities, Process } from '../../spec/generated/config.ts';
+import {
+  LINUX_CAPABILITY_VERSION_3,
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_CLEAR_ALL,
+  PR_CAP_AMBIENT_RAISE,
+  PR_CAPBSET_DROP,
+} from '../../util/constants.ts';
+import { findNamespace, type PlanContext } from '../base/context.ts';
+import type { HostFacts } from '../base/facts.ts';
+
+/**
+ * config.md, "Linux Process": `capabilities`; capabilities(7).
+ *
+ * The order among other steps: bounding set before the uid changes (dropping needs CAP_SETPCAP), the other sets after it,
+ * ambient last (it needs permitted and inheritable). Without `capabilities` there are none: a config that forgets them must not make
+ * its program as mighty as the runtime.
+ */
+
+const POINTER = '/process/capabilities';
+
+/** Numbers of capabilities, ascending. */
+export type CapabilitySet = ReadonlySet<number>;
+/** What the kernel is going to be asked for. */
+export type CapabilitySets = Readonly<Record<keyof Capabilities, CapabilitySet>>;
+
+/** Drops every capability of this kernel that is not in the bounding set, a prctl(2) each. */
+export function planBoundingSet(context: PlanContext, process: Process): Step[] {
+  const { bounding } = resolveCapabilities(context, process);
+  return dropFromBoundingSet(context, bounding);
+}
+
+function dropFromBoundingSet({ host }: PlanContext, kept: CapabilitySet): Step[] {
+  const steps: Step[] = [];
+  for (let number = 0; number <= host.kernel.lastCapability; number++) {
+    if (kept.has(number)) continue;
+    steps.push(
+      call('prctl', [PR_CAPBSET_DROP, number, 0, 0, 0], {
+        label: `drop ${nameOf(number)} from the bounding set`,
+        pointer: `${POINTER}/bounding`,
+      }),
+    );
+  }
+  return steps;
+}
+
+const CAP_SYS_ADMIN = 21;
+const SETTING = 'set effective, permitted and inheritable capabilities';
+/** What a change of the sets is called that leaves CAP_SYS_ADMIN in the permitted one, or raises it. */
+const SETTING_WITH = {
+  permitted: `${SETTING}, and keep CAP_SYS_ADMIN for the seccomp filter`,
+  effective: 'raise CAP_SYS_ADMIN for the seccomp filter',
+};
+
+/**
+ * Sets the effective, permitted and inheritable set with one capset(2). A set that is not given is empty.
+ *
+ * `sysAdmin`: for the time until a seccomp filter is loaded CAP_SYS_ADMIN stays permitted, or is effective too.
+ */
+export function planCapabilitySets(
+  context: PlanContext,
+  process: Process,
+  sysAdmin?: 'permitted' | 'effective',
+): Step[] {
+  const { effective, permitted, inheritable } = resolveCapabilities(context, process);
+  const sets = {
+    effective: withSysAdmin(effective, sysAdmin === 'effective'),
+    permitted: withSysAdmin(permitted, sysAdmin !== undefined),
+    inheritable,
+  };
+  return [setCapabilities(sets, sysAdmin === undefined ? SETTING : SETTING_WITH[sysAdmin])];
+}
+
+function withSysAdmin(set: CapabilitySet, isIn: boolean): CapabilitySet {
+  return isIn ? new Set([...set, CAP_SYS_ADMIN]) : set;
+}
+
+/**
+ * Before a process becomes visible to others in a container: it keeps what its program will have and what the rest of its way needs.
+ *
+ * Whoever has CAP_SYS_PTRACE there can take it over from its birth on, dumpable or not, and does not gain more than this. The
+ * inheritable set is final already: it could not grow later without CAP_SETPCAP.
+ */
+export function planEnteringSets(context: PlanContext, process: Process, needed: readonly string[]): Step[] {
+  const { permitted, effective, inheritable } = resolveCapabilities(context, process);
+  const extra = heldOf(context, needed);
+  const label = 'keep the capabilities of the program' + (needed.length === 0 ? '' : ` and ${needed.join(', ')}`);
+  const sets = { permitted: union(permitted, extra), effective: union(effective, extra), inheritable };
+  return [setCapabilities(sets, label)];
+}
+
+/** What making a container takes behind the birth of its process: mounts, devices, names, networks, ids, limits. */
+const FOR_CREATE = [
+  ...['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_DAC_READ_SEARCH', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_SETGID', 'CAP_SETUID'],
+  ...[
+    'CAP_SETPCAP',
+    'CAP_NET_ADMIN',
+    'CAP_SYS_CHROOT',
+    'CAP_SYS_ADMIN',
+    'CAP_SYS_NICE',
+    'CAP_SYS_RESOURCE',
+    'CAP_MKNOD',
+  ],
+];
+
+/** The same for a container that is made in a pid namespace where others are. Its createContainer hooks need the bounding set. */
+export function planShedForCreate(context: PlanContext, process: Process = { cwd: '/' }): Step[] {
+  const { bounding } = resolveCapabilities(context, process);
+  const hasHooks = (context.config.hooks?.createContainer ?? []).length > 0;
+  const kept = hasHooks ? union(bounding, heldOf(context, FOR_CREATE)) : bounding;
+  const sets = planEnteringSets(context, process, FOR_CREATE);
+  return [...dropFromBoundingSet(context, kept), ...sets.map((step) => ({ ...step, label: 'keep what create needs' }))];
+}
+
+function heldOf(context: PlanContext, names: readonly string[]): CapabilitySet {
+  const numbers = names.flatMap((name) => capabilityNumbers.get(name) ?? []);
+  return new Set(numbers.filter((number) => problemOf(context, number) === undefined));
+}
+
+function union(first: CapabilitySet, second: CapabilitySet): CapabilitySet {
+  return new Set([...first, ...second]);
+}
+
+function setCapabilities(sets: ThreadSets, label: string): Step {
+  return call('capset', [capabilityHeader(), capabilityData(sets)], { label, pointer: POINTER });
+}
+
+/** Empties the ambient set and raises what the config has in it. EINVAL is a kernel without ambient capabilities. */
+export function planAmbientSet(context: PlanContext, process: Process): Step[] {
+  const { ambient } = resolveCapabilities(context, process);
+  const pointer = `${POINTER}/ambient`;
+  const clear = call('prctl', [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], {
+    label: 'clear the ambient set',
+    pointer,
+    accept: ['EINVAL'],
+  });
+  const raise = [...ambient].map((number) =>
+    call('prctl', [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], {
+      label: `raise ${nameOf(number)} in the ambient set`,
+      pointer,
+      // EPERM: a securebit of the caller forbids it.
+      accept: ['EINVAL', 'EPERM'],
+    }),
+  );
+  return [clear, ...raise];
+}
+
+/**
+ * The sets of a process. What is unknown or cannot be granted is left out, with one warning for all sets; and so is what the kernel
+ * refuses because another set lacks it: config.md wants those logged, not refused.
+ */
+export function resolveCapabilities(context: PlanContext, { capabilities = {} }: Process): CapabilitySets {
+  const of = (set: keyof Capabilities): CapabilitySet => resolveSet(context, capabilities, set);
+  const bounding = of('bounding');
+  const permitted = of('permitted');
+  const effective = within(context, of('effective'), permitted, 'effective set: it is not in the permitted one');
+  const inheritable = within(context, of('inheritable'), bounding, 'inheritable set: it is not in the bounding one');
+  const both = new Set([...permitted].filter((number) => inheritable.has(number)));
+  const ambient = within(context, of('ambient'), both, 'ambient set: it is not both permitted and inheritable');
+  return { bounding, permitted, effective, inheritable, ambient };
+}
+
+function resolveSet(context: PlanContext, capabilities: Capabilities, set: keyof Capabilities): CapabilitySet {
+  const numbers: number[] = [];
+  for (const name of capabilities[set] ?? []) {
+    const number = capabilityNumbers.get(name);
+    const problem = problemOf(context, number);
+    if (number !== undefined && problem === undefined) numbers.push(number);
+    else warnOnce(context, `capability ${JSON.stringify(name)} is left out: ${problem}`);
+  }
+  return new Set(numbers.sort((a, b) => a - b));
+}
+
+function within(context: PlanContext, wanted: CapabilitySet, allowed: CapabilitySet, where: string): CapabilitySet {
+  const missing = [...wanted].filter((number) => !allowed.has(number));
+  for (const number of missing) warnOnce(context, `capability "${nameOf(number)}" is left out of the ${where}`);
+  return new Set([...wanted].filter((number) => allowed.has(number)));
+}
+
+function problemOf({ config, host }: PlanContext, number: number | undefined): string | undefined {
+  if (number === undefined) return 'its name is unknown';
+  if (number > host.kernel.lastCapability) return 'this kernel does not have it';
+  // Whoever enters a user namespace has every capability in it.
+  if (findNamespace(config, 'user') !== undefined) return undefined;
+  return holdsCapability(host, number) ? undefined : 'the runtime does not have it itself';
+}
+
+/** Whether tsrun itself has a capability in the user namespace it runs in. */
+export function holdsCapability({ identity }: HostFacts, number: number): boolean {
+  return ((BigInt(`0x${identity.effectiveCapabilities}`) >> BigInt(number)) & 1n) === 1n;
+}
+
+function warnOnce({ warnings }: PlanContext, warning: string): void {
+  if (!warnings.includes(warning)) warnings.push(warning);
+}
+
+const NAMES: ReadonlyMap<number, string> = new Map([...capabilityNumbers].map(([name, number]) => [number, name]));
+
+/** Kernels may have capabilities that are newer than the table. */
+function nameOf(number: number): string {
+  return NAMES.get(number) ?? `capability ${number}`;
+}
+
+/** struct __user_cap_header_struct: u32 version, i32 pid (0 is the caller). Source: man 2 capset. */
+function capabilityHeader(): Block {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setUint32(0, LINUX_CAPABILITY_VERSION_3, true);
+  return block(bytes, '{version=3, pid=0}');
+}
+
+type ThreadSets = Pick<CapabilitySets, 'effective' | 'permitted' | 'inheritable'>;
+
+/** struct __user_cap_data_struct[2]: u32 effective, permitted, inheritable; first the capabilities below 32. */
+function capabilityData({ effective, permitted, inheritable }: ThreadSets): Block {
+  const bytes = new Uint8Array(24);
+  const view = new DataView(bytes.buffer);
+  const masks = [effective, permitted, inheritable].map(maskOf);
+  masks.forEach((mask, index) => {
+    view.setUint32(index * 4, Number(mask & 0xffff_ffffn), true);
+    view.setUint32(12 + index * 4, Number(mask >> 32n), true);
+  });
+  const [e, p, i] = masks.map((mask) => `0x${mask.toString(16)}`);
+  return block(bytes, `{effective=${e}, permitted=${p}, inheritable=${i}}`);
+}
+
+function maskOf(numbers: CapabilitySet): bigint {
+  return [...numbers].reduce((mask, number) => mask | (1n << BigInt(number)), 0n);
+}

@@ -1,0 +1,99 @@
+import { TsrunError } from '../../errors.ts';
+import { call, isNegative, unless, when } from '../../program/build.ts';
+import type { Step } from '../../program/step.ts';
+import type { Process } from '../../spec/generated/config.ts';
+import type { Errno } from '../../util/errno.ts';
+import type { PlanContext } from '../base/context.ts';
+import { closeWord } from '../base/handles.ts';
+import { openProcFile, writeProcFile } from '../base/proc-file.ts';
+
+/**
+ * config.md, "Linux Process": `apparmorProfile` and `selinuxLabel`. Both are written to files of the process's own below
+ * /proc, by way of `thread-self`; the kernel reads them at execve(2).
+ */
+
+/**
+ * Has the program run under an AppArmor profile.
+ *
+ * Throws a TsrunError `unsupported` when the host runs without AppArmor; `unconfined` is what it has then.
+ * Source: apparmor(7); the file of its own below attr/ is there since Linux 5.8, and only where several LSMs can be stacked.
+ */
+export function planApparmor(context: PlanContext, { apparmorProfile: profile = '' }: Process): Step[] {
+  const isEnabled = context.host.lsm.apparmor;
+  if (profile === '' || (profile === 'unconfined' && !isEnabled)) return [];
+  const pointer = '/process/apparmorProfile';
+  const shown = JSON.stringify(profile);
+  if (!isEnabled) throw missing('AppArmor', { pointer, shown, what: 'profile' });
+  const { target } = context.words;
+  const options = (file: string) => ({
+    label: `apply AppArmor profile ${shown}`,
+    pointer,
+    failure: `apparmor failed to apply profile ${shown}: write /proc/thread-self/attr/${file}: {errno}`,
+  });
+  const open = (file: string, accept: readonly Errno[]) =>
+    openProcFile(context, `thread-self/attr/${file}`, { ...options(file), follow: true, accept });
+  const write = (file: string) => writeProcFile(context, `exec ${profile}`, options(file));
+  const isMissing = isNegative(target);
+  return [
+    open('apparmor/exec', ['ENOENT']),
+    ...unless(isMissing, [write('apparmor/exec')], 'use attr/apparmor/exec when the kernel has it'),
+    ...when(isMissing, [open('exec', []), write('exec')], 'use attr/exec otherwise'),
+    closeWord(target),
+  ];
+}
+
+/** Has the program run with an SELinux label. Throws a TsrunError `unsupported` when the host runs without SELinux. */
+export function planSelinux(context: PlanContext, process: Process): Step[] {
+  return writeLabel(context, process, { file: 'exec', label: 'apply SELinux label' });
+}
+
+/**
+ * Has keys that the process makes from here on, such as its session keyring, labelled as the program is.
+ * Throws a TsrunError `unsupported` when the host runs without SELinux.
+ */
+export function planSelinuxKeyLabel(context: PlanContext, process: Process): Step[] {
+  return writeLabel(context, process, { file: 'keycreate', label: 'label new keys' });
+}
+
+/** Ends `planSelinuxKeyLabel`. */
+export function planSelinuxKeyLabelEnd(context: PlanContext, { selinuxLabel = '' }: Process): Step[] {
+  if (selinuxLabel === '') return [];
+  const options = { label: 'end labelling new keys', pointer: '/process/selinuxLabel' };
+  return [
+    openProcFile(context, 'thread-self/attr/keycreate', { ...options, follow: true }),
+    // A single NUL resets the attribute (selinux_lsm_setattr() of security/selinux/hooks.c); an empty text ends in one.
+    call('write', [context.words.target, '', 1], options),
+    closeWord(context.words.target),
+  ];
+}
+
+interface LabelFile {
+  readonly file: 'exec' | 'keycreate';
+  readonly label: string;
+}
+
+function writeLabel(context: PlanContext, { selinuxLabel = '' }: Process, { file, label }: LabelFile): Step[] {
+  if (selinuxLabel === '') return [];
+  const pointer = '/process/selinuxLabel';
+  const shown = JSON.stringify(selinuxLabel);
+  if (!context.host.lsm.selinux) throw missing('SELinux', { pointer, shown, what: 'label' });
+  const options = { label: `${label} ${shown}`, pointer };
+  return [
+    openProcFile(context, `thread-self/attr/${file}`, { ...options, follow: true }),
+    writeProcFile(context, selinuxLabel, options),
+    closeWord(context.words.target),
+  ];
+}
+
+interface Wanted {
+  readonly pointer: string;
+  readonly shown: string;
+  readonly what: 'profile' | 'label';
+}
+
+function missing(lsm: 'AppArmor' | 'SELinux', { pointer, shown, what }: Wanted): TsrunError {
+  return new TsrunError(
+    'unsupported',
+    `apply ${lsm} ${what} ${shown}: ${lsm} is not enabled on this host (${pointer} of config.json)`,
+  );
+}

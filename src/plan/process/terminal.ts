@@ -1,0 +1,126 @@
+import { addressOf, block, call, equals, failWhen, not, words } from '../../program/build.ts';
+import type { Region, Step } from '../../program/step.ts';
+import type { Process } from '../../spec/generated/config.ts';
+import {
+  AT_EMPTY_PATH,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_RDWR,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  S_IFCHR,
+  TIOCGPTPEER,
+  TIOCSCTTY,
+  TIOCSPTLCK,
+  TIOCSWINSZ,
+} from '../../util/constants.ts';
+import type { PlanContext } from '../base/context.ts';
+import { closeWord, ensureInRoot, isDeviceNumber, isFileType, openInRoot, statHandle } from '../base/handles.ts';
+import { replyWithDescriptors, TAG } from '../base/reply.ts';
+
+const POINTER = '/process/terminal';
+/** Magic number of devpts in struct statfs (include/uapi/linux/magic.h). */
+const DEVPTS_SUPER_MAGIC = 0x1cd1n;
+
+export interface TerminalOptions {
+  readonly console: boolean;
+  /** The process that starts the session is another one, which makes the terminal its own by `planControllingTerminal`. */
+  readonly isForChild?: boolean;
+}
+
+/**
+ * A pseudo-terminal of the container's own devpts as standard input, output and error and as controlling terminal; its master
+ * goes to the parent. `console` also mounts it on /dev/console, as an init has it.
+ *
+ * An image may put anything at /dev/ptmx and /dev/pts: the multiplexer is taken from a directory verified as devpts, verified
+ * itself, and the other end is obtained from the master, not by its name (CVE-2025-52565).
+ */
+export function planTerminal(context: PlanContext, process: Process, options: TerminalOptions): Step[] {
+  if (process.terminal !== true) return [];
+  const master = context.memory.word('master');
+  const terminal = context.memory.word('terminal');
+  return [
+    ...openMaster(context, master),
+    call('ioctl', [master, TIOCSPTLCK, words([0], '{0}')], { label: 'unlock the terminal', pointer: POINTER }),
+    ...windowSize(process).map((size) =>
+      call('ioctl', [master, TIOCSWINSZ, size], {
+        label: 'set the size of the terminal',
+        pointer: '/process/consoleSize',
+      }),
+    ),
+    call('ioctl', [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], {
+      label: 'open the terminal',
+      pointer: POINTER,
+      result: terminal,
+    }),
+    ...(options.console ? mountConsole(context, terminal) : []),
+    ...makeStandard(terminal),
+    ...(options.isForChild === true ? [] : planControllingTerminal()),
+    closeWord(terminal),
+    ...replyWithDescriptors(context.descriptors, TAG.console, 'hand over the console', [master]),
+  ];
+}
+
+function openMaster(context: PlanContext, master: Region): Step[] {
+  const { target, stat } = context.words;
+  const wrong = { label: 'open a terminal: /dev/pts/ptmx is no terminal multiplexer', pointer: POINTER };
+  return [
+    ...openInRoot(context, '/dev/pts', target, {
+      label: 'open /dev/pts',
+      pointer: POINTER,
+      noSymlinks: true,
+      directory: true,
+    }),
+    call('fstatfs', [target, addressOf(stat)], { label: 'look at /dev/pts', pointer: POINTER }),
+    failWhen(not(equals(stat, DEVPTS_SUPER_MAGIC, { text: '/dev/pts is a devpts' })), 'ENODEV', {
+      label: 'open a terminal: /dev/pts is no devpts',
+      pointer: POINTER,
+    }),
+    call('openat', [target, 'ptmx', O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC, 0], {
+      label: 'open /dev/pts/ptmx',
+      pointer: POINTER,
+      result: master,
+    }),
+    closeWord(target),
+    statHandle(context, master, 'look at /dev/pts/ptmx'),
+    failWhen(not(isFileType(context, S_IFCHR, 'a character device')), 'ENODEV', wrong),
+    failWhen(not(isDeviceNumber(context, 5, 2)), 'ENODEV', wrong),
+  ];
+}
+
+function mountConsole(context: PlanContext, terminal: Region): Step[] {
+  const { target, tree } = context.words;
+  const label = 'mount the terminal on /dev/console';
+  return [
+    call('open_tree', [terminal, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], { label, result: tree }),
+    ...ensureInRoot(context, '/dev/console', { kind: 'file', pointer: POINTER, noSymlinks: true }),
+    call('move_mount', [tree, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], { label }),
+    closeWord(tree),
+    closeWord(target),
+  ];
+}
+
+function makeStandard(terminal: Region): Step[] {
+  return [0, 1, 2].map((number) =>
+    call('dup3', [terminal, number, 0], { label: `make the terminal descriptor ${number}`, pointer: POINTER }),
+  );
+}
+
+/** For the process that has started the session. */
+export function planControllingTerminal(): Step[] {
+  return [call('ioctl', [0, TIOCSCTTY, 0], { label: 'make the terminal the controlling one', pointer: POINTER })];
+}
+
+/** struct winsize: u16 rows, columns, and two unused. */
+function windowSize(process: Process) {
+  const { height = 0, width = 0 } = process.consoleSize ?? {};
+  if (height === 0 || width === 0) return [];
+  const bytes = new Uint8Array(8);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, Math.min(height, 0xffff), true);
+  view.setUint16(2, Math.min(width, 0xffff), true);
+  return [block(bytes, `{${height} rows, ${width} columns}`)];
+}

@@ -1,0 +1,262 @@
+import { TsrunError } from '../../errors.ts';
+import { block, call, isNegative, when } from '../../program/build.ts';
+import type { Block, Memory, Region, Step } from '../../program/step.ts';
+import {
+  AT_FDCWD,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  MS_BIND,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  MS_REMOUNT,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
+} from '../../util/constants.ts';
+import type { CgroupLayout } from '../cgroup/layout.ts';
+import type { CgroupDirectory } from '../cgroup/path.ts';
+import type { CgroupPlan } from '../cgroup/plan.ts';
+import { directoryPath } from '../cgroup/print.ts';
+
+/**
+ * How an entry `"type": "cgroup"` of mounts[] becomes steps (config-linux.md, "Default Filesystems" and "Cgroup ownership").
+ *
+ * On cgroup v2 it is one cgroup2 mount. With v1 hierarchies it is a tmpfs with a directory for each hierarchy:
+ *
+ *     /sys/fs/cgroup             tmpfs
+ *     /sys/fs/cgroup/cpu,cpuacct the hierarchy, named like its mount point on the host
+ *     /sys/fs/cgroup/cpu         -> cpu,cpuacct
+ *     /sys/fs/cgroup/systemd     name=systemd
+ *     /sys/fs/cgroup/unified     cgroup2 on a hybrid host
+ *
+ * In a cgroup namespace a hierarchy is mounted anew and shows the container's cgroup as its root. Without one, the container's own
+ * cgroup is bound there. Everything happens on handles: the target was opened below the rootfs, what is above it is not looked at again.
+ */
+export interface CgroupMountInput {
+  readonly words: CgroupWords;
+  readonly layout: CgroupLayout;
+  readonly plan: CgroupPlan;
+  /** The container has a cgroup namespace other than tsrun's, and init is in it when the steps run. */
+  readonly hasCgroupNamespace: boolean;
+  /** MS_* flags of the entry's options. */
+  readonly flags: number;
+  /** File-system data of a cgroup2 mount, such as an SELinux context; empty for none. */
+  readonly data?: string;
+  /** O_PATH handle of the mount point. */
+  readonly target: Region;
+  /** Destination as the config spells it, for the labels. */
+  readonly destination: string;
+  readonly pointer?: string;
+}
+
+/** What every mount of this entry carries, as on any host: cgroup files are no programs and no devices. */
+const BASE_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+/** EPERM: the kernel does not let this user namespace mount it. EBUSY: mounted already where a second time is not allowed. */
+const NOT_MOUNTABLE = ['EPERM', 'EBUSY'] as const;
+
+/** Words of init's memory that hold handles while cgroups are mounted. */
+export interface CgroupWords {
+  /** The tmpfs, then the target of everything below it. */
+  readonly tree: Region;
+  readonly place: Region;
+  readonly source: Region;
+  readonly result: Region;
+}
+
+/** The words, for all such mounts of one conversation. */
+export function allocateCgroupWords(memory: Memory): CgroupWords {
+  return {
+    tree: memory.word('cgroup tree'),
+    place: memory.word('cgroup place'),
+    source: memory.word('cgroup source'),
+    result: memory.word('cgroup result'),
+  };
+}
+
+/**
+ * Mounts the container's cgroups on the target. Init's working directory is another one afterwards.
+ *
+ * Errors: `unsupported` when this machine has no cgroup mounted.
+ */
+export function planCgroupMount(input: CgroupMountInput): Step[] {
+  const { layout, words, target } = input;
+  const directories = input.plan.directories.length > 0 ? input.plan.directories : ownDirectories(layout);
+  if (directories.length === 0) {
+    const message = 'no cgroup hierarchy is mounted on this machine';
+    const issues = input.pointer === undefined ? [] : [{ pointer: input.pointer, message }];
+    throw new TsrunError('unsupported', `mount "cgroup" on ${JSON.stringify(input.destination)}: ${message}`, {
+      issues,
+    });
+  }
+  const [only] = directories;
+  if (layout.mode === 'v2' && only !== undefined)
+    return planHierarchy(input, only, { words, target, label: label(input) });
+  return planTmpfs(input, directories, words);
+}
+
+/** Without cgroups of its own the container sees those of tsrun, which it shares. */
+function ownDirectories(layout: CgroupLayout): CgroupDirectory[] {
+  const { hierarchies, unified } = layout;
+  const v1 = hierarchies.map(({ controllers, mountPoint, ownPath }): CgroupDirectory => {
+    return { kind: 'v1', controllers, mountPoint, path: ownPath };
+  });
+  if (unified === undefined) return v1;
+  return [
+    ...v1,
+    { kind: 'v2', controllers: unified.controllers, mountPoint: unified.mountPoint, path: unified.ownPath },
+  ];
+}
+
+function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirectory[], words: CgroupWords): Step[] {
+  const steps = [...planTree(input, words)];
+  for (const directory of directories) {
+    const name = nameOf(directory);
+    const where = label(input, `/${name}`);
+    steps.push(
+      step(input, 'mkdirat', [words.tree, name, 0o755], { label: `${where}: make directory` }),
+      step(input, 'openat2', [words.tree, name, HOW, 24], { label: `${where}: open directory`, result: words.place }),
+      ...planHierarchy(input, directory, { words, target: words.place, label: where }),
+      close(words.place),
+    );
+    for (const controller of directory.controllers.filter(
+      (one) => directory.kind === 'v1' && !one.includes('=') && one !== name,
+    )) {
+      steps.push(
+        step(input, 'symlinkat', [name, words.tree, controller], {
+          label: `${where}: link ${JSON.stringify(controller)}`,
+        }),
+      );
+    }
+  }
+  if ((input.flags & MS_RDONLY) !== 0)
+    steps.push(...planRemount(input, words.tree, { flags: BASE_FLAGS | MS_RDONLY, label: label(input) }));
+  return [...steps, close(words.tree)];
+}
+
+/** The tmpfs is made detached and then put on the target, so that `tree` is its root whatever lies on the path to it. */
+function planTree(input: CgroupMountInput, { tree, source }: CgroupWords): Step[] {
+  const at = (what: string): string => `${label(input)}: ${what}`;
+  const attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  return [
+    step(input, 'fsopen', ['tmpfs', FSOPEN_CLOEXEC], { label: at('open a tmpfs'), result: source }),
+    step(input, 'fsconfig', [source, FSCONFIG_SET_STRING, 'mode', '755', 0], {
+      label: at('set the mode of the tmpfs'),
+    }),
+    step(input, 'fsconfig', [source, FSCONFIG_CMD_CREATE, 0, 0, 0], { label: at('create the tmpfs') }),
+    step(input, 'fsmount', [source, FSMOUNT_CLOEXEC, attributes], { label: at('mount the tmpfs'), result: tree }),
+    close(source),
+    ...planAttach(input, tree, input.target, label(input)),
+  ];
+}
+
+/** One hierarchy on one handle. */
+function planHierarchy(
+  input: CgroupMountInput,
+  directory: CgroupDirectory,
+  to: { words: CgroupWords; target: Region; label: string },
+): Step[] {
+  const { words, target } = to;
+  // Mounted anew, a v1 hierarchy would show the whole host, and cgroup2 would reset the options of the host's own mount, nsdelegate
+  // among them: from the first cgroup namespace they are set for all mounts of it (Documentation/admin-guide/cgroup-v2.rst).
+  if (!input.hasCgroupNamespace) return planBind(input, directory, to);
+  const type = directory.kind === 'v1' ? 'cgroup' : 'cgroup2';
+  const data = directory.kind === 'v1' ? directory.controllers.join(',') : (input.data ?? '');
+  return [
+    step(input, 'fchdir', [target], { label: `${to.label}: enter the mount point` }),
+    step(input, 'mount', ['cgroup', '.', type, BASE_FLAGS | input.flags, data === '' ? 0 : data], {
+      label: to.label,
+      accept: NOT_MOUNTABLE,
+      result: words.result,
+    }),
+    ...when(isNegative(words.result), planBind(input, directory, to)),
+  ];
+}
+
+/**
+ * The container's own cgroup, bound. For cgroup2 without a cgroup namespace it is the host's whole mount, because there
+ * /proc/self/cgroup names paths of the host, which would lead nowhere otherwise.
+ */
+function planBind(
+  input: CgroupMountInput,
+  directory: CgroupDirectory,
+  { words, target, label }: { words: CgroupWords; target: Region; label: string },
+): Step[] {
+  const whole = directory.kind === 'v2' && !input.hasCgroupNamespace;
+  const path = whole ? directory.mountPoint : directoryPath(directory);
+  const flags = BASE_FLAGS | input.flags;
+  return [
+    step(input, 'open_tree', [AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {
+      label: `${label}: clone ${JSON.stringify(path)}`,
+      result: words.source,
+    }),
+    ...planAttach(input, words.source, target, label),
+    ...planRemount(input, words.source, { flags, label }),
+    close(words.source),
+  ];
+}
+
+function planAttach(input: CgroupMountInput, mount: Region, target: Region, where: string): Step[] {
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  return [step(input, 'move_mount', [mount, '', target, '', flags], { label: `${where}: attach` })];
+}
+
+/** The handle of a mount that was attached is its root: from there "." names it, and no path is looked up. */
+function planRemount(
+  input: CgroupMountInput,
+  mount: Region,
+  { flags, label }: { flags: number; label: string },
+): Step[] {
+  return [
+    step(input, 'fchdir', [mount], { label: `${label}: enter the mount` }),
+    step(input, 'mount', ['none', '.', 0, MS_REMOUNT | MS_BIND | flags, 0], { label: `${label}: set flags` }),
+  ];
+}
+
+/** struct open_how: nothing but the directory that was just made in the tmpfs will do. */
+const HOW = openHow(O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+
+function openHow(flags: number, resolve: number): Block {
+  const bytes = new Uint8Array(24);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(flags), true);
+  view.setBigUint64(16, BigInt(resolve), true);
+  return block(bytes, '{flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}');
+}
+
+/** Last name of the mount point on the host: `cpu,cpuacct`, `systemd`, `unified`. */
+function nameOf({ mountPoint }: CgroupDirectory): string {
+  return mountPoint.slice(mountPoint.lastIndexOf('/') + 1);
+}
+
+function label({ destination }: CgroupMountInput, below = ''): string {
+  return `mount "cgroup" on ${JSON.stringify(`${destination}${below}`)}`;
+}
+
+type CallArguments = Parameters<typeof call>;
+
+function step(
+  input: CgroupMountInput,
+  name: CallArguments[0],
+  operands: CallArguments[1],
+  options: CallArguments[2],
+): Step {
+  return call(name, operands, input.pointer === undefined ? options : { ...options, pointer: input.pointer });
+}
+
+function close(word: Region): Step {
+  return call('close', [word], { label: `close ${word.name}`, accept: 'any' });
+}

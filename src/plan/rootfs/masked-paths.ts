@@ -1,0 +1,265 @@
+import { call, failWhen, isNegative, isZero, not, unless, when } from '../../program/build.ts';
+import type { Region, Step } from '../../program/step.ts';
+import { pointerTo } from '../../spec/pointer.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_RECURSIVE,
+  F_DUPFD_CLOEXEC,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  MS_BIND,
+  MS_RDONLY,
+  MS_REMOUNT,
+  O_CLOEXEC,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  S_IFCHR,
+} from '../../util/constants.ts';
+import type { PlanContext } from '../base/context.ts';
+import {
+  closeWord,
+  components,
+  isDeviceNumber,
+  isDirectory,
+  isFileType,
+  openInRoot,
+  statHandle,
+} from '../base/handles.ts';
+import { changeAttributes, MOUNT_ATTR_SIZE, mountAttr } from './mount-attributes.ts';
+import { remountKeeping } from './kept-attributes.ts';
+import { needsProcHandle, planProcHandle } from '../base/proc-handle.ts';
+import { reserveScratch } from '../base/scratch.ts';
+
+/**
+ * config-linux.md, "Masked Paths": covers directories with an empty read-only tmpfs, one for all of them, and everything else with
+ * /dev/null. A path that is listed twice is covered once.
+ *
+ * Runs after the rootfs was entered, still by way of its handle.
+ */
+export function planMaskedPaths(context: PlanContext): Step[] {
+  const items = listPaths(context.config.linux?.maskedPaths, '/linux/maskedPaths');
+  if (items.length === 0) return [];
+  const { memory } = context;
+  const masks = { null: memory.word('null'), empty: memory.word('empty'), attached: memory.word('attached') };
+  return [
+    ...openNull(context, masks.null),
+    ...makeEmpty(context, masks),
+    ...items.flatMap((item) => whenThere(context, item, maskPath(context, item, masks))),
+    closeWord(masks.null),
+    closeWord(masks.empty),
+    // Zero, where no directory was covered, is somebody else's descriptor.
+    ...unless(isZero(masks.attached), [closeWord(masks.attached)]),
+  ];
+}
+
+/** What paths are covered with: handles. */
+interface Masks {
+  readonly null: Region;
+  /** A tmpfs, which is mounted nowhere at first. */
+  readonly empty: Region;
+  /** Not zero once the tmpfs itself covers a directory, and others get copies of that mount. */
+  readonly attached: Region;
+}
+
+/** Lexically the same paths are one: the first. */
+function listPaths(paths: readonly string[] = [], pointer: string): PathToCover[] {
+  const items = new Map<string, PathToCover>();
+  for (const [index, path] of paths.entries()) {
+    const key = components(path).join('/');
+    if (!items.has(key)) items.set(key, { path, shown: JSON.stringify(path), pointer: pointerTo(pointer, index) });
+  }
+  return [...items.values()];
+}
+
+/**
+ * The container's /dev/null, verified to be the null device: an image or a volume could put a symlink or another file there, which
+ * would then be mounted writable over what is to be hidden (CVE-2025-31133).
+ */
+function openNull(context: PlanContext, nullDevice: Region): Step[] {
+  const pointer = '/linux/maskedPaths';
+  const wrong = { label: 'mask paths: "/dev/null" is not the null device', pointer };
+  return [
+    ...openInRoot(context, '/dev/null', nullDevice, {
+      label: 'open "/dev/null"',
+      pointer,
+      accept: ['ENOENT'],
+      noSymlinks: true,
+      noFollow: true,
+    }),
+    ...unless(isNegative(nullDevice), [
+      statHandle(context, nullDevice, 'look at "/dev/null"'),
+      failWhen(not(isFileType(context, S_IFCHR, 'a character device')), 'ENODEV', wrong),
+      failWhen(not(isDeviceNumber(context, 1, 3)), 'ENODEV', wrong),
+    ]),
+  ];
+}
+
+function maskPath(context: PlanContext, item: PathToCover, masks: Masks): Step[] {
+  const { target } = context.words;
+  const { shown } = item;
+  return [
+    statHandle(context, target, `look at ${shown}`),
+    ...when(isDirectory(context), maskDirectory(context, item, masks), `cover ${shown} when it is a directory`),
+    // The answer of the look is still there: covering a directory looks at nothing.
+    ...unless(isDirectory(context), maskFile(context, item, masks.null), `cover ${shown} when it is none`),
+  ];
+}
+
+/** Of the tmpfs: room for nothing but its root directory. */
+const EMPTY: readonly (readonly [string, string])[] = [
+  ['nr_blocks', '1'],
+  ['nr_inodes', '1'],
+];
+
+/** A read-only tmpfs without anything in it, mounted nowhere. */
+function makeEmpty(context: PlanContext, { empty, attached }: Masks): Step[] {
+  const { config, host, words } = context;
+  const options = { label: 'make an empty file system to mask with', pointer: '/linux/maskedPaths' };
+  const mountLabel = config.linux?.mountLabel ?? '';
+  const label = host.lsm.selinux && mountLabel !== '' ? [['context', mountLabel] as const] : [];
+  const attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  return [
+    call('fsopen', ['tmpfs', FSOPEN_CLOEXEC], { ...options, result: words.tree }),
+    ...[...EMPTY, ...label].map(([key, value]) =>
+      call('fsconfig', [words.tree, FSCONFIG_SET_STRING, key, value, 0], options),
+    ),
+    call('fsconfig', [words.tree, FSCONFIG_SET_FLAG, 'ro', 0, 0], options),
+    // Its result is 0, with which `attached` starts.
+    call('fsconfig', [words.tree, FSCONFIG_CMD_CREATE, 0, 0, 0], { ...options, result: attached }),
+    call('fsmount', [words.tree, FSMOUNT_CLOEXEC, attributes], { ...options, result: empty }),
+    closeWord(words.tree),
+  ];
+}
+
+/** Kernels before 6.15 copy no mount that is not attached (EINVAL): the first directory gets the tmpfs itself. */
+function maskDirectory(context: PlanContext, { shown, pointer }: PathToCover, { empty, attached }: Masks): Step[] {
+  const { target, tree } = context.words;
+  const options = { label: `mask directory ${shown}`, pointer };
+  return [
+    call('open_tree', [empty, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
+      ...options,
+      accept: ['EINVAL'],
+      result: tree,
+    }),
+    ...when(isNegative(tree), [
+      // Moved once more it would leave the directory that it covers.
+      failWhen(not(isZero(attached)), 'EINVAL', options),
+      call('move_mount', [empty, '', target, '', ONTO_HANDLE], options),
+      call('fcntl', [empty, F_DUPFD_CLOEXEC, 0], { ...options, result: attached }),
+    ]),
+    ...unless(isNegative(tree), [call('move_mount', [tree, '', target, '', ONTO_HANDLE], options), closeWord(tree)]),
+  ];
+}
+
+function maskFile(context: PlanContext, { shown, pointer }: PathToCover, nullDevice: Region): Step[] {
+  const { target, tree } = context.words;
+  const label = `mask file ${shown}`;
+  return [
+    failWhen(isNegative(nullDevice), 'ENOENT', { label: `${label}: the container has no "/dev/null"`, pointer }),
+    call('open_tree', [nullDevice, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
+      label,
+      pointer,
+      result: tree,
+    }),
+    call('move_mount', [tree, '', target, '', ONTO_HANDLE], { label, pointer }),
+    closeWord(tree),
+  ];
+}
+
+/**
+ * config-linux.md, "Readonly Paths": mounts each path onto itself, with what is mounted below it, and makes that mount read-only.
+ * Its other attributes stay, and so do those of the mounts below, as in runc.
+ *
+ * Runs after the rootfs was entered, still by way of its handle.
+ */
+export function planReadonlyPaths(context: PlanContext): Step[] {
+  const items = listPaths(context.config.linux?.readonlyPaths, '/linux/readonlyPaths');
+  if (items.length === 0) return [];
+  const steps = items.flatMap((item) =>
+    components(item.path).length === 0
+      ? makeRootReadonly(context, item)
+      : whenThere(context, item, makeReadonly(context, item)),
+  );
+  if (context.host.kernel.mountSetattr) return steps;
+  return [
+    ...(needsProcHandle(context.config) ? [] : planProcHandle(context)),
+    ...steps,
+    call('fchdir', [context.words.root], { label: 'return to the root' }),
+  ];
+}
+
+/** A mount on top of the root would be nobody's root: the root's own mount becomes read-only. */
+function makeRootReadonly(context: PlanContext, { shown, pointer }: PathToCover): Step[] {
+  return changeAttributes(
+    context,
+    context.words.root,
+    { set: MOUNT_ATTR_RDONLY, clear: 0 },
+    { label: `make ${shown} read-only`, pointer, isDirectory: true },
+  );
+}
+
+function makeReadonly(context: PlanContext, { shown, pointer }: PathToCover): Step[] {
+  const { target, tree } = context.words;
+  const bind = { label: `bind ${shown}`, pointer };
+  const readonly = { label: `make ${shown} read-only`, pointer };
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE;
+  const clone = call('open_tree', [target, '', flags], { ...bind, result: tree });
+  const attach = call('move_mount', [tree, '', target, '', ONTO_HANDLE], bind);
+  if (!context.host.kernel.mountSetattr) {
+    return [clone, attach, ...remountReadonly(context, readonly), closeWord(tree)];
+  }
+  const attributes = mountAttr({ set: MOUNT_ATTR_RDONLY });
+  const change = call('mount_setattr', [tree, '', AT_EMPTY_PATH, attributes, MOUNT_ATTR_SIZE], readonly);
+  return [clone, change, attach, closeWord(tree)];
+}
+
+/**
+ * The form for kernels before 5.12, which lack mount_setattr(2): a remount, one for each combination of attributes that the mount
+ * may have. mount(2) knows no handles; the path leads through the private proc file system to the descriptor.
+ */
+function remountReadonly(context: PlanContext, options: { label: string; pointer: string }): Step[] {
+  const { tree, proc } = context.words;
+  const [number] = context.descriptors.scratch;
+  const flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
+  return [
+    call('dup3', [tree, number, O_CLOEXEC], { ...options, label: `number ${tree.name} ${number}` }),
+    call('fchdir', [proc], { ...options, label: 'enter the private proc file system' }),
+    ...remountKeeping(context, tree, { ...options, except: MS_RDONLY }, (kept) =>
+      call('mount', [0, `thread-self/fd/${number}`, 0, flags | kept, 0], options),
+    ),
+    ...reserveScratch(context.descriptors),
+  ];
+}
+
+/** A path inside the container that something is mounted over: a masked path or a read-only path. */
+interface PathToCover {
+  readonly path: string;
+  /** The path as messages show it. */
+  readonly shown: string;
+  readonly pointer: string;
+}
+
+/** Flags of move_mount(2) from one handle onto another. */
+const ONTO_HANDLE = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+
+/**
+ * Opens the path as `words.target` and does the steps when it is there.
+ *
+ * A path that is missing is skipped; one that the container's root may not even look for is out of its reach already (EACCES).
+ */
+function whenThere(context: PlanContext, { path, shown, pointer }: PathToCover, steps: readonly Step[]): Step[] {
+  const { target } = context.words;
+  return [
+    ...openInRoot(context, path, target, { label: `open ${shown}`, pointer, accept: ['ENOENT', 'ENOTDIR', 'EACCES'] }),
+    ...unless(isNegative(target), [...steps, closeWord(target)], `skip ${shown} when it is not there`),
+  ];
+}

@@ -1,0 +1,250 @@
+import { addressOf, at, call, isNegative, unless, type CallOptions } from '../../program/build.ts';
+import type { Region, Step } from '../../program/step.ts';
+import { isBindMount } from '../../spec/bind-mount.ts';
+import type { Mount } from '../../spec/generated/config.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  MOUNT_ATTR_RDONLY,
+  MS_RDONLY,
+  O_RDONLY,
+  STATX_BASIC_STATS,
+} from '../../util/constants.ts';
+import { planBindMount } from './bind-mounts.ts';
+import type { CgroupPlan } from '../cgroup/plan.ts';
+import { planCgroupMount } from './cgroup-mount.ts';
+import { findNamespace, type PlanContext } from '../base/context.ts';
+import { closeWord, ensureInRoot, openInRoot, STX_MODE } from '../base/handles.ts';
+import { hasHostSysfs, planHostSysfs } from './host-sysfs.ts';
+import { changeAttributes, changeAttributesRecursively, changePropagation } from './mount-attributes.ts';
+import { namedAttributes, parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
+import { refuseMountOnProc, refuseUnfollowedTarget } from './mount-target.ts';
+import { replyWithDescriptors, TAG } from '../base/reply.ts';
+import { reserveScratch } from '../base/scratch.ts';
+
+/** Steps up to a point at which the parent has to do something, or the end. */
+export interface Stage {
+  readonly steps: readonly Step[];
+  /** What init reports at the end of the stage; `none` when the steps just go on. */
+  readonly exchange: 'none' | 'copy-up';
+}
+
+export interface MountsPlan {
+  readonly stages: readonly Stage[];
+  /** What must wait until everything below the mounts is made: read-only tmpfs. */
+  readonly last: readonly Step[];
+}
+
+/** config.md, "Mounts": all of them, in the order listed. `trees` are the bind sources opened before. */
+export function planMounts(context: PlanContext, cgroup: CgroupPlan, trees: ReadonlyMap<number, Region>): MountsPlan {
+  const stages: Stage[] = [];
+  const last: Step[] = [];
+  (context.config.mounts ?? []).forEach((mount, index) => {
+    if (isBindMount(mount)) {
+      stages.push({ steps: planBindMount(context, mount, index, trees.get(index)), exchange: 'none' });
+      return;
+    }
+    const options = parseMountOptions(mount.options ?? []);
+    const input: FileSystemMount = { context, mount, pointer: `/mounts/${index}`, options };
+    if (mount.type === 'cgroup') stages.push({ steps: planCgroup(input, cgroup), exchange: 'none' });
+    else if (mount.type === 'tmpfs') stages.push(...planTmpfs(input));
+    else stages.push({ steps: planFileSystem(input), exchange: 'none' });
+    if (mount.type === 'tmpfs' && (options.flags & MS_RDONLY) !== 0) last.push(...planReadonlyLater(input));
+  });
+  return { stages, last };
+}
+
+interface FileSystemMount {
+  readonly context: PlanContext;
+  readonly mount: Mount;
+  readonly pointer: string;
+  readonly options: ParsedMountOptions;
+}
+
+function describe(mount: Mount): string {
+  return `mount ${JSON.stringify(mount.type ?? '')} on ${JSON.stringify(mount.destination)}`;
+}
+
+/** A full view of these inside an image's own symlink would defeat masks and labels (CVE-2019-19921, CVE-2023-27561). */
+const NO_SYMLINKS: ReadonlySet<string> = new Set(['proc', 'sysfs']);
+
+/** proc, sysfs, devpts, mqueue and every other file system: mounted onto the directory that a handle names. */
+function planFileSystem(input: FileSystemMount): Step[] {
+  const { context, mount, pointer, options } = input;
+  const mayBeHosts = hasHostSysfs(context, mount.type ?? '', options);
+  const change: Partial<CallOptions> = mayBeHosts ? { accept: ['EPERM'], result: context.words.existed } : {};
+  return [
+    ...ensureTarget(input),
+    ...mountHere(input, options.flags, change),
+    ...(mayBeHosts ? planHostSysfs(context, options, { label: describe(mount), pointer }) : []),
+    closeWord(context.words.target),
+    ...planAfterMount(input, []),
+  ];
+}
+
+function ensureTarget({ context, mount, pointer, options }: FileSystemMount): Step[] {
+  const label = describe(mount);
+  const where = { kind: 'directory', pointer: `${pointer}/destination` } as const;
+  if (NO_SYMLINKS.has(mount.type ?? ''))
+    return ensureInRoot(context, mount.destination, { ...where, noSymlinks: true, symlinkFailure: notOrdinary(mount) });
+  const noFollow = options.extensions.has('dest-nofollow');
+  return [
+    ...ensureInRoot(context, mount.destination, { ...where, noFollow }),
+    ...refuseMountOnProc(context, mount.destination, label, where.pointer),
+    ...(noFollow ? refuseUnfollowedTarget(context, label, where.pointer) : []),
+  ];
+}
+
+/** Callers and people look for runc's words. */
+function notOrdinary(mount: Mount): string {
+  return `${describe(mount)}: filesystem ${JSON.stringify(mount.type ?? '')} must be mounted on ordinary directory`;
+}
+
+/** mount(2) on ".", the directory of `words.target`: no path of the rootfs is looked up again. */
+function mountHere(
+  { context, mount, pointer, options }: FileSystemMount,
+  flags: number,
+  change: Partial<CallOptions> = {},
+): Step[] {
+  const label = describe(mount);
+  const notDirectory = NO_SYMLINKS.has(mount.type ?? '') ? { failure: `${notOrdinary(mount)}: {errno}` } : {};
+  const source = mount.source ?? mount.type ?? 'none';
+  const data = options.data.length === 0 ? 0 : options.data.join(',');
+  return [
+    call('fchdir', [context.words.target], {
+      label: `enter ${JSON.stringify(mount.destination)}`,
+      pointer,
+      ...notDirectory,
+    }),
+    call('mount', [source, '.', mount.type ?? '', flags, data], { label, pointer, ...change }),
+  ];
+}
+
+/** Steps on the finished mount, through a handle of its own that is opened only when one is needed. */
+function planAfterMount({ context, mount, pointer, options }: FileSystemMount, extra: readonly Step[]): Step[] {
+  const { target } = context.words;
+  const change = { label: `${describe(mount)}: set options`, pointer: `${pointer}/options`, isDirectory: true };
+  const changes = [
+    ...extra,
+    ...changeAttributesRecursively(context, target, options.recursive, change),
+    ...options.propagation.flatMap((flags) =>
+      changePropagation(context, target, flags, { ...change, label: `${describe(mount)}: set propagation` }),
+    ),
+  ];
+  if (changes.length === 0) return [];
+  const open = openInRoot(context, mount.destination, target, {
+    label: `open ${JSON.stringify(mount.destination)}`,
+    pointer,
+  });
+  return [...open, ...changes, closeWord(target)];
+}
+
+/**
+ * A tmpfs takes over the mode of a directory that was there before, unless the options name one; with `tmpcopyup` also its
+ * content, which the parent copies. Read-only comes last of all, so that mount points can be made in it.
+ */
+function planTmpfs(input: FileSystemMount): Stage[] {
+  const { context, mount, pointer, options } = input;
+  const { target, source, stat, existed } = context.words;
+  const hasMode = options.data.some((option) => option.startsWith('mode='));
+  const shown = JSON.stringify(mount.destination);
+  const copyUp = options.extensions.has('tmpcopyup');
+  const before: Step[] = hasMode
+    ? []
+    : openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] });
+  // Behind the look at the mount point's file system, whose answer goes to the same place.
+  const look: Step[] = hasMode
+    ? []
+    : unless(isNegative(existed), [
+        call('statx', [existed, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], { label: `look at ${shown}` }),
+        closeWord(existed),
+      ]);
+  const lower = copyUp
+    ? openInRoot(context, mount.destination, source, {
+        label: `open ${shown} below the tmpfs`,
+        pointer,
+        directory: true,
+        access: O_RDONLY,
+      })
+    : [];
+  const mode = hasMode
+    ? []
+    : unless(isNegative(existed), [
+        call('fchdir', [target], { label: `enter ${shown}` }),
+        call('fchmodat', [AT_FDCWD, '.', at(stat, STX_MODE)], { label: `give ${shown} the mode it had`, pointer }),
+      ]);
+  const mounted = [
+    ...before,
+    ...ensureTarget(input),
+    ...look,
+    ...lower,
+    ...mountHere(input, options.flags & ~MS_RDONLY),
+    closeWord(target),
+  ];
+  if (!copyUp) return [{ steps: [...mounted, ...planAfterMount(input, mode)], exchange: 'none' }];
+  const upper = openInRoot(context, mount.destination, target, {
+    label: `open ${shown}`,
+    pointer,
+    directory: true,
+    access: O_RDONLY,
+  });
+  const send = replyWithDescriptors(context.descriptors, TAG.copyUp, `have ${shown} copied up`, [target, source]);
+  return [
+    { steps: [...mounted, ...upper, ...send], exchange: 'copy-up' },
+    {
+      steps: [
+        ...reserveScratch(context.descriptors),
+        closeWord(target),
+        closeWord(source),
+        ...planAfterMount(input, mode),
+      ],
+      exchange: 'none',
+    },
+  ];
+}
+
+function planReadonlyLater({ context, mount, pointer, options }: FileSystemMount): Step[] {
+  const { target } = context.words;
+  const { set, clear } = namedAttributes(options);
+  const label = `make ${JSON.stringify(mount.destination)} read-only`;
+  return [
+    ...openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer }),
+    ...changeAttributes(
+      context,
+      target,
+      { set: set | MOUNT_ATTR_RDONLY, clear },
+      { label, pointer: `${pointer}/options`, isDirectory: true },
+    ),
+    closeWord(target),
+  ];
+}
+
+function planCgroup(input: FileSystemMount, plan: CgroupPlan): Step[] {
+  const { context, pointer, options } = input;
+  const hasCgroupNamespace = findNamespace(context.config, 'cgroup') !== undefined;
+  const layout = context.host.cgroup;
+  if (options.data.length > 0 && (!hasCgroupNamespace || layout.unified === undefined)) {
+    const why = hasCgroupNamespace
+      ? 'there is no cgroup2'
+      : 'without a cgroup namespace the mount of the host is shown';
+    context.warnings.push(
+      `${describe(input.mount)}: the options ${JSON.stringify(options.data)} have no effect: ${why}`,
+    );
+  }
+  return [
+    ...ensureTarget(input),
+    ...planCgroupMount({
+      words: context.words.cgroup,
+      target: context.words.target,
+      layout,
+      plan,
+      hasCgroupNamespace,
+      flags: options.flags,
+      data: options.data.join(','),
+      pointer,
+      destination: input.mount.destination,
+    }),
+    closeWord(context.words.target),
+    ...planAfterMount(input, []),
+  ];
+}

@@ -1,0 +1,188 @@
+import { Epoll, type Ready } from './epoll.ts';
+import { watchEpoll, type LoopWatch } from './event-loop.ts';
+import { bindLibc } from '../library.ts';
+
+const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
+
+export const POLLIN = 1;
+export const POLLPRI = 2;
+export const POLLOUT = 4;
+const POLLERR = 8;
+const POLLHUP = 16;
+
+/** Whether the descriptor can be read (or has reached its end) within `timeoutMs`; blocks this thread so long. */
+export function pollReadable(fd: number, timeoutMs: number): boolean {
+  // struct pollfd: int fd, short events, short revents.
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  entry.writeInt16LE(POLLIN, 4);
+  return pollCall(entry, 1, timeoutMs) > 0;
+}
+
+/**
+ * Waits until the descriptor can be read or has reached its end; the event loop goes on, and no thread waits (`event-loop.ts`).
+ * Answers false when `timeoutMs` passed (-1 waits for ever).
+ */
+export async function waitReadable(fd: number, timeoutMs = -1): Promise<boolean> {
+  return (await waitAny([{ fd, events: POLLIN }], timeoutMs)).length > 0;
+}
+
+export interface Interest {
+  readonly fd: number;
+  /** POLLIN, POLLPRI or POLLOUT, 0 for neither; errors and the end of the other side are always told. */
+  readonly events: number;
+}
+
+/**
+ * The descriptors that have what is wanted of them, waited for like `waitReadable`; none when `timeoutMs` passed.
+ * They stay open until then. Errors: `host` for one that is not open.
+ *
+ * Source: man 2 poll.
+ */
+export function waitAny(interests: readonly Interest[], timeoutMs = -1): Promise<readonly number[]> {
+  waiter ??= new Waiter();
+  return waiter.wait(interests, timeoutMs);
+}
+
+/** Resolves after a time. The engine's own timers stand still while the main thread waits for descriptors. */
+export async function sleep(timeMs: number): Promise<void> {
+  await waitAny([], timeMs);
+}
+
+/** Calls back after a time, unless disposed of before; also while the main thread waits, unlike the engine's own timers. */
+export function callAfter(timeMs: number, callback: () => void): Disposable {
+  waiter ??= new Waiter();
+  return waiter.callAfter(timeMs, callback);
+}
+
+interface Wait {
+  readonly interests: readonly Interest[];
+  /** By the clock of `nowMs`, ms. */
+  readonly deadline: number;
+  readonly resolve: (ready: readonly number[]) => void;
+}
+
+/** A descriptor that somebody waits for: who does, and for what. */
+interface Watched {
+  readonly users: Map<Wait, number>;
+  /** What the kernel has been asked for. */
+  mask: number;
+}
+
+/** Not performance.now(): on Node its first use loads a dozen modules. */
+function nowMs(): number {
+  return process.uptime() * 1000;
+}
+
+let waiter: Waiter | undefined;
+
+/** All waits of this process, behind one epoll descriptor. */
+class Waiter {
+  readonly #waits = new Set<Wait>();
+  readonly #watched = new Map<number, Watched>();
+  readonly #epoll = new Epoll();
+  readonly #loop: LoopWatch = watchEpoll(this.#epoll, (patienceMs) => {
+    this.#serve(this.#epoll.take(patienceMs));
+  });
+
+  wait(interests: readonly Interest[], timeoutMs: number): Promise<readonly number[]> {
+    return new Promise((resolve) => {
+      const deadline = timeoutMs < 0 ? Infinity : nowMs() + timeoutMs;
+      const wait = { interests, deadline, resolve };
+      this.#waits.add(wait);
+      let always: number[];
+      try {
+        always = interests.filter((interest) => !this.#watch(wait, interest)).map(({ fd }) => fd);
+      } catch (error) {
+        this.#forget(wait);
+        throw error;
+      }
+      if (always.length > 0) this.#end(wait, always);
+      this.#adjust();
+    });
+  }
+
+  callAfter(timeMs: number, callback: () => void): Disposable {
+    const wait = { interests: [], deadline: nowMs() + timeMs, resolve: callback };
+    this.#waits.add(wait);
+    this.#adjust();
+    return {
+      [Symbol.dispose]: () => {
+        if (!this.#waits.has(wait)) return;
+        this.#forget(wait);
+        this.#adjust();
+      },
+    };
+  }
+
+  /** False for what is always ready. */
+  #watch(wait: Wait, { fd, events }: Interest): boolean {
+    const known = this.#watched.get(fd);
+    const watched = known ?? { users: new Map<Wait, number>(), mask: events };
+    if (known === undefined) {
+      if (!this.#epoll.add(fd, events)) return false;
+      this.#watched.set(fd, watched);
+    }
+    watched.users.set(wait, (watched.users.get(wait) ?? 0) | events);
+    this.#ask(fd, watched);
+    return true;
+  }
+
+  #ask(fd: number, watched: Watched): void {
+    const mask = [...watched.users.values()].reduce((all, events) => all | events, 0);
+    if (mask !== watched.mask) this.#epoll.change(fd, mask);
+    watched.mask = mask;
+  }
+
+  #serve(found: readonly Ready[]): void {
+    const ready = new Map<Wait, Set<number>>();
+    for (const { fd, events } of found) {
+      for (const [wait, wanted] of this.#watched.get(fd)?.users ?? []) {
+        if ((events & (wanted | POLLERR | POLLHUP)) === 0) continue;
+        ready.set(wait, (ready.get(wait) ?? new Set()).add(fd));
+      }
+    }
+    const now = nowMs();
+    for (const wait of [...this.#waits]) {
+      const fds = ready.get(wait);
+      if (fds === undefined && now < wait.deadline) continue;
+      const inOrder = new Set(wait.interests.map(({ fd }) => fd));
+      this.#end(
+        wait,
+        [...inOrder].filter((fd) => fds?.has(fd)),
+      );
+    }
+    this.#adjust();
+  }
+
+  #end(wait: Wait, fds: readonly number[]): void {
+    this.#forget(wait);
+    wait.resolve(fds);
+  }
+
+  #forget(wait: Wait): void {
+    this.#waits.delete(wait);
+    for (const { fd } of wait.interests) {
+      const watched = this.#watched.get(fd);
+      if (watched?.users.delete(wait) !== true) continue;
+      if (watched.users.size > 0) {
+        this.#ask(fd, watched);
+        continue;
+      }
+      this.#watched.delete(fd);
+      this.#epoll.remove(fd);
+    }
+  }
+
+  #adjust(): void {
+    if (this.#waits.size === 0) {
+      this.#loop.stop();
+      return;
+    }
+    const deadline = Math.min(...[...this.#waits].map((wait) => wait.deadline));
+    this.#loop.start(deadline === Infinity ? -1 : Math.min(TIMEOUT_MS_MAX, Math.ceil(Math.max(0, deadline - nowMs()))));
+  }
+}
+
+/** The longest time that a timer of the engine takes. */
+const TIMEOUT_MS_MAX = 0x7fff_ffff;

@@ -1,0 +1,263 @@
+import t from 'tap';
+import {
+  closeWord,
+  components,
+  ensureInRoot,
+  isDeviceNumber,
+  isDirectory,
+  openHow,
+  openInRoot,
+  statHandle,
+} from '../../../src/plan/base/handles.ts';
+import { O_NONBLOCK, O_PATH, O_RDWR, RESOLVE_IN_ROOT } from '../../../src/util/constants.ts';
+import { call } from '../../../src/program/build.ts';
+import { AT_FDCWD } from '../../../src/util/constants.ts';
+import { ModelKernel } from '../../../src/program/model/kernel.ts';
+import type { TreeDescription } from '../../../src/program/model/files.ts';
+import { simulate } from '../../../src/program/model/simulate.ts';
+import type { Step } from '../../../src/program/step.ts';
+import { ERRNO } from '../../../src/util/errno.ts';
+import { makeContext, printSteps } from '../fixtures.ts';
+
+t.test('components() cleans a path and never leaves the root', (t) => {
+  t.same(components('/a/./b//../c/'), ['a', 'c']);
+  t.same(components('../../x'), ['x']);
+  t.same(components('/'), []);
+  t.same(components(''), []);
+  t.same(components('/a/../..'), []);
+  t.same(components('/...'), ['...']);
+  t.end();
+});
+
+t.test('openHow() is struct open_how, always close-on-exec', (t) => {
+  const { bytes, text } = openHow({ flags: O_RDWR | O_NONBLOCK, resolve: RESOLVE_IN_ROOT });
+  t.same([...new BigUint64Array(bytes.slice().buffer)], [BigInt(O_RDWR | O_NONBLOCK | 0o2000000), 0n, 0x10n]);
+  t.equal(text, '{flags=O_RDWR, resolve=RESOLVE_IN_ROOT}');
+  t.equal(
+    openHow({ flags: O_PATH, resolve: 0x0d }).text,
+    '{flags=O_PATH, resolve=RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH|RESOLVE_NO_XDEV}',
+  );
+  t.end();
+});
+
+t.test('CVE-2021-30465: openInRoot() opens below the root and follows no magic links', (t) => {
+  const context = makeContext();
+  const { target } = context.words;
+  t.equal(
+    printSteps([
+      ...openInRoot(context, '/a/../b', target, { label: 'open' }),
+      ...openInRoot(context, '/', target, { label: 'open', pointer: '/x', noSymlinks: true, directory: true }),
+      ...openInRoot(context, 'b', target, { label: 'open', noFollow: true, accept: ['ENOENT'] }),
+      ...openInRoot(context, 'b', target, { label: 'open', pointer: '/x', access: O_RDWR }),
+    ]),
+    `
+   0  openat2(root, "b", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open
+   1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open
+   2  openat2(root, ".", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open  (/x)
+   3  openat2(root, "b", {flags=O_PATH|O_NOFOLLOW, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open
+   4  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open
+   5  openat2(root, "b", {flags=O_RDWR, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open  (/x)
+   6  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open  (/x)
+`,
+  );
+  t.end();
+});
+
+t.test('ensureInRoot() makes what is missing, a component at a time', (t) => {
+  t.equal(
+    printSteps(ensureInRoot(makeContext(), '/a/b/c', { kind: 'file', pointer: '/p' })),
+    `
+   0  openat2(root, "a/b/c", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a/b/c"  (/p)
+   1  if not (target < 0) skip 19  # make "/a/b/c" unless it is there
+   2    openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/p)
+   3    if not (target < 0) skip 3  # skip 3 when not (target < 0)
+   4      mkdirat(root, "a", 0755), accepts EEXIST  # create directory "/a"  (/p)
+   5      openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/p)
+   6      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a"  (/p)
+   7    fcntl(target, 1030, 0) = source  # keep target as source
+   8    close(target), accepts any errno  # close target
+   9    openat2(root, "a/b", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a/b"  (/p)
+  10    if not (target < 0) skip 3  # skip 3 when not (target < 0)
+  11      mkdirat(source, "b", 0755), accepts EEXIST  # create directory "/a/b"  (/p)
+  12      openat2(root, "a/b", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a/b"  (/p)
+  13      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a/b"  (/p)
+  14    close(source), accepts any errno  # close source
+  15    fcntl(target, 1030, 0) = source  # keep target as source
+  16    close(target), accepts any errno  # close target
+  17    mknodat(source, "c", 0100644, 0), accepts EEXIST  # create file "/a/b/c"  (/p)
+  18    openat2(root, "a/b/c", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a/b/c"  (/p)
+  19    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a/b/c"  (/p)
+  20    close(source), accepts any errno  # close source
+`,
+  );
+  t.equal(
+    printSteps(ensureInRoot(makeContext(), '/', { kind: 'directory' })),
+    `
+   0  openat2(root, ".", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/"
+`,
+  );
+  t.end();
+});
+
+/** Runs steps below `rootfs`; the word root is its handle. */
+function runInRoot(steps: readonly Step[], rootfs: TreeDescription, context = makeContext(), busy = 0) {
+  const { root } = context.words;
+  const open = call('openat', [AT_FDCWD, '/rootfs', O_PATH, 0], { label: 'open the root', result: root });
+  const kernel = new ModelKernel({ syncFd: 3, tree: { rootfs, host: {} } });
+  const before = kernel.descriptors.size;
+  const answer = kernel.call.bind(kernel);
+  let lookups = 0;
+  // Another process renames: the kernel gives the first lookups up.
+  kernel.call = (name, ...rest) => (name === 'openat2' && lookups++ < busy ? -11n : answer(name, ...rest));
+  const program = { name: 'test', steps: [open, ...steps], replies: false };
+  const simulation = simulate(program, kernel, { arch: 'x86-64', syncFd: 3 });
+  const modeOf = (path: string): string => {
+    try {
+      return kernel.find(AT_FDCWD, path, { noFollow: true }).mode.toString(8);
+    } catch {
+      return 'nothing';
+    }
+  };
+  return { simulation, modeOf, descriptors: kernel.descriptors.size - before };
+}
+
+t.test('ensureInRoot() works whatever part of the path is there', (t) => {
+  const trees: TreeDescription[] = [{}, { a: {} }, { a: { b: {} } }, { a: { b: { c: {} } } }];
+  for (const tree of trees) {
+    const directory = runInRoot(ensureInRoot(makeContext(), '/a/b/c', { kind: 'directory' }), tree);
+    t.equal(directory.simulation.failure, undefined);
+    t.equal(directory.modeOf('/rootfs/a/b/c'), '40755');
+    t.equal(directory.descriptors, 2, 'only the root and the target stay open');
+  }
+  const file = runInRoot(ensureInRoot(makeContext(), '/a/f', { kind: 'file' }), {});
+  t.equal(file.modeOf('/rootfs/a/f'), '100644');
+  t.end();
+});
+
+t.test('openInRoot() repeats a lookup that met a rename, and not for ever', (t) => {
+  const run = (busy: number) => {
+    const context = makeContext();
+    const open = openInRoot(context, '/link', context.words.target, { label: 'open "/link"', pointer: '/p' });
+    return { open, ...runInRoot(open, { link: '-> a/../b', a: {}, b: {} }, context, busy) };
+  };
+  for (const busy of [1, 64]) {
+    const { simulation, descriptors } = run(busy);
+    t.equal(simulation.failure, undefined, `${busy} times`);
+    t.equal(descriptors, 2, 'the root and the target are open');
+  }
+  const { simulation, open } = run(65);
+  t.same(simulation.failure, { step: 2, errno: 11 });
+  t.match(open[1], {
+    pointer: '/p',
+    failure: 'open "/link": the host renamed or mounted something during each of 65 lookups: {errno}',
+  });
+  t.end();
+});
+
+t.test('ensureInRoot() opens what is there when its lookups met a rename', (t) => {
+  for (const busy of [1, 2, 3, 4, 40]) {
+    for (const tree of [
+      { a: '-> b/../c', b: {}, c: { d: {} } },
+      { a: '-> b/../c', b: {}, c: {} },
+    ] as TreeDescription[]) {
+      const context = makeContext();
+      const ensure = ensureInRoot(context, '/a/d', { kind: 'directory' });
+      const { simulation, descriptors, modeOf } = runInRoot(ensure, tree, context, busy);
+      t.equal(simulation.failure, undefined, `${busy} times`);
+      t.equal(modeOf('/rootfs/c/d'), '40755');
+      t.equal(descriptors, 2, 'only the root and the target stay open');
+    }
+  }
+  t.end();
+});
+
+t.test('CVE-2024-45310: ensureInRoot() follows symlinks of the image inside the root only', (t) => {
+  const inside = runInRoot(ensureInRoot(makeContext(), '/link/x', { kind: 'directory' }), {
+    link: '-> /real',
+    real: {},
+  });
+  t.equal(inside.modeOf('/rootfs/real/x'), '40755');
+  t.equal(inside.modeOf('/real'), 'nothing');
+  const outside = runInRoot(ensureInRoot(makeContext(), '/link/x', { kind: 'directory' }), { link: '-> ../../host' });
+  t.not(outside.simulation.failure, undefined, 'the link dangles inside the root');
+  t.equal(outside.modeOf('/host/x'), 'nothing');
+  t.end();
+});
+
+t.test('ensureInRoot() makes nothing through a symlink that dangles', (t) => {
+  const last = runInRoot(ensureInRoot(makeContext(), '/link', { kind: 'file' }), { link: '-> /gone' });
+  t.not(last.simulation.failure, undefined);
+  t.equal(last.modeOf('/rootfs/gone'), 'nothing');
+  t.end();
+});
+
+t.test('ensureInRoot() makes what is missing where a dangling link is known to lead', (t) => {
+  const bundle = { danglingLinks: { '/var/lock': '/run/lock' } };
+  const tree = { var: { lock: '-> /run/lock' } };
+  const ensure = (mounts: string[], noSymlinks = false) => {
+    const config = { mounts: mounts.map((destination) => ({ destination })) };
+    const context = makeContext({ bundle, config });
+    return runInRoot(ensureInRoot(context, '/var/lock', { kind: 'directory', noSymlinks }), tree, context);
+  };
+  for (const mounts of [[], ['/var/lock'], ['/run', '/var/lock'], ['/var/lock', '/var'], ['/va', '/var/lock']]) {
+    const { simulation, modeOf } = ensure(mounts);
+    t.equal(simulation.failure, undefined, mounts.join());
+    t.equal(modeOf('/rootfs/run/lock'), '40755', mounts.join());
+  }
+  // Below an earlier mount there is something else than what the host saw.
+  for (const mounts of [
+    ['/var', '/var/lock'],
+    ['/run', '/var/', '/var/lock'],
+  ])
+    t.equal(ensure(mounts).modeOf('/rootfs/run/lock'), 'nothing', mounts.join());
+  const refused = ensure(['/var/lock'], true);
+  t.equal(refused.simulation.failure?.errno, 40, 'no symlinks where they are refused');
+  t.equal(refused.modeOf('/rootfs/run'), 'nothing');
+  t.end();
+});
+
+t.test('CVE-2019-19921: ensureInRoot() refuses symlinks where it is told to', (t) => {
+  for (const path of ['/link', '/link/x']) {
+    const { simulation } = runInRoot(ensureInRoot(makeContext(), path, { kind: 'directory', noSymlinks: true }), {
+      link: '-> /real',
+      real: { x: {} },
+    });
+    t.equal(simulation.failure?.errno, 40, path);
+  }
+  t.end();
+});
+
+t.test('statHandle() and its conditions look at one file', (t) => {
+  const context = makeContext();
+  const { target } = context.words;
+  t.equal(
+    printSteps([statHandle(context, target, 'look at it'), closeWord(target), closeWord(target, 'done')]),
+    `
+   0  statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # look at it
+   1  close(target), accepts any errno  # close target
+   2  close(target), accepts any errno  # done
+`,
+  );
+  t.match(isDirectory(context), { mask: 0xf000n << 32n, wanted: 0x4000n << 32n, text: 'is a directory' });
+  t.match(isDeviceNumber(context, 1, 3), { value: { offset: 128 }, wanted: (3n << 32n) | 1n, text: 'is device 1:3' });
+  t.end();
+});
+
+t.test('ensureInRoot() follows a dangling link to what is no mount destination, unless any mount covers it', (t) => {
+  const made = (...destinations: string[]): string => {
+    const config = { mounts: destinations.map((destination) => ({ destination, type: 'tmpfs' })) };
+    const context = makeContext({ config, bundle: { danglingLinks: { '/link/cwd': '/real/cwd' } } });
+    return printSteps(ensureInRoot(context, '/link/cwd', { kind: 'directory' }));
+  };
+  t.match(made(), '"real/cwd"');
+  t.match(made('/other'), '"real/cwd"');
+  for (const mounts of [['/link'], ['/link', '/other'], ['/other', '/link']])
+    t.notMatch(made(...mounts), '"real/cwd"', mounts.join());
+  t.end();
+});
+
+t.test('ensureInRoot() refuses a file where it makes directories', (t) => {
+  const { simulation } = runInRoot(ensureInRoot(makeContext(), '/a/f', { kind: 'directory' }), { a: { f: '' } });
+  t.match(simulation.failure, { errno: ERRNO.ENOTDIR });
+  t.end();
+});
