@@ -105,13 +105,28 @@ export class StateDirectory implements Disposable {
     }
     try {
       mkdirSync(this.path, { mode: 0o711 });
-      // The umask of the caller may have taken the search bit that a container's user needs to reach its notify socket.
-      chmodSync(descriptorPath(this.#open()), 0o711);
     } catch (error) {
       if (hasErrno(error, 'EEXIST')) {
         throw new TsrunError('exists', `${words.alreadyExists}: ${JSON.stringify(this.id)}`);
       }
       throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
+    }
+    try {
+      // The umask of the caller may have taken the search bit that a container's user needs to reach its notify socket.
+      chmodSync(descriptorPath(this.#open()), 0o711);
+    } catch (error) {
+      this.#unmake();
+      throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
+    }
+  }
+
+  /** Takes away what `make` has just made, by its name: the handle may be what could not be had. Somebody else's stays. */
+  #unmake(): void {
+    this.close();
+    try {
+      rmdirSync(this.path);
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'ENOTEMPTY')) throw error;
     }
   }
 

@@ -1,7 +1,9 @@
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -13,6 +15,7 @@ import path from 'node:path';
 import t from 'tap';
 import { readSavedConfig } from '../../../src/container/store/saved-config.ts';
 import { doesNotExist, listIds, requireId, StateDirectory } from '../../../src/container/store/directory.ts';
+import { RLIMIT_NOFILE, withSoftLimit } from '../../../src/sys/prlimit.ts';
 import { makeDirectory, makeRecord, ownIdentity } from '../rig.ts';
 
 const modeOf = (file: string) => (statSync(file).mode & 0o7777).toString(8);
@@ -55,6 +58,24 @@ t.test('StateDirectory.make() takes an id once', (t) => {
     },
     { code: 'state' },
   );
+  t.end();
+});
+
+t.test('StateDirectory.make() leaves nothing when the directory cannot be opened', (t) => {
+  const root = makeDirectory(t);
+  const directory = new StateDirectory(root, 'c1');
+  // The lowest number that is free is the one that open(2) would give.
+  const free = openSync(root, 'r');
+  closeSync(free);
+  const make = () => {
+    withSoftLimit({ resource: RLIMIT_NOFILE, soft: BigInt(free) }, () => {
+      directory.make();
+    });
+  };
+  t.throws(make, { code: 'state', errno: 'EMFILE', message: /^create state directory .*: too many open files: EMFILE$/ });
+  t.strictSame(readdirSync(root), []);
+  directory.make();
+  t.ok(existsSync(directory.path), 'the id is free');
   t.end();
 });
 
