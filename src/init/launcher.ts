@@ -2,7 +2,7 @@ import type { Arch } from '../program/calls.ts';
 import { LAYOUT } from '../program/layout.ts';
 import { ERRNO, type Errno } from '../util/errno.ts';
 import { ENGINE_FILE, LAUNCHED } from '../util/launched.ts';
-import type { Machine } from './assembler.ts';
+import type { Machine, Register } from './assembler.ts';
 import { writeElf } from './elf.ts';
 import { createMachine } from './image.ts';
 import {
@@ -84,37 +84,39 @@ function writeMeasure({ machine }: Launcher): void {
   machine.stackPointer('operation');
   machine.move('a5', 'operation');
   machine.addConstant('a5', 8);
-  machine.label('argument');
-  machine.load('s0', 'a5', 0, 8);
-  machine.addConstant('a5', 8);
-  machine.jumpIfZero('s0', 'arguments end');
-  machine.jump('argument');
-  machine.label('arguments end');
+  writePass(machine, 'arguments', { at: 'a5', size: 8 });
   machine.set('a3', MEMORY);
   machine.store('a5', 'a3', WORDS.environment);
   machine.set('a4', 0);
-  machine.label('variable');
-  machine.load('s0', 'a5', 0, 8);
-  machine.addConstant('a5', 8);
-  machine.jumpIfZero('s0', 'variables end');
-  machine.move('a4', 's0');
-  machine.jump('variable');
-  machine.label('variables end');
+  writePass(machine, 'variables', { at: 'a5', size: 8, last: 'a4' });
   machine.store('a5', 'a3', WORDS.auxiliary);
   // Zero in memory already, for no environment at all.
   machine.jumpIfZero('a4', 'measured');
-  machine.label('byte');
-  machine.load('s0', 'a4', 0, 1);
-  machine.addConstant('a4', 1);
-  machine.jumpIfZero('s0', 'string end');
-  machine.jump('byte');
-  machine.label('string end');
+  writePass(machine, 'last variable', { at: 'a4', size: 1 });
   // The kernel lays the strings one behind the other, in their order.
   machine.load('s0', 'a3', WORDS.environment, 8);
   machine.load('s0', 's0', 0, 8);
   machine.subtract('a4', 's0');
   machine.store('a4', 'a3', WORDS.length);
   machine.label('measured');
+}
+
+interface Pass {
+  readonly at: Register;
+  readonly size: 1 | 8;
+  /** Gets the last item before the zero; it stays as it is where there is none. */
+  readonly last?: Register;
+}
+
+/** Moves a register behind the zero that ends the items at which it points. `part` makes the labels its own. */
+function writePass(machine: Machine, part: string, { at, size, last }: Pass): void {
+  machine.label(`pass ${part}`);
+  machine.load('s0', at, 0, size);
+  machine.addConstant(at, size);
+  machine.jumpIfZero('s0', `${part} end`);
+  if (last !== undefined) machine.move(last, 's0');
+  machine.jump(`pass ${part}`);
+  machine.label(`${part} end`);
 }
 
 /** Writes the path of the engine: the directory of this file, and the engine's name. */
