@@ -128,6 +128,29 @@ live('limits, as the kernel shows them', async (t, rig) => {
     ]);
   });
 
+  await t.test('before version 1.3 of the specification 0 processes are no limit', async (t) => {
+    for (const [ociVersion, wanted] of [
+      ['1.0.2', 'max'],
+      ['1.2.1', 'max'],
+      ['1.3.0', '1'],
+    ] as const) {
+      const { id, pid } = await rig.create(t, {
+        change: (config) => {
+          config.ociVersion = ociVersion;
+          config.linux.resources = { pids: { limit: 0 } };
+        },
+      });
+      const shown = (): string | undefined => readCgroup(cgroupsOf(pid), 'pids', 'pids.max');
+      t.equal(shown(), wanted, ociVersion);
+      expectSuccess(t, await rig.tsrun(['update', '--pids-limit', '7', id]), 'update');
+      t.equal(shown(), '7');
+      const update = await rig.tsrun(['update', '--resources', '-', id], { stdin: '{"pids":{"limit":0}}' });
+      expectSuccess(t, update, 'update with 0');
+      t.equal(shown(), wanted, `update of ${ociVersion}`);
+      await rig.delete(t, id);
+    }
+  });
+
   await t.test('a limit below the usage is refused when it is to be compared', async (t) => {
     const message = /compare the memory limit with the usage: expected a usage below 4096, found \d+/;
     await expectRefused(t, rig, { memory: { limit: 4096, checkBeforeUpdate: true } }, message);

@@ -119,6 +119,21 @@ t.test('loadProcess() and loadResources() point into the section', (t) => {
   t.end();
 });
 
+t.test('loadConfig() and loadResources() read "pageSize" in any case, as Go does', (t) => {
+  const limit = { pageSize: '2MB', limit: 5 };
+  for (const name of ['pageSize', 'pagesize', 'Pagesize', 'PAGESIZE']) {
+    const list = `{"hugepageLimits":[{"${name}":"2MB","limit":5}]}`;
+    t.strictSame(loadResources(list).hugepageLimits, [limit], name);
+    const { config } = loadConfig(`{"ociVersion":"1.3.0","root":{"path":"a"},"linux":{"resources":${list}}}`);
+    t.strictSame(config.linux?.resources?.hugepageLimits, [limit], name);
+  }
+  const both = '{"hugepageLimits":[{"pagesize":"1GB","pageSize":"2MB","limit":5}]}';
+  t.strictSame(loadResources(both).hugepageLimits?.[0]?.pageSize, '2MB', 'its own spelling counts');
+  const other = '{"hugepageLimits":[{"page_size":"2MB","limit":5}]}';
+  t.strictSame(pointersOf(failureOf(() => loadResources(other)).issues), ['/hugepageLimits/0']);
+  t.end();
+});
+
 t.test('loadState() and loadFeatures() read their documents', (t) => {
   const state = { ociVersion: '1.3.0', id: 'a', status: 'running', pid: 5, bundle: '/b' };
   t.strictSame(loadState(JSON.stringify(state)), state);

@@ -72,7 +72,11 @@ t.test('StateDirectory.make() leaves nothing when the directory cannot be opened
       directory.make();
     });
   };
-  t.throws(make, { code: 'state', errno: 'EMFILE', message: /^create state directory .*: too many open files: EMFILE$/ });
+  t.throws(make, {
+    code: 'state',
+    errno: 'EMFILE',
+    message: /^create state directory .*: too many open files: EMFILE$/,
+  });
   t.strictSame(readdirSync(root), []);
   directory.make();
   t.ok(existsSync(directory.path), 'the id is free');
