@@ -20,6 +20,19 @@ t.test('cutProgram() makes one packet of what fits', (t) => {
     { from: 0, to: 958 },
     { from: 958, to: 960 },
   ]);
+  // 16 + 64 * 958 + 8 * 14 = 61440, to the byte.
+  const withWords = (count: number): Step[] => [
+    ...fill(957),
+    call('write', [1, words(Array<number>(count).fill(0), 'zeros'), 8 * count], label),
+  ];
+  t.same(cutProgram(withWords(14)).ranges, [{ from: 0, to: 958 }]);
+  t.equal(cutProgram(withWords(15)).ranges.length, 2);
+  const lengths = (count: number): number[] =>
+    encode({ name: 'test', replies: true, steps: withWords(count) }, { arch: 'x86-64', syncFd: 3 }).map(
+      ({ bytes }) => bytes.length,
+    );
+  t.same(lengths(14), [LAYOUT.message.size]);
+  t.equal(lengths(15).length, 2);
   t.end();
 });
 

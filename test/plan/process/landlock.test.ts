@@ -50,6 +50,9 @@ t.test('planLandlock() asks older kernels for no right that they do not know', (
   t.match(text, 'handled_access_fs=0x7fff');
   t.match(text, 'allowed_access=0x7ffe');
   t.match(text, 'allowed_access=0x4006');
+  const handledBy = (...version: [number, number]) =>
+    /handled_access_fs=(0x\w+)/.exec(printSteps(planLandlock(contextOf({}, version))))?.[1];
+  t.strictSame([handledBy(6, 9), handledBy(6, 10), handledBy(7, 0)], ['0x7fff', '0xffff', '0xffff']);
   t.end();
 });
 

@@ -107,6 +107,8 @@ t.test('planBindMount() replaces the flags of the source by those of the options
   const kernel = { version: [5, 13] as const, mountSetattr: true };
   const before514 = planOne(bind('/src', '/a', 'bind', 'rw'), { host: { kernel } });
   t.same(attributesOf(before514), ['{set=0x0, clear=0xf}'], 'MOUNT_ATTR_NOSYMFOLLOW came with Linux 5.14');
+  const with514 = planOne(bind('/src', '/a', 'bind', 'rw'), { host: { kernel: { ...kernel, version: [5, 14] } } });
+  t.same(attributesOf(with514), ['{set=0x0, clear=0x20000f}'], 'Linux 5.14 itself');
   t.end();
 });
 

@@ -59,6 +59,15 @@ t.test('planSeccomp() translates the flags', (t) => {
     code: 'unsupported',
     message: /this is Linux 5\.10, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs 5\.19 .*\/linux\/seccomp\/flags/,
   });
+  const withKernel = (...version: [number, number]) => ({ ...old, kernel: { ...old.kernel, version } });
+  const planWith = (...version: [number, number]) =>
+    planOf({ flags: killable, syscalls: [notify], listenerPath: '/s' }, makeProcess(), withKernel(...version));
+  t.throws(() => planWith(5, 18), { code: 'unsupported', message: /this is Linux 5\.18, / });
+  for (const [major, minor] of [
+    [5, 19],
+    [6, 0],
+  ] as const)
+    t.equal(planWith(major, minor)?.flags, 8 + 32, `${major}.${minor}`);
   t.end();
 });
 
