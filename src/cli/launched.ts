@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import type { OpenFilesLimit } from '../host/open-files.ts';
+import type { Again } from '../container/build/leave.ts';
 import { TsrunError } from '../errors.ts';
 import { errnoName } from '../util/errno.ts';
 import { LAUNCHED } from '../util/launched.ts';
@@ -10,6 +11,10 @@ export interface Launched {
   readonly openFiles?: OpenFilesLimit;
   /** Why there is no working directory. */
   readonly workingDirectoryErrno?: string;
+  /** The descriptor on which this process finds the answer, when it was the engine before. */
+  readonly answer?: number;
+  /** How this process becomes the engine again. */
+  readonly again: Again;
 }
 
 /**
@@ -21,14 +26,34 @@ export function takeLaunched(environment: NodeJS.ProcessEnv): Launched | undefin
   const digits = environment[LAUNCHED.variable];
   if (digits === undefined) return undefined;
   const bytes = readWhole(toNumber(digits));
+  const settings = Object.entries(environment).filter(([name]) => name !== LAUNCHED.variable);
   for (const name of Object.keys(environment)) Reflect.deleteProperty(environment, name);
   putEntries(environment, bytes.toString('utf8', LAUNCHED.environment));
   const hard = bytes.readBigUInt64LE(LAUNCHED.openFilesHard);
   const errno = Number(-bytes.readBigInt64LE(LAUNCHED.workingDirectory));
+  const answer = Number(bytes.readBigInt64LE(LAUNCHED.answer));
   return {
+    ...(answer > 0 && { answer }),
+    again: {
+      handOver: (descriptor) => {
+        const header = Buffer.from(bytes);
+        header.writeBigInt64LE(BigInt(descriptor), LAUNCHED.answer);
+        return header;
+      },
+      environment: (file) => [
+        ...settings.map(([name, value]) => `${name}=${value ?? ''}`),
+        `${LAUNCHED.variable}=${toDigits(file)}`,
+      ],
+    },
     ...(hard > 0n && { openFiles: { soft: bytes.readBigUInt64LE(LAUNCHED.openFilesSoft), hard } }),
     ...(errno > 0 && { workingDirectoryErrno: errnoName(errno) }),
   };
+}
+
+function toDigits(number: number): string {
+  const { length } = LAUNCHED.digits;
+  const first = LAUNCHED.digits.charAt(number % length);
+  return number < length ? first : first + toDigits(Math.floor(number / length));
 }
 
 function toNumber(digits: string): number {

@@ -1,3 +1,4 @@
+import type { LeaveOptions } from '../container/build/leave.ts';
 import type {
   ContainerEvent,
   ContainerStats,
@@ -24,7 +25,7 @@ export type ExplainOptions = Pick<
 /** The operations that commands call. */
 export interface Operations {
   createContainer(runtime: Runtime, options: CreateOptions): Promise<void>;
-  startContainer(runtime: Runtime, id: string, options?: StartOptions): Promise<void>;
+  startContainer(runtime: Runtime, id: string, options?: StartOptions & LeaveOptions): Promise<void>;
   runContainer(runtime: Runtime, options: RunOptions): Promise<number>;
   execInContainer(runtime: Runtime, options: ExecOptions): Promise<number>;
   killContainer(runtime: Runtime, options: KillOptions): Promise<void>;

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { isAbsolute, normalize, resolve } from 'node:path';
+import type { LeaveOptions } from '../container/build/leave.ts';
 import { TsrunError } from '../errors.ts';
 import { readCallersOpenFiles, type OpenFilesLimit } from '../host/open-files.ts';
 import type { Launched } from './launched.ts';
@@ -21,6 +22,8 @@ export interface Surroundings {
   currentDirectory(): string;
   /** The limit of open files that the caller has, where this process has another; a text where that cannot be told. */
   openFiles(): OpenFilesLimit | string | undefined;
+  /** How this process leaves, where it may, and what it finds when it is back. */
+  readonly leaving: LeaveOptions;
   /** All of standard input as text. Errors: `host`. */
   readStdin(): string;
   /** False when whoever read it has gone away. */
@@ -37,9 +40,16 @@ export function processSurroundings(launched?: Launched): Surroundings {
     inUserNamespace: () => !isInitialIdMap(readFileSync('/proc/self/uid_map', 'latin1')),
     currentDirectory: () => currentDirectory(launched),
     openFiles: () => openFiles(launched),
+    leaving: launched === undefined ? {} : leavingOf(launched),
     readStdin: () => readText(0),
     writeStdout: (text) => writeText(1, text),
   };
+}
+
+/** The engine of the executable finds everything else that it was started with as it was. */
+function leavingOf({ again, answer }: Launched): LeaveOptions {
+  const args = [process.argv0, ...process.argv.slice(2)];
+  return { leave: { ...again, path: process.execPath, args }, ...(answer !== undefined && { answer }) };
 }
 
 function currentDirectory(launched: Launched | undefined): string {

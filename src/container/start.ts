@@ -5,15 +5,16 @@ import type { ProgramToRun } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
-import type { OwnedFd } from '../sys/fd.ts';
+import { OwnedFd } from '../sys/fd.ts';
 import { Cleanup } from './build/cleanup.ts';
 import { destroyContainer } from './build/destroy.ts';
+import { leaveWith, type LeaveOptions } from './build/leave.ts';
 import { connectToInit, removeInitSocket } from './store/init-socket.ts';
 import { bindNotifySocket, relayReadiness } from './caller/notify-socket.ts';
 import { openProcess } from './store/process-identity.ts';
 import type { Runtime, StartOptions } from './store/options.ts';
 import { runPoststart, runStartContainer } from './hooks/start.ts';
-import { becomeProgram, compileSeccomp, stateOf } from './build/become-program.ts';
+import { becomeProgram, compileSeccomp, planToRun, stateOf } from './build/become-program.ts';
 import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory, type ContainerRecord } from './store/directory.ts';
 import { currentStatus } from './store/status.ts';
@@ -22,24 +23,29 @@ import { words } from '../util/words.ts';
 /**
  * Has init become the container's program (runtime.md, "Start").
  *
- * Returns when the program runs; with a service manager to notify, when the program is ready or has ended. Errors: `not-found`,
+ * Returns when the program runs, unless the process leaves then (`LeaveOptions`); with a service manager to notify, when the program is ready or has ended. Errors: `not-found`,
  * `status` unless the container is created, `program` when it cannot be executed (init has ended then), `hook` for startContainer
  * and poststart hooks (the container is destroyed then).
  */
-export async function startContainer(runtime: Runtime, id: string, options: StartOptions = {}): Promise<void> {
+export async function startContainer(
+  runtime: Runtime,
+  id: string,
+  options: StartOptions & LeaveOptions = {},
+): Promise<void> {
   using directory = new StateDirectory(runtime.root, id);
+  if (options.answer !== undefined) return await explainEnd(runtime, directory, options.answer);
   const { init, notifies } = directory.readRecord();
   const host = options.notifySocket;
   if (host !== undefined && notifies !== true)
     runtime.log.warning('nobody will be notified: the container was created without a notify socket');
   if (host === undefined || notifies !== true || init === undefined) {
-    await startUnderLock(runtime, directory);
+    await startUnderLock(runtime, directory, options);
     return;
   }
   using pidfd = openProcess(init);
   if (pidfd === undefined) throw new TsrunError('status', words.startStopped);
   // The lock is free again while the program gets ready, which may take its time.
-  const socket = await startUnderLock(runtime, directory, () => bindNotifySocket(directory));
+  const socket = await startUnderLock(runtime, directory, { prepare: () => bindNotifySocket(directory) });
   if (socket !== undefined) await relayReadiness({ socket, host, mainPid: init.pid, pidfd }, runtime.log);
 }
 
@@ -47,9 +53,9 @@ export async function startContainer(runtime: Runtime, id: string, options: Star
 async function startUnderLock(
   runtime: Runtime,
   directory: StateDirectory,
-  prepare?: () => OwnedFd,
+  { prepare, leave }: Pick<LeaveOptions, 'leave'> & { readonly prepare?: () => OwnedFd },
 ): Promise<OwnedFd | undefined> {
-  using _lock = await directory.lock();
+  using lock = await directory.lock();
   const record = directory.readRecord();
   requireCreated(directory, record);
   const config = readSavedConfig(directory);
@@ -70,6 +76,12 @@ async function startUnderLock(
       seccomp,
       pid: record.init?.pid ?? 0,
       state: stateOf(record, 'created'),
+      ...(leave !== undefined &&
+        (config.hooks?.poststart ?? []).length === 0 && {
+          leave: (program) => {
+            leaveWith(conversation, program, leave, lock);
+          },
+        }),
     });
     await runPoststart(runtime, record, config);
     return prepared;
@@ -78,6 +90,17 @@ async function startUnderLock(
     if (error instanceof TsrunError && error.code === 'hook') await destroy(runtime, directory, record);
     throw error;
   }
+}
+
+/** What this process, when it was another image, was not there to hear. It holds the lock still. */
+async function explainEnd(runtime: Runtime, directory: StateDirectory, answer: number): Promise<never> {
+  using connection = new OwnedFd(answer);
+  const record = directory.readRecord();
+  const config = readSavedConfig(directory);
+  const descriptors = descriptorNumbers(record.preserveFds);
+  const seccomp = await compileFor(runtime, config);
+  using conversation = new Conversation(connection, { arch: readArch(), syncFd: descriptors.sync });
+  return conversation.explainEnd(planToRun(descriptors, programOf(record, config), seccomp));
 }
 
 /** runtime.md, "Lifecycle": a hook of start that fails ends the container, which is destroyed then, poststop hooks included. */

@@ -72,6 +72,21 @@ export class Conversation implements Disposable {
     if (bytes.length > 0) this.#throwFailure(program, last, bytes);
   }
 
+  /** For another image of this process, which does what `runToEnd` does: descriptor, and packet unless it takes several. */
+  handOver(program: Program): { readonly connection: number; readonly packet: Uint8Array } | undefined {
+    const [packet, ...more] = this.#encode(program);
+    if (packet === undefined || more.length > 0) return undefined;
+    return { connection: this.#socket.number, packet: packet.bytes };
+  }
+
+  /** Why a program that another image of this process has sent did not run to its end. Errors: those of `runToEnd`. */
+  explainEnd(program: Program): never {
+    const [packet] = this.#encode(program);
+    const { bytes } = this.#receiveMessage(program);
+    if (packet === undefined || bytes.length === 0) throw initGone(program);
+    return this.#throwFailure(program, packet, bytes);
+  }
+
   close(): void {
     if (!this.#socket.isOpen) return;
     this.#socket.close();

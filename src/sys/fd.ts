@@ -50,11 +50,11 @@ export function duplicateAbove(fd: number, minimum: number): OwnedFd {
   return new OwnedFd(checked(fcntl(fd, F_DUPFD_CLOEXEC, minimum), `duplicate descriptor ${fd}`));
 }
 
-/** Has a descriptor closed by execve(2). Nothing happens when there is none of that number. */
-export function setCloseOnExec(fd: number): void {
+/** Has a descriptor closed by execve(2), or not. Nothing happens when there is none of that number. */
+export function setCloseOnExec(fd: number, { closes } = { closes: true }): void {
   const F_SETFD = 2;
   const FD_CLOEXEC = 1;
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  fcntl(fd, F_SETFD, closes ? FD_CLOEXEC : 0);
 }
 
 /** Has no call wait on an open file description, which all who have a duplicate share. */

@@ -6,7 +6,8 @@
  *     0   u64  soft limit of open files (RLIMIT_NOFILE) of the caller; 2^64 - 1 is unlimited
  *     8   u64  hard limit; 0 where neither is known
  *     16  i64  0, or the negative errno with which the working directory was not found; then it is `/` now
- *     24       zeros
+ *     24  i64  0; or, where the engine executes itself again, a descriptor on which the answer to what it was about is found
+ *     32       zeros
  *     64       the caller's environment: entries, each ended by a zero byte
  */
 export const LAUNCHED = {
@@ -15,6 +16,7 @@ export const LAUNCHED = {
   openFilesSoft: 0,
   openFilesHard: 8,
   workingDirectory: 16,
+  answer: 24,
   environment: 64,
 } as const;
 

@@ -31,6 +31,7 @@ export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundi
     inUserNamespace: () => false,
     currentDirectory: () => '/work',
     openFiles: () => undefined,
+    leaving: {},
     readStdin: () => '{"pids":{"limit":7}}',
     writeStdout: (text) => printed.push(text) > 0,
     printed,
@@ -50,7 +51,9 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
   const operation =
     (name: keyof Operations, result?: unknown) =>
     ({ root, cgroupManager }: Runtime, ...options: [options?: unknown]): Promise<never> => {
-      calls.push([name, { root, cgroupManager }, ...options]);
+      // Options of which none is given say nothing.
+      const said = options.filter((one) => typeof one !== 'object' || one === null || Object.keys(one).length > 0);
+      calls.push([name, { root, cgroupManager }, ...(said as typeof options)]);
       const given = Object.hasOwn(results, name) ? results[name] : result;
       return given instanceof Error ? Promise.reject(given) : Promise.resolve(given as never);
     };

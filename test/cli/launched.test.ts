@@ -27,6 +27,11 @@ function hand(
   return { env: { [LAUNCHED.variable]: digits, BUN_JSC_useJIT: '0' }, fd };
 }
 
+function told(env: NodeJS.ProcessEnv): object | undefined {
+  const { again: _again, ...others } = takeLaunched(env) ?? {};
+  return others;
+}
+
 t.test('takeLaunched() takes nothing without a launcher', (t) => {
   const env = { A: '1' };
   t.equal(takeLaunched(env), undefined);
@@ -36,7 +41,7 @@ t.test('takeLaunched() takes nothing without a launcher', (t) => {
 
 t.test('takeLaunched() puts the environment of the caller in the place of the own, and closes the descriptor', (t) => {
   const { env, fd } = hand(t, { entries: 'A=1=2\0B=\0A=second\0=odd\0none\0C=ä\n\0__proto__=x\0' });
-  t.same(takeLaunched(env), {});
+  t.same(told(env), {});
   t.strictSame({ ...env }, { ...env, A: '1=2', B: '', C: 'ä\n' });
   t.strictSame(
     Object.keys(env)
@@ -49,8 +54,8 @@ t.test('takeLaunched() puts the environment of the caller in the place of the ow
 });
 
 t.test('takeLaunched() tells of the limit and the working directory', (t) => {
-  t.same(takeLaunched(hand(t, { soft: 1024n, hard: 4096n }).env), { openFiles: { soft: 1024n, hard: 4096n } });
-  t.same(takeLaunched(hand(t, { errno: -2n }).env), { workingDirectoryErrno: 'ENOENT' });
+  t.same(told(hand(t, { soft: 1024n, hard: 4096n }).env), { openFiles: { soft: 1024n, hard: 4096n } });
+  t.same(told(hand(t, { errno: -2n }).env), { workingDirectoryErrno: 'ENOENT' });
   t.end();
 });
 
@@ -58,6 +63,25 @@ t.test('takeLaunched() refuses what no launcher has left', (t) => {
   const { env } = hand(t, {});
   for (const digits of ['', 'x', 'ppppppppp', 'aaaaab'])
     t.throws(() => takeLaunched({ [LAUNCHED.variable]: digits }), { code: 'host' }, JSON.stringify(digits));
-  t.same(takeLaunched(env), {});
+  t.same(told(env), {});
+  t.end();
+});
+
+t.test('takeLaunched() knows how the engine becomes itself again, with an answer', (t) => {
+  const { env } = hand(t, { soft: 5n, hard: 6n, entries: 'A=ä\0' });
+  const again = takeLaunched(env)?.again;
+  const file = path.join(t.testdir(), 'again');
+  writeFileSync(file, again?.handOver(300) ?? '');
+  const fd = openSync(file, 'r');
+  const entries = (again?.environment(fd) ?? []).map((entry) => entry.split('=') as [string, string]);
+  const environment: NodeJS.ProcessEnv = Object.fromEntries(entries);
+  t.match(environment, { BUN_JSC_useJIT: '0' });
+  t.same(told(environment), { openFiles: { soft: 5n, hard: 6n }, answer: 300 });
+  t.equal(environment['A'], 'ä');
+  for (const number of [0, 9, 16, 300]) {
+    const digits = again?.environment(number).at(-1)?.split('=')[1] ?? '';
+    const found = Array.from(digits).reduceRight((sum, digit) => sum * 16 + LAUNCHED.digits.indexOf(digit), 0);
+    t.equal(found, number, digits);
+  }
   t.end();
 });

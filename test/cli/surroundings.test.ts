@@ -15,8 +15,10 @@ t.test('absolutePath() goes by the working directory', (t) => {
   t.end();
 });
 
+const again = { handOver: () => new Uint8Array(0), environment: () => [] };
+
 t.test('workingDirectory() says why there is none', (t) => {
-  const gone = processSurroundings({ workingDirectoryErrno: 'ENOENT' });
+  const gone = processSurroundings({ again, workingDirectoryErrno: 'ENOENT' });
   t.throws(() => absolutePath('a', gone), {
     code: 'host',
     message: 'find the working directory: no such file or directory: ENOENT',
@@ -27,9 +29,18 @@ t.test('workingDirectory() says why there is none', (t) => {
 
 t.test('processSurroundings() have the limit of the caller where it was raised', (t) => {
   const limit = { soft: 1024n, hard: 4096n };
-  t.same(processSurroundings({ openFiles: limit }).openFiles(), limit);
-  t.equal(processSurroundings({ openFiles: { soft: 4096n, hard: 4096n } }).openFiles(), undefined);
-  t.equal(processSurroundings({}).openFiles(), undefined);
+  t.same(processSurroundings({ again, openFiles: limit }).openFiles(), limit);
+  t.equal(processSurroundings({ again, openFiles: { soft: 4096n, hard: 4096n } }).openFiles(), undefined);
+  t.equal(processSurroundings({ again }).openFiles(), undefined);
+  t.end();
+});
+
+t.test('processSurroundings() may leave behind a launcher alone, and say what came of it', (t) => {
+  t.same(processSurroundings().leaving, {});
+  const { leave, answer } = processSurroundings({ again, answer: 7 }).leaving;
+  t.match(leave, { ...again, path: process.execPath });
+  t.same(leave?.args.slice(1), process.argv.slice(2));
+  t.equal(answer, 7);
   t.end();
 });
 

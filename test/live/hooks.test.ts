@@ -121,17 +121,6 @@ live('hooks in the life of a container', async (t, rig) => {
     t.equal(result.code, 5, result.stderr);
   });
 
-  await t.test('hooks of the host start in the bundle, and the shell runs a script without "#!"', async (t) => {
-    const place = rig.fresh('place');
-    mkdirSync(place, { mode: 0o777 });
-    const file = path.join(place, 'script');
-    writeFileSync(file, 'pwd >> "$(dirname "$0")/directories"\n', { mode: 0o755 });
-    const hook = { path: file, env: ['PATH=/bin:/usr/bin'] };
-    const hooks = { prestart: [hook], createRuntime: [hook], poststart: [hook], poststop: [hook] };
-    expectSuccess(t, await rig.run({ change: (config) => (config.hooks = hooks) }));
-    t.strictSame(read(place, 'directories').split('\n'), Object.keys(hooks).fill(rig.latestBundle()));
-  });
-
   await t.test("the path of createContainer is the host's, that of startContainer the container's", async (t) => {
     const hook = rig.fresh('only-on-the-host');
     writeFileSync(hook, '#!/bin/sh\necho ran >&2; exit 7\n', { mode: 0o755 });
@@ -273,14 +262,6 @@ live('hooks that fail', async (t, rig) => {
     t.match(result.stderr, /level=warning msg="error running poststop hook #0: exit status 3/);
     t.match(result.stderr, /level=warning msg="error running poststop hook #2: exit status 4/);
     t.equal(read('/', file), 'x');
-  });
-
-  await t.test('a hook of the host that is missing is named once', async (t) => {
-    const change = (config: BaseConfig) => (config.hooks = { createRuntime: [{ path: '/nowhere/hook' }] });
-    const { code, stderr } = await rig.run({ change });
-    const wanted = 'error running createRuntime hook #0: "/nowhere/hook": no such file or directory: ENOENT';
-    t.strictSame({ code, errors: stderr.match(/level=error/g)?.length }, { code: 1, errors: 1 });
-    t.ok(stderr.replaceAll('\\"', '"').trimEnd().endsWith(`: ${wanted}"`), stderr);
   });
 
   await t.test('a hook in the container that takes too long is killed with its group', async (t) => {

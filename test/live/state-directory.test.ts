@@ -197,6 +197,23 @@ live('start lets the program go last', async (t, rig) => {
     },
   );
 
+  await t.test('a step that fails behind it is told as ever', { skip: missingTools('strace') }, async (t) => {
+    const { id, pid } = await rig.create(t);
+    const inject = ['-e', 'trace=close_range', '-e', 'inject=close_range:error=EPERM'];
+    const tracing = rig.start(['strace', '-qq', '-o', '/dev/null', '-p', String(pid), ...inject]);
+    await waitFor(() => /TracerPid:\t[1-9]/.test(readFileSync(`/proc/${pid}/status`, 'latin1')));
+    const log = rig.fresh('log');
+    const result = await rig.tsrun(['start', id], { global: ['--log', log, '--log-format', 'json'] });
+    const message = 'close every other descriptor: operation not permitted: EPERM';
+    t.match(result, { code: 1, stdout: '', stderr: `${message}\n` });
+    const lines = readFileSync(log, 'utf8').trim().split('\n');
+    t.match(JSON.parse(lines.at(-1) ?? ''), { level: 'error', msg: message, code: 'step', errno: 'EPERM' });
+    t.equal(lines.length, 1, 'once');
+    await tracing.done;
+    await rig.waitForStatus(id, 'stopped');
+    await rig.delete(t, id);
+  });
+
   await t.test('an init that ends instead of answering is said to be gone', async (t) => {
     const { id, pid } = await rig.create(t);
     process.kill(pid, 'SIGSTOP');

@@ -6,6 +6,7 @@ import { planRunListened, planRunProgram, type ProgramToRun } from '../../plan/r
 import { planSeccomp, type CompiledSeccomp, type SeccompPlan } from '../../plan/seccomp/load.ts';
 import { meaningOfSilence } from '../../plan/seccomp/refusals.ts';
 import type { Conversation, Reply } from '../../process/conversation.ts';
+import type { Program } from '../../program/step.ts';
 import type { Config, Process } from '../../spec/generated/config.ts';
 import type { State } from '../../spec/generated/state.ts';
 import { specVersionMax } from '../../spec/versions.ts';
@@ -91,6 +92,8 @@ export interface BecomeProgramOptions {
   readonly pid: number;
   /** State of the container, for the listener. */
   readonly state: State;
+  /** Another way to send the last program, which does not return when it is taken; only where silence is success. */
+  readonly leave?: (program: Program) => void;
 }
 
 /**
@@ -99,20 +102,30 @@ export interface BecomeProgramOptions {
  */
 export async function becomeProgram(
   conversation: Conversation,
-  { descriptors, program, seccomp, pid, state }: BecomeProgramOptions,
+  { descriptors, program, seccomp, pid, state, leave }: BecomeProgramOptions,
 ): Promise<void> {
-  const toRun = { ...program, ...(seccomp === undefined ? {} : { seccomp }) };
   const silence = meaningOfSilence(seccomp);
   const before = silence === 'unknown' ? readName(pid) : undefined;
   if (seccomp?.position !== 'late' || seccomp.listener === undefined) {
-    await conversation.runToEnd(planRunProgram(descriptors, toRun));
+    const last = planToRun(descriptors, program, seccomp);
+    if (silence === 'success') leave?.(last);
+    await conversation.runToEnd(last);
   } else {
-    const { load, run } = planRunListened(descriptors, toRun, seccomp);
+    const { load, run } = planRunListened(descriptors, { ...program, seccomp }, seccomp);
     const reply = await conversation.run(load);
     await handOverListener({ pid, state, seccomp }, reply);
     await conversation.runToEnd(run(listenerNumber(reply)));
   }
   if (silence === 'death' || (before !== undefined && (await endsAs(pid, before)))) throw silentDeath(program, seccomp);
+}
+
+/** The last program of a container's init, with its filter. */
+export function planToRun(
+  descriptors: DescriptorNumbers,
+  program: Omit<ProgramToRun, 'seccomp'>,
+  seccomp: CompiledSeccomp | undefined,
+): Program {
+  return planRunProgram(descriptors, { ...program, ...(seccomp === undefined ? {} : { seccomp }) });
 }
 
 function silentDeath({ process }: Pick<ProgramToRun, 'process'>, seccomp: SeccompPlan | undefined): TsrunError {

@@ -10,8 +10,8 @@ export const command = defineCommand({
   options: {},
   async run({ positionals: [id = ''] }, { runtime, surroundings, operations }) {
     const notifySocket = readNotifySocket(surroundings);
-    if (notifySocket === undefined) await operations.startContainer(runtime, id);
-    else await operations.startContainer(runtime, id, { notifySocket });
+    const options = { ...surroundings.leaving, ...(notifySocket !== undefined && { notifySocket }) };
+    await operations.startContainer(runtime, id, options);
     return 0;
   },
 });

@@ -1,0 +1,63 @@
+import { block, call, isNegative, isZero, stringArray, unless, when, words } from '../program/build.ts';
+import { Memory, type Program } from '../program/step.ts';
+import { MSG_NOSIGNAL, MSG_PEEK } from '../util/constants.ts';
+
+/** What is executed when the program did not start, to say why. */
+export interface Engine {
+  /** Absolute. */
+  readonly path: string;
+  readonly args: readonly string[];
+  /** Entries `NAME=value`. */
+  readonly environment: readonly string[];
+}
+
+export interface Leaving {
+  /** Descriptor of the connection with the container's init. */
+  readonly connection: number;
+  /** The packet behind which init becomes the container's program. */
+  readonly packet: Uint8Array;
+  readonly engine: Engine;
+}
+
+const STDERR = 2;
+const LOST = 'tsrun: the program did not start, and what would say why cannot be executed\n';
+
+/**
+ * The end of `start` in a process that is init's own image in place of the engine: when the program runs there is no engine left whose
+ * memory the kernel would have to take down before the caller sees that `start` is over.
+ *
+ *     send the packet -> wait -> end of file: exit
+ *                          |
+ *                          +---> anything else: execve the engine, which finds the answer where it is
+ */
+export function planLeave({ connection, packet, engine }: Leaving): Program {
+  const memory = new Memory();
+  const answer = memory.word('answer');
+  const vector = words([block(packet, 'packet'), packet.length], '[packet]');
+  const room = words([memory.word('first bytes'), 1], '[first bytes]');
+  return {
+    name: 'leave',
+    replies: false,
+    steps: [
+      call('sendmsg', [connection, words([0, 0, vector, 1, 0, 0, 0], '{packet}'), MSG_NOSIGNAL], {
+        label: 'have init become the program',
+        result: answer,
+        accept: 'any',
+      }),
+      ...unless(isNegative(answer), [
+        call('recvmsg', [connection, words([0, 0, room, 1, 0, 0, 0], '{first bytes}'), MSG_PEEK], {
+          label: 'wait until it is the program',
+          result: answer,
+          accept: 'any',
+        }),
+      ]),
+      ...when(isZero(answer), [call('exit_group', [0], { label: 'the program runs' })]),
+      call('execve', [engine.path, stringArray(engine.args), stringArray(engine.environment)], {
+        label: 'execute the engine',
+        accept: 'any',
+      }),
+      call('write', [STDERR, LOST, LOST.length], { label: 'say so', accept: 'any' }),
+      call('exit_group', [1], { label: 'end' }),
+    ],
+  };
+}
