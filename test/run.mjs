@@ -2,7 +2,7 @@
  * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|all|full] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live, test/security, test/engines and test/vm
+ * - `unit`   every test but those of test/live, test/security, test/engines and test/vm, in a few processes (test/harness)
  * - `live`   test/live: real containers, made by the executable; a part of it once more by the command on Node; it needs root
  * - `conformance` the suite of conformance/ on the built command; it needs root
  * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
@@ -20,6 +20,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
 import { command, ensureBuilt, ensureExecutable, top } from '../bundles/ready.mjs';
+import { readSummary } from './harness/summary.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
 import { countWhile } from './security/count.mjs';
 
@@ -98,12 +99,12 @@ async function check() {
 }
 
 async function rules() {
-  await tap('rules', testFiles('test/rules'));
+  await packed('rules', testFiles('test/rules'));
 }
 
 async function unit() {
   const isUnit = (file) => !/^test\/(live|security|engines|vm)\//.test(file);
-  await tap('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
+  await packed('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
 }
 
 async function live() {
@@ -221,7 +222,21 @@ function testFiles(directory) {
     .sort();
 }
 
-/** Runs test files and adds what tap counts. */
+/** Runs test files in a few processes, and adds what they count. What runs them is made of installed packages. */
+async function packed(name, tests) {
+  const { runPacked } = await import('./harness/run-packed.mjs');
+  const started = Date.now();
+  console.log(`\n${name}: ${tests.length} test files`);
+  const { processes, ...counts } = await runPacked(tests, {
+    seconds: USUAL_SECONDS,
+    picker: digest,
+    print: (line) => console.log(line),
+  });
+  console.log(`# ${processes} processes, ${Math.round((Date.now() - started) / 1000)} s`);
+  add(counts);
+}
+
+/** Runs test files, a process each, and adds what tap counts. */
 async function tap(name, tests, settings) {
   if (tests.length === 0) return;
   console.log(`\n${name}: ${tests.length} test files`);
@@ -252,13 +267,12 @@ async function tapWithRetries(name, tests, settings) {
 async function runTap(name, tests, { options = [], environment = {} } = {}) {
   const args = [TAP, 'run', '--reporter=tap', ...options, ...tests];
   const { code, output } = await runCaptured(process.execPath, args, { shows: digest(), environment });
-  const counts = lastSummary(output);
+  const counts = output.split('\n').map(readSummary).findLast(Boolean);
   if (counts === undefined) {
     console.log(`${name}: tap ended with code ${code} and no summary`);
     return { passed: 0, failed: 1, skipped: 0 };
   }
-  const failed = Math.max(counts.fail, code === 0 ? 0 : 1);
-  return { passed: counts.pass, failed, skipped: counts.skip + counts.todo };
+  return { ...counts, failed: Math.max(counts.failed, code === 0 ? 0 : 1) };
 }
 
 function add({ passed, failed, skipped }) {
@@ -283,14 +297,6 @@ function digest() {
     if (/^ *\.\.\.$/.test(line)) inDiagnostics = false;
     return shows;
   };
-}
-
-/** The counts of a line such as `# { total: 6, pass: 3, fail: 1, todo: 1, skip: 1 }`; zeros are left out in it. */
-function lastSummary(output) {
-  const line = [...output.matchAll(/^# \{ total: \d+.*\}$/gm)].at(-1)?.[0];
-  if (line === undefined) return undefined;
-  const count = (word) => Number(new RegExp(`\\b${word}: (\\d+)`).exec(line)?.[1] ?? 0);
-  return { pass: count('pass'), fail: count('fail'), skip: count('skip'), todo: count('todo') };
 }
 
 /** Runs a command and collects its output; lines that `shows` picks are printed as they come. */

@@ -1,0 +1,97 @@
+/**
+ * Bundles test files for a few processes: a process a file, each with a loader of TypeScript of its own, costs more than the tests.
+ */
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build, transform } from 'esbuild';
+import { top } from '../../bundles/ready.mjs';
+
+const TOGETHER = path.join(top, 'test/harness/together.mjs');
+
+/**
+ * Writes a script for each group of test files. Packages stay outside, and are found from the directory, which is below the project.
+ * @param {ReadonlyMap<string, readonly string[]>} groups name of a script -> test files, relative to the project
+ * @param {{ directory: string, seconds: number }} options where to, and how long a file may take
+ */
+export async function pack(groups, { directory, seconds }) {
+  await build({
+    absWorkingDir: top,
+    entryPoints: Object.fromEntries([...groups.keys()].map((name) => [name, `group:${name}`])),
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    sourcemap: 'linked',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'warning',
+    plugins: [groupsAsEntries(groups, seconds), tapOfEachFile, placeOfEachFile],
+  });
+}
+
+/**
+ * @param {ReadonlyMap<string, readonly string[]>} groups
+ * @param {number} seconds
+ * @returns {import('esbuild').Plugin}
+ */
+function groupsAsEntries(groups, seconds) {
+  return {
+    name: 'groups as entries',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^group:/ }, ({ path: name }) => ({ path: name.slice('group:'.length), namespace: 'group' }));
+      onLoad({ filter: /./, namespace: 'group' }, ({ path: name }) => {
+        const files = (groups.get(name) ?? []).map((file) => `${JSON.stringify(file)}: () => import('./${file}')`);
+        const contents = `
+          import { runTogether } from ${JSON.stringify(TOGETHER)};
+          await runTogether({ ${files.join(', ')} }, ${seconds});`;
+        return { contents, resolveDir: top };
+      });
+    },
+  };
+}
+
+/**
+ * `import t from 'tap'` of a test file is the subtest of that file.
+ * @type {import('esbuild').Plugin}
+ */
+const tapOfEachFile = {
+  name: 'tap of each file',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^tap$/ }, ({ importer }) => {
+      if (importer === TOGETHER) return { path: 'tap', external: true };
+      if (importer.endsWith('.test.ts')) return { path: importer, namespace: 'tap' };
+      return {
+        errors: [{ text: `Pass the test to ${path.relative(top, importer)}: files that share it have each their own` }],
+      };
+    });
+    onLoad({ filter: /./, namespace: 'tap' }, () => ({
+      contents: `import { currentTest } from ${JSON.stringify(TOGETHER)}; export default currentTest();`,
+      resolveDir: top,
+    }));
+  },
+};
+
+/**
+ * What a file finds relative to itself it finds where its source is.
+ * @type {import('esbuild').Plugin}
+ */
+const placeOfEachFile = {
+  name: 'place of each file',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
+      const text = await fs.promises.readFile(file, 'utf8');
+      if (!text.includes('import.meta.')) return undefined;
+      const { code } = await transform(text, {
+        loader: 'ts',
+        target: 'node20',
+        sourcefile: file,
+        sourcemap: 'inline',
+        define: { 'import.meta.url': JSON.stringify(pathToFileURL(file).href) },
+      });
+      return { contents: code, loader: 'js' };
+    });
+  },
+};

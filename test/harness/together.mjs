@@ -1,0 +1,52 @@
+/**
+ * Runs several test files in this process, one after the other, each as a subtest with the name of the file. Their `tap` is that
+ * subtest (pack.mjs sees to it), so that a file reads and does the same here as in a process of its own.
+ */
+import path from 'node:path';
+import root from 'tap';
+import { announce } from './summary.mjs';
+
+/** @type {import('tap').Test} */
+let current = root;
+
+/** The `tap` of the file that is being loaded. */
+export function currentTest() {
+  return current;
+}
+
+/**
+ * @param {Readonly<Record<string, () => Promise<unknown>>>} files path below the working directory -> loads it
+ * @param {number} seconds how long a file may take
+ */
+export async function runTogether(files, seconds) {
+  root.setTimeout(0);
+  for (const [file, load] of Object.entries(files)) {
+    announce(file);
+    const before = lookAround();
+    // The name that a process of its own gives it; it has to be short enough for the address of a socket.
+    const testdir = path.resolve('.tap/fixtures', file.replaceAll('/', '-'));
+    await root.test(file, { timeout: seconds * 1000, testdir }, async (t) => {
+      current = t;
+      await load();
+    });
+    const after = lookAround();
+    for (const name of new Set([...Object.keys(before), ...Object.keys(after)]))
+      if (before[name] !== after[name])
+        root.fail(`${file} leaves ${name} as ${after[name]}, and found ${before[name]}`);
+  }
+  announce('');
+  root.end();
+}
+
+/**
+ * What the next file would find changed. A file that has to change it runs alone (alone.mjs).
+ * @returns {Record<string, string | undefined>}
+ */
+function lookAround() {
+  return {
+    umask: process.umask().toString(8),
+    'working directory': process.cwd(),
+    'exit code': String(process.exitCode),
+    ...Object.fromEntries(Object.entries(process.env).map(([name, value]) => [`variable ${name}`, value])),
+  };
+}
