@@ -9,7 +9,6 @@ export default tseslint.config(
       'src/spec/generated/',
       'bundles/*/rootfs/',
       'eslint.config.js',
-      '**/*.mjs',
       'packaging/*.cjs',
     ],
   },

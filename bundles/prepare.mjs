@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseJson } from './untyped.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -23,10 +24,16 @@ const ON_BUSYBOX = new Set(['busybox']);
 /** Bundles that change the network they are started in, and so must be started in a new one. */
 const IN_NEW_NETWORK = new Set(['bridge']);
 
-/** Steps for one bundle only, after its rootfs. */
+/**
+ * Steps for one bundle only, after its rootfs.
+ * @type {Readonly<Record<string, (bundle: string) => void>>}
+ */
 const EXTRAS = { bridge: prepareBridge, overlay: prepareOverlay, 'user-namespace': giveToMappedRoot };
 
-/** What `bridge` needs of the host: any one of these programs, and the package that has it. */
+/**
+ * What `bridge` needs of the host: any one of these programs, and the package that has it.
+ * @type {readonly (readonly [programs: readonly string[], debianPackage: string])[]}
+ */
 const BRIDGE_TOOLS = [
   [['ip'], 'iproute2'],
   [['nsenter'], 'util-linux'],
@@ -38,7 +45,7 @@ const BRIDGE_TOOLS = [
  * @returns {string[]}
  */
 export function bundleNames() {
-  const isBundle = ({ name }) =>
+  const isBundle = (/** @type {fs.Dirent} */ { name }) =>
     ['config.json', 'config.template.json'].some((file) => fs.existsSync(path.join(here, name, file)));
   const entries = fs.readdirSync(here, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   return entries
@@ -80,6 +87,7 @@ export function launchLine(name, commandLine) {
 /** Something the reader can mend; its message is all there is to say. */
 export class HintError extends Error {}
 
+/** @param {string} rootfs */
 function linkUsr(rootfs) {
   fs.mkdirSync(path.join(rootfs, 'usr'), { recursive: true });
   for (const name of MERGED) {
@@ -90,6 +98,7 @@ function linkUsr(rootfs) {
   }
 }
 
+/** @param {string} rootfs */
 function installBusybox(rootfs) {
   const stat = fs.statSync(BUSYBOX, { throwIfNoEntry: false });
   if (stat === undefined || isDynamic(BUSYBOX)) {
@@ -111,7 +120,10 @@ function installBusybox(rootfs) {
   fs.renameSync(unfinished, copy);
 }
 
-/** Whether an ELF64 file asks for a dynamic loader: it has a program header of the type PT_INTERP, 3. */
+/**
+ * Whether an ELF64 file asks for a dynamic loader: it has a program header of the type PT_INTERP, 3.
+ * @param {string} file
+ */
 function isDynamic(file) {
   const bytes = fs.readFileSync(file);
   const [offset, size, count] = [Number(bytes.readBigUInt64LE(32)), bytes.readUInt16LE(54), bytes.readUInt16LE(56)];
@@ -120,9 +132,10 @@ function isDynamic(file) {
 
 /**
  * The layers of an overlay file system, and a config.json that names them: mount(2) knows no bundle, its paths are absolute.
+ * @param {string} bundle
  */
 function prepareOverlay(bundle) {
-  const layer = (...parts) => path.join(bundle, 'layers', ...parts);
+  const layer = (/** @type {string[]} */ ...parts) => path.join(bundle, 'layers', ...parts);
   for (const name of ['lower', 'upper', 'work']) fs.mkdirSync(layer(name), { recursive: true });
   for (const name of ['kept', 'changed', 'deleted']) writeText(layer('lower', name), `${name}: from the lower layer\n`);
   writeText(layer('upper', 'changed'), 'changed: from the upper layer\n');
@@ -132,7 +145,10 @@ function prepareOverlay(bundle) {
   completeTemplate(bundle);
 }
 
-/** The hooks are run outside the bundle, so that config.json names their script by its absolute path. */
+/**
+ * The hooks are run outside the bundle, so that config.json names their script by its absolute path.
+ * @param {string} bundle
+ */
 function prepareBridge(bundle) {
   for (const [tools, debianPackage] of BRIDGE_TOOLS) {
     if (!tools.some(isInstalled)) {
@@ -142,49 +158,74 @@ function prepareBridge(bundle) {
   completeTemplate(bundle);
 }
 
+/** @param {string} bundle */
 function completeTemplate(bundle) {
   const template = fs.readFileSync(path.join(bundle, 'config.template.json'), 'utf8');
   writeText(path.join(bundle, 'config.json'), template.replaceAll('@bundle@', bundle));
 }
 
-/** Whether the hooks and the container find a program; both have these directories in their PATH. */
+/**
+ * Whether the hooks and the container find a program; both have these directories in their PATH.
+ * @param {string} tool
+ */
 function isInstalled(tool) {
   return ['/usr/sbin', '/usr/bin'].some((directory) => fs.existsSync(path.join(directory, tool)));
 }
 
-/** The rootfs belongs to the container's root, which is another user of the host: else nothing could be made in it. */
+/**
+ * The rootfs belongs to the container's root, which is another user of the host: else nothing could be made in it.
+ * @param {string} bundle
+ */
 function giveToMappedRoot(bundle) {
-  const { linux } = JSON.parse(fs.readFileSync(path.join(bundle, 'config.json'), 'utf8'));
+  const { linux } = /** @type {{ linux: { uidMappings: [{ hostID: number }], gidMappings: [{ hostID: number }] } }} */ (
+    parseJson(fs.readFileSync(path.join(bundle, 'config.json'), 'utf8'))
+  );
   const [uid, gid] = [linux.uidMappings[0].hostID, linux.gidMappings[0].hostID];
   const rootfs = path.join(bundle, 'rootfs');
   for (const name of ['.', ...fs.readdirSync(rootfs)]) fs.lchownSync(path.join(rootfs, name), uid, gid);
 }
 
-/** overlayfs hides a file of a lower layer behind a character device 0:0 of the same name. */
+/**
+ * overlayfs hides a file of a lower layer behind a character device 0:0 of the same name.
+ * @param {string} file
+ */
 function ensureWhiteout(file) {
   if (fs.lstatSync(file, { throwIfNoEntry: false })?.isCharacterDevice() === true) return;
   execFileSync('mknod', [file, 'c', '0', '0'], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
+/**
+ * @param {string} target
+ * @param {string} link
+ */
 function ensureLink(target, link) {
   try {
     fs.symlinkSync(target, link);
   } catch (error) {
-    if (error.code !== 'EEXIST') throw error;
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
 
+/**
+ * @param {string} from
+ * @param {string} to
+ */
 function copyFiles(from, to) {
   for (const name of fs.readdirSync(from))
     writeText(path.join(to, name), fs.readFileSync(path.join(from, name), 'utf8'));
 }
 
-/** Writes a file unless it says the same already: a container may be reading it. */
+/**
+ * Writes a file unless it says the same already: a container may be reading it.
+ * @param {string} file
+ * @param {string} text
+ */
 function writeText(file, text) {
   if (fs.existsSync(file) && fs.readFileSync(file, 'utf8') === text) return;
   fs.writeFileSync(file, text);
 }
 
+/** @param {readonly string[]} names */
 function main(names) {
   for (const name of names.length > 0 ? names : bundleNames()) {
     try {

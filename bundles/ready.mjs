@@ -51,22 +51,34 @@ export function ensureExecutable() {
   return run(process.execPath, [path.join(top, 'packaging/executable.mjs')]) === 0;
 }
 
-/** Runs a program with this one's descriptors in the project's folder. Returns its exit code, 128 after a signal. */
+/**
+ * Runs a program with this one's descriptors in the project's folder. Returns its exit code, 128 after a signal.
+ * @param {string} file
+ * @param {readonly string[]} args
+ */
 export function run(file, args) {
   const { status, error } = spawnSync(file, args, { cwd: top, stdio: 'inherit' });
   if (error !== undefined) throw error;
   return status ?? 128;
 }
 
+/** @param {string} what */
 function announce(what) {
   process.stderr.write(`tsrun: ${what}\n`);
 }
 
-// Time of the last change in ms; 0 when there is no such file.
+/**
+ * Time of the last change in ms; 0 when there is no such file.
+ * @param {string} file
+ */
 function modified(file) {
   return fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
+/**
+ * @param {string} file
+ * @returns {number}
+ */
 function newestBelow(file) {
   if (file === GENERATED) return 0;
   const stat = fs.statSync(file, { throwIfNoEntry: false });

@@ -5,7 +5,7 @@ import { command, ensureBuilt, run } from './ready.mjs';
 const name = process.argv[2] ?? 'default';
 
 function main() {
-  if (process.getuid() !== 0) return fail('a container needs root here: sudo npm start');
+  if (process.getuid?.() !== 0) return fail('a container needs root here: sudo npm start');
   let bundle;
   try {
     bundle = prepareBundle(name);
@@ -15,10 +15,11 @@ function main() {
   }
   if (!ensureBuilt()) return 1;
   const tsrun = [process.execPath, command, 'run', '--bundle', bundle, `tsrun-${name}-${process.pid}`];
-  const [file, ...args] = launchLine(name, tsrun);
+  const [file = '', ...args] = launchLine(name, tsrun);
   return run(file, args);
 }
 
+/** @param {string} message */
 function fail(message) {
   process.stderr.write(`tsrun: ${message}\n`);
   return 1;

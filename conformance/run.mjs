@@ -1,6 +1,7 @@
 /** `npm run conformance`: builds what is missing, bundles the suite into dist/conformance, and runs it. Usage: README.md. */
 import path from 'node:path';
 import { ensureBuilt, top } from '../bundles/ready.mjs';
+import { load } from '../bundles/untyped.mjs';
 
 if (!ensureBuilt()) process.exit(1);
 const { buildSync } = await import('esbuild');
@@ -17,5 +18,5 @@ buildSync({
   outdir,
   logLevel: 'warning',
 });
-const { main } = await import(path.join(outdir, 'main.mjs'));
+const { main } = /** @type {import('./main.ts')} */ (await load(path.join(outdir, 'main.mjs')));
 process.exitCode = await main(process.argv.slice(2), top);

@@ -7,16 +7,27 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { load, parseJson } from '../bundles/untyped.mjs';
 
 const top = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const target = path.join(top, 'docs/compatibility.md');
+/**
+ * @typedef {import('../src/cli/options/table.ts').OptionSpec} OptionSpec
+ * @typedef {Readonly<Record<string, OptionSpec>>} OptionTable
+ * @typedef {{ options?: OptionTable, refusal?: string }} Command
+ * @typedef {Readonly<Record<string, string>>} Rows name of an option -> marks of the other runtimes, and a remark behind `|`
+ * @typedef {{ commands: Record<string, { peers: string, remark?: string, options?: Rows }>, global: Rows }} Peers
+ */
+
+/** @type {Readonly<Record<string, string>>} */
 const MARKS = { Y: 'yes', P: 'partly', N: 'no', I: 'ignored', '-': '' };
 const LEGEND = [
   '*yes*: it does something; *partly*: see the remark; *ignored*: accepted without effect; *no*: refused as unknown; *refused*: known,',
   'and refused as not supported yet. Sources: runc 1.5, crun 1.29, youki 0.7 and their manuals.',
 ];
 
-const text = render(JSON.parse(readFileSync(path.join(top, 'docs/compatibility.json'), 'utf8')), await loadTables());
+const others = /** @type {Peers} */ (parseJson(readFileSync(path.join(top, 'docs/compatibility.json'), 'utf8')));
+const text = render(others, await loadTables());
 if (process.argv.includes('--check')) {
   if (readOld() !== text) fail('docs/compatibility.md is out of date: npm run docs');
 } else writeFileSync(target, text);
@@ -39,7 +50,11 @@ async function loadTables() {
     logLevel: 'warning',
   });
   try {
-    const { commandTable, globalOptionTable } = await import(pathToFileURL(bundle));
+    const { commandTable, globalOptionTable } =
+      /** @type {{ commandTable: Record<string, { load: () => Promise<{ command: Command }> }>, globalOptionTable: OptionTable }} */ (
+        await load(pathToFileURL(bundle).href)
+      );
+    /** @type {Record<string, Command>} */
     const commands = {};
     for (const [name, entry] of Object.entries(commandTable)) commands[name] = (await entry.load()).command;
     return { global: globalOptionTable, commands };
@@ -48,6 +63,10 @@ async function loadTables() {
   }
 }
 
+/**
+ * @param {Peers} peers
+ * @param {{ global: OptionTable, commands: Readonly<Record<string, Command>> }} own
+ */
 function render(peers, { global, commands }) {
   const missing = [...Object.keys(commands)].filter((name) => !Object.hasOwn(peers.commands, name));
   if (missing.length > 0) fail(`docs/compatibility.json lacks the commands ${missing.join(', ')}`);
@@ -71,11 +90,16 @@ function render(peers, { global, commands }) {
   return `${parts.join('\n')}\n`;
 }
 
+/**
+ * @param {Rows} rows
+ * @param {OptionTable} table
+ * @param {{ owner: string, refusal?: string | undefined }} command
+ */
 function optionRows(rows, table, { owner, refusal }) {
   const missing = Object.keys(table).filter((name) => !Object.hasOwn(rows, name));
   if (missing.length > 0) fail(`docs/compatibility.json lacks options of ${owner}: ${missing.join(', ')}`);
   const lines = Object.entries(rows).map(([name, value]) => {
-    const [marks, remark = ''] = value.split('|');
+    const [marks = '', remark = ''] = value.split('|');
     const spec = table[name];
     const letters =
       spec === undefined ? [] : [spec.short, ...(spec.aliases ?? [])].filter((alias) => alias !== undefined);
@@ -85,24 +109,37 @@ function optionRows(rows, table, { owner, refusal }) {
   return [...head('option'), ...lines];
 }
 
+/** @param {Command | undefined} command */
 function markOfCommand(command) {
   if (command === undefined) return 'no';
   return command.refusal === undefined ? 'yes' : 'refused';
 }
 
-/** An option of a command that is always refused is so too. */
+/**
+ * An option of a command that is always refused is so too.
+ * @param {OptionSpec | undefined} spec
+ * @param {string | undefined} refusal
+ */
 function markOf(spec, refusal) {
   if (spec === undefined) return 'no';
   if (spec.unsupported === true || refusal !== undefined || /^not supported: /.test(spec.description)) return 'refused';
   return /it has no effect$/.test(spec.description) ? 'ignored' : 'yes';
 }
 
+/** @param {string} first */
 function head(first) {
   return [`| ${first} | runc | crun | youki | tsrun | remark |`, '|---|---|---|---|---|---|'];
 }
 
+/**
+ * @param {string} first
+ * @param {string} marks a letter for each other runtime
+ * @param {string} own
+ * @param {string} remark
+ */
 function row(first, marks, own, remark) {
-  const peers = [...marks].map(
+  const peers = Array.from(
+    marks,
     (mark) => MARKS[mark] ?? fail(`docs/compatibility.json: unknown mark ${mark} at ${first}`),
   );
   return `| ${[first, ...peers, own, remark].join(' | ')} |`;
@@ -116,6 +153,10 @@ function readOld() {
   }
 }
 
+/**
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   process.stderr.write(`${message}\n`);
   process.exit(1);

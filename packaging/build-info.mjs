@@ -8,12 +8,15 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseJson } from '../bundles/untyped.mjs';
 
 const top = realpathSync(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 
 /** @returns {{ version: string, commit: string, koffi: string }} */
 export function describeBuild() {
-  const { version, dependencies } = JSON.parse(readFileSync(path.join(top, 'package.json'), 'utf8'));
+  const { version, dependencies } = /** @type {{ version: string, dependencies: { koffi: string } }} */ (
+    parseJson(readFileSync(path.join(top, 'package.json'), 'utf8'))
+  );
   return { version, commit: readCommit(), koffi: dependencies.koffi };
 }
 
@@ -28,7 +31,10 @@ function readCommit() {
   return git('status', '--porcelain', '--untracked-files=no') === '' ? commit : `${commit}-dirty`;
 }
 
-/** What git prints; nothing when it fails or is not there. */
+/**
+ * What git prints; nothing when it fails or is not there.
+ * @param {string[]} args
+ */
 function git(...args) {
   const { status, stdout } = spawnSync('git', args, {
     cwd: top,

@@ -16,6 +16,7 @@ import { describeBuild } from './build-info.mjs';
 export const top = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const directory = path.join(top, 'dist/bin');
 
+/** @satisfies {import('esbuild').BuildOptions} */
 const COMMON = { absWorkingDir: top, bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
 
 /**

@@ -39,7 +39,10 @@ const COMPILE = [
 
 /** The engine of this machine's architecture, of the npm package that has nothing else in it. */
 function findBun() {
-  const name = { x64: 'x64', arm64: 'aarch64' }[process.arch];
+  const name = new Map([
+    ['x64', 'x64'],
+    ['arm64', 'aarch64'],
+  ]).get(process.arch);
   if (process.platform !== 'linux' || name === undefined) throw new Error(`no executable for ${process.arch}`);
   return require.resolve(`@oven/bun-linux-${name}/bin/bun`);
 }
@@ -70,6 +73,10 @@ async function main() {
   }
 }
 
+/**
+ * @param {string} script
+ * @param {string} executable
+ */
 function compile(script, executable) {
   const { status, stderr, error } = spawnSync(findBun(), ['build', script, ...COMPILE, '--outfile', executable], {
     cwd: path.dirname(script),

@@ -68,6 +68,7 @@ function* processes() {
   }
 }
 
+/** @returns {Generator<string>} */
 function* mounts() {
   for (const line of readText('/proc/self/mountinfo').split('\n')) {
     const where = line.split(' ')[4] ?? '';
@@ -76,6 +77,7 @@ function* mounts() {
   }
 }
 
+/** @returns {string[]} */
 function cgroups(directory = '/sys/fs/cgroup', depth = CGROUP_DEPTH) {
   return directories(directory).flatMap((name) => {
     const inside = path.join(directory, name);
@@ -97,23 +99,35 @@ function* files() {
 
 // Everything looked at may vanish at any moment; what is gone is empty.
 
+/**
+ * @param {string} directory
+ * @returns {string[]}
+ */
 function list(directory) {
   return orElse([], () => fs.readdirSync(directory));
 }
 
+/** @param {string} directory */
 function directories(directory) {
-  const entries = orElse([], () => fs.readdirSync(directory, { withFileTypes: true }));
+  const entries = orElse(/** @type {fs.Dirent[]} */ ([]), () => fs.readdirSync(directory, { withFileTypes: true }));
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
+/** @param {string} file */
 function readText(file) {
   return orElse('', () => fs.readFileSync(file, 'utf8'));
 }
 
+/** @param {string} file */
 function readLink(file) {
   return orElse('', () => fs.readlinkSync(file));
 }
 
+/**
+ * @template T
+ * @param {T} value
+ * @param {() => T} read
+ */
 function orElse(value, read) {
   try {
     return read();
@@ -122,8 +136,9 @@ function orElse(value, read) {
   }
 }
 
+/** @param {readonly string[]} words */
 async function main([mode, file]) {
-  if (mode === 'before') {
+  if (mode === 'before' && file !== undefined) {
     fs.writeFileSync(file, takeInventory().join('\n'));
     return;
   }

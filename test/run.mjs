@@ -13,27 +13,17 @@
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
  * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import * as fs from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
 import { command, ensureBuilt, ensureExecutable, top } from '../bundles/ready.mjs';
+import { runChecks } from './harness/check.mjs';
+import { runCaptured } from './harness/run-captured.mjs';
 import { readSummary } from './harness/summary.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
 import { countWhile } from './security/count.mjs';
 
 const TAP = path.join(top, 'node_modules/tap/dist/esm/run.mjs');
-const bin = (name) => path.join(top, 'node_modules/.bin', name);
-
-const CHECKS = [
-  ['types of src', bin('tsc'), '-b'],
-  ['types of test', bin('tsc'), '-p', 'tsconfig.test.json'],
-  ['lint', bin('eslint'), '.'],
-  // The config.json of that bundle is made by bundles/prepare.mjs.
-  ['format', bin('prettier'), '--check', '--log-level=warn', '.', '!bundles/overlay/config.json'],
-];
 
 /** A failure of more lines is cut: a golden file that differs can be thousands long. `npx tap run FILE` shows all of it. */
 const DIAGNOSTIC_LINES = 60;
@@ -57,11 +47,17 @@ const RACE_SECONDS = 7200;
 const RETRIES_MAX = 3;
 let retries = 0;
 
+/**
+ * @typedef {import('./harness/summary.mjs').Counts} Counts
+ * @typedef {{ options?: readonly string[], environment?: Readonly<Record<string, string>> }} Settings
+ */
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 const [mode = 'all', ...files] = process.argv.slice(2);
 
+/** @type {Readonly<Record<string, readonly (() => Promise<void>)[]>>} */
 const MODES = {
-  check: [check, rules],
+  check: [check],
   unit: [unit],
   live: [live],
   conformance: [conformance],
@@ -76,34 +72,23 @@ if (parts === undefined) {
   process.exit(2);
 }
 if (mode === 'full') process.env[ROUNDS] ??= '500';
-if (ensureBuilt()) await runParts();
+if (ensureBuilt()) await runParts(parts);
 else total.failed += 1;
 finish();
 
-async function runParts() {
+/** @param {readonly (() => Promise<void>)[]} parts */
+async function runParts(parts) {
   const before = takeInventory();
   for (const part of parts) await part();
   await reportLeftovers(before);
 }
 
 async function check() {
-  for (const [name, file, ...args] of CHECKS) {
-    const { code, output } = await runCaptured(file, args);
-    console.log(`${code === 0 ? 'ok' : 'FAILED'}  ${name}`);
-    if (code === 0) total.passed += 1;
-    else {
-      total.failed += 1;
-      console.log(output);
-    }
-  }
-}
-
-async function rules() {
-  await packed('rules', testFiles('test/rules'));
+  add(await runChecks(() => packed('rules', testFiles('test/rules'))));
 }
 
 async function unit() {
-  const isUnit = (file) => !/^test\/(live|security|engines|vm)\//.test(file);
+  const isUnit = (/** @type {string} */ file) => !/^test\/(live|security|engines|vm)\//.test(file);
   await packed('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
 }
 
@@ -123,11 +108,15 @@ async function live() {
   await tap('live on Node', onNode, { options, environment: { TSRUN: command } });
 }
 
-/** How long a file may take: where somebody asks for many rounds, longer than usual. */
+/**
+ * How long a file may take: where somebody asks for many rounds, longer than usual.
+ * @param {number} usual
+ */
 function secondsFor(usual) {
   return process.env[ROUNDS] === undefined ? usual : RACE_SECONDS;
 }
 
+/** @param {string} part */
 function hasExecutable(part) {
   if (ensureExecutable()) return true;
   console.log(`${part}: packaging/executable.mjs failed`);
@@ -138,7 +127,8 @@ function hasExecutable(part) {
 /** Requirements that are disputed count as skipped here: nothing depends on what came of them. */
 async function conformance() {
   console.log('\nconformance: the built command');
-  const shows = (line) => /^ *not ok |^ +ok .* # SKIP|^# |^ +(section|message|wanted|found): /.test(line);
+  const shows = (/** @type {string} */ line) =>
+    /^ *not ok |^ +ok .* # SKIP|^# |^ +(section|message|wanted|found): /.test(line);
   let isFailure = false;
   const { code, output } = await runCaptured(process.execPath, [path.join(top, 'conformance/run.mjs')], {
     shows: (line) => {
@@ -150,8 +140,9 @@ async function conformance() {
     .exec(output)
     ?.slice(1)
     .map(Number);
-  if (counts === undefined && /^1\.\.0 # SKIP/m.test(output)) {
-    console.log(/^1\.\.0 # SKIP .*$/m.exec(output)[0]);
+  const reason = /^1\.\.0 # SKIP.*$/m.exec(output)?.[0];
+  if (counts === undefined && reason !== undefined) {
+    console.log(reason);
     total.skipped += 1;
     return;
   }
@@ -189,13 +180,16 @@ async function engines() {
 
 /** Everything that has a meaning in the virtual machine (test/vm/README.md). */
 async function machine() {
-  const shows = (line) => line !== '';
+  const shows = (/** @type {string} */ line) => line !== '';
   const { code, output } = await runCaptured(process.execPath, ['test/vm/run.mjs', '--all'], { shows });
   const last = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
-  const [passed = 0, failed = 0, skipped = 0] = (last ?? []).slice(1).map((digits) => Number(digits ?? 0));
+  const [passed = 0, failed = 0, skipped = 0] = (last?.slice(1) ?? []).map((/** @type {string | undefined} */ digits) =>
+    Number(digits ?? 0),
+  );
   add({ passed, failed: Math.max(failed, code === 0 ? 0 : 1), skipped });
 }
 
+/** @param {readonly string[]} before */
 async function reportLeftovers(before) {
   const left = await findLeftovers(before);
   for (const line of left) console.log(`left behind: ${line}`);
@@ -203,7 +197,7 @@ async function reportLeftovers(before) {
 }
 
 function reasonAgainstLive() {
-  if (process.getuid() !== 0) return 'they need root';
+  if (process.getuid?.() !== 0) return 'they need root';
   try {
     prepareBundle('busybox');
     return undefined;
@@ -213,16 +207,23 @@ function reasonAgainstLive() {
   }
 }
 
-/** Test files below a directory, relative to the project, sorted. */
+/**
+ * Test files below a directory, relative to the project, sorted.
+ * @param {string} directory
+ */
 function testFiles(directory) {
-  const entries = fs.readdirSync(path.join(top, directory), { recursive: true });
+  const entries = fs.readdirSync(path.join(top, directory), { recursive: true, encoding: 'utf8' });
   return entries
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => path.join(directory, name))
     .sort();
 }
 
-/** Runs test files in a few processes, and adds what they count. What runs them is made of installed packages. */
+/**
+ * Runs test files in a few processes, and adds what they count. What runs them is made of installed packages.
+ * @param {string} name
+ * @param {readonly string[]} tests
+ */
 async function packed(name, tests) {
   const { runPacked } = await import('./harness/run-packed.mjs');
   const started = Date.now();
@@ -230,13 +231,20 @@ async function packed(name, tests) {
   const { processes, ...counts } = await runPacked(tests, {
     seconds: USUAL_SECONDS,
     picker: digest,
-    print: (line) => console.log(line),
+    print: (line) => {
+      console.log(line);
+    },
   });
   console.log(`# ${processes} processes, ${Math.round((Date.now() - started) / 1000)} s`);
   add(counts);
 }
 
-/** Runs test files, a process each, and adds what tap counts. */
+/**
+ * Runs test files, a process each, and adds what tap counts.
+ * @param {string} name
+ * @param {readonly string[]} tests
+ * @param {Settings} [settings]
+ */
 async function tap(name, tests, settings) {
   if (tests.length === 0) return;
   console.log(`\n${name}: ${tests.length} test files`);
@@ -246,6 +254,9 @@ async function tap(name, tests, settings) {
 /**
  * The same, two files at a time, each once more when it fails: engines have races of their own, which no test can mend. Every second
  * try is printed; with too many of them the run fails.
+ * @param {string} name
+ * @param {readonly string[]} tests
+ * @param {Settings} settings
  */
 async function tapWithRetries(name, tests, settings) {
   console.log(`\n${name}: ${tests.length} test files`);
@@ -263,7 +274,12 @@ async function tapWithRetries(name, tests, settings) {
   await Promise.all([work(), work()]);
 }
 
-/** Shape: `{ passed, failed, skipped }`. */
+/**
+ * @param {string} name
+ * @param {readonly string[]} tests
+ * @param {Settings} [settings]
+ * @returns {Promise<Counts>}
+ */
 async function runTap(name, tests, { options = [], environment = {} } = {}) {
   const args = [TAP, 'run', '--reporter=tap', ...options, ...tests];
   const { code, output } = await runCaptured(process.execPath, args, { shows: digest(), environment });
@@ -275,6 +291,7 @@ async function runTap(name, tests, { options = [], environment = {} } = {}) {
   return { ...counts, failed: Math.max(counts.failed, code === 0 ? 0 : 1) };
 }
 
+/** @param {Counts} counts */
 function add({ passed, failed, skipped }) {
   total.passed += passed;
   total.failed += failed;
@@ -285,7 +302,7 @@ function add({ passed, failed, skipped }) {
 function digest() {
   let inDiagnostics = false;
   let count = 0;
-  return (line) => {
+  return (/** @type {string} */ line) => {
     if (/^ *(ok|# Subtest)/.test(line)) inDiagnostics = false;
     if (/^ *not ok /.test(line)) {
       inDiagnostics = true;
@@ -297,28 +314,6 @@ function digest() {
     if (/^ *\.\.\.$/.test(line)) inDiagnostics = false;
     return shows;
   };
-}
-
-/** Runs a command and collects its output; lines that `shows` picks are printed as they come. */
-function runCaptured(file, args, { shows = () => false, environment = {} } = {}) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, {
-      cwd: top,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...environment },
-    });
-    const lines = [];
-    const take = (line) => {
-      lines.push(line);
-      if (shows(line)) console.log(line);
-    };
-    const readers = [child.stdout, child.stderr].map((input) => createInterface({ input }).on('line', take));
-    child.on('error', reject);
-    const closed = readers.map((reader) => once(reader, 'close'));
-    child.on('close', (code) => {
-      Promise.all(closed).then(() => resolve({ code: code ?? 128, output: lines.join('\n') }), reject);
-    });
-  });
 }
 
 function finish() {

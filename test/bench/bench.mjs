@@ -14,9 +14,16 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { prepareBundle } from '../../bundles/prepare.mjs';
 import { ensureBuilt, run, top } from '../../bundles/ready.mjs';
+import { parseJson } from '../../bundles/untyped.mjs';
 import { CASES } from './cases.mjs';
 import { describe } from './report.mjs';
 import { accepts, call, childrenCpuMs, deleteAll, makeRigs } from './rigs.mjs';
+
+/**
+ * @typedef {import('./rigs.mjs').Rig} Rig
+ * @typedef {import('./cases.mjs').Part} Part
+ * @typedef {import('./report.mjs').Results} Results
+ */
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 20);
 /** The first rounds fill caches and do not count. */
@@ -28,7 +35,7 @@ const RESULTS = path.join(top, 'test/bench/RESULTS.md');
 const INSIDE = 'TSRUN_BENCH_INSIDE';
 
 async function main() {
-  if (process.getuid() !== 0) return fail('bench needs root');
+  if (process.getuid?.() !== 0) return fail('bench needs root');
   if (process.env[INSIDE] === undefined) return enterNamespace();
   const hidesUnified = spawnSync('mountpoint', ['-q', UNIFIED]).status === 0;
   if (hidesUnified) spawnSync('umount', [UNIFIED], { stdio: 'inherit' });
@@ -37,7 +44,9 @@ async function main() {
   const directory = fs.mkdtempSync('/mnt/tsrun-bench-');
   const rigs = makeRigs(directory);
   const results = await measureAll(rigs);
-  const library = measureLibrary(rigs[0].bundle('true'));
+  const [first] = rigs;
+  if (first === undefined) return fail('no runtime runs here');
+  const library = measureLibrary(first.bundle('true'));
   const report = describe({ rigs, results, library, hidesUnified });
   console.log(report);
   fs.writeFileSync(RESULTS, report);
@@ -58,6 +67,7 @@ function enterNamespace() {
   return status ?? 1;
 }
 
+/** @param {string} message */
 function fail(message) {
   console.error(`tsrun: ${message}`);
   return 1;
@@ -66,8 +76,10 @@ function fail(message) {
 /**
  * Case index -> runtime index -> values and CPU times, one for each round; without values where not all runtimes can be
  * measured. The runtimes take turns, so that the machine's moods hit all alike.
+ * @param {readonly Rig[]} rigs
  */
 async function measureAll(rigs) {
+  /** @type {Results} */
   const results = CASES.map(() => rigs.map(() => ({ values: [], cpuMs: [] })));
   const skips = CASES.map(({ bundle }) => bundle !== undefined && !rigs.every((rig) => accepts(rig, bundle)));
   const deadline = Date.now() + TIME_LIMIT_MS;
@@ -75,13 +87,14 @@ async function measureAll(rigs) {
     for (const rig of rigs) call(rig, ['run', '--detach', '--bundle', rig.bundle('sleep'), rig.runningId]);
     for (let round = -WARM_UP_ROUNDS; round < ROUNDS && Date.now() < deadline; round++) {
       for (const [caseIndex, one] of CASES.entries()) {
-        const { rounds = ROUNDS, part, measureParts } = one;
+        const { rounds = ROUNDS, measure, measureParts } = one;
+        const take = measureParts ?? measure;
         const isWarmUp = round < 0 && rounds === ROUNDS;
         if (skips[caseIndex] || round >= rounds || (round < 0 && !isWarmUp)) continue;
-        if (part !== undefined && measureParts === undefined) continue;
+        if (take === undefined) continue;
         for (const [rigIndex, rig] of rigs.entries()) {
           const before = childrenCpuMs();
-          const value = await (measureParts ?? one.measure)(rig);
+          const value = await take(rig);
           const cpuMs = childrenCpuMs() - before;
           if (!isWarmUp) keep(results, { caseIndex, rigIndex, value, cpuMs });
         }
@@ -93,18 +106,25 @@ async function measureAll(rigs) {
   return results;
 }
 
-/** A round that measured several parts at once goes to the cases of these parts. */
+/**
+ * A round that measured several parts at once goes to the cases of these parts.
+ * @param {Results} results
+ * @param {{ caseIndex: number, rigIndex: number, value: number | Record<Part, number>, cpuMs: number }} round
+ */
 function keep(results, { caseIndex, rigIndex, value, cpuMs }) {
+  results[caseIndex]?.[rigIndex]?.cpuMs.push(cpuMs);
   if (typeof value === 'number') {
-    results[caseIndex][rigIndex].values.push(value);
-    results[caseIndex][rigIndex].cpuMs.push(cpuMs);
+    results[caseIndex]?.[rigIndex]?.values.push(value);
     return;
   }
   for (const [index, { part }] of CASES.entries())
-    if (part !== undefined) results[index][rigIndex].values.push(value[part]);
-  results[caseIndex][rigIndex].cpuMs.push(cpuMs);
+    if (part !== undefined) results[index]?.[rigIndex]?.values.push(value[part]);
 }
 
+/**
+ * @param {string} bundle
+ * @returns {import('./report.mjs').Library}
+ */
 function measureLibrary(bundle) {
   const file = path.join(top, 'test/bench/library.mjs');
   const { status, stdout } = spawnSync(process.execPath, [file, bundle], {
@@ -112,7 +132,7 @@ function measureLibrary(bundle) {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(`library.mjs: exit code ${status}`);
-  return JSON.parse(stdout);
+  return /** @type {import('./report.mjs').Library} */ (parseJson(stdout));
 }
 
 process.exitCode = await main();

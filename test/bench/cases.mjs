@@ -6,7 +6,23 @@ import { call, callAll, peakMemory } from './rigs.mjs';
 const SEQUENCE = 100;
 const PARALLEL = 8;
 
-/** In the order of the report. `rounds` where a round takes long. `bundle` has to be one that all runtimes take. */
+/**
+ * @typedef {import('./rigs.mjs').Rig} Rig
+ * @typedef {'create' | 'start' | 'delete' | 'cycle'} Part
+ * @typedef {object} Case
+ * @property {string} name
+ * @property {(rig: Rig) => number | Promise<number>} [measure]
+ * @property {Part} [part] of those that a round of `measureParts` yields
+ * @property {(rig: Rig) => Record<Part, number>} [measureParts]
+ * @property {string} [unit] milliseconds unless it is said
+ * @property {number} [rounds] where a round takes long
+ * @property {string} [bundle] one that not all runtimes may take
+ */
+
+/**
+ * In the order of the report.
+ * @type {readonly Case[]}
+ */
 export const CASES = [
   { name: '`--version`', measure: (rig) => timed(rig, ['--version']) },
   { name: '`run` of /bin/true', measure: (rig) => timed(rig, run(rig, 'true')) },
@@ -35,16 +51,25 @@ export const CASES = [
   { name: 'size on disk', unit: 'MiB', rounds: 1, measure: measureSize },
 ];
 
+/**
+ * @param {Rig} rig
+ * @param {string} bundle
+ */
 function run(rig, bundle) {
   return ['run', '--bundle', rig.bundle(bundle), rig.id];
 }
 
+/**
+ * @param {Rig} rig
+ * @param {readonly string[]} args
+ */
 function timed(rig, args) {
   const start = performance.now();
   call(rig, args);
   return performance.now() - start;
 }
 
+/** @param {Rig} rig */
 function measureLife(rig) {
   const create = timed(rig, ['create', '--bundle', rig.bundle('true'), '--pid-file', rig.pidFile, rig.id]);
   const pid = fs.readFileSync(rig.pidFile, 'utf8');
@@ -55,6 +80,7 @@ function measureLife(rig) {
   return { create, start, delete: end, cycle: create + start + end };
 }
 
+/** @param {string} pid */
 function waitForEnd(pid) {
   const deadline = Date.now() + 10_000;
   for (;;) {
@@ -64,6 +90,7 @@ function waitForEnd(pid) {
   }
 }
 
+/** @param {string} file */
 function readIfThere(file) {
   try {
     return fs.readFileSync(file, 'utf8');
@@ -72,6 +99,7 @@ function readIfThere(file) {
   }
 }
 
+/** @param {Rig} rig */
 async function measureParallel(rig) {
   const ids = Array.from({ length: PARALLEL }, (_, index) => `${rig.id}-${index}`);
   const start = performance.now();
@@ -82,13 +110,17 @@ async function measureParallel(rig) {
   return performance.now() - start;
 }
 
+/** @param {Rig} rig */
 function measureSequence(rig) {
   const start = performance.now();
   for (let i = 0; i < SEQUENCE; i++) call(rig, run(rig, 'true'));
   return performance.now() - start;
 }
 
-/** KiB that the init of a created, not started container shares with no other process (man 5 proc, smaps_rollup). */
+/**
+ * KiB that the init of a created, not started container shares with no other process (man 5 proc, smaps_rollup).
+ * @param {Rig} rig
+ */
 function measureMemory(rig) {
   call(rig, ['create', '--bundle', rig.bundle('true'), '--pid-file', rig.pidFile, rig.id]);
   const text = fs.readFileSync(`/proc/${fs.readFileSync(rig.pidFile, 'utf8')}/smaps_rollup`, 'utf8');
@@ -96,7 +128,10 @@ function measureMemory(rig) {
   return [...text.matchAll(/^Private_\w+: +(\d+) kB$/gm)].reduce((sum, [, size]) => sum + Number(size), 0);
 }
 
-/** MiB of the files the command is made of: the program, what it loads of its own, and on Node the engine. */
+/**
+ * MiB of the files the command is made of: the program, what it loads of its own, and on Node the engine.
+ * @param {Rig} rig
+ */
 function measureSize({ binary }) {
   const files = binary.flatMap((file) => {
     const found = path.isAbsolute(file) ? file : findInPath(file);
@@ -109,8 +144,11 @@ function measureSize({ binary }) {
   return files.reduce((sum, file) => sum + fs.statSync(file).size, 0) / 2 ** 20;
 }
 
+/** @param {string} name */
 function findInPath(name) {
-  const found = process.env.PATH.split(':')
+  const found = (process.env.PATH ?? '')
+    .split(':')
+
     .map((directory) => path.join(directory, name))
     .find((file) => fs.existsSync(file));
   if (found === undefined) throw new Error(`${name} is not in PATH`);

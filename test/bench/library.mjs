@@ -9,32 +9,40 @@ import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 import { top } from '../../bundles/ready.mjs';
+import { load } from '../../bundles/untyped.mjs';
 
 const ROUNDS = 60;
 const WARM_UP_ROUNDS = 20;
 const CONCURRENT = 8;
 const BATCHES = 10;
 
-const bundle = process.argv[2];
+/**
+ * @typedef {import('../../dist/lib/sys/fd.js').OwnedFd} Socket
+ * @typedef {import('../../dist/lib/program/encode.js').Packet} Packet
+ * @typedef {import('../../dist/lib/program/step.js').Program} Program
+ */
+
+const [, , bundle] = process.argv;
+if (bundle === undefined) throw new Error('usage: library.mjs BUNDLE');
 const root = fs.mkdtempSync(path.join(path.dirname(bundle), 'library-'));
 const log = { debug() {}, info() {}, warning() {}, error() {} };
-const load = (file) => import(pathToFileURL(path.join(top, 'dist/lib', file)).href);
 
-const { runContainer } = await import(pathToFileURL(path.join(top, 'dist/bin/index.mjs')).href);
+const { runContainer } = /** @type {import('../../dist/lib/index.js')} */ (
+  await load(pathToFileURL(path.join(top, 'dist/bin/index.mjs')).href)
+);
+/** @satisfies {import('../../dist/lib/index.js').Runtime} */
 const runtime = { root, cgroupManager: 'cgroupfs', log };
 const options = {
   bundle,
-  configFile: undefined,
-  pidFile: undefined,
-  consoleSocket: undefined,
   noPivot: false,
   noNewKeyring: false,
   preserveFds: 0,
-  stdio: [0, 1, 2],
+  stdio: /** @type {[number, number, number]} */ ([0, 1, 2]),
   detach: false,
   keep: false,
 };
 
+/** @param {string} id */
 async function runOnce(id) {
   const start = performance.now();
   const code = await runContainer(runtime, { ...options, id });
@@ -42,28 +50,34 @@ async function runOnce(id) {
   return performance.now() - start;
 }
 
-/** Everything of the floor that is decided before the clock runs. */
-async function prepareFloor(id) {
+/**
+ * Everything of the floor that is decided before the clock runs.
+ * @param {string} id
+ * @param {string} directory the bundle
+ */
+async function prepareFloor(id, directory) {
   const [{ planContainer }, { readBundle }, { readHostFacts }, context, { planRunProgram }, { encode }] =
     await Promise.all([
-      load('container/build-container.js'),
-      load('container/bundle.js'),
-      load('host/facts.js'),
-      load('plan/context.js'),
-      load('plan/run-program.js'),
-      load('program/encode.js'),
+      import('../../dist/lib/container/build/build-container.js'),
+      import('../../dist/lib/container/build/bundle.js'),
+      import('../../dist/lib/host/facts.js'),
+      import('../../dist/lib/plan/base/context.js'),
+      import('../../dist/lib/plan/run-program.js'),
+      import('../../dist/lib/program/encode.js'),
     ]);
-  const read = readBundle(bundle, undefined, log);
+  const read = readBundle(directory, undefined, log);
   const host = readHostFacts();
-  const plan = planContainer(runtime, { ...options, id }, read, host);
+  const user = read.config.process;
+  if (user === undefined) throw new Error('the bundle has no process');
+  const plan = planContainer(runtime, { ...options, id, seccomp: undefined }, read, host);
   if (plan.idmapNamespaces.length > 0) throw new Error('the floor knows no idmapped mounts');
   const descriptors = context.descriptorNumbers(0);
   const last = planRunProgram(descriptors, {
-    process: read.config.process,
+    process: user,
     executable: plan.candidates[0] ?? '',
     home: '/',
   });
-  const toPackets = (program) => encode(program, { arch: host.arch, syncFd: descriptors.sync });
+  const toPackets = (/** @type {Program} */ program) => encode(program, { arch: host.arch, syncFd: descriptors.sync });
   return {
     arch: host.arch,
     syncFd: descriptors.sync,
@@ -73,8 +87,9 @@ async function prepareFloor(id) {
   };
 }
 
+/** @param {string} id */
 async function floorRunner(id) {
-  const floor = await prepareFloor(id);
+  const floor = await prepareFloor(id, options.bundle);
   const [
     { selectCgroupManager },
     { spawnInit },
@@ -82,19 +97,19 @@ async function floorRunner(id) {
     { waitChild },
     { LAYOUT, TAG_FAILURE, TAG_MORE },
   ] = await Promise.all([
-    load('cgroup/select.js'),
-    load('process/spawn-init.js'),
-    load('sys/socket.js'),
-    load('sys/wait.js'),
-    load('program/layout.js'),
+    import('../../dist/lib/cgroup/select.js'),
+    import('../../dist/lib/process/spawned.js'),
+    import('../../dist/lib/sys/socket.js'),
+    import('../../dist/lib/sys/wait.js'),
+    import('../../dist/lib/program/layout.js'),
   ]);
-  const receive = (socket) => {
+  const receive = (/** @type {Socket} */ socket) => {
     const { bytes, descriptors } = receiveMessage(socket.number, LAYOUT.message.size);
     for (const descriptor of descriptors) descriptor.close();
     if (bytes.length === 0 || bytes.readBigUInt64LE(0) === TAG_FAILURE) throw new Error('floor: init failed');
     return bytes;
   };
-  const send = (socket, packets) => {
+  const send = (/** @type {Socket} */ socket, /** @type {readonly Packet[]} */ packets) => {
     packets.forEach((packet, index) => {
       if (index > 0 && receive(socket).readBigUInt64LE(0) !== TAG_MORE) throw new Error('floor: init wanted no more');
       sendMessage(socket.number, packet.bytes);
@@ -122,7 +137,7 @@ async function floorRunner(id) {
     const status = waitChild(pid);
     spawned.socket.close();
     for (const { hostPath } of cgroup.reference.directories) fs.rmdirSync(hostPath);
-    if (status.code !== 0) throw new Error('floor: the program failed');
+    if (status.kind !== 'exited' || status.code !== 0) throw new Error('floor: the program failed');
     return performance.now() - start;
   };
 }
@@ -137,7 +152,7 @@ async function measureConcurrency() {
   }
   const elapsed = performance.now() - start;
   delay.disable();
-  const ms = (ns) => ns / 1e6;
+  const ms = (/** @type {number} */ ns) => ns / 1e6;
   return {
     concurrent: CONCURRENT,
     perContainerMs: elapsed / (BATCHES * CONCURRENT),

@@ -3,11 +3,21 @@ import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import { CASES } from './cases.mjs';
 
+/**
+ * @typedef {import('./rigs.mjs').Rig} Rig
+ * @typedef {{ values: number[], cpuMs: number[] }} Measured one each for a round
+ * @typedef {readonly (readonly Measured[])[]} Results by case and runtime
+ * @typedef {{ concurrent: number, perContainerMs: number, delayMs: { median: number, p99: number, max: number } }} Concurrency
+ * @typedef {{ run: number[], floor: number[], concurrency: Concurrency }} Library
+ * @typedef {readonly string[]} Row
+ */
+
 /** How many runtimes of the list are tsrun itself; the others are what it is compared with. */
 const OWN = 2;
 
+/** @param {{ rigs: readonly Rig[], results: Results, library: Library, hidesUnified: boolean }} bench */
 export function describe({ rigs, results, library, hidesUnified }) {
-  const rounds = Math.max(...results.map(([first]) => first.values.length));
+  const rounds = Math.max(...results.map(([first]) => first?.values.length ?? 0));
   return `# Results of \`npm run bench\`
 
 Written by the command itself. Medians of ${rounds} rounds (fewer where a round takes long), with the quartiles in parentheses,
@@ -27,38 +37,51 @@ ${describeMachine(rigs, hidesUnified)}
 `;
 }
 
+/**
+ * @param {readonly Rig[]} rigs
+ * @param {Results} results
+ */
 function describeTimes(rigs, results) {
   const pairs = rigs.flatMap((own, index) =>
     index < OWN ? rigs.slice(OWN).map((peer, peerIndex) => ({ own, index, peer, peerIndex: peerIndex + OWN })) : [],
   );
   const header = ['', ...rigs.map(({ name }) => name), ...pairs.map(({ own, peer }) => `${own.name} : ${peer.name}`)];
   const rows = CASES.map(({ name, unit = 'ms' }, caseIndex) => {
-    const columns = results[caseIndex];
+    const columns = results[caseIndex] ?? [];
     if (columns.some(({ values }) => values.length === 0)) return [name, 'not taken by all of them'];
     const medians = columns.map(({ values }) => median(values));
     return [
       name,
       ...columns.map(({ values }) => describeValues(values, unit)),
-      ...pairs.map(({ index, peerIndex }) => (medians[index] / medians[peerIndex]).toFixed(2)),
+      ...pairs.map(({ index, peerIndex }) => ((medians[index] ?? NaN) / (medians[peerIndex] ?? NaN)).toFixed(2)),
     ];
   });
   return table(header, rows);
 }
 
+/**
+ * @param {readonly Rig[]} rigs
+ * @param {Results} results
+ */
 function describeCpu(rigs, results) {
   const rows = CASES.flatMap(({ name, unit = 'ms' }, caseIndex) => {
-    const columns = results[caseIndex];
+    const columns = results[caseIndex] ?? [];
     if (unit !== 'ms' || columns.some(({ cpuMs }) => cpuMs.length === 0)) return [];
     return [[name, ...columns.map(({ cpuMs }) => `${mean(cpuMs).toFixed(1)} ms`)]];
   });
   return table(['', ...rigs.map(({ name }) => name)], rows);
 }
 
+/**
+ * @param {readonly Rig[]} rigs
+ * @param {Results} results
+ * @param {Library} library
+ */
 function describeLibrary(rigs, results, { run, floor, concurrency }) {
   const { concurrent, perContainerMs, delayMs } = concurrency;
   const runCase = CASES.findIndex(({ name }) => name === '`run` of /bin/true');
   const peers = rigs.slice(OWN).map(({ name }, index) => {
-    const peer = median(results[runCase][index + OWN].values);
+    const peer = median(results[runCase]?.[index + OWN]?.values ?? []);
     return [`\`runContainer\` : ${name} \`run\``, (median(run) / peer).toFixed(2)];
   });
   return table(
@@ -77,43 +100,62 @@ function describeLibrary(rigs, results, { run, floor, concurrency }) {
   );
 }
 
+/**
+ * @param {readonly Rig[]} rigs
+ * @param {boolean} hidesUnified
+ */
 function describeMachine(rigs, hidesUnified) {
-  const versions = rigs.map(({ name, binary: [file, ...args] }) => {
+  const versions = rigs.map(({ name, binary: [file = '', ...args] }) => {
     const lines = spawnSync(file, [...args, '--version'], { encoding: 'utf8' }).stdout.split('\n');
     return `- ${name}: ${lines.filter((line) => /version|commit|^(node|bun):/.test(line)).join(', ')}`;
   });
   return [
     ...versions,
-    `- ${new Date().toISOString().slice(0, 10)}, Linux ${os.release()}, ${os.cpus().length} x ${os.cpus()[0].model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB`,
-    `- load average at the end: ${os.loadavg()[0].toFixed(1)}; above 1 other work shared the machine, and only the ratios mean something`,
+    `- ${new Date().toISOString().slice(0, 10)}, Linux ${os.release()}, ${os.cpus().length} x ${os.cpus()[0]?.model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB`,
+    `- load average at the end: ${os.loadavg()[0]?.toFixed(1)}; above 1 other work shared the machine, and only the ratios mean something`,
     `- cgroups: ${hidesUnified ? 'v1 (the cgroup2 part of a hybrid layout was hidden from all of them)' : 'as mounted'}`,
   ].join('\n');
 }
 
+/**
+ * @param {Row} header
+ * @param {readonly Row[]} rows
+ */
 function table(header, rows) {
   const lines = [header, header.map(() => '---'), ...rows.map((row) => header.map((_, index) => row[index] ?? ''))];
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
+/**
+ * @param {readonly number[]} values
+ * @param {string} unit
+ */
 function describeValues(values, unit) {
   const digits = unit === 'KiB' ? 0 : 1;
   const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(values, share).toFixed(digits));
   return values.length < 3 ? `${middle} ${unit}` : `${middle} ${unit} (${low}-${high})`;
 }
 
+/** @param {readonly number[]} numbers */
 function mean(numbers) {
   return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
+/** @param {readonly number[]} numbers */
 function median(numbers) {
   return quantile(numbers, 0.5);
 }
 
-/** Linear between the two values next to it. */
+/**
+ * Linear between the two values next to it; NaN of none.
+ * @param {readonly number[]} numbers
+ * @param {number} share
+ */
 function quantile(numbers, share) {
   const sorted = [...numbers].sort((a, b) => a - b);
   const at = (sorted.length - 1) * share;
   const below = Math.floor(at);
   const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below] + (sorted[above] - sorted[below]) * (at - below);
+  const [low = NaN, high = NaN] = [sorted[below], sorted[above]];
+  return low + (high - low) * (at - below);
 }

@@ -4,7 +4,7 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build, transform } from 'esbuild';
+import * as esbuild from 'esbuild';
 import { top } from '../../bundles/ready.mjs';
 
 const TOGETHER = path.join(top, 'test/harness/together.mjs');
@@ -15,7 +15,7 @@ const TOGETHER = path.join(top, 'test/harness/together.mjs');
  * @param {{ directory: string, seconds: number }} options where to, and how long a file may take
  */
 export async function pack(groups, { directory, seconds }) {
-  await build({
+  await esbuild.build({
     absWorkingDir: top,
     entryPoints: Object.fromEntries([...groups.keys()].map((name) => [name, `group:${name}`])),
     outdir: directory,
@@ -40,9 +40,12 @@ export async function pack(groups, { directory, seconds }) {
 function groupsAsEntries(groups, seconds) {
   return {
     name: 'groups as entries',
-    setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^group:/ }, ({ path: name }) => ({ path: name.slice('group:'.length), namespace: 'group' }));
-      onLoad({ filter: /./, namespace: 'group' }, ({ path: name }) => {
+    setup(build) {
+      build.onResolve({ filter: /^group:/ }, ({ path: name }) => ({
+        path: name.slice('group:'.length),
+        namespace: 'group',
+      }));
+      build.onLoad({ filter: /./, namespace: 'group' }, ({ path: name }) => {
         const files = (groups.get(name) ?? []).map((file) => `${JSON.stringify(file)}: () => import('./${file}')`);
         const contents = `
           import { runTogether } from ${JSON.stringify(TOGETHER)};
@@ -59,15 +62,15 @@ function groupsAsEntries(groups, seconds) {
  */
 const tapOfEachFile = {
   name: 'tap of each file',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^tap$/ }, ({ importer }) => {
+  setup(build) {
+    build.onResolve({ filter: /^tap$/ }, ({ importer }) => {
       if (importer === TOGETHER) return { path: 'tap', external: true };
       if (importer.endsWith('.test.ts')) return { path: importer, namespace: 'tap' };
       return {
         errors: [{ text: `Pass the test to ${path.relative(top, importer)}: files that share it have each their own` }],
       };
     });
-    onLoad({ filter: /./, namespace: 'tap' }, () => ({
+    build.onLoad({ filter: /./, namespace: 'tap' }, () => ({
       contents: `import { currentTest } from ${JSON.stringify(TOGETHER)}; export default currentTest();`,
       resolveDir: top,
     }));
@@ -80,12 +83,12 @@ const tapOfEachFile = {
  */
 const placeOfEachFile = {
   name: 'place of each file',
-  setup({ onLoad }) {
-    onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
+  setup(build) {
+    build.onLoad({ filter: /\.(ts|mjs)$/ }, async ({ path: file }) => {
       const text = await fs.promises.readFile(file, 'utf8');
       if (!text.includes('import.meta.')) return undefined;
-      const { code } = await transform(text, {
-        loader: 'ts',
+      const { code } = await esbuild.transform(text, {
+        loader: file.endsWith('.ts') ? 'ts' : 'js',
         target: 'node20',
         sourcefile: file,
         sourcemap: 'inline',

@@ -91,11 +91,17 @@ async function runGroup(name, script, { seconds, picker, print }) {
     child.kill('SIGKILL');
   }, 1000);
   const readers = [
-    createInterface({ input: child.stdout }).on('line', (line) => progress.take(line)),
-    createInterface({ input: child.stderr }).on('line', (line) => progress.takeError(line)),
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      progress.take(line);
+    }),
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      progress.takeError(line);
+    }),
   ];
   const closed = readers.map((reader) => once(reader, 'close'));
-  const [code, signal] = await once(child, 'close');
+  /** @type {unknown} */
+  const ended = await once(child, 'close');
+  const [code, signal] = /** @type {[number | null, NodeJS.Signals | null]} */ (ended);
   await Promise.all(closed);
   clearInterval(watchdog);
   progress.flush();

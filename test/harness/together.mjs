@@ -2,6 +2,7 @@
  * Runs several test files in this process, one after the other, each as a subtest with the name of the file. Their `tap` is that
  * subtest (pack.mjs sees to it), so that a file reads and does the same here as in a process of its own.
  */
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import root from 'tap';
 import { announce } from './summary.mjs';
@@ -44,7 +45,8 @@ export async function runTogether(files, seconds) {
  */
 function lookAround() {
   return {
-    umask: process.umask().toString(8),
+    // process.umask() would write it.
+    umask: /^Umask:\t(\d+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1],
     'working directory': process.cwd(),
     'exit code': String(process.exitCode),
     ...Object.fromEntries(Object.entries(process.env).map(([name, value]) => [`variable ${name}`, value])),

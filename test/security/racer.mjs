@@ -8,7 +8,9 @@ const renameat2 = koffi
   .load(null)
   .func('int renameat2(int oldfd, const char *oldpath, int newfd, const char *newpath, unsigned int flags)');
 
-const { first, second, counter } = workerData;
+/** @type {unknown} */
+const given = workerData;
+const { first, second, counter } = /** @type {{ first: string, second: string, counter: SharedArrayBuffer }} */ (given);
 const rounds = new Int32Array(counter);
 for (;;) {
   if (renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE) === 0) Atomics.add(rounds, 0, 1);

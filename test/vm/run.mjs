@@ -13,6 +13,7 @@ import * as fs from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { ensureBuilt, top } from '../../bundles/ready.mjs';
+import { parseJson } from '../../bundles/untyped.mjs';
 
 const SHARE_MIB = 512;
 /** Starting takes 20 seconds, on a busy machine a minute. */
@@ -60,8 +61,18 @@ const OF_A_USER = [
 ];
 
 /**
+ * @typedef {object} Configuration
+ * @property {Readonly<Record<string, string>>} env
+ * @property {readonly string[]} selection
+ * @property {readonly string[]} [only]
+ * @property {readonly string[]} [without]
+ * @property {readonly string[]} own
+ */
+
+/**
  * Name -> environment of the tests, those of test/live that run by default and with `--all` (all of them where it is not said), and
  * those of test/vm that are made for it.
+ * @type {Readonly<Record<string, Configuration>>}
  */
 const CONFIGURATIONS = {
   cgroupfs: { env: {}, selection: SELECTION, own: ['unified', 'delegation', 'apparmor', 'session'] },
@@ -87,7 +98,7 @@ const everything = words.includes('--all');
 const DEADLINE_MS = Number(process.env.TSRUN_VM_MINUTES ?? (everything ? 60 : 20)) * 60_000;
 const names = [...words.filter((word) => !word.startsWith('--')), ...(words.includes('--short') ? SHORT : [])];
 
-if (process.getuid() !== 0) fail('it needs root, to make the file systems of the machine');
+if (process.getuid?.() !== 0) fail('it needs root, to make the file systems of the machine');
 if (!ensureBuilt()) process.exit(1);
 execFileSync(path.join(top, 'test/vm/build.sh'), [machine], { stdio: 'inherit' });
 const work = fs.mkdtempSync(path.join(tmpdir(), 'tsrun-vm-'));
@@ -103,7 +114,10 @@ try {
   fs.rmSync(work, { recursive: true, force: true });
 }
 
-/** What the machine finds in /share: the project as far as the tests need it, and run.sh. */
+/**
+ * What the machine finds in /share: the project as far as the tests need it, and run.sh.
+ * @param {string} share
+ */
 async function fillShare(share) {
   const files = findTests();
   // The bundles lie as deep as the sources do, so that paths relative to one of them lead to the same places.
@@ -134,9 +148,12 @@ async function fillShare(share) {
   fs.writeFileSync(path.join(share, 'run.sh'), script(files));
 }
 
-/** Name of a test -> its file, relative to the project. */
+/**
+ * Name of a test -> its file, relative to the project.
+ * @returns {ReadonlyMap<string, string>}
+ */
 function findTests() {
-  const found = new Map();
+  const found = /** @type {Map<string, string>} */ (new Map());
   for (const directory of ['test/live', 'test/vm'])
     for (const name of fs.readdirSync(path.join(top, directory)))
       if (name.endsWith('.test.ts')) found.set(name.slice(0, -'.test.ts'.length), path.join(directory, name));
@@ -146,33 +163,39 @@ function findTests() {
 
 /** The packages that the built command loads, with those they load themselves. */
 function runtimePackages() {
-  const lock = JSON.parse(fs.readFileSync(path.join(top, 'package-lock.json'), 'utf8')).packages;
-  const found = new Set();
-  const add = (name) => {
+  /** @typedef {{ dependencies?: Record<string, string>, optionalDependencies?: Record<string, string> }} Entry */
+  const text = fs.readFileSync(path.join(top, 'package-lock.json'), 'utf8');
+  const { packages: lock } = /** @type {{ packages: Readonly<Record<string, Entry>> }} */ (parseJson(text));
+  const found = /** @type {Set<string>} */ (new Set());
+  const add = (/** @type {string} */ name) => {
     const entry = lock[`node_modules/${name}`];
     if (entry === undefined || found.has(name) || !fs.existsSync(path.join(top, 'node_modules', name))) return;
     found.add(name);
     for (const needed of Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })) add(needed);
   };
-  for (const name of Object.keys(lock[''].dependencies)) add(name);
+  for (const name of Object.keys(lock['']?.dependencies ?? {})) add(name);
   return found;
 }
 
-/** What the machine runs: every file of every configuration, two at a time, each with a line of its own in front of its TAP. */
+/**
+ * What the machine runs: every file of every configuration, two at a time, each with a line of its own in front of its TAP.
+ * @param {ReadonlyMap<string, string>} files
+ */
 function script(files) {
   const jobs = Object.entries(CONFIGURATIONS).flatMap(
     ([configuration, { env, selection, only, without = [], own }]) => {
-      const isPossible = (name) =>
+      const isPossible = (/** @type {string} */ name) =>
         !NOT_IN_THE_MACHINE.includes(name) && !without.includes(name) && (only?.includes(name) ?? true);
       const live = [...files]
         .filter(([name, file]) => file.startsWith('test/live/') && isPossible(name))
         .map(([name]) => name);
       const possible = [...live, ...own];
-      const isNamed = (name) => names.includes(name) || names.includes(`${configuration}:${name}`);
+      const isNamed = (/** @type {string} */ name) =>
+        names.includes(name) || names.includes(`${configuration}:${name}`);
       const chosen = names.length > 0 ? possible.filter(isNamed) : everything ? possible : [...selection, ...own];
       const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
       return chosen.map((name) => {
-        const bundle = `/share/bundles/${files.get(name).replace(/\.ts$/, '.mjs')}`;
+        const bundle = `/share/bundles/${files.get(name)?.replace(/\.ts$/, '.mjs')}`;
         return [configuration, name, settings.join(' '), bundle].join('|');
       });
     },
@@ -198,7 +221,11 @@ echo "## all done"
 `;
 }
 
-/** Starts the machine and prints, as it comes, what is more than detail. Shape: the exit code of qemu. */
+/**
+ * Starts the machine and prints, as it comes, what is more than detail.
+ * @param {string} share
+ * @returns {Promise<number>} the exit code of qemu
+ */
 async function boot(share) {
   const disk = path.join(work, 'share.img');
   fs.writeFileSync(disk, '');
@@ -229,7 +256,9 @@ async function boot(share) {
   try {
     return await new Promise((resolve, reject) => {
       qemu.on('error', reject);
-      qemu.on('exit', (code) => resolve(code ?? 128));
+      qemu.on('exit', (code) => {
+        resolve(code ?? 128);
+      });
     });
   } finally {
     clearInterval(printer);
@@ -252,11 +281,15 @@ function followOutput() {
   }, 500);
 }
 
-/** Counts the assertions of every file, prints the failures, and sets the exit code. */
+/**
+ * Counts the assertions of every file, prints the failures, and sets the exit code.
+ * @param {string} output
+ * @param {number} code
+ */
 function finish(output, code) {
   const text = output.replaceAll('\r', '');
   const total = { passed: 0, failed: 0, skipped: 0 };
-  for (const [, title, body] of text.matchAll(/^## (\w+ [\w-]+ \d+ s)\n([^]*?)^## end$/gm)) {
+  for (const [, title = '', body = ''] of text.matchAll(/^## (\w+ [\w-]+ \d+ s)\n([^]*?)^## end$/gm)) {
     const lines = body.split('\n');
     const leaves = lines.filter((line, index) => /^ *(not )?ok /.test(line) && !endsSubtest(lines, index));
     const failed = leaves.filter((line) => line.trimStart().startsWith('not ok') && !/# TODO/i.test(line)).length;
@@ -280,13 +313,21 @@ function finish(output, code) {
   process.exitCode = total.failed === 0 ? 0 : 1;
 }
 
-/** A line `ok` that sums up the lines indented below the subtest in front of it is no assertion of its own. */
+/**
+ * A line `ok` that sums up the lines indented below the subtest in front of it is no assertion of its own.
+ * @param {readonly string[]} lines
+ * @param {number} index
+ */
 function endsSubtest(lines, index) {
-  const indent = /^ */.exec(lines[index])[0];
+  const indent = /^ */.exec(lines[index] ?? '')?.[0] ?? '';
   const before = lines.slice(0, index).findLast((line) => line.trim() !== '');
   return before?.startsWith(`${indent}    1..`) ?? false;
 }
 
+/**
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   console.error(`test/vm/run.mjs: ${message}`);
   process.exit(2);
