@@ -20,9 +20,19 @@ export interface ArgumentRules {
 /**
  * Rewrites arguments into the one spelling that yargs reads without guessing.
  *
- * The callers of a runtime need more than yargs does by itself: containerd writes long options with a single dash, a
- * value may begin with a dash, a container may be called `true` (which yargs would give to the boolean before it), and
- * the options of the program that `exec` runs are not ours. Errors: `usage`; `unsupported` for an option known to be so.
+ * The callers of a runtime need what its parser does not do, whatever its settings:
+ *
+ * - `-log x`, as containerd writes it, is the option `log` and not the letters l, o and g
+ * - `--arg --x`: a value may begin with a dash, where the parser drops `--arg` and sets `x`
+ * - `--tty true`: a container may be called `true`, which the parser gives to the boolean before it
+ * - `--tty=yes` and `--tty=t` are true to callers and false to the parser; other texts are refused
+ * - what has no value, is unknown or not supported is refused with its name; the parser sets it, drops it, or takes it for a positional
+ * - the options of the program that `exec` runs are not ours: they begin behind the second positional, and `halt-at-non-option` knows
+ *   only the first
+ *
+ * `--` and `-dt` for `-d -t` it would read as well. They stay: to find the values and the positionals above, all arguments are walked,
+ * and a group has to be looked into for an unknown letter and for a last one that takes a value.
+ * Errors: `usage`; `unsupported` for an option known to be so.
  */
 export function canonicalArguments(args: readonly string[], rules: ArgumentRules): CanonicalArguments {
   const options: string[] = [];
