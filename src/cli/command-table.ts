@@ -1,11 +1,4 @@
-import type { Command } from './command.ts';
-
-/** A command that is not loaded yet. */
-export interface CommandEntry {
-  /** The same line as the command's own, which the list of commands shows without loading it. */
-  readonly description: string;
-  load(): Promise<{ readonly command: Command }>;
-}
+import type { CommandEntry } from './command.ts';
 
 /** Name -> command, in the order of the help text. */
 export const commandTable: Readonly<Record<string, CommandEntry>> = {

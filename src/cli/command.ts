@@ -8,6 +8,13 @@ import type { ReadArguments } from './read-arguments.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Version } from './version.ts';
 
+/** A command that is not loaded yet. */
+export interface CommandEntry {
+  /** The same line as the command's own, which the list of commands shows without loading it. */
+  readonly description: string;
+  load(): Promise<{ readonly command: Command }>;
+}
+
 /** What a command is run with beside its own arguments. */
 export interface CommandContext {
   readonly global: GlobalOptions;
@@ -16,6 +23,8 @@ export interface CommandContext {
   readonly surroundings: Surroundings;
   readonly operations: Operations;
   readonly readVersion: () => Version;
+  /** Name -> command, for the one that tells a shell about all of them. */
+  readonly commandTable: Readonly<Record<string, CommandEntry>>;
 }
 
 /** How many positionals a command takes. */

@@ -2,8 +2,8 @@ import { TsrunError } from '../errors.ts';
 import { createLog, type LogSink } from '../log.ts';
 import { words } from '../util/words.ts';
 import { ArgumentError } from './argument-error.ts';
-import type { Command, CommandContext } from './command.ts';
-import { commandTable, type CommandEntry } from './command-table.ts';
+import type { Command, CommandContext, CommandEntry } from './command.ts';
+import { commandTable } from './command-table.ts';
 import { nearestName } from './nearest.ts';
 import type { Operations } from './operations.ts';
 import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options/global.ts';
@@ -139,6 +139,7 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
     surroundings,
     operations,
     readVersion,
+    commandTable,
   };
   return withPrefix(command.failurePrefix, () => command.run(args, context satisfies CommandContext));
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../errors.ts';
-import type { CgroupHierarchy, CgroupLayout, UnifiedHierarchy } from '../plan/cgroup/layout.ts';
+import type { CgroupHierarchy, CgroupLayout, UnifiedHierarchy } from '../plan/base/cgroup-layout.ts';
 import { MountTable, parseMountinfo, type MountinfoEntry } from './mountinfo.ts';
 import { reasonOf } from '../sys/errno.ts';
 

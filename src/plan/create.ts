@@ -5,7 +5,8 @@ import { MOUNT_ATTR_RDONLY } from '../util/constants.ts';
 import { planResetAffinity } from './process/affinity.ts';
 import { planHostTrees } from './rootfs/bind-source.ts';
 import { planShedForCreate } from './process/capabilities.ts';
-import { joinPlaces, type JoinPlace } from './namespaces/join-cgroups.ts';
+import type { JoinPlace } from './cgroup/path.ts';
+import { joinPlaces } from './namespaces/join-cgroups.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
 import { planClone } from './namespaces/clone.ts';
 import { createContainerSetting, type HookSetting } from './container-hook.ts';
@@ -113,12 +114,15 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   const process = context.config.process;
   const phases = new PhaseList();
   const trees = planHostTrees(context);
-  phases.add(planStartInit(context, { lastDescriptor: lastCreateDescriptor(context) }));
+  const idmapNamespaces = planIdmapNamespaces(context.config);
+  const lastDescriptor = lastCreateDescriptor(context, idmapNamespaces.length);
+  const handOut = handOutNumbers(context, lastDescriptor + 1);
+  phases.add(planStartInit(context, { lastDescriptor, handOut }));
   if (cgroup.scope !== undefined) addUnit(context.descriptors, phases);
   addNamespaces(context, phases, { openTrees: trees.steps, places: joinPlaces(cgroup) });
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
-  phases.add(planHandOut(context));
+  phases.add(planHandOut(context, handOut));
   const found = process === undefined ? [] : [allocateFound(memory, process)];
   if (process !== undefined) {
     const finish = planFinishProcess(context, process, { filtersEarly: input.seccomp?.position === 'early' });
@@ -130,7 +134,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   return {
     cgroup,
     intelRdt: planIntelRdt(context.config, context.id),
-    idmapNamespaces: planIdmapNamespaces(context.config),
+    idmapNamespaces,
     idMaps: planIdMaps(context.config, context.host.identity),
     netDevices: planNetDevices(context.config),
     coversRootfs: needsRootfsCover(context.config),
@@ -138,7 +142,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     rlimits: process === undefined ? [] : planRlimits(process, context.options.openFiles),
     candidates: process === undefined ? [] : candidates(process),
     hooks: createContainerSetting(context, context.words.root),
-    ...planStart(context, input.seccomp),
+    ...planStart(context, handOut, input.seccomp),
     warnings: context.warnings,
   };
 }
@@ -146,13 +150,13 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
 /** An early filter may know nothing of getsockopt(2), and in a user namespace it tells nothing. */
 function planStart(
   context: PlanContext,
+  numbers: readonly number[],
   seccomp?: CompiledSeccomp,
 ): Pick<CreatePlan, 'park' | 'needsToken' | 'handsOut'> {
   const { euid, inUserNamespace } = context.host.identity;
   const isInside = inUserNamespace || findNamespace(context.config, 'user') !== undefined;
   const needsToken = isInside || seccomp?.position === 'early' || handsOut(context);
   const connection = context.memory.word('connection');
-  const numbers = handOutNumbers(context);
   const options = { connection, ...(seccomp === undefined ? {} : { seccomp }) };
   return {
     park: ({ start, handles }) =>

@@ -4,7 +4,7 @@ import type { Step } from '../program/step.ts';
 import type { Process } from '../spec/generated/config.ts';
 import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../util/constants.ts';
 import { planExecAffinity, planResetAffinity } from './process/affinity.ts';
-import type { JoinPlace } from './namespaces/join-cgroups.ts';
+import type { JoinPlace } from './cgroup/path.ts';
 import { planClone } from './namespaces/clone.ts';
 import { allocateSharedWords, type DescriptorNumbers, type PlanContext } from './base/context.ts';
 import { planNoNewPrivileges, planUmask } from './process/credentials.ts';

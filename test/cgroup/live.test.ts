@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import type { CgroupManager } from '../../src/cgroup/manager.ts';
 import { openCgroup, selectCgroupManager } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
-import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
+import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 import { planCgroup, type CgroupPlan } from '../../src/plan/cgroup/plan.ts';
 import type { Resources } from '../../src/spec/generated/config.ts';
 import { allGroups, cleanUp, joinCgroups, membershipOf, partOf, PREFIX, TestProcess, whyNotLive } from './live.ts';

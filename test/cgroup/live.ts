@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { removeTree, listTree } from '../../src/cgroup/directory.ts';
 import type { CgroupManager } from '../../src/cgroup/manager.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
-import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
+import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 
 /** What live tests of cgroups need: real groups of their own name, real processes, and a clean machine afterwards. */
 

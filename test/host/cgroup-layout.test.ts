@@ -1,6 +1,6 @@
 import t from 'tap';
 import { parseCgroupLayout, readCgroupLayout, withoutForeignTracking } from '../../src/host/cgroup-layout.ts';
-import type { CgroupLayout } from '../../src/plan/cgroup/layout.ts';
+import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 
 const CONTROLLERS = ['cpu', 'memory'];
 const parse = (mountinfo: string, membership: string): ReturnType<typeof parseCgroupLayout> => {

@@ -42,7 +42,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   },
   host: {
     folders: ['sys'],
-    types: ['plan/base/facts', 'plan/cgroup/layout', 'spec/generated'],
+    types: ['plan/base/facts', 'plan/base/cgroup-layout', 'spec/generated'],
     outside: ['node:fs', 'node:os', 'node:path'],
     acts: true,
   },

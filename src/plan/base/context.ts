@@ -1,6 +1,5 @@
 import type { Memory, Region } from '../../program/step.ts';
 import type { Config } from '../../spec/generated/config.ts';
-import { allocateCgroupWords, type CgroupWords } from '../rootfs/cgroup-mount.ts';
 import type { BundleFacts, HostFacts, OpenFilesLimit } from './facts.ts';
 
 /** What every planner of a container's set-up is given. */
@@ -64,6 +63,15 @@ export interface SharedWords {
   readonly stat: Region;
 }
 
+/** Words of init's memory that hold handles while cgroups are mounted. */
+export interface CgroupWords {
+  /** The tmpfs, then the target of everything below it. */
+  readonly tree: Region;
+  readonly place: Region;
+  readonly source: Region;
+  readonly result: Region;
+}
+
 /** Allocates the words that all planners of one conversation share. */
 export function allocateSharedWords(memory: Memory): SharedWords {
   return {
@@ -75,6 +83,16 @@ export function allocateSharedWords(memory: Memory): SharedWords {
     existed: memory.word('existed'),
     cgroup: allocateCgroupWords(memory),
     stat: memory.buffer('stat', 256),
+  };
+}
+
+/** The words, for all mounts of cgroups of one conversation. */
+export function allocateCgroupWords(memory: Memory): CgroupWords {
+  return {
+    tree: memory.word('cgroup tree'),
+    place: memory.word('cgroup place'),
+    source: memory.word('cgroup source'),
+    result: memory.word('cgroup result'),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Arch } from '../../program/calls.ts';
-import type { CgroupLayout } from '../cgroup/layout.ts';
+import type { CgroupLayout } from './cgroup-layout.ts';
 
 /**
  * What a planner needs to know about the machine, read once by `host/` and handed over as a value, so that the same plan can be
@@ -78,3 +78,8 @@ export interface HostDevice {
 }
 
 export type SourceKind = 'directory' | 'file' | 'missing';
+
+/** Whether tsrun itself has a capability in the user namespace it runs in. */
+export function holdsCapability({ identity }: HostFacts, number: number): boolean {
+  return ((BigInt(`0x${identity.effectiveCapabilities}`) >> BigInt(number)) & 1n) === 1n;
+}

@@ -1,6 +1,6 @@
 import type { Resources } from '../../spec/generated/config.ts';
 import { planCpuset } from './cpuset.ts';
-import type { CgroupLayout } from './layout.ts';
+import type { CgroupLayout } from '../base/cgroup-layout.ts';
 import { ancestorsOf, type CgroupDirectory } from './path.ts';
 import { planPids } from './pids.ts';
 import type { Problems } from './problems.ts';

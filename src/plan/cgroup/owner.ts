@@ -1,5 +1,5 @@
 import type { Config } from '../../spec/generated/config.ts';
-import type { CgroupLayout } from './layout.ts';
+import type { CgroupLayout } from '../base/cgroup-layout.ts';
 import type { CgroupDirectory } from './path.ts';
 
 /** Who may manage the container's cgroup from inside. */

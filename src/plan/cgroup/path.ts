@@ -1,5 +1,5 @@
 import { TsrunError } from '../../errors.ts';
-import type { CgroupLayout } from './layout.ts';
+import type { CgroupLayout } from '../base/cgroup-layout.ts';
 
 /** One cgroup of the container: a directory in one hierarchy. */
 export interface CgroupDirectory {
@@ -9,6 +9,16 @@ export interface CgroupDirectory {
   readonly mountPoint: string;
   /** Relative to the mount point, starting with `/`, never `/` itself. */
   readonly path: string;
+}
+
+/** A cgroup of the container by its absolute path, as a plan gives it for `create` and the state for `exec`. */
+export interface JoinPlace {
+  readonly kind: 'v1' | 'v2';
+  readonly hostPath: string;
+  /** A cgroup below it that is joined in its place, relative, without `..`. */
+  readonly below?: string;
+  /** A cgroup2 directory for when `hostPath` takes no processes, because it has handed its controllers on to the ones below. */
+  readonly fallback?: string;
 }
 
 /** NAME_MAX of the cgroup file systems. */

@@ -3,7 +3,7 @@ import type { Resources } from '../../spec/generated/config.ts';
 import { planControllers } from './controllers.ts';
 import { planDeviceFilter, type DeviceFilter } from './device-filter.ts';
 import { collectDeviceRules } from './device-rules.ts';
-import type { CgroupLayout } from './layout.ts';
+import type { CgroupLayout } from '../base/cgroup-layout.ts';
 import { planCgroupOwner, type CgroupOwner, type OwnerConfig } from './owner.ts';
 import { planCgroupDirectories, type CgroupDirectory } from './path.ts';
 import { resolvePidsLimit } from './pids.ts';

@@ -1,5 +1,5 @@
 import { TsrunError } from '../../errors.ts';
-import type { JoinPlace } from '../namespaces/join-cgroups.ts';
+import type { JoinPlace } from './path.ts';
 
 /** A cgroup below the container's own, in which a further process of it is to run. It has to be there. */
 export interface SubCgroup {

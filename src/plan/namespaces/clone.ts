@@ -2,15 +2,9 @@ import { block, call, equals, unless, when } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { NamespaceType } from '../../spec/generated/config.ts';
 import { CLONE_INTO_CGROUP, CLONE_PARENT, PR_SET_DUMPABLE } from '../../util/constants.ts';
-import {
-  findUnified,
-  planCgroupJoin,
-  planFallbackOpen,
-  planUnifiedJoin,
-  planUnifiedOpen,
-  type JoinPlace,
-} from './join-cgroups.ts';
+import { findUnified, planCgroupJoin, planFallbackOpen, planUnifiedJoin, planUnifiedOpen } from './join-cgroups.ts';
 import { hasNewNamespace, type PlanContext } from '../base/context.ts';
+import type { JoinPlace } from '../cgroup/path.ts';
 import { failedWith } from '../base/failed-with.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
 import { reply, TAG } from '../base/reply.ts';

@@ -12,11 +12,10 @@ import {
   SCM_RIGHTS,
   SOL_SOCKET,
 } from '../../util/constants.ts';
-import { holdsCapability } from '../process/capabilities.ts';
+import { holdsCapability } from '../base/facts.ts';
 import type { PlanContext } from '../base/context.ts';
 import type { Region } from '../../program/step.ts';
 import { closeWord } from '../base/handles.ts';
-import { planIdmapNamespaces } from '../rootfs/idmapped-mounts.ts';
 import { TAG } from '../base/reply.ts';
 
 /**
@@ -55,23 +54,24 @@ export function handsOut({ host, options }: PlanContext): boolean {
   return options.waitsForStart === true && !holdsCapability(host, CAP_SYS_PTRACE);
 }
 
-/** The numbers of the handles in init: the namespaces, and the root directory behind them. Empty where nothing is handed out. */
-export function handOutNumbers(context: PlanContext): number[] {
+/**
+ * The numbers of the handles in init, from `first` upwards: the namespaces, and the root directory behind them. Empty where nothing
+ * is handed out.
+ */
+export function handOutNumbers(context: PlanContext, first: number): number[] {
   if (!handsOut(context)) return [];
-  const first = context.descriptors.idmaps + planIdmapNamespaces(context.config).length;
   return [...handedFiles(context.host), 'root'].map((_, index) => first + index);
 }
 
 /** Keeps the numbers taken until there are handles. */
-export function reserveHandOut(context: PlanContext): Step[] {
-  return handOutNumbers(context).map((number) =>
-    call('dup3', [context.descriptors.sync, number, O_CLOEXEC], { label: `keep number ${number}` }),
+export function reserveHandOut({ descriptors }: PlanContext, numbers: readonly number[]): Step[] {
+  return numbers.map((number) =>
+    call('dup3', [descriptors.sync, number, O_CLOEXEC], { label: `keep number ${number}` }),
   );
 }
 
 /** Opens the handles, through `words.proc`: an early filter may refuse to open anything later. */
-export function planHandOut(context: PlanContext): Step[] {
-  const numbers = handOutNumbers(context);
+export function planHandOut(context: PlanContext, numbers: readonly number[]): Step[] {
   if (numbers.length === 0) return [];
   const { proc, target } = context.words;
   const keep = (number: number): Step[] => [

@@ -1,18 +1,11 @@
-import type { Config } from '../../spec/generated/config.ts';
+import type { Config, IdMapping } from '../../spec/generated/config.ts';
 import { hasNewNamespace } from '../base/context.ts';
 import type { IdentityFacts } from '../base/facts.ts';
 
-/** `size` ids from `containerID` on inside are those from `hostID` on outside. */
-export interface IdRange {
-  readonly containerID: number;
-  readonly hostID: number;
-  readonly size: number;
-}
-
 /** What the parent writes once init has entered its new user namespace. */
 export interface IdMapPlan {
-  readonly uid: readonly IdRange[];
-  readonly gid: readonly IdRange[];
+  readonly uid: readonly Readonly<IdMapping>[];
+  readonly gid: readonly Readonly<IdMapping>[];
   /** Through newuidmap/newgidmap, because the caller may not map these ids itself. */
   readonly uidTool: boolean;
   readonly gidTool: boolean;
@@ -36,7 +29,7 @@ export function planIdMaps(config: Config, identity: IdentityFacts): IdMapPlan |
   return { uid, gid, uidTool, gidTool, denySetgroups: !privileged && !gidTool };
 }
 
-function isOwnIdOnly(ranges: readonly IdRange[], own: number): boolean {
+function isOwnIdOnly(ranges: readonly Readonly<IdMapping>[], own: number): boolean {
   const [first] = ranges;
   return ranges.length === 1 && first?.hostID === own && first.size === 1;
 }

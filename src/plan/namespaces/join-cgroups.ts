@@ -14,18 +14,9 @@ import {
 } from '../../util/constants.ts';
 import { failedWith } from '../base/failed-with.ts';
 import { OPEN_HOW_SIZE, openHow } from '../base/handles.ts';
+import type { JoinPlace } from '../cgroup/path.ts';
 import type { CgroupDirectory, CgroupPlan } from '../cgroup/plan.ts';
 import { directoryPath } from '../cgroup/print.ts';
-
-/** A cgroup of the container by its absolute path, as a plan gives it for `create` and the state for `exec`. */
-export interface JoinPlace {
-  readonly kind: 'v1' | 'v2';
-  readonly hostPath: string;
-  /** A cgroup below it that is joined in its place, relative, without `..`. */
-  readonly below?: string;
-  /** A cgroup2 directory for when `hostPath` takes no processes, because it has handed its controllers on to the ones below. */
-  readonly fallback?: string;
-}
 
 /** Words that are free for a moment. */
 export interface JoinWords {

@@ -10,7 +10,7 @@ import {
   PR_CAPBSET_DROP,
 } from '../../util/constants.ts';
 import { findNamespace, type PlanContext } from '../base/context.ts';
-import type { HostFacts } from '../base/facts.ts';
+import { holdsCapability } from '../base/facts.ts';
 
 /**
  * config.md, "Linux Process": `capabilities`; capabilities(7).
@@ -186,11 +186,6 @@ function problemOf({ config, host }: PlanContext, number: number | undefined): s
   // Whoever enters a user namespace has every capability in it.
   if (findNamespace(config, 'user') !== undefined) return undefined;
   return holdsCapability(host, number) ? undefined : 'the runtime does not have it itself';
-}
-
-/** Whether tsrun itself has a capability in the user namespace it runs in. */
-export function holdsCapability({ identity }: HostFacts, number: number): boolean {
-  return ((BigInt(`0x${identity.effectiveCapabilities}`) >> BigInt(number)) & 1n) === 1n;
 }
 
 function warnOnce({ warnings }: PlanContext, warning: string): void {

@@ -15,7 +15,7 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from '../../util/constants.ts';
-import { holdsCapability } from '../process/capabilities.ts';
+import { holdsCapability } from '../base/facts.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from '../base/context.ts';
 import type { BundleFacts, SourceKind } from '../base/facts.ts';
 import { closeWord, components, openInRoot } from '../base/handles.ts';

@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
 import { block, call, isNegative, when } from '../../program/build.ts';
-import type { Block, Memory, Region, Step } from '../../program/step.ts';
+import type { Block, Region, Step } from '../../program/step.ts';
 import {
   AT_FDCWD,
   FSCONFIG_CMD_CREATE,
@@ -27,7 +27,8 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from '../../util/constants.ts';
-import type { CgroupLayout } from '../cgroup/layout.ts';
+import type { CgroupWords } from '../base/context.ts';
+import type { CgroupLayout } from '../base/cgroup-layout.ts';
 import type { CgroupDirectory } from '../cgroup/path.ts';
 import type { CgroupPlan } from '../cgroup/plan.ts';
 import { directoryPath } from '../cgroup/print.ts';
@@ -67,25 +68,6 @@ export interface CgroupMountInput {
 const BASE_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 /** EPERM: the kernel does not let this user namespace mount it. EBUSY: mounted already where a second time is not allowed. */
 const NOT_MOUNTABLE = ['EPERM', 'EBUSY'] as const;
-
-/** Words of init's memory that hold handles while cgroups are mounted. */
-export interface CgroupWords {
-  /** The tmpfs, then the target of everything below it. */
-  readonly tree: Region;
-  readonly place: Region;
-  readonly source: Region;
-  readonly result: Region;
-}
-
-/** The words, for all such mounts of one conversation. */
-export function allocateCgroupWords(memory: Memory): CgroupWords {
-  return {
-    tree: memory.word('cgroup tree'),
-    place: memory.word('cgroup place'),
-    source: memory.word('cgroup source'),
-    result: memory.word('cgroup result'),
-  };
-}
 
 /**
  * Mounts the container's cgroups on the target. Init's working directory is another one afterwards.

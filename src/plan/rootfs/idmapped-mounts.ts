@@ -1,11 +1,10 @@
 import { isBindMount } from '../../spec/bind-mount.ts';
-import type { Config, Mount } from '../../spec/generated/config.ts';
+import type { Config, IdMapping, Mount } from '../../spec/generated/config.ts';
 import { findNamespace } from '../base/context.ts';
-import type { IdRange } from '../namespaces/id-maps.ts';
 
 /** A user namespace that exists only to lend its id maps to mounts: made with these maps, or found at a path. */
 export type IdmapNamespace =
-  | { readonly kind: 'new'; readonly uid: readonly IdRange[]; readonly gid: readonly IdRange[] }
+  | { readonly kind: 'new'; readonly uid: readonly Readonly<IdMapping>[]; readonly gid: readonly Readonly<IdMapping>[] }
   | { readonly kind: 'path'; readonly path: string };
 
 /** The namespaces that the idmapped mounts of a config need, each once. Their order fixes their descriptor numbers in init. */

@@ -2,7 +2,7 @@ import { TsrunError } from '../../errors.ts';
 import { at, block, call, words } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { Config, Process, Seccomp, SeccompFlag } from '../../spec/generated/config.ts';
-import { holdsCapability } from '../process/capabilities.ts';
+import { holdsCapability } from '../base/facts.ts';
 import type { HostFacts } from '../base/facts.ts';
 import { CONTROL_DESCRIPTOR, descriptorMessage, TAG } from '../base/reply.ts';
 import { planFilterRules, type FilterRules } from './filter.ts';

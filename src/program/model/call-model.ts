@@ -1,20 +1,8 @@
-import type { ModelFile } from './files.ts';
-import type { ModelKernel } from './kernel.ts';
 import type { ModelMemory } from './memory.ts';
-
-/** What a descriptor refers to. */
-export interface OpenFile {
-  readonly kind: 'sync' | 'file' | 'filesystem' | 'other';
-  /** Of a `file`: what was opened, or the root of a mount that is not attached. */
-  readonly file?: ModelFile;
-  /** Flags of open(2), x86-64. */
-  readonly flags: number;
-  /** Type of file system, where fsopen(2) or fsmount(2) made the descriptor. */
-  readonly type?: string;
-}
+import type { ModelState } from './state.ts';
 
 /** How a call of the model works: the result, nothing for 0, or a thrown ModelErrno or MemoryFault. */
-export type CallModel = (kernel: ModelKernel, args: CallArguments, memory: ModelMemory) => number | undefined;
+export type CallModel = (kernel: ModelState, args: CallArguments, memory: ModelMemory) => number | undefined;
 
 /** The arguments of a call in the forms that the kernel takes them in. */
 export class CallArguments {
@@ -34,6 +22,3 @@ export class CallArguments {
     return Number(BigInt.asIntN(32, this.raw(index)));
   }
 }
-
-/** RLIMIT_NOFILE of the model. */
-export const DESCRIPTOR_LIMIT = 1024;

@@ -21,10 +21,10 @@ import {
 import { utf8 } from '../../util/utf8.ts';
 import type { CallName } from '../calls.ts';
 import { restoreFlags } from '../open-flags.ts';
-import { DESCRIPTOR_LIMIT, type CallModel, type OpenFile } from './call-model.ts';
+import type { CallModel } from './call-model.ts';
 import { isType, makeFile, ModelErrno, type ModelFile } from './files.ts';
-import type { ModelKernel } from './kernel.ts';
 import type { ModelMemory } from './memory.ts';
+import { DESCRIPTOR_LIMIT, type ModelState, type OpenFile } from './state.ts';
 import type { WalkResult } from './walk.ts';
 
 const F_DUPFD = 0;
@@ -158,17 +158,17 @@ function atFlags(flags: number): { emptyPath: boolean; noFollow: boolean } {
 }
 
 /** An O_PATH handle can neither be read, written nor changed, one of the other access mode not be used; throws EBADF. */
-function usable(kernel: ModelKernel, fd: number, wrongAccess?: number): OpenFile {
+function usable(kernel: ModelState, fd: number, wrongAccess?: number): OpenFile {
   const open = kernel.openFile(fd);
   if ((open.flags & O_PATH) !== 0 || (open.flags & ACCESS) === wrongAccess) throw new ModelErrno('EBADF');
   return open;
 }
 
-function changeable(kernel: ModelKernel, fd: number): ModelFile | undefined {
+function changeable(kernel: ModelState, fd: number): ModelFile | undefined {
   return usable(kernel, fd).file;
 }
 
-function send(kernel: ModelKernel, fd: number, bytes: Uint8Array): number {
+function send(kernel: ModelState, fd: number, bytes: Uint8Array): number {
   const open = usable(kernel, fd, O_RDONLY);
   if (open.kind === 'sync') kernel.outbox.push(bytes);
   else open.file?.writes.push(bytes);
@@ -196,7 +196,7 @@ interface OpenRequest {
   readonly resolve: number;
 }
 
-function open(kernel: ModelKernel, { fd, path, mode, resolve, ...request }: OpenRequest): number {
+function open(kernel: ModelState, { fd, path, mode, resolve, ...request }: OpenRequest): number {
   const flags = kernel.arch === 'arm64' ? Number(restoreFlags(BigInt(request.flags))) : request.flags;
   const isNew = (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0;
   const place = kernel.walk(fd, path, { resolve, noFollow: isNew || (flags & O_NOFOLLOW) !== 0 });

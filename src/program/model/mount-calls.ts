@@ -17,7 +17,7 @@ import {
 import type { CallName } from '../calls.ts';
 import type { CallModel } from './call-model.ts';
 import { attach, bind, isType, makeTree, ModelErrno, pathOf, visible, type ModelFile } from './files.ts';
-import type { ModelKernel } from './kernel.ts';
+import type { ModelState } from './state.ts';
 
 /** Flags with which mount(2) changes a mount that is there. */
 const CHANGES = MS_REMOUNT | MS_PRIVATE | MS_SHARED | MS_SLAVE | MS_UNBINDABLE;
@@ -93,7 +93,7 @@ export const MOUNT_CALLS: Partial<Record<CallName, CallModel>> = {
 };
 
 function mountOn(
-  kernel: ModelKernel,
+  kernel: ModelState,
   { call, type, root, target }: { call: CallName; type: string; root: ModelFile; target: ModelFile },
 ): number {
   if (isType(root, S_IFDIR) !== isType(target, S_IFDIR)) throw new ModelErrno('ENOTDIR');
@@ -102,7 +102,7 @@ function mountOn(
   return 0;
 }
 
-function record(kernel: ModelKernel, call: CallName, type: string, target: ModelFile): number {
+function record(kernel: ModelState, call: CallName, type: string, target: ModelFile): number {
   kernel.mounts.push({ call, type, target: pathOf(target) });
   return 0;
 }
@@ -115,7 +115,7 @@ function detach(root: ModelFile): void {
   root.covers = undefined;
 }
 
-function enter(kernel: ModelKernel, root: ModelFile): number {
+function enter(kernel: ModelState, root: ModelFile): number {
   if (!isType(root, S_IFDIR)) throw new ModelErrno('ENOTDIR');
   kernel.root = root;
   kernel.cwd = root;

@@ -1,16 +1,23 @@
 import type { Packet } from '../encode.ts';
 import { TAG_MORE } from '../layout.ts';
-import type { Kernel } from './simulate.ts';
+
+/** The sync pipe of a model. */
+export interface Mailbox {
+  /** Datagrams that wait at the sync pipe; the simulation appends, read(2) and the simulation take the first. */
+  readonly inbox: Uint8Array[];
+  /** Datagrams that were written to the sync pipe. */
+  readonly outbox: Uint8Array[];
+}
 
 /** The other side of the sync pipe: sends the next packet when it is asked for more, and collects the other replies. */
 export class ModelSender {
   readonly replies: Uint8Array[] = [];
   readonly #packets: readonly Packet[];
-  readonly #kernel: Kernel;
+  readonly #kernel: Mailbox;
   #sent = 0;
   #seen: number;
 
-  constructor(packets: readonly Packet[], kernel: Kernel) {
+  constructor(packets: readonly Packet[], kernel: Mailbox) {
     this.#packets = packets;
     this.#kernel = kernel;
     this.#seen = kernel.outbox.length;

@@ -16,17 +16,13 @@ import {
   TRIES_ARGUMENT,
 } from '../layout.ts';
 import { MemoryFault, ModelMemory } from './memory.ts';
-import { ModelSender } from './sender.ts';
+import { ModelSender, type Mailbox } from './sender.ts';
 import type { Program } from '../step.ts';
 
 /** What a simulated init needs of a kernel; ModelKernel is one. */
-export interface Kernel {
+export interface Kernel extends Mailbox {
   /** The result of a system call, or the negative errno; arguments are from 0 to 2^64 - 1. */
   call(name: CallName, args: readonly bigint[], memory: ModelMemory): bigint;
-  /** Datagrams that wait at the sync pipe; the simulation appends, read(2) and the simulation take the first. */
-  readonly inbox: Uint8Array[];
-  /** Datagrams that were written to the sync pipe. */
-  readonly outbox: Uint8Array[];
 }
 
 export interface SimulateOptions {

@@ -1,7 +1,8 @@
 import t from 'tap';
-import { allocateCgroupWords, planCgroupMount } from '../../../src/plan/rootfs/cgroup-mount.ts';
+import { allocateCgroupWords } from '../../../src/plan/base/context.ts';
+import { planCgroupMount } from '../../../src/plan/rootfs/cgroup-mount.ts';
 import { joinPlaces, planCgroupJoin, planUnifiedOpen } from '../../../src/plan/namespaces/join-cgroups.ts';
-import type { CgroupLayout } from '../../../src/plan/cgroup/layout.ts';
+import type { CgroupLayout } from '../../../src/plan/base/cgroup-layout.ts';
 import { planCgroup } from '../../../src/plan/cgroup/plan.ts';
 import { Memory, type Step } from '../../../src/program/step.ts';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../../src/util/constants.ts';

@@ -1,5 +1,5 @@
 import type { JoinWords } from '../../../src/plan/namespaces/join-cgroups.ts';
-import type { CgroupLayout } from '../../../src/plan/cgroup/layout.ts';
+import type { CgroupLayout } from '../../../src/plan/base/cgroup-layout.ts';
 import type { CgroupPlan, CgroupWrite, ValueWrite } from '../../../src/plan/cgroup/plan.ts';
 import type { Memory } from '../../../src/program/step.ts';
 

@@ -1,5 +1,4 @@
 import { TsrunError } from '../../../errors.ts';
-import { commandTable } from '../../command-table.ts';
 import { defineCommand } from '../../command.ts';
 import { completionScript, type CompletedCommand, type Shell } from '../../completion.ts';
 import { globalOptionTable } from '../../options/global.ts';
@@ -11,7 +10,7 @@ export const command = defineCommand({
   usage: '[SHELL]',
   positionals: { minimum: 0, maximum: 1 },
   options: { shell: { type: 'string', short: 's', placeholder: 'SHELL', description: 'bash, zsh or fish' } },
-  async run({ values, positionals: [word = ''] }, { surroundings }) {
+  async run({ values, positionals: [word = ''] }, { surroundings, commandTable }) {
     const shell = readShell(values.shell ?? word);
     const commands: Record<string, CompletedCommand> = {};
     for (const [name, entry] of Object.entries(commandTable)) {

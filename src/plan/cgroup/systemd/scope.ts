@@ -1,6 +1,6 @@
 import type { Resources } from '../../../spec/generated/config.ts';
 import { collectDeviceRules } from '../device-rules.ts';
-import type { CgroupLayout } from '../layout.ts';
+import type { CgroupLayout } from '../../base/cgroup-layout.ts';
 import type { CgroupDirectory } from '../path.ts';
 import type { Problems } from '../problems.ts';
 import { planAnnotatedProperties } from './annotations.ts';

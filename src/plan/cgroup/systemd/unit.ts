@@ -1,5 +1,5 @@
 import { TsrunError } from '../../../errors.ts';
-import type { CgroupLayout } from '../layout.ts';
+import type { CgroupLayout } from '../../base/cgroup-layout.ts';
 
 /** Where a container lies among systemd's units. */
 export interface UnitPlace {
