@@ -5,7 +5,8 @@ import type { Hook, Process } from '../spec/generated/config.ts';
 import { CLONE_PIDFD, O_CLOEXEC, PR_SET_PDEATHSIG, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
 import type { DescriptorNumbers } from './base/context.ts';
 import { buildEnvironment } from './process/environment.ts';
-import { reply, TAG } from './base/reply.ts';
+import { EXCHANGES } from './base/exchanges.ts';
+import { reply, tagOf } from './base/reply.ts';
 import { planLoadFilter, type CompiledSeccomp } from './seccomp/load.ts';
 
 /**
@@ -56,9 +57,9 @@ export interface HookSetting {
 }
 
 export interface HookPlan {
-  /** Answered by `TAG.hookStarted` with init's pid in its namespace. */
+  /** Answered by `hook-started` with init's pid in its namespace. */
   readonly start: Program;
-  /** To be sent when the pidfd is readable; answered by `TAG.hookEnded` with the status. */
+  /** To be sent when the pidfd is readable; answered by `hook-ended` with the status. */
   readonly reap: Program;
 }
 
@@ -110,13 +111,14 @@ function setting({
 export function planHook(setting: HookSetting, hook: Hook, title: string): HookPlan {
   const { descriptors, pid, answer } = setting;
   return {
-    start: { name: `start ${title}`, replies: true, steps: planStart(setting, hook) },
+    start: { name: `start ${title}`, replies: true, reply: EXCHANGES['hook-started'], steps: planStart(setting, hook) },
     reap: {
       name: `reap ${title}`,
       replies: true,
+      reply: EXCHANGES['hook-ended'],
       steps: [
         call('wait4', [pid, statusAddress(answer), 0, 0], { label: 'reap the hook' }),
-        reply(descriptors.sync, TAG.hookEnded, 'tell how it ended', [answer]),
+        reply(descriptors.sync, 'hook-ended', 'tell how it ended', [answer]),
       ],
     },
   };
@@ -238,7 +240,7 @@ function pidfdOf({ of }: Control): Place {
 
 /** struct msghdr: name, namelen, iov, iovlen, control, controllen, flags. */
 function sendControl(sync: number, { of, size }: Control, answer: Region): Step {
-  const tag = words([TAG.hookStarted], `tag ${TAG.hookStarted}`);
+  const tag = tagOf('hook-started');
   const vector = words([tag, 8, answer, 8], `[${tag.text}, ${answer.name}]`);
   const message = words([0, 0, vector, 2, of, size, 0], `{${vector.text}, ${of.text}}`);
   return call('sendmsg', [sync, message, 0], { label: 'hand over the ends of the pipes and a pidfd' });

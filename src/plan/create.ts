@@ -50,7 +50,7 @@ import { planPasswd } from './process/passwd.ts';
 import { planPersonality } from './process/personality.ts';
 import { PhaseList, type Phase } from './base/phases.ts';
 import { needsProcHandle, planProcHandle } from './base/proc-handle.ts';
-import { reply, TAG } from './base/reply.ts';
+import { reply } from './base/reply.ts';
 import { reserveScratch } from './base/scratch.ts';
 import { planRlimits, type RlimitSetting } from './process/rlimits.ts';
 import { addEnterRoot, needsRootfsCover, planFinalPropagation, planRootMount } from './rootfs/rootfs.ts';
@@ -129,7 +129,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     phases.add(finish.become, ...found.map((region) => planFindExecutable(context, process, region)));
     addEarlyFilter(phases, context.descriptors, input.seccomp, finish);
   }
-  phases.add([reply(context.descriptors.sync, TAG.ready, 'tell that it is ready', found)]);
+  phases.add([reply(context.descriptors.sync, 'ready', 'tell that it is ready', found)]);
   phases.exchange('ready', 'become the container');
   return {
     cgroup,
@@ -216,7 +216,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
   if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
   if (hasCreateHooks(context)) {
     phases
-      .add([reply(context.descriptors.sync, TAG.rootfs, 'wait for the hooks')])
+      .add([reply(context.descriptors.sync, 'rootfs', 'wait for the hooks')])
       .exchange('rootfs', 'prepare the rootfs');
   }
   addEnterRoot(context, phases);

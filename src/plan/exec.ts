@@ -22,7 +22,7 @@ import { planPasswd } from './process/passwd.ts';
 import { planPersonality } from './process/personality.ts';
 import { PhaseList, type Phase } from './base/phases.ts';
 import { planProcHandle } from './base/proc-handle.ts';
-import { reply, TAG } from './base/reply.ts';
+import { reply } from './base/reply.ts';
 import { reserveScratch } from './base/scratch.ts';
 import { planRlimits, type RlimitSetting } from './process/rlimits.ts';
 import { planScheduler } from './process/scheduler.ts';
@@ -115,7 +115,7 @@ export function planExec(input: ExecInput): ExecPlan {
   );
   addEarlyFilter(phases, descriptors, input.seccomp, finish);
   phases
-    .add([reply(descriptors.sync, TAG.ready, 'tell that it is ready', [found])])
+    .add([reply(descriptors.sync, 'ready', 'tell that it is ready', [found])])
     .exchange('ready', 'become the process');
   return {
     descriptors,

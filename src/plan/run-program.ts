@@ -5,6 +5,7 @@ import { O_CLOEXEC, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET } from '../util/consta
 import type { Process } from '../spec/generated/config.ts';
 import { errnoText, type Errno } from '../util/errno.ts';
 import { utf8 } from '../util/utf8.ts';
+import { EXCHANGES } from './base/exchanges.ts';
 import type { DescriptorNumbers } from './base/context.ts';
 import { buildEnvironment } from './process/environment.ts';
 import { failedWith } from './base/failed-with.ts';
@@ -49,7 +50,7 @@ export function planRunListened(
 ): { readonly load: Program; readonly run: (listener: number) => Program } {
   const steps = [...planLastChanges(descriptors, program), ...planLoadListenedFilter(descriptors.sync, seccomp)];
   return {
-    load: { name: 'load the seccomp filter', replies: true, steps },
+    load: { name: 'load the seccomp filter', replies: true, reply: EXCHANGES.seccomp, steps },
     run: (listener) => ({
       name: nameOf(program),
       replies: false,

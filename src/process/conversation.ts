@@ -2,7 +2,7 @@ import { TsrunError } from '../errors.ts';
 import type { Arch } from '../program/calls.ts';
 import { encode, stepOfFailure, type Packet } from '../program/encode.ts';
 import { LAYOUT, TAG_FAILURE, TAG_MORE } from '../program/layout.ts';
-import type { Program } from '../program/step.ts';
+import type { Program, ReplyForm } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitReadable } from '../sys/events/poll.ts';
@@ -41,12 +41,14 @@ export class Conversation implements Disposable {
   /**
    * Has a program executed and answers with its reply. Meanwhile the program that comes `next` is encoded.
    *
-   * Errors: the failed step as `step` or `program`; `init` when init is gone (`errno` EPIPE).
+   * Errors: the failed step as `step` or `program`; `init` when init is gone (`errno` EPIPE), or answers otherwise than the program says.
    */
   async run(program: Program, next?: Program): Promise<Reply> {
     const last = await this.#sendAll(program);
     if (next !== undefined) this.#encoded = { program: next, packets: this.#encode(next) };
-    return await this.#receive(program, last);
+    const reply = await this.#receive(program, last);
+    expectForm(program, reply);
+    return reply;
   }
 
   /**
@@ -189,6 +191,28 @@ export interface Reply {
   readonly descriptors: readonly OwnedFd[];
   /** What a failure report means that a process which the program has forked sends by another way. */
   readonly explain: (report: Buffer) => TsrunError;
+}
+
+/** Throws a TsrunError `init`, and closes what came along, where an answer has not the form that its program says. */
+function expectForm({ name, reply: wanted }: Program, { tag, body, descriptors }: Reply): void {
+  if (wanted === undefined) return;
+  const fits = tag === wanted.tag && isWithin(body.length / 8, wanted.words);
+  if (fits && isWithin(descriptors.length, wanted.descriptors)) return;
+  for (const descriptor of descriptors) descriptor.close();
+  const found = `tag ${tag}, ${body.length} bytes and ${descriptors.length} descriptors`;
+  throw new TsrunError('init', `${name}: init answered ${found}, wanted ${describeForm(wanted)}`);
+}
+
+function isWithin(count: number, range: ReplyForm['words']): boolean {
+  if (typeof range === 'number') return count === range;
+  const [fewest, most] = range;
+  return Number.isInteger(count) && count >= fewest && count <= most;
+}
+
+function describeForm({ tag, words, descriptors }: ReplyForm): string {
+  const count = (range: ReplyForm['words'], unit = 1): string =>
+    (typeof range === 'number' ? [range] : range).map((bound) => `${bound * unit}`).join(' to ');
+  return `tag ${tag}, ${count(words, 8)} bytes and ${count(descriptors)} descriptors`;
 }
 
 function initGone(program: Program, cause?: unknown): TsrunError {

@@ -109,6 +109,16 @@ export interface Program {
   readonly steps: readonly Step[];
   /** False for a program behind which the sync pipe is no longer answered. */
   readonly replies: boolean;
+  /** What its answer has to look like. Default: anything. */
+  readonly reply?: ReplyForm;
+}
+
+/** The form of an answer: its tag, and how much comes with it. A pair is the fewest and the most. */
+export interface ReplyForm {
+  readonly tag: bigint;
+  /** Words of 8 bytes behind the tag. */
+  readonly words: number | readonly [fewest: number, most: number];
+  readonly descriptors: number | readonly [fewest: number, most: number];
 }
 
 /** Hands out stretches of init's persistent memory. One allocator serves all programs of one conversation. */

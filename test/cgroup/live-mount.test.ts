@@ -97,7 +97,7 @@ function planSteps(input: {
     call('mount', ['none', '/', 0, MS_REC | MS_PRIVATE, 0], { label: 'keep mounts to ourselves' }),
     call('openat', [AT_FDCWD, input.target, O_PATH | O_CLOEXEC, 0], { label: 'open the target', result: target }),
     ...planCgroupMount({ ...input, words: allocateCgroupWords(memory), target, flags, destination: '/sys/fs/cgroup' }),
-    reply(SYNC_FD, 99n, 'done'),
+    reply(SYNC_FD, 'ready', 'done'),
   ];
 }
 

@@ -7,7 +7,7 @@ import {
   type HookSetting,
 } from '../../src/plan/container-hook.ts';
 import { descriptorNumbers } from '../../src/plan/base/context.ts';
-import { TAG } from '../../src/plan/base/reply.ts';
+import { EXCHANGES } from '../../src/plan/base/exchanges.ts';
 import { planFilterRules } from '../../src/plan/seccomp/filter.ts';
 import type { CompiledSeccomp } from '../../src/plan/seccomp/load.ts';
 import { encode } from '../../src/program/encode.ts';
@@ -69,7 +69,7 @@ t.test('planHook() has init tell its pid, and keep no end of a pipe', (t) => {
   t.same({ end, failure }, { end: { state: 'waiting' }, failure: undefined });
   t.equal(replies.length, 1);
   const view = new DataView((replies[0] ?? new Uint8Array()).buffer);
-  t.equal(view.getBigUint64(0, true), TAG.hookStarted);
+  t.equal(view.getBigUint64(0, true), EXCHANGES['hook-started'].tag);
   t.equal(view.getBigUint64(8, true), 7n);
   // The model's clone makes no pidfd: the word is 0, and what is closed for it are number 0 and its duplicate.
   t.same([...model.descriptors.keys()].sort(), [1, 2, 3]);

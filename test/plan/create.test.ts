@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { TsrunError } from '../../src/errors.ts';
 import { descriptorNumbers } from '../../src/plan/base/context.ts';
 import { planCreate } from '../../src/plan/create.ts';
-import { TAG } from '../../src/plan/base/reply.ts';
+import { EXCHANGES } from '../../src/plan/base/exchanges.ts';
 import { encode } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
 import type { Block, Program, Region } from '../../src/program/step.ts';
@@ -63,20 +63,6 @@ function writtenRegions({ steps }: Program): Set<Region> {
   return regions;
 }
 
-const EXCHANGE_TAGS = {
-  cgroup: TAG.cgroup,
-  'id-maps': TAG.idMaps,
-  pid: TAG.pid,
-  network: TAG.netlink,
-  'copy-up': TAG.copyUp,
-  rootfs: TAG.rootfs,
-  'host-mounts': TAG.hostMounts,
-  console: TAG.console,
-  passwd: TAG.passwd,
-  seccomp: TAG.seccomp,
-  ready: TAG.ready,
-} as const;
-
 for (const scenario of SCENARIOS) {
   const { name, host } = scenario;
   t.test(`planCreate() plans ${name} on ${host}`, (t) => {
@@ -122,9 +108,9 @@ for (const scenario of SCENARIOS) {
       const tags = simulations.map(({ replies }) =>
         replies.map((reply) => new DataView(reply.buffer).getBigUint64(0, true)),
       );
-      const wanted = plan.phases.map(({ exchange }) => EXCHANGE_TAGS[exchange]);
+      const wanted = plan.phases.map(({ exchange }) => EXCHANGES[exchange].tag as bigint);
       // The new process is silent about itself; nothing is answered once init waits for start.
-      t.same(tags, [...wanted.map((tag) => (tag === TAG.pid ? [] : [tag])), []]);
+      t.same(tags, [...wanted.map((tag) => (tag === EXCHANGES.pid.tag ? [] : [tag])), []]);
       t.end();
     });
   }
@@ -143,7 +129,7 @@ for (const scenario of SCENARIOS) {
     } as const;
     const last = new Rehearsal(programs, options).run().at(-1);
     t.same(last?.end, { state: 'exited', code: 0 });
-    t.same([...new BigInt64Array(last?.replies[0]?.slice().buffer ?? new ArrayBuffer(0))], [TAG.pid, 77n]);
+    t.same([...new BigInt64Array(last?.replies[0]?.slice().buffer ?? new ArrayBuffer(0))], [EXCHANGES.pid.tag, 77n]);
     t.end();
   });
 }

@@ -1,8 +1,8 @@
-import { readFileSync, readSync } from 'node:fs';
+import { readdirSync, readFileSync, readSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { reply, replyWithDescriptors } from '../../src/plan/base/reply.ts';
 import { call, stringArray, words } from '../../src/program/build.ts';
-import { Memory, type Program, type Step } from '../../src/program/step.ts';
+import { Memory, type Program, type ReplyForm, type Step } from '../../src/program/step.ts';
 import { encode } from '../../src/program/encode.ts';
 import { Conversation } from '../../src/process/conversation.ts';
 import { receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
@@ -19,12 +19,12 @@ t.test('Conversation.run() answers with the tag and the words of the program', a
   const { conversation, pid } = startInit(t);
   const word = new Memory().word('pid');
   const answer = await conversation.run(
-    make(call('getpid', [], { ...label, result: word }), reply(SYNC_FD, 17n, 'go', [word])),
+    make(call('getpid', [], { ...label, result: word }), reply(SYNC_FD, 'pid', 'go', [word])),
   );
   t.equal(answer.tag, 17n);
   t.equal(answer.body.readBigUInt64LE(0), BigInt(pid));
   t.same(answer.descriptors, []);
-  const second = await conversation.run(make(reply(SYNC_FD, 18n, 'go')));
+  const second = await conversation.run(make(reply(SYNC_FD, 'rootfs', 'go')));
   t.same([second.tag, second.body.length], [18n, 0]);
 });
 
@@ -34,7 +34,7 @@ t.test('Conversation.run() passes descriptors on, close-on-exec', async (t) => {
   const { descriptors } = await conversation.run(
     make(
       call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { ...label, result: root }),
-      ...replyWithDescriptors(numbers, 20n, 'hand over', [root]),
+      ...replyWithDescriptors(numbers, 'console', 'hand over', [root]),
     ),
   );
   t.equal(descriptors.length, 1);
@@ -43,40 +43,64 @@ t.test('Conversation.run() passes descriptors on, close-on-exec', async (t) => {
   for (const descriptor of descriptors) descriptor.close();
 });
 
+t.test('Conversation.run() refuses an answer that is not the one its program announces', async (t) => {
+  const { conversation } = startInit(t);
+  const root = new Memory().word('root');
+  const open = call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { ...label, result: root });
+  const expecting = (form: ReplyForm, ...steps: Step[]): Program => ({ ...make(...steps), reply: form });
+  const handOver = [open, ...replyWithDescriptors(numbers, 'console', 'hand over', [root])];
+  const rows: [wanted: ReplyForm, found: string, steps: Step[]][] = [
+    [{ tag: 17n, words: 0, descriptors: 0 }, 'tag 18, 0 bytes and 0', [reply(SYNC_FD, 'rootfs', 'go')]],
+    [{ tag: 17n, words: [1, 2], descriptors: 0 }, 'tag 17, 0 bytes and 0', [reply(SYNC_FD, 'pid', 'go')]],
+    [{ tag: 20n, words: 0, descriptors: 0 }, 'tag 20, 0 bytes and 1', handOver],
+    [{ tag: 20n, words: 0, descriptors: 2 }, 'tag 20, 0 bytes and 1', handOver],
+  ];
+  for (const [form, found, steps] of rows) {
+    const before = readdirSync('/proc/self/fd').length;
+    await t.rejects(conversation.run(expecting(form, ...steps)), {
+      code: 'init',
+      message: new RegExp(`^test it: init answered ${found} descriptors, wanted tag ${form.tag}, `),
+    });
+    t.equal(readdirSync('/proc/self/fd').length, before, 'what came along is closed');
+  }
+  const fitting = expecting({ tag: 17n, words: [0, 1], descriptors: 0 }, reply(SYNC_FD, 'pid', 'go', [root]));
+  t.equal((await conversation.run(fitting)).tag, 17n);
+});
+
 t.test('Conversation.run() throws the step that failed, and init goes on', async (t) => {
   const { conversation } = startInit(t);
   const failing = make(
     call('umask', [0], label),
     call('openat', [AT_FDCWD, '/nowhere/at/all', O_PATH, 0], { label: 'open it', pointer: '/mounts/0' }),
-    reply(SYNC_FD, 17n, 'go'),
+    reply(SYNC_FD, 'pid', 'go'),
   );
   await t.rejects(conversation.run(failing), {
     code: 'step',
     message: 'open it: no such file or directory: ENOENT (/mounts/0 of config.json)',
     step: { index: 1, call: 'openat', errno: 'ENOENT' },
   });
-  t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
+  t.equal((await conversation.run(make(reply(SYNC_FD, 'rootfs', 'go')))).tag, 18n);
 });
 
 t.test('Conversation.run() sends a program of several packets', async (t) => {
   const { conversation } = startInit(t);
   const steps = Array.from({ length: 3000 }, () => call('getpid', [], label));
-  const program = make(...steps, reply(SYNC_FD, 17n, 'go'));
+  const program = make(...steps, reply(SYNC_FD, 'pid', 'go'));
   t.ok(encode(program, { arch: ARCH, syncFd: SYNC_FD }).length > 1);
   t.equal((await conversation.run(program)).tag, 17n);
   const failing = make(
     ...steps,
     call('umask', [0], label),
     call('close', [99], { label: 'close it' }),
-    reply(SYNC_FD, 17n, 'go'),
+    reply(SYNC_FD, 'pid', 'go'),
   );
   await t.rejects(conversation.run(failing), {
     message: 'close it: bad file descriptor: EBADF',
     step: { index: 3001 },
   });
-  const early = make(call('close', [99], { label: 'close it' }), ...steps, reply(SYNC_FD, 17n, 'go'));
+  const early = make(call('close', [99], { label: 'close it' }), ...steps, reply(SYNC_FD, 'pid', 'go'));
   await t.rejects(conversation.run(early), { message: 'close it: bad file descriptor: EBADF', step: { index: 0 } });
-  t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
+  t.equal((await conversation.run(make(reply(SYNC_FD, 'rootfs', 'go')))).tag, 18n);
 });
 
 t.test('Conversation.run() waits without blocking when the answer takes its time', async (t) => {
@@ -85,7 +109,10 @@ t.test('Conversation.run() waits without blocking when the answer takes its time
   input.close();
   const buffer = new Memory().buffer('buffer', 8);
   const running = conversation.run(
-    make(call('read', [4, { kind: 'address', of: buffer, offset: 0 }, 8], label), reply(SYNC_FD, 17n, 'go', [buffer])),
+    make(
+      call('read', [4, { kind: 'address', of: buffer, offset: 0 }, 8], label),
+      reply(SYNC_FD, 'pid', 'go', [buffer]),
+    ),
   );
   let wentOn = false;
   setImmediate(() => {
@@ -101,13 +128,13 @@ t.test('Conversation.run() waits without blocking when the answer takes its time
 t.test('Conversation.run() says that init is gone', async (t) => {
   const gone = { code: 'init', message: 'test it: the init process is gone', errno: 'EPIPE' };
   const ended = startInit(t);
-  await t.rejects(ended.conversation.run(make(call('exit_group', [7], label), reply(SYNC_FD, 17n, 'go'))), gone);
+  await t.rejects(ended.conversation.run(make(call('exit_group', [7], label), reply(SYNC_FD, 'pid', 'go'))), gone);
   t.same(waitChild(ended.pid), { kind: 'exited', code: 7 });
-  await t.rejects(ended.conversation.run(make(reply(SYNC_FD, 17n, 'go'))), gone);
+  await t.rejects(ended.conversation.run(make(reply(SYNC_FD, 'pid', 'go'))), gone);
   const killed = startInit(t);
   process.kill(killed.pid, 'SIGKILL');
   t.same(waitChild(killed.pid), { kind: 'killed', signal: 9 });
-  await t.rejects(killed.conversation.run(make(reply(SYNC_FD, 17n, 'go'))), gone);
+  await t.rejects(killed.conversation.run(make(reply(SYNC_FD, 'pid', 'go'))), gone);
   t.throws(() => {
     killed.conversation.dispatch(silent(call('umask', [0], label)));
   }, gone);
@@ -135,7 +162,7 @@ t.test('closing a Conversation ends init', (t) => {
 t.test('Conversation.dispatch() does not wait', async (t) => {
   const { conversation } = startInit(t);
   conversation.dispatch(silent(call('umask', [0], label)));
-  t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
+  t.equal((await conversation.run(make(reply(SYNC_FD, 'rootfs', 'go')))).tag, 18n);
 });
 
 function execute(file: string, args: readonly string[]): Program {
@@ -155,7 +182,7 @@ function drain(fd: number): string {
 
 async function keepOnExec(conversation: Conversation): Promise<void> {
   const F_SETFD = 2;
-  await conversation.run(make(call('fcntl', [SYNC_FD, F_SETFD, 1], label), reply(SYNC_FD, 17n, 'go')));
+  await conversation.run(make(call('fcntl', [SYNC_FD, F_SETFD, 1], label), reply(SYNC_FD, 'pid', 'go')));
 }
 
 t.test('Conversation.runToEnd() takes silence for success', async (t) => {
@@ -191,7 +218,7 @@ t.test('Conversation.runToEnd() throws why the program cannot be run, and init s
     message: 'exec: "x": no such file or directory: ENOENT',
   });
   await t.rejects(conversation.runToEnd(execute('/', ['x'])), { message: 'exec: "x": permission denied: EACCES' });
-  t.equal((await conversation.run(make(reply(SYNC_FD, 18n, 'go')))).tag, 18n);
+  t.equal((await conversation.run(make(reply(SYNC_FD, 'rootfs', 'go')))).tag, 18n);
 });
 
 /** A conversation with a partner that this test plays. */
@@ -206,7 +233,7 @@ function play(t: Test, answer: Uint8Array): Conversation {
 
 t.test('Conversation does not believe everything that init says', async (t) => {
   const answer = (...values: bigint[]) => Buffer.from(words(values, 'words').bytes);
-  const program = make(reply(SYNC_FD, 17n, 'go'));
+  const program = make(reply(SYNC_FD, 'pid', 'go'));
   const run = async (bytes: Uint8Array) => {
     using conversation = play(t, bytes);
     return await conversation.run(program);
@@ -224,7 +251,7 @@ t.test('Conversation does not believe everything that init says', async (t) => {
   t.equal((await run(answer(99n))).tag, 99n);
   using conversation = play(t, answer(17n));
   const steps = Array.from({ length: 3000 }, () => call('getpid', [], label));
-  await t.rejects(conversation.run(make(...steps, reply(SYNC_FD, 17n, 'go'))), {
+  await t.rejects(conversation.run(make(...steps, reply(SYNC_FD, 'pid', 'go'))), {
     code: 'init',
     message: 'test it: init answered 17, wanted "more"',
   });
@@ -236,7 +263,7 @@ t.test('Conversation closes the descriptors of a failure report', async (t) => {
   sendMessage(theirs.number, Buffer.from(words([0n, 0x1010_1010n, -1n], 'report').bytes), [one.number]);
   one.close();
   using conversation = new Conversation(ours, { arch: ARCH, syncFd: SYNC_FD });
-  await t.rejects(conversation.run(make(reply(SYNC_FD, 17n, 'go'))), { code: 'step' });
+  await t.rejects(conversation.run(make(reply(SYNC_FD, 'pid', 'go'))), { code: 'step' });
   t.equal(receiveMessage(other.number, 8).bytes.length, 0, 'the other end is at its end');
   other.close();
   theirs.close();

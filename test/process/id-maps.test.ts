@@ -18,7 +18,10 @@ const mapOf = (pid: number, kind: 'uid' | 'gid') =>
 /** An init that waits in a new user namespace for its maps. */
 async function startInNamespace(t: Test) {
   const init = startInit(t);
-  const steps = [call('unshare', [CLONE_NEWUSER], { label: 'create user namespace' }), reply(SYNC_FD, 16n, 'wait')];
+  const steps = [
+    call('unshare', [CLONE_NEWUSER], { label: 'create user namespace' }),
+    reply(SYNC_FD, 'id-maps', 'wait'),
+  ];
   await init.conversation.run({ name: 'enter', steps, replies: true });
   return init;
 }

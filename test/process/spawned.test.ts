@@ -12,7 +12,7 @@ import { waitChild } from '../../src/sys/wait.ts';
 import { O_RDONLY, O_RDWR } from '../../src/util/constants.ts';
 import { ARCH, endChild, makeDirectory, startInit, SYNC_FD } from './init-rig.ts';
 
-const program = { name: 'answer', steps: [reply(SYNC_FD, 17n, 'go')], replies: true };
+const program = { name: 'answer', steps: [reply(SYNC_FD, 'pid', 'go')], replies: true };
 
 /** Numbers above 2 that this test was started with: nobody marked them close-on-exec, so every process has them. */
 const INHERITED = new Set(readdirSync('/proc/self/fd').filter((fd) => Number(fd) > 2 && !isCloseOnExec(fd)));
@@ -73,7 +73,7 @@ t.test('spawnInit() places descriptors whose numbers overlap', async (t) => {
     endChild(pid);
   });
   using conversation = new Conversation(socket, { arch: ARCH, syncFd });
-  await conversation.run({ ...program, steps: [reply(syncFd, 17n, 'go')] });
+  await conversation.run({ ...program, steps: [reply(syncFd, 'pid', 'go')] });
   t.match(descriptorsOf(pid), {
     [one.number]: '/dev/zero',
     [two.number]: '/dev/null',

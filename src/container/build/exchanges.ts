@@ -2,7 +2,8 @@ import { fstatSync, readSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { findHome } from '../../plan/process/environment.ts';
 import type { IdMapPlan } from '../../plan/namespaces/id-maps.ts';
-import type { Exchange, Phase } from '../../plan/base/phases.ts';
+import type { ExchangeName } from '../../plan/base/exchanges.ts';
+import type { Phase } from '../../plan/base/phases.ts';
 import type { Conversation, Reply } from '../../process/conversation.ts';
 import { writeIdMaps } from '../../process/id-maps.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
@@ -65,7 +66,7 @@ export async function runPhases(
 }
 
 async function answer(
-  exchange: Exclude<Exchange, 'rootfs' | 'host-mounts'>,
+  exchange: Exclude<ExchangeName, 'rootfs' | 'host-mounts'>,
   reply: Reply,
   handlers: PhaseHandlers,
 ): Promise<Partial<PhaseResults>> {

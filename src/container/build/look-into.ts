@@ -3,7 +3,7 @@ import { TsrunError } from '../../errors.ts';
 import { readNamespaces } from '../../host/facts.ts';
 import { handedFiles, type NamespaceFile } from '../../plan/namespaces/hand-out.ts';
 import type { HostFacts } from '../../plan/base/facts.ts';
-import { TAG } from '../../plan/base/reply.ts';
+import { EXCHANGES } from '../../plan/base/exchanges.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { pollReadable } from '../../sys/events/poll.ts';
@@ -63,7 +63,7 @@ function askInit(directory: StateDirectory, token: string, files: readonly Names
     for (const fd of descriptors) fd.close();
   };
   const root = descriptors[files.length];
-  if (bytes.length !== 8 || bytes.readBigUInt64LE(0) !== TAG.handles || root === undefined) {
+  if (bytes.length !== 8 || bytes.readBigUInt64LE(0) !== EXCHANGES.handles.tag || root === undefined) {
     dispose();
     throw new TsrunError('init', `${what}: it sent ${descriptors.length} descriptors, wanted ${files.length + 1}`);
   }

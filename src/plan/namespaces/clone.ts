@@ -7,7 +7,7 @@ import { hasNewNamespace, type PlanContext } from '../base/context.ts';
 import type { JoinPlace } from '../cgroup/path.ts';
 import { failedWith } from '../base/failed-with.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
-import { reply, TAG } from '../base/reply.ts';
+import { reply } from '../base/reply.ts';
 
 /** Made by the clone itself. User and time namespaces come before it, the cgroup namespace after. */
 const CLONED: readonly NamespaceType[] = ['pid', 'mount', 'network', 'uts', 'ipc'];
@@ -111,7 +111,7 @@ function handleOf(
 
 function tellPid(context: PlanContext, pid: Region): Step[] {
   return [
-    reply(context.descriptors.sync, TAG.pid, 'tell its pid', [pid]),
+    reply(context.descriptors.sync, 'pid', 'tell its pid', [pid]),
     call('exit_group', [0], { label: 'end the process that cloned it' }),
   ];
 }

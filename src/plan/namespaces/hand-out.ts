@@ -16,7 +16,7 @@ import { holdsCapability } from '../base/facts.ts';
 import type { PlanContext } from '../base/context.ts';
 import type { Region } from '../../program/step.ts';
 import { closeWord } from '../base/handles.ts';
-import { TAG } from '../base/reply.ts';
+import { tagOf } from '../base/reply.ts';
 
 /**
  * What an init that waits for `start` hands to an `exec` that may not look into it.
@@ -106,9 +106,10 @@ export function planSendHandles(connection: Region, numbers: readonly number[]):
     view.setInt32(16 + index * 4, number, true);
   });
   const control = block(bytes, `{SCM_RIGHTS, [${numbers.join(', ')}]}`);
-  const vector = words([words([TAG.handles], `tag ${TAG.handles}`), 8], 'vector');
+  const tag = tagOf('handles');
+  const vector = words([tag, 8], 'vector');
   // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
-  const message = words([0, 0, vector, 1, control, bytes.length, 0], `{tag ${TAG.handles}, ${control.text}}`);
+  const message = words([0, 0, vector, 1, control, bytes.length, 0], `{${tag.text}, ${control.text}}`);
   return call('sendmsg', [connection, message, MSG_NOSIGNAL | MSG_DONTWAIT], {
     label: 'hand out the namespaces and the root',
     accept: 'any',

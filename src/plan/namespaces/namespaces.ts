@@ -18,7 +18,7 @@ import {
 import type { NamespaceType, TimeOffsets } from '../../spec/generated/config.ts';
 import { utf8 } from '../../util/utf8.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from '../base/context.ts';
-import { reply, TAG } from '../base/reply.ts';
+import { reply } from '../base/reply.ts';
 
 /** config-linux.md, "Namespaces": each type and its flag of clone3(2), unshare(2) and setns(2). */
 export const NAMESPACE_FLAGS: Readonly<Record<NamespaceType, number>> = {
@@ -93,7 +93,7 @@ export function planNewUserNamespace(context: PlanContext): Step[] {
     // Entering a user namespace made this process undumpable, which hands its /proc files to the host's root: an
     // unprivileged parent could not write the maps.
     call('prctl', [PR_SET_DUMPABLE, 1, 0, 0, 0], { label: 'allow the parent to write the id maps' }),
-    reply(context.descriptors.sync, TAG.idMaps, 'wait for the id maps'),
+    reply(context.descriptors.sync, 'id-maps', 'wait for the id maps'),
   ];
 }
 

@@ -4,7 +4,7 @@ import type { Config } from '../../spec/generated/config.ts';
 import { pointerTo } from '../../spec/pointer.ts';
 import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
-import { replyWithDescriptors, TAG } from '../base/reply.ts';
+import { replyWithDescriptors } from '../base/reply.ts';
 
 /** A network device of the host that becomes the container's. */
 export interface NetDeviceMove {
@@ -37,6 +37,6 @@ export function planNetlinkSocket(context: PlanContext): Step[] {
       pointer: POINTER,
       result: target,
     }),
-    ...replyWithDescriptors(context.descriptors, TAG.netlink, 'wait for the network devices', [target]),
+    ...replyWithDescriptors(context.descriptors, 'network', 'wait for the network devices', [target]),
   ];
 }

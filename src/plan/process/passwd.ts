@@ -5,7 +5,7 @@ import { O_NOCTTY, O_NONBLOCK, O_RDONLY } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
 import { needsHome } from './environment.ts';
 import { openInRoot } from '../base/handles.ts';
-import { reply, replyWithDescriptors, TAG } from '../base/reply.ts';
+import { reply, replyWithDescriptors } from '../base/reply.ts';
 
 /**
  * Hands the container's /etc/passwd to the parent, opened so that a FIFO or a terminal in its place does no harm. Without
@@ -23,7 +23,7 @@ export function planPasswd(context: PlanContext, process: Process): Step[] {
   });
   return [
     ...open,
-    ...when(isNegative(target), [reply(context.descriptors.sync, TAG.passwd, 'tell that there is no /etc/passwd')]),
-    ...unless(isNegative(target), replyWithDescriptors(context.descriptors, TAG.passwd, label, [target])),
+    ...when(isNegative(target), [reply(context.descriptors.sync, 'passwd', 'tell that there is no /etc/passwd')]),
+    ...unless(isNegative(target), replyWithDescriptors(context.descriptors, 'passwd', label, [target])),
   ];
 }

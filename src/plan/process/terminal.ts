@@ -19,7 +19,7 @@ import {
 } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
 import { closeWord, ensureInRoot, isDeviceNumber, isFileType, openInRoot, statHandle } from '../base/handles.ts';
-import { replyWithDescriptors, TAG } from '../base/reply.ts';
+import { replyWithDescriptors } from '../base/reply.ts';
 
 const POINTER = '/process/terminal';
 /** Magic number of devpts in struct statfs (include/uapi/linux/magic.h). */
@@ -60,7 +60,7 @@ export function planTerminal(context: PlanContext, process: Process, options: Te
     ...makeStandard(terminal),
     ...(options.isForChild === true ? [] : planControllingTerminal()),
     closeWord(terminal),
-    ...replyWithDescriptors(context.descriptors, TAG.console, 'hand over the console', [master]),
+    ...replyWithDescriptors(context.descriptors, 'console', 'hand over the console', [master]),
   ];
 }
 

@@ -1,7 +1,8 @@
 import { block, call } from '../../program/build.ts';
 import type { Block, Program, Step } from '../../program/step.ts';
 import { MNT_DETACH, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC } from '../../util/constants.ts';
-import { reply, TAG } from '../base/reply.ts';
+import { EXCHANGES } from '../base/exchanges.ts';
+import { reply } from '../base/reply.ts';
 
 /** What a line of init's mountinfo says about a mount. */
 export interface HostMount {
@@ -63,8 +64,13 @@ export function planHideHost(
   options: { readonly sync: number; readonly cover: boolean },
 ): Program {
   const steps = options.cover ? revealing.map(cover) : tops.toReversed().flatMap(takeAway);
-  const answer = reply(options.sync, TAG.hostMounts, 'tell that the mounts of the host are hidden');
-  return { name: 'hide the mounts of the host', steps: [...steps, answer], replies: true };
+  const answer = reply(options.sync, 'host-mounts', 'tell that the mounts of the host are hidden');
+  return {
+    name: 'hide the mounts of the host',
+    steps: [...steps, answer],
+    replies: true,
+    reply: EXCHANGES['host-mounts'],
+  };
 }
 
 function takeAway({ mountPoint, isCovered }: HostRemains['tops'][number]): Step[] {

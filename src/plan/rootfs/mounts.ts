@@ -19,7 +19,7 @@ import { hasHostSysfs, planHostSysfs } from './host-sysfs.ts';
 import { changeAttributes, changeAttributesRecursively, changePropagation } from './mount-attributes.ts';
 import { namedAttributes, parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
 import { refuseMountOnProc, refuseUnfollowedTarget } from './mount-target.ts';
-import { replyWithDescriptors, TAG } from '../base/reply.ts';
+import { replyWithDescriptors } from '../base/reply.ts';
 import { reserveScratch } from '../base/scratch.ts';
 
 /** Steps up to a point at which the parent has to do something, or the end. */
@@ -188,7 +188,7 @@ function planTmpfs(input: FileSystemMount): Stage[] {
     directory: true,
     access: O_RDONLY,
   });
-  const send = replyWithDescriptors(context.descriptors, TAG.copyUp, `have ${shown} copied up`, [target, source]);
+  const send = replyWithDescriptors(context.descriptors, 'copy-up', `have ${shown} copied up`, [target, source]);
   return [
     { steps: [...mounted, ...upper, ...send], exchange: 'copy-up' },
     {

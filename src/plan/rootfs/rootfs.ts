@@ -22,7 +22,7 @@ import {
 } from '../../util/constants.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from '../base/context.ts';
 import type { PhaseList } from '../base/phases.ts';
-import { reply, TAG } from '../base/reply.ts';
+import { reply } from '../base/reply.ts';
 
 const POINTER = '/linux/rootfsPropagation';
 
@@ -142,7 +142,7 @@ function planMoveRoot(context: PlanContext): Step[] {
     call('statx', [root, '', AT_EMPTY_PATH, STATX_MNT_ID, addressOf(stat)], {
       label: 'look at the mount of the rootfs',
     }),
-    reply(context.descriptors.sync, TAG.hostMounts, 'wait until the mounts of the host are hidden', [stat]),
+    reply(context.descriptors.sync, 'host-mounts', 'wait until the mounts of the host are hidden', [stat]),
   ];
 }
 

@@ -4,7 +4,8 @@ import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { Config, Process, Seccomp, SeccompFlag } from '../../spec/generated/config.ts';
 import { holdsCapability } from '../base/facts.ts';
 import type { HostFacts } from '../base/facts.ts';
-import { CONTROL_DESCRIPTOR, descriptorMessage, TAG } from '../base/reply.ts';
+import { EXCHANGES } from '../base/exchanges.ts';
+import { CONTROL_DESCRIPTOR, descriptorMessage } from '../base/reply.ts';
 import { planFilterRules, type FilterRules } from './filter.ts';
 
 /**
@@ -133,13 +134,13 @@ export function planLoadFilter(seccomp: CompiledSeccomp, result?: Region | Place
  */
 export function planLoadListenedFilter(sync: number, seccomp: CompiledSeccomp): Step[] {
   if (seccomp.listener?.way === 'sent') {
-    const { message, control } = descriptorMessage(TAG.seccomp, 'the listener');
+    const { message, control } = descriptorMessage('seccomp', 'the listener');
     return [
       planLoadFilter(seccomp, at(control, CONTROL_DESCRIPTOR)),
       call('sendmsg', [sync, message, 0], { label: 'send the seccomp listener', pointer: POINTER }),
     ];
   }
-  const message: Block = words([TAG.seccomp, 0], `tag ${TAG.seccomp} and the listener`);
+  const message: Block = words([EXCHANGES.seccomp.tag, 0], `tag ${EXCHANGES.seccomp.tag} and the listener`);
   return [
     planLoadFilter(seccomp, at(message, 8)),
     call('write', [sync, message, message.bytes.length], { label: 'tell the number of the seccomp listener' }),

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { EXCHANGES } from '../../../src/plan/base/exchanges.ts';
 import { PhaseList } from '../../../src/plan/base/phases.ts';
 import { call } from '../../../src/program/build.ts';
 
@@ -14,7 +15,12 @@ t.test('PhaseList ends a program at each exchange', (t) => {
   t.match(phases, [
     {
       exchange: 'pid',
-      program: { name: 'first', replies: true, steps: [{ label: 'a' }, { label: 'b' }, { label: 'c' }] },
+      program: {
+        name: 'first',
+        replies: true,
+        reply: EXCHANGES.pid,
+        steps: [{ label: 'a' }, { label: 'b' }, { label: 'c' }],
+      },
     },
     { exchange: 'ready', program: { name: 'second', replies: true, steps: [{ label: 'd' }] } },
   ]);
