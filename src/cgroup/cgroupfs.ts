@@ -22,8 +22,8 @@ import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
 import { words } from '../util/words.ts';
 import { errnoText } from '../util/errno.ts';
+import { SIGNALS } from '../util/signals.ts';
 
-const SIGKILL = 9;
 /** How long a removal waits for processes that are on their way out. */
 const REMOVE_TIMEOUT_MS = 1000;
 /** After SIGKILL the kernel may take its time, as with a process that waits for a disk. */
@@ -158,25 +158,25 @@ class CgroupfsManager implements CgroupManager {
   }
 
   async killAll(signal: number): Promise<void> {
-    if (signal === SIGKILL && this.#killByCgroup()) {
+    if (signal === SIGNALS.KILL && this.#killByCgroup()) {
       // cgroup.kill reaches every process of the cgroup2 directory, but one that a v1 freezer holds cannot die.
       await this.thaw();
       return;
     }
     const wasFrozen = this.isFrozen();
     // Nobody can fork away from a frozen list of processes, and no pid in it can become somebody else's.
-    if (!wasFrozen && signal === SIGKILL) await this.#freezeIfThere();
+    if (!wasFrozen && signal === SIGNALS.KILL) await this.#freezeIfThere();
     try {
       for (const pid of this.processes()) sendSignal(pid, signal);
     } finally {
-      if (!wasFrozen || signal === SIGKILL) await this.thaw();
+      if (!wasFrozen || signal === SIGNALS.KILL) await this.thaw();
     }
   }
 
   async remove(options: { kill?: boolean } = {}): Promise<void> {
     const own = this.reference.directories.filter(({ hostPath, made }) => made.includes(hostPath));
     if (options.kill === true && this.processes().length > 0) {
-      await this.killAll(SIGKILL);
+      await this.killAll(SIGNALS.KILL);
       await waitUntil(() => this.processes().length === 0, { ...this.#events(), timeoutMs: KILL_TIMEOUT_MS });
     }
     // One hierarchy that resists must not keep the others from being cleaned up.

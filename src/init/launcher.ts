@@ -16,6 +16,15 @@ import {
   writeWrite,
   type Launcher,
 } from './launcher-parts.ts';
+import {
+  AT_FDCWD,
+  F_ADD_SEALS,
+  F_DUPFD,
+  MFD_ALLOW_SEALING,
+  MFD_NOEXEC_SEAL,
+  RLIMIT_NOFILE,
+  R_OK,
+} from '../util/constants.ts';
 
 export interface LauncherOptions {
   readonly arch: Arch;
@@ -66,14 +75,7 @@ const PATH = LAYOUT.message.address;
 const PATH_MAX = 4096;
 const DIRECTORY = LAYOUT.bulk.address;
 
-const AT_FDCWD = -100;
 const AT_EXECFN = 31;
-const R_OK = 4;
-const RLIMIT_NOFILE = 7;
-const MFD_ALLOW_SEALING = 2;
-const MFD_NOEXEC_SEAL = 8;
-const F_DUPFD = 0;
-const F_ADD_SEALS = 1033;
 /** F_SEAL_SEAL, _SHRINK, _GROW and _WRITE. */
 const ALL_SEALS = 15;
 /** Above what callers preserve for a container; a lower one does as well, for it is closed before anything is looked at. */

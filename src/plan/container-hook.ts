@@ -2,12 +2,20 @@ import { at, block, call, equals, stringArray, when, words } from '../program/bu
 import type { Block, Operand, Place, Program, Region, Step } from '../program/step.ts';
 import { Memory } from '../program/step.ts';
 import type { Hook, Process } from '../spec/generated/config.ts';
-import { CLONE_PIDFD, O_CLOEXEC, PR_SET_PDEATHSIG, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
+import {
+  CLONE_PIDFD,
+  F_DUPFD_CLOEXEC,
+  O_CLOEXEC,
+  PR_SET_PDEATHSIG,
+  SCM_RIGHTS,
+  SOL_SOCKET,
+} from '../util/constants.ts';
 import type { DescriptorNumbers } from './base/context.ts';
 import { buildEnvironment } from './process/environment.ts';
 import { EXCHANGES } from './base/exchanges.ts';
 import { reply, tagOf } from './base/reply.ts';
 import { planLoadFilter, type CompiledSeccomp } from './seccomp/load.ts';
+import { SIGNALS } from '../util/signals.ts';
 
 /**
  * config.md, "POSIX-platform Hooks": the kinds that run in the container's namespaces.
@@ -63,9 +71,6 @@ export interface HookPlan {
   readonly reap: Program;
 }
 
-const SIGKILL = 9;
-const SIGCHLD = 17;
-const F_DUPFD_CLOEXEC = 1030;
 /** umask(2) of a hook while the set-up itself works without one. */
 const HOOK_UMASK = 0o022;
 
@@ -149,7 +154,7 @@ function planStart(setting: HookSetting, hook: Hook): Step[] {
     ),
     call('getpid', [], { label: 'look at its own pid', result: answer }),
     // A filter that is on already may be older than clone3(2). The order of the last two differs between architectures; they are 0.
-    call('clone', [CLONE_PIDFD | SIGCHLD, 0, { kind: 'address', of: pidfd, offset: 0 }, 0, 0], {
+    call('clone', [CLONE_PIDFD | SIGNALS.CHLD, 0, { kind: 'address', of: pidfd, offset: 0 }, 0, 0], {
       label: 'create the process of the hook',
       result: pid,
     }),
@@ -178,7 +183,7 @@ function planChild(setting: HookSetting, hook: Hook, control: Control): Step[] {
     });
   return [
     take('report', 'write', sync),
-    call('prctl', [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { label: 'end when init ends' }),
+    call('prctl', [PR_SET_PDEATHSIG, SIGNALS.KILL, 0, 0, 0], { label: 'end when init ends' }),
     // A hook that takes too long is killed with its whole group.
     call('setsid', [], { label: 'start a session' }),
     take('stdin', 'read', 0),

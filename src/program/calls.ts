@@ -1,118 +1,228 @@
 /**
- * The system calls that a program may use: their numbers and how their operands read.
+ * The system calls that a program may use, a row each: number per architecture, and for every argument its name, what it is, whether
+ * the kernel writes through it, and how the constants in it print.
  *
- * Source: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64). Only calls that both
- * architectures have are listed, so that a plan is the same on either.
+ * Source: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64); the names are those of man 2. Only
+ * calls that both architectures have are listed, so that a plan is the same on either.
  */
 
 export type Arch = 'x86-64' | 'arm64';
 
-/** How the printer shows an operand; `flags:X` names a set of constants of util/constants.ts by prefix. */
-export type ParameterKind =
+/** What an argument is, by which it prints; `constant-names.ts` has a row for each. */
+export type ArgumentKind =
   | 'int'
   | 'fd'
-  | 'text'
-  | 'octal'
-  | 'pointer'
+  | 'last descriptor'
+  | 'id'
+  | 'mode'
+  | 'access mode'
+  | 'device'
   | 'signal'
-  | 'flags:MS_'
-  | 'flags:MNT_'
-  | 'flags:O_'
-  | 'flags:AT_'
-  | 'flags:CLONE_'
-  | 'flags:OPEN_TREE_'
-  | 'flags:MOVE_MOUNT_'
-  | 'flags:MOUNT_ATTR_'
-  | 'flags:SOCK_'
-  | 'name:PR_'
-  | 'name:FSCONFIG_'
-  | 'name:IOCTL';
+  /** A pointer to a string that ends with a NUL. */
+  | 'text'
+  /** A pointer to what the kernel reads. */
+  | 'pointer'
+  /** A pointer to what the kernel writes. */
+  | 'written'
+  /** A pointer to what the kernel reads and writes, or through whose own pointers it writes. */
+  | 'changed'
+  | 'socket type'
+  | 'clone flags'
+  | 'memory policy'
+  | 'io priority'
+  | `flags:${FlagSet}`
+  | `name:${NameSet}`;
+
+/** Sets of bits, by the prefix of their constants. */
+export type FlagSet =
+  | 'AT_'
+  | 'AT_E'
+  | 'CLONE_'
+  | 'CLOSE_RANGE_'
+  | 'FD_'
+  | 'FSMOUNT_'
+  | 'FSOPEN_'
+  | 'KEY_'
+  | 'MNT_'
+  | 'MOUNT_ATTR_'
+  | 'MOVE_MOUNT_'
+  | 'MSG_'
+  | 'MS_'
+  | 'OPEN_TREE_'
+  | 'O_'
+  | 'O_CLOEXEC'
+  | 'RESOLVE_'
+  | 'SECCOMP_FILTER_FLAG_'
+  | 'SOCK_'
+  | 'STATX_';
+
+/** Constants of which an argument is one, by their prefix. */
+export type NameSet =
+  | 'AF_'
+  | 'CAP_'
+  | 'FSCONFIG_'
+  | 'F_'
+  | 'IOCTL'
+  | 'IOPRIO_WHO_'
+  | 'KEYCTL_'
+  | 'LANDLOCK_RULE_'
+  | 'PER_'
+  | 'PR_'
+  | 'PR_CAP_AMBIENT_'
+  | 'RLIMIT_'
+  | 'SECCOMP_SET_'
+  | 'SOL_'
+  | 'SO_';
+
+/** The constant that an earlier argument is -> what this one is then; `int`, or `else`, with any other. */
+export type KindByName = Readonly<Record<string, ArgumentKind>> & { readonly else?: ArgumentKind };
+
+export interface Parameter {
+  readonly name: string;
+  readonly kind: ArgumentKind | KindByName;
+  /** The kernel writes through it. */
+  readonly isWritten: boolean;
+  /** It may be left out, as in C; it is zero then. */
+  readonly isOptional: boolean;
+}
 
 export interface CallInfo {
   readonly 'x86-64': number;
   readonly arm64: number;
-  readonly parameters: readonly ParameterKind[];
+  readonly parameters: readonly Parameter[];
 }
 
-function info(x86: number, arm64: number, ...parameters: ParameterKind[]): CallInfo {
-  return { 'x86-64': x86, arm64, parameters };
+/** A `?` behind the name of an argument says that it may be left out. */
+function call(x86: number, arm64: number, parameters: Readonly<Record<string, ArgumentKind | KindByName>>): CallInfo {
+  return { 'x86-64': x86, arm64, parameters: Object.entries(parameters).map(parameter) };
+}
+
+function parameter([name, kind]: readonly [string, ArgumentKind | KindByName]): Parameter {
+  const main = typeof kind === 'string' ? kind : kind.else;
+  return {
+    name: name.replace('?', ''),
+    kind,
+    isWritten: main === 'written' || main === 'changed',
+    isOptional: name.endsWith('?'),
+  };
 }
 
 export const CALLS = {
-  read: info(0, 63, 'fd', 'pointer', 'int'),
-  write: info(1, 64, 'fd', 'pointer', 'int'),
-  close: info(3, 57, 'fd'),
-  mmap: info(9, 222, 'pointer', 'int', 'int', 'int', 'fd', 'int'),
-  ioctl: info(16, 29, 'fd', 'name:IOCTL', 'pointer'),
-  writev: info(20, 66, 'fd', 'pointer', 'int'),
-  madvise: info(28, 233, 'pointer', 'int', 'int'),
-  getpid: info(39, 172),
-  socket: info(41, 198, 'int', 'flags:SOCK_', 'int'),
-  sendmsg: info(46, 211, 'fd', 'pointer', 'int'),
-  recvmsg: info(47, 212, 'fd', 'pointer', 'int'),
-  getsockopt: info(55, 209, 'fd', 'int', 'int', 'pointer', 'pointer'),
-  clone: info(56, 220, 'flags:CLONE_', 'pointer', 'pointer', 'int', 'int'),
-  execve: info(59, 221, 'text', 'pointer', 'pointer'),
-  wait4: info(61, 260, 'int', 'pointer', 'int', 'pointer'),
-  kill: info(62, 129, 'int', 'signal'),
-  ftruncate: info(77, 46, 'fd', 'int'),
-  getcwd: info(79, 17, 'pointer', 'int'),
-  chdir: info(80, 49, 'text'),
-  fcntl: info(72, 25, 'fd', 'int', 'int'),
-  fchdir: info(81, 50, 'fd'),
-  fchmod: info(91, 52, 'fd', 'octal'),
-  fchown: info(93, 55, 'fd', 'int', 'int'),
-  umask: info(95, 166, 'octal'),
-  setsid: info(112, 157),
-  setgroups: info(116, 159, 'int', 'pointer'),
-  setresuid: info(117, 147, 'int', 'int', 'int'),
-  setresgid: info(119, 149, 'int', 'int', 'int'),
-  capset: info(126, 91, 'pointer', 'pointer'),
-  personality: info(135, 92, 'int'),
-  fstatfs: info(138, 44, 'fd', 'pointer'),
-  prctl: info(157, 167, 'name:PR_', 'int', 'int', 'int', 'int'),
-  pivot_root: info(155, 41, 'text', 'text'),
-  chroot: info(161, 51, 'text'),
-  mount: info(165, 40, 'text', 'text', 'text', 'flags:MS_', 'text'),
-  umount2: info(166, 39, 'text', 'flags:MNT_'),
-  sethostname: info(170, 161, 'text', 'int'),
-  setdomainname: info(171, 162, 'text', 'int'),
-  sched_setaffinity: info(203, 122, 'int', 'int', 'pointer'),
-  exit_group: info(231, 94, 'int'),
-  set_mempolicy: info(238, 237, 'int', 'pointer', 'int'),
-  add_key: info(248, 217, 'text', 'text', 'pointer', 'int', 'int'),
-  keyctl: info(250, 219, 'int', 'pointer', 'int', 'int', 'int'),
-  ioprio_set: info(251, 30, 'int', 'int', 'int'),
-  openat: info(257, 56, 'fd', 'text', 'flags:O_', 'octal'),
-  mkdirat: info(258, 34, 'fd', 'text', 'octal'),
-  mknodat: info(259, 33, 'fd', 'text', 'octal', 'int'),
-  fchownat: info(260, 54, 'fd', 'text', 'int', 'int', 'flags:AT_'),
-  unlinkat: info(263, 35, 'fd', 'text', 'flags:AT_'),
-  symlinkat: info(266, 36, 'text', 'fd', 'text'),
-  readlinkat: info(267, 78, 'fd', 'text', 'pointer', 'int'),
-  fchmodat: info(268, 53, 'fd', 'text', 'octal'),
-  unshare: info(272, 97, 'flags:CLONE_'),
-  accept4: info(288, 242, 'fd', 'pointer', 'pointer', 'flags:SOCK_'),
-  dup3: info(292, 24, 'fd', 'fd', 'flags:O_'),
-  pipe2: info(293, 59, 'pointer', 'flags:O_'),
-  prlimit64: info(302, 261, 'int', 'int', 'pointer', 'pointer'),
-  setns: info(308, 268, 'fd', 'flags:CLONE_'),
-  sched_setattr: info(314, 274, 'int', 'pointer', 'int'),
-  seccomp: info(317, 277, 'int', 'int', 'pointer'),
-  statx: info(332, 291, 'fd', 'text', 'flags:AT_', 'int', 'pointer'),
-  open_tree: info(428, 428, 'fd', 'text', 'flags:OPEN_TREE_'),
-  move_mount: info(429, 429, 'fd', 'text', 'fd', 'text', 'flags:MOVE_MOUNT_'),
-  fsopen: info(430, 430, 'text', 'int'),
-  fsconfig: info(431, 431, 'fd', 'name:FSCONFIG_', 'text', 'text', 'int'),
-  fsmount: info(432, 432, 'fd', 'int', 'flags:MOUNT_ATTR_'),
-  clone3: info(435, 435, 'pointer', 'int'),
-  close_range: info(436, 436, 'int', 'int', 'int'),
-  openat2: info(437, 437, 'fd', 'text', 'pointer', 'int'),
-  faccessat2: info(439, 439, 'fd', 'text', 'int', 'flags:AT_'),
-  mount_setattr: info(442, 442, 'fd', 'text', 'flags:AT_', 'pointer', 'int'),
-  landlock_create_ruleset: info(444, 444, 'pointer', 'int', 'int'),
-  landlock_add_rule: info(445, 445, 'fd', 'int', 'pointer', 'int'),
-  landlock_restrict_self: info(446, 446, 'fd', 'int'),
+  read: call(0, 63, { fd: 'fd', buf: 'written', count: 'int' }),
+  write: call(1, 64, { fd: 'fd', buf: 'pointer', count: 'int' }),
+  close: call(3, 57, { fd: 'fd' }),
+  mmap: call(9, 222, { addr: 'pointer', length: 'int', prot: 'int', flags: 'int', fd: 'fd', offset: 'int' }),
+  ioctl: call(16, 29, { fd: 'fd', op: 'name:IOCTL', 'argp?': { TIOCGPTPEER: 'flags:O_', else: 'changed' } }),
+  writev: call(20, 66, { fd: 'fd', iov: 'pointer', iovcnt: 'int' }),
+  madvise: call(28, 233, { addr: 'pointer', length: 'int', advice: 'int' }),
+  getpid: call(39, 172, {}),
+  socket: call(41, 198, { domain: 'name:AF_', type: 'socket type', protocol: 'int' }),
+  sendmsg: call(46, 211, { sockfd: 'fd', msg: 'pointer', flags: 'flags:MSG_' }),
+  recvmsg: call(47, 212, { sockfd: 'fd', msg: 'changed', flags: 'flags:MSG_' }),
+  getsockopt: call(55, 209, {
+    sockfd: 'fd',
+    level: 'name:SOL_',
+    optname: 'name:SO_',
+    optval: 'written',
+    optlen: 'changed',
+  }),
+  clone: call(56, 220, { flags: 'clone flags', stack: 'pointer', parent_tid: 'written', child_tid: 'int', tls: 'int' }),
+  execve: call(59, 221, { pathname: 'text', argv: 'pointer', envp: 'pointer' }),
+  wait4: call(61, 260, { pid: 'int', wstatus: 'written', options: 'int', rusage: 'written' }),
+  kill: call(62, 129, { pid: 'int', sig: 'signal' }),
+  ftruncate: call(77, 46, { fd: 'fd', length: 'int' }),
+  getcwd: call(79, 17, { buf: 'written', size: 'int' }),
+  chdir: call(80, 49, { path: 'text' }),
+  fcntl: call(72, 25, { fd: 'fd', op: 'name:F_', 'arg?': { F_SETFD: 'flags:FD_' } }),
+  fchdir: call(81, 50, { fd: 'fd' }),
+  fchmod: call(91, 52, { fd: 'fd', mode: 'mode' }),
+  fchown: call(93, 55, { fd: 'fd', owner: 'id', group: 'id' }),
+  umask: call(95, 166, { mask: 'mode' }),
+  setsid: call(112, 157, {}),
+  setgroups: call(116, 159, { size: 'int', list: 'pointer' }),
+  setresuid: call(117, 147, { ruid: 'id', euid: 'id', suid: 'id' }),
+  setresgid: call(119, 149, { rgid: 'id', egid: 'id', sgid: 'id' }),
+  capset: call(126, 91, { hdrp: 'pointer', datap: 'pointer' }),
+  personality: call(135, 92, { persona: 'name:PER_' }),
+  fstatfs: call(138, 44, { fd: 'fd', buf: 'written' }),
+  prctl: call(157, 167, {
+    op: 'name:PR_',
+    'arg2?': { PR_CAPBSET_DROP: 'name:CAP_', PR_CAP_AMBIENT: 'name:PR_CAP_AMBIENT_' },
+    'arg3?': { PR_CAP_AMBIENT_RAISE: 'name:CAP_' },
+    'arg4?': 'int',
+    'arg5?': 'int',
+  }),
+  pivot_root: call(155, 41, { new_root: 'text', put_old: 'text' }),
+  chroot: call(161, 51, { path: 'text' }),
+  mount: call(165, 40, {
+    source: 'text',
+    target: 'text',
+    filesystemtype: 'text',
+    mountflags: 'flags:MS_',
+    data: 'text',
+  }),
+  umount2: call(166, 39, { target: 'text', flags: 'flags:MNT_' }),
+  sethostname: call(170, 161, { name: 'text', len: 'int' }),
+  setdomainname: call(171, 162, { name: 'text', len: 'int' }),
+  sched_setaffinity: call(203, 122, { pid: 'int', cpusetsize: 'int', mask: 'pointer' }),
+  exit_group: call(231, 94, { status: 'int' }),
+  set_mempolicy: call(238, 237, { mode: 'memory policy', nodemask: 'pointer', maxnode: 'int' }),
+  add_key: call(248, 217, { type: 'text', description: 'text', payload: 'pointer', plen: 'int', keyring: 'int' }),
+  keyctl: call(250, 219, {
+    operation: 'name:KEYCTL_',
+    'arg2?': 'pointer',
+    'arg3?': { KEYCTL_SETPERM: 'flags:KEY_' },
+    'arg4?': 'int',
+    'arg5?': 'int',
+  }),
+  ioprio_set: call(251, 30, { which: 'name:IOPRIO_WHO_', who: 'int', ioprio: 'io priority' }),
+  openat: call(257, 56, { dirfd: 'fd', pathname: 'text', flags: 'flags:O_', 'mode?': 'mode' }),
+  mkdirat: call(258, 34, { dirfd: 'fd', pathname: 'text', mode: 'mode' }),
+  mknodat: call(259, 33, { dirfd: 'fd', pathname: 'text', mode: 'mode', dev: 'device' }),
+  fchownat: call(260, 54, { dirfd: 'fd', pathname: 'text', owner: 'id', group: 'id', flags: 'flags:AT_' }),
+  unlinkat: call(263, 35, { dirfd: 'fd', pathname: 'text', flags: 'flags:AT_' }),
+  symlinkat: call(266, 36, { target: 'text', newdirfd: 'fd', linkpath: 'text' }),
+  readlinkat: call(267, 78, { dirfd: 'fd', pathname: 'text', buf: 'written', bufsiz: 'int' }),
+  fchmodat: call(268, 53, { dirfd: 'fd', pathname: 'text', mode: 'mode' }),
+  unshare: call(272, 97, { flags: 'flags:CLONE_' }),
+  accept4: call(288, 242, { sockfd: 'fd', addr: 'written', addrlen: 'changed', flags: 'flags:SOCK_' }),
+  dup3: call(292, 24, { oldfd: 'fd', newfd: 'fd', flags: 'flags:O_CLOEXEC' }),
+  pipe2: call(293, 59, { pipefd: 'written', flags: 'flags:O_CLOEXEC' }),
+  prlimit64: call(302, 261, { pid: 'int', resource: 'name:RLIMIT_', new_limit: 'pointer', old_limit: 'written' }),
+  setns: call(308, 268, { fd: 'fd', nstype: 'flags:CLONE_' }),
+  sched_setattr: call(314, 274, { pid: 'int', attr: 'pointer', flags: 'int' }),
+  seccomp: call(317, 277, { operation: 'name:SECCOMP_SET_', flags: 'flags:SECCOMP_FILTER_FLAG_', args: 'pointer' }),
+  statx: call(332, 291, {
+    dirfd: 'fd',
+    pathname: 'text',
+    flags: 'flags:AT_',
+    mask: 'flags:STATX_',
+    statxbuf: 'written',
+  }),
+  open_tree: call(428, 428, { dirfd: 'fd', pathname: 'text', flags: 'flags:OPEN_TREE_' }),
+  move_mount: call(429, 429, {
+    from_dirfd: 'fd',
+    from_pathname: 'text',
+    to_dirfd: 'fd',
+    to_pathname: 'text',
+    flags: 'flags:MOVE_MOUNT_',
+  }),
+  fsopen: call(430, 430, { fsname: 'text', flags: 'flags:FSOPEN_' }),
+  fsconfig: call(431, 431, { fd: 'fd', cmd: 'name:FSCONFIG_', key: 'text', value: 'text', aux: 'int' }),
+  fsmount: call(432, 432, { fsfd: 'fd', flags: 'flags:FSMOUNT_', attr_flags: 'flags:MOUNT_ATTR_' }),
+  clone3: call(435, 435, { cl_args: 'changed', size: 'int' }),
+  close_range: call(436, 436, { first: 'int', last: 'last descriptor', flags: 'flags:CLOSE_RANGE_' }),
+  openat2: call(437, 437, { dirfd: 'fd', pathname: 'text', how: 'pointer', size: 'int' }),
+  faccessat2: call(439, 439, { dirfd: 'fd', pathname: 'text', mode: 'access mode', flags: 'flags:AT_E' }),
+  mount_setattr: call(442, 442, { dirfd: 'fd', pathname: 'text', flags: 'flags:AT_', attr: 'pointer', size: 'int' }),
+  landlock_create_ruleset: call(444, 444, { attr: 'pointer', size: 'int', flags: 'int' }),
+  landlock_add_rule: call(445, 445, {
+    ruleset_fd: 'fd',
+    rule_type: 'name:LANDLOCK_RULE_',
+    rule_attr: 'pointer',
+    flags: 'int',
+  }),
+  landlock_restrict_self: call(446, 446, { ruleset_fd: 'fd', flags: 'int' }),
 } as const satisfies Record<string, CallInfo>;
 
 export type CallName = keyof typeof CALLS;

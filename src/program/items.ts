@@ -1,33 +1,18 @@
 import { utf8 } from '../util/utf8.ts';
 import { alignUp } from './bytes.ts';
-import type { CallName } from './calls.ts';
+import { CALLS } from './calls.ts';
 import type { Block, Operand, Step } from './step.ts';
 
 /** What travels as data behind the operations: the text of an operand, or a structure. */
 export type Item = string | Block;
 
-/** Calls through whose pointers the kernel writes. */
-const WRITING_CALLS: ReadonlySet<CallName> = new Set<CallName>([
-  'accept4',
-  'clone',
-  'clone3',
-  'fstatfs',
-  'getcwd',
-  'ioctl',
-  'keyctl',
-  'prctl',
-  'prlimit64',
-  'read',
-  'readlinkat',
-  'recvmsg',
-  'statx',
-]);
-
 /** The items that a step names, without those that they link to. `written`: the step may change the item. */
 export function visitItems(step: Step, visit: (item: Item, written: boolean) => void): void {
   if (step.kind === 'call') {
-    const writes = WRITING_CALLS.has(step.call);
-    for (const operand of step.operands) visitOperand(operand, writes, visit);
+    const { parameters } = CALLS[step.call];
+    step.operands.forEach((operand, index) => {
+      visitOperand(operand, parameters[index]?.isWritten === true, visit);
+    });
     if (step.result !== undefined) visitOperand(step.result, true, visit);
   } else {
     visitOperand(step.condition.value, false, visit);

@@ -1,4 +1,4 @@
-import { CALLS, type Arch, type ParameterKind } from './calls.ts';
+import { CALLS, type Arch } from './calls.ts';
 import type { Block, CallStep, Operand, Step } from './step.ts';
 
 /**
@@ -25,10 +25,11 @@ export function translateSteps(steps: readonly Step[], arch: Arch): readonly Ste
 }
 
 function translateCall(step: CallStep, hows: Map<Block, Block>): CallStep {
-  const kinds: readonly ParameterKind[] = CALLS[step.call].parameters;
+  const { parameters } = CALLS[step.call];
   const operands = step.operands.map((operand, index): Operand => {
     if (step.call === 'openat2' && index === OPEN_HOW_OPERAND) return translateHow(operand, hows);
-    if (kinds[index] !== 'flags:O_' || typeof operand === 'object' || typeof operand === 'string') return operand;
+    if (parameters[index]?.kind !== 'flags:O_' || typeof operand === 'object' || typeof operand === 'string')
+      return operand;
     return translateFlags(BigInt(operand));
   });
   return { ...step, operands };

@@ -1,5 +1,5 @@
 /** features.md and features-linux.md: what `tsrun features` prints. */
-import { capabilityNumbers } from './capability-names.ts';
+import { capabilityNumbers } from '../util/capability-names.ts';
 import type { Features, LinuxFeatures, SeccompFeatures } from './generated/features.ts';
 import { mountOptions } from './mount-options.ts';
 import { hookKinds } from './rules/hooks.ts';

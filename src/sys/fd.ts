@@ -1,11 +1,9 @@
-import { O_NONBLOCK } from '../util/constants.ts';
+import { FD_CLOEXEC, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_NONBLOCK } from '../util/constants.ts';
 import { bindLibc } from './library.ts';
 import { checked } from './errno.ts';
 
 const closeCall = bindLibc('int close(int fd)');
 const fcntl = bindLibc('int fcntl(int fd, int cmd, long arg)');
-
-const F_DUPFD_CLOEXEC = 1030;
 
 /** A descriptor with one owner: closed once, at the end of the `using` scope or by hand. */
 export class OwnedFd implements Disposable {
@@ -52,20 +50,15 @@ export function duplicateAbove(fd: number, minimum: number): OwnedFd {
 
 /** Has a descriptor closed by execve(2), or not. Nothing happens when there is none of that number. */
 export function setCloseOnExec(fd: number, { closes } = { closes: true }): void {
-  const F_SETFD = 2;
-  const FD_CLOEXEC = 1;
   fcntl(fd, F_SETFD, closes ? FD_CLOEXEC : 0);
 }
 
 /** Has no call wait on an open file description, which all who have a duplicate share. */
 export function setNonBlocking(fd: number): void {
-  const F_GETFL = 3;
-  const F_SETFL = 4;
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
 }
 
 /** True when the number is an open descriptor of this process. */
 export function isOpenFd(fd: number): boolean {
-  const F_GETFD = 1;
   return fcntl(fd, F_GETFD, 0) >= 0;
 }

@@ -1,4 +1,10 @@
-import { FSCONFIG_CMD_CREATE, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID } from '../util/constants.ts';
+import {
+  FSCONFIG_CMD_CREATE,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+} from '../util/constants.ts';
 import { MNT_DETACH, MS_BIND, MS_PRIVATE, MS_REC } from '../util/constants.ts';
 import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
@@ -15,7 +21,6 @@ const syscall = bindLibc('long syscall(long number, ...)');
 const SYS_FSOPEN = 430;
 const SYS_FSCONFIG = 431;
 const SYS_FSMOUNT = 432;
-const FSOPEN_CLOEXEC = 1;
 
 /**
  * The root directory of a new, empty tmpfs that is mounted nowhere, nosuid and nodev, and whose files can be executed. It is gone

@@ -1,6 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from './errno.ts';
 import { Netlink, netlinkAttribute, readNetlinkAttributes } from './netlink.ts';
+import { IFF_UP } from '../util/constants.ts';
 
 /** Network interfaces and their addresses, as rtnetlink shows and changes them. Source: man 7 rtnetlink, include/uapi/linux/if_link.h. */
 
@@ -20,7 +21,6 @@ const IFA_F_PERMANENT = 0x80;
 /** Flags that a request may set: no duplicate address detection, no route for the prefix. */
 const IFA_F_KEPT = 0x02 | 0x200;
 const RT_SCOPE_UNIVERSE = 0;
-const IFF_UP = 1;
 /** struct ifinfomsg: u8 family, u8 pad, u16 type, i32 index, u32 flags, u32 change. */
 const LINK_SIZE = 16;
 /** struct ifaddrmsg: u8 family, u8 prefixlen, u8 flags, u8 scope, u32 index. */

@@ -3,8 +3,6 @@ import { bindLibc } from './library.ts';
 
 const prlimitCall = bindLibc('int prlimit(int pid, int resource, const void *new_limit, void *old_limit)');
 
-export const RLIMIT_NOFILE = 7;
-
 /**
  * Sets a resource limit of another process. Errors: `host` (EPERM when raising a hard limit without CAP_SYS_RESOURCE).
  *

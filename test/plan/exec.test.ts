@@ -59,18 +59,18 @@ t.test('planExec() does in the first process what takes rights, and is born with
   t.equal(
     printSteps(steps.slice(0, stdio)),
     `
-   0  close_range(8, 4294967295, 0)  # close inherited descriptors
-   1  fcntl(3, 2, 1), accepts EBADF  # close descriptor 3 on exec
-   2  fcntl(4, 2, 1), accepts EBADF  # close descriptor 4 on exec
-   3  fcntl(5, 2, 1), accepts EBADF  # close descriptor 5 on exec
-   4  fcntl(6, 2, 1), accepts EBADF  # close descriptor 6 on exec
-   5  fcntl(7, 2, 1), accepts EBADF  # close descriptor 7 on exec
+   0  close_range(8, ~0U, 0)  # close inherited descriptors
+   1  fcntl(3, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 3 on exec
+   2  fcntl(4, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 4 on exec
+   3  fcntl(5, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 5 on exec
+   4  fcntl(6, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 6 on exec
+   5  fcntl(7, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 7 on exec
    6  dup3(3, 6, O_CLOEXEC)  # keep number 6
    7  dup3(3, 7, O_CLOEXEC)  # keep number 7
    8  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
    9  prctl(PR_SET_NAME, "tsrun:init", 0, 0, 0)  # be called "tsrun:init"
   10  setns(4, CLONE_NEWNS|CLONE_NEWPID)  # join the pid, mount namespaces of the container
-  11  keyctl(1, "_ses.c1", 0, 0, 0) = target, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
+  11  keyctl(KEYCTL_JOIN_SESSION_KEYRING, "_ses.c1", 0, 0, 0) = target, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
   12  if target == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
   13  openat(AT_FDCWD, "/", O_CLOEXEC|O_DIRECTORY|O_PATH, 0) = root  # open the root of the container
   14  umask(022)  # set umask to 0022  (/process/user/umask)
@@ -80,8 +80,8 @@ t.test('planExec() does in the first process what takes rights, and is born with
     printSteps(steps.slice(cwd + 4)),
     `
    0  setgroups(0, NULL)  # clear the supplementary groups  (/process/user)
-   1  prctl(PR_CAPBSET_DROP, 0, 0, 0, 0)  # drop CAP_CHOWN from the bounding set  (/process/capabilities/bounding)
-   2  prctl(PR_CAPBSET_DROP, 1, 0, 0, 0)  # drop CAP_DAC_OVERRIDE from the bounding set  (/process/capabilities/bounding)
+   1  prctl(PR_CAPBSET_DROP, CAP_CHOWN, 0, 0, 0)  # drop CAP_CHOWN from the bounding set  (/process/capabilities/bounding)
+   2  prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)  # drop CAP_DAC_OVERRIDE from the bounding set  (/process/capabilities/bounding)
    3  capset({version=3, pid=0}, {effective=0x0, permitted=0x0, inheritable=0x0})  # keep the capabilities of the program  (/process/capabilities)
    4  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
    5  clone3({flags=CLONE_PARENT}, 88) = pid  # create the process

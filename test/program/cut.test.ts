@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { at, call, isZero, repeatWhile, unless, words } from '../../src/program/build.ts';
+import { at, block, call, isZero, repeatWhile, unless, words } from '../../src/program/build.ts';
 import { cutProgram } from '../../src/program/cut.ts';
 import { encode } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
@@ -58,6 +58,34 @@ t.test('cutProgram() never cuts inside a repetition', (t) => {
   t.same(cutProgram(inside).ranges[0], { from: 0, to: 950 }, 'nor where it is in the span of a check');
   t.end();
 });
+
+t.test(
+  'cutProgram() keeps what reads a structure in the packet of the call through whose argument the kernel wrote it',
+  (t) => {
+    const answer = block(new Uint8Array(16), 'answer');
+    const size = block(Uint8Array.of(12, 0, 0, 0), '12');
+    const writers = [
+      call('pipe2', [answer, 0], label),
+      call('wait4', [1, answer, 0, 0], label),
+      call('wait4', [1, 0, 0, answer], label),
+      call('getsockopt', [3, 1, 17, answer, size], label),
+      call('getsockopt', [3, 1, 17, size, answer], label),
+      call('statx', [3, '', 0, 0, answer], label),
+    ];
+    for (const writer of writers) {
+      const steps = [...fill(900), writer, ...fill(100), call('write', [3, answer, 16], label)];
+      t.same(cutProgram(steps).ranges.at(-1), { from: 900, to: 1002 }, writer.call);
+    }
+    const reader = [
+      ...fill(900),
+      call('write', [3, answer, 16], label),
+      ...fill(100),
+      call('write', [3, answer, 8], label),
+    ];
+    t.not(cutProgram(reader).ranges.at(-1)?.from, 900, 'what is read alone may be copied');
+    t.end();
+  },
+);
 
 t.test('cutProgram() keeps the steps together that share what one of them writes', (t) => {
   const answer = words([16, 0], 'answer');

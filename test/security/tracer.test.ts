@@ -1,5 +1,5 @@
 import type { Test } from 'tap';
-import { capabilityNumbers } from '../../src/spec/capability-names.ts';
+import { capabilityNumbers } from '../../src/util/capability-names.ts';
 import { expectSuccess, live, readStatusField, setNamespace, setUserNamespace } from '../live/support/rig.ts';
 import type { BaseConfig, Rig } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';

@@ -3,6 +3,7 @@ import type { Block, Region, Step } from '../../program/step.ts';
 import type { Errno } from '../../util/errno.ts';
 import {
   AT_EMPTY_PATH,
+  F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -10,9 +11,9 @@ import {
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
+  STATX_BASIC_STATS,
   S_IFDIR,
   S_IFMT,
-  STATX_BASIC_STATS,
 } from '../../util/constants.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
@@ -258,7 +259,10 @@ function makeMissing(
 
 /** Words cannot be copied by init; a duplicate of the descriptor does the same. */
 function moveWord(from: Region, to: Region): Step[] {
-  return [call('fcntl', [from, 1030, 0], { label: `keep ${from.name} as ${to.name}`, result: to }), closeWord(from)];
+  return [
+    call('fcntl', [from, F_DUPFD_CLOEXEC, 0], { label: `keep ${from.name} as ${to.name}`, result: to }),
+    closeWord(from),
+  ];
 }
 
 function stepOf({ label, pointer }: { readonly label: string; readonly pointer?: string }): {

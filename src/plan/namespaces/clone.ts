@@ -1,7 +1,7 @@
 import { block, call, equals, unless, when } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { NamespaceType } from '../../spec/generated/config.ts';
-import { CLONE_INTO_CGROUP, CLONE_PARENT, PR_SET_DUMPABLE } from '../../util/constants.ts';
+import { CLONE_INTO_CGROUP, CLONE_PARENT, F_DUPFD_CLOEXEC, PR_SET_DUMPABLE } from '../../util/constants.ts';
 import { findUnified, planCgroupJoin, planFallbackOpen, planUnifiedJoin, planUnifiedOpen } from './join-cgroups.ts';
 import { hasNewNamespace, type PlanContext } from '../base/context.ts';
 import type { JoinPlace } from '../cgroup/path.ts';
@@ -15,7 +15,6 @@ const CLONED: readonly NamespaceType[] = ['pid', 'mount', 'network', 'uts', 'ipc
 /** Bytes of struct clone_args, eleven u64 (man 2 clone). */
 const CLONE_ARGS_SIZE = 88;
 const CGROUP_OFFSET = 80;
-const F_DUPFD_CLOEXEC = 1030;
 
 /** The two halves of making the container's process: into its cgroups, and the clone. */
 export interface ClonePlan {

@@ -3,6 +3,7 @@ import type { Step } from '../../program/step.ts';
 import type { NamespaceType } from '../../spec/generated/config.ts';
 import {
   AT_FDCWD,
+  CAP_SYS_PTRACE,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   O_CLOEXEC,
@@ -50,7 +51,6 @@ export function handedFiles({
 
 /** Whether the creator of the container will need it. */
 export function handsOut({ host, options }: PlanContext): boolean {
-  const CAP_SYS_PTRACE = 19;
   return options.waitsForStart === true && !holdsCapability(host, CAP_SYS_PTRACE);
 }
 

@@ -1,12 +1,9 @@
 import { call } from '../../program/build.ts';
 import type { Step } from '../../program/step.ts';
-import { PR_SET_DUMPABLE, PR_SET_NAME } from '../../util/constants.ts';
+import { FD_CLOEXEC, F_SETFD, PR_SET_DUMPABLE, PR_SET_NAME } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
 import { reserveHandOut } from './hand-out.ts';
 import { reserveScratch } from '../base/scratch.ts';
-
-const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 
 export interface StartInitOptions {
   /** The highest number of a descriptor that the parent gives. */

@@ -1,13 +1,14 @@
 import { block, call } from '../../program/build.ts';
 import type { Block, Step } from '../../program/step.ts';
-import { capabilityNumbers } from '../../spec/capability-names.ts';
+import { capabilityNumbers } from '../../util/capability-names.ts';
 import type { Capabilities, Process } from '../../spec/generated/config.ts';
 import {
+  CAP_SYS_ADMIN,
   LINUX_CAPABILITY_VERSION_3,
+  PR_CAPBSET_DROP,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAP_AMBIENT_RAISE,
-  PR_CAPBSET_DROP,
 } from '../../util/constants.ts';
 import { findNamespace, type PlanContext } from '../base/context.ts';
 import { holdsCapability } from '../base/facts.ts';
@@ -47,7 +48,6 @@ function dropFromBoundingSet({ host }: PlanContext, kept: CapabilitySet): Step[]
   return steps;
 }
 
-const CAP_SYS_ADMIN = 21;
 const SETTING = 'set effective, permitted and inheritable capabilities';
 /** What a change of the sets is called that leaves CAP_SYS_ADMIN in the permitted one, or raises it. */
 const SETTING_WITH = {

@@ -1,19 +1,36 @@
 import { call, failWhen, isNegative, unless } from '../../program/build.ts';
 import type { Step } from '../../program/step.ts';
 import type { Process } from '../../spec/generated/config.ts';
-import { KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_SETPERM } from '../../util/constants.ts';
+import {
+  KEYCTL_JOIN_SESSION_KEYRING,
+  KEYCTL_SETPERM,
+  KEY_OTH_SEARCH,
+  KEY_POS_LINK,
+  KEY_POS_READ,
+  KEY_POS_SEARCH,
+  KEY_POS_SETATTR,
+  KEY_POS_VIEW,
+  KEY_POS_WRITE,
+  KEY_USR_LINK,
+  KEY_USR_READ,
+  KEY_USR_SEARCH,
+  KEY_USR_VIEW,
+} from '../../util/constants.ts';
 import { findNamespace, type PlanContext } from '../base/context.ts';
 import { failedWith } from '../base/failed-with.ts';
 import { planSelinuxKeyLabel, planSelinuxKeyLabelEnd } from './lsm.ts';
 
-/**
- * What join_session_keyring() of security/keys/process_keys.c gives a new keyring: KEY_POS_ALL, KEY_USR_VIEW, KEY_USR_READ,
- * KEY_USR_LINK.
- */
-const NEW_KEYRING = 0x3f13_0000;
-/** Processes that join later must be able to find it: by its owner, or in a user namespace by anyone. */
-const KEY_USR_SEARCH = 0x08_0000;
-const KEY_OTH_SEARCH = 0x08;
+/** What join_session_keyring() of security/keys/process_keys.c gives a new keyring. */
+const NEW_KEYRING =
+  KEY_POS_VIEW |
+  KEY_POS_READ |
+  KEY_POS_WRITE |
+  KEY_POS_SEARCH |
+  KEY_POS_LINK |
+  KEY_POS_SETATTR |
+  KEY_USR_VIEW |
+  KEY_USR_READ |
+  KEY_USR_LINK;
 
 /**
  * Gives the container a session keyring of its own, `_ses.<id>`, in place of the caller's, and lets `exec` find it.
@@ -25,6 +42,7 @@ export function planNewKeyring(context: PlanContext): Step[] {
   if (context.options.noNewKeyring) return [];
   const { target } = context.words;
   const isForeign = findNamespace(context.config, 'user') !== undefined;
+  // Processes that join later must be able to find it: by its owner, or in a user namespace by anyone.
   const permissions = NEW_KEYRING | (isForeign ? KEY_OTH_SEARCH : KEY_USR_SEARCH);
   const allow = call('keyctl', [KEYCTL_SETPERM, target, permissions, 0, 0], {
     label: `make session keyring ${shownName(context)} searchable`,

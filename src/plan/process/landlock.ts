@@ -5,6 +5,7 @@ import { LANDLOCK_ANNOTATION, readLandlock, type LandlockPaths } from '../../spe
 import { pointerTo } from '../../spec/pointer.ts';
 import type { PlanContext } from '../base/context.ts';
 import { closeWord, isDirectory, openInRoot, statHandle } from '../base/handles.ts';
+import { F_DUPFD_CLOEXEC, LANDLOCK_RULE_PATH_BENEATH } from '../../util/constants.ts';
 
 /**
  * Landlock: the program, and everything that it starts, reaches only the paths of the annotation `run.tsrun.landlock`, whatever
@@ -23,8 +24,6 @@ const IOCTL_DEV = 1 << 15;
 /** The rights that a rule for what is no directory may name. */
 const FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
 
-const RULE_PATH_BENEATH = 1;
-const F_DUPFD_CLOEXEC = 1030;
 const POINTER = pointerTo('/annotations', LANDLOCK_ANNOTATION);
 
 /**
@@ -108,7 +107,7 @@ function addRule({ words: { target } }: PlanContext, ruleset: Region, rule: { la
   const parent = at(attributes, 8);
   return [
     call('fcntl', [target, F_DUPFD_CLOEXEC, 0], { label: 'put the handle into the rule', result: parent }),
-    call('landlock_add_rule', [ruleset, RULE_PATH_BENEATH, attributes, 0], { label, pointer: POINTER }),
+    call('landlock_add_rule', [ruleset, LANDLOCK_RULE_PATH_BENEATH, attributes, 0], { label, pointer: POINTER }),
     call('close', [parent], { label: 'close the handle in the rule', accept: 'any' }),
   ];
 }

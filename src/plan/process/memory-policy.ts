@@ -3,21 +3,33 @@ import type { Step } from '../../program/step.ts';
 import type { MemoryPolicyFlag, MemoryPolicyMode } from '../../spec/generated/config.ts';
 import type { PlanContext } from '../base/context.ts';
 import { bitMask, parseNumberList } from '../base/number-list.ts';
+import {
+  MPOL_BIND,
+  MPOL_DEFAULT,
+  MPOL_F_NUMA_BALANCING,
+  MPOL_F_RELATIVE_NODES,
+  MPOL_F_STATIC_NODES,
+  MPOL_INTERLEAVE,
+  MPOL_LOCAL,
+  MPOL_PREFERRED,
+  MPOL_PREFERRED_MANY,
+  MPOL_WEIGHTED_INTERLEAVE,
+} from '../../util/constants.ts';
 
 /** include/uapi/linux/mempolicy.h */
 const MODES: Readonly<Record<MemoryPolicyMode, number>> = {
-  MPOL_DEFAULT: 0,
-  MPOL_PREFERRED: 1,
-  MPOL_BIND: 2,
-  MPOL_INTERLEAVE: 3,
-  MPOL_LOCAL: 4,
-  MPOL_PREFERRED_MANY: 5,
-  MPOL_WEIGHTED_INTERLEAVE: 6,
+  MPOL_DEFAULT,
+  MPOL_PREFERRED,
+  MPOL_BIND,
+  MPOL_INTERLEAVE,
+  MPOL_LOCAL,
+  MPOL_PREFERRED_MANY,
+  MPOL_WEIGHTED_INTERLEAVE,
 };
 const FLAGS: Readonly<Record<MemoryPolicyFlag, number>> = {
-  MPOL_F_STATIC_NODES: 1 << 15,
-  MPOL_F_RELATIVE_NODES: 1 << 14,
-  MPOL_F_NUMA_BALANCING: 1 << 13,
+  MPOL_F_STATIC_NODES,
+  MPOL_F_RELATIVE_NODES,
+  MPOL_F_NUMA_BALANCING,
 };
 /** MAX_NUMNODES of the largest kernel configuration (NODES_SHIFT=10). */
 const MAX_NODES = 1024;

@@ -8,6 +8,7 @@ import {
   AT_FDCWD,
   AT_RECURSIVE,
   AT_SYMLINK_NOFOLLOW,
+  CAP_SYS_ADMIN,
   MOUNT_ATTR_IDMAP,
   MS_REC,
   MS_REMOUNT,
@@ -89,7 +90,6 @@ export function planHostTrees(context: PlanContext): { steps: Step[]; trees: Rea
 }
 
 function mayMount({ host }: PlanContext): boolean {
-  const CAP_SYS_ADMIN = 21;
   return holdsCapability(host, CAP_SYS_ADMIN);
 }
 

@@ -7,6 +7,14 @@ import type { HostFacts } from '../base/facts.ts';
 import { EXCHANGES } from '../base/exchanges.ts';
 import { CONTROL_DESCRIPTOR, descriptorMessage } from '../base/reply.ts';
 import { planFilterRules, type FilterRules } from './filter.ts';
+import {
+  CAP_SYS_PTRACE,
+  SECCOMP_FILTER_FLAG_LOG,
+  SECCOMP_FILTER_FLAG_NEW_LISTENER,
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+  SECCOMP_SET_MODE_FILTER,
+} from '../../util/constants.ts';
 
 /**
  * config-linux.md, "Seccomp"; man 2 seccomp.
@@ -53,14 +61,12 @@ export interface CompiledSeccomp extends SeccompPlan {
   readonly program: Uint8Array;
 }
 
-const SECCOMP_SET_MODE_FILTER = 1;
-const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 /** TSYNC is for processes with threads, of which init has one. WAIT_KILLABLE_RECV is about the listener. */
 const FLAGS: Readonly<Record<SeccompFlag, number>> = {
   SECCOMP_FILTER_FLAG_TSYNC: 0,
-  SECCOMP_FILTER_FLAG_LOG: 2,
-  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
-  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 32,
+  SECCOMP_FILTER_FLAG_LOG,
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
 };
 const POINTER = '/linux/seccomp';
 
@@ -82,7 +88,6 @@ function planListener(
   { listenerPath = '', listenerMetadata, syscalls = [] }: Seccomp,
   host: HostFacts,
 ): SeccompListener {
-  const CAP_SYS_PTRACE = 19;
   const way = holdsCapability(host, CAP_SYS_PTRACE) ? 'taken' : 'sent';
   const index = syscalls.findIndex(({ action, names }) => action === 'SCMP_ACT_NOTIFY' && names.includes('sendmsg'));
   if (way === 'sent' && index >= 0) {

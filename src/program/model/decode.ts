@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
 import { readText } from '../bytes.ts';
-import { CALLS, type Arch, type CallName, type ParameterKind } from '../calls.ts';
+import { CALLS, type Arch, type ArgumentKind, type CallName, type KindByName, type Parameter } from '../calls.ts';
 import {
   ACCEPT_SLOTS,
   ARGUMENT_COUNT,
@@ -74,7 +74,7 @@ function decodeOperation(view: DataView, at: number, arch: Arch): DecodedOperati
   const number = view.getUint16(at + OFFSETS.number, true);
   const flags = view.getUint8(at + OFFSETS.flags);
   const call = number === CHECK_NUMBER ? 'check' : callName(number, arch);
-  const kinds: readonly ParameterKind[] = call === undefined || call === 'check' ? [] : CALLS[call].parameters;
+  const parameters: readonly Parameter[] = call === undefined || call === 'check' ? [] : CALLS[call].parameters;
   const accept = Array.from({ length: ACCEPT_SLOTS }, (_, slot) =>
     view.getUint16(at + OFFSETS.accept + 2 * slot, true),
   );
@@ -83,7 +83,7 @@ function decodeOperation(view: DataView, at: number, arch: Arch): DecodedOperati
     number,
     call,
     arguments: Array.from({ length: ARGUMENT_COUNT }, (_, index) =>
-      decodeArgument(view, at, { index, kind: kinds[index] }),
+      decodeArgument(view, at, { index, kind: parameters[index]?.kind }),
     ),
     result: view.getUint32(at + OFFSETS.result, true),
     accept: accept.filter((errno) => errno !== 0),
@@ -106,7 +106,7 @@ function namesOf(arch: Arch): Map<number, CallName> {
 function decodeArgument(
   view: DataView,
   at: number,
-  { index, kind }: { index: number; kind: ParameterKind | undefined },
+  { index, kind }: { index: number; kind: ArgumentKind | KindByName | undefined },
 ): DecodedArgument {
   const value = view.getBigUint64(at + OFFSETS.arguments + 8 * index, true);
   const indirect = (view.getUint8(at + OFFSETS.indirect) & (1 << index)) !== 0;

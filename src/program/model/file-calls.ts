@@ -2,6 +2,8 @@ import {
   AT_EMPTY_PATH,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
+  F_DUPFD,
+  F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -27,8 +29,6 @@ import type { ModelMemory } from './memory.ts';
 import { DESCRIPTOR_LIMIT, type ModelState, type OpenFile } from './state.ts';
 import type { WalkResult } from './walk.ts';
 
-const F_DUPFD = 0;
-const F_DUPFD_CLOEXEC = 1030;
 const IOVEC_SIZE = 16n;
 /** Parts of a vector (include/uapi/linux/uio.h), and the bytes of all of them that the model bears with. */
 const UIO_MAXIOV = 1024;

@@ -1,6 +1,6 @@
 import { ERRNO } from '../../util/errno.ts';
 import { describePlace } from '../build.ts';
-import { CALLS, type CallName, type ParameterKind } from '../calls.ts';
+import { CALLS, type ArgumentKind, type CallName, type KindByName } from '../calls.ts';
 import { ACCEPT_SLOTS, ARGUMENT_COUNT, LAYOUT, REPORT_SIZE, TRIES_MAX } from '../layout.ts';
 import type { Block, CallStep, CheckStep, Operand, Place, Program, Region, Repetition, Step } from '../step.ts';
 import { verifyWords } from './verify-words.ts';
@@ -12,9 +12,6 @@ export interface VerifyOptions {
    */
   readonly known?: ReadonlySet<Region>;
 }
-
-/** Calls whose last operands may be left out, as in C: name -> how many are needed. What is left out is zero. */
-const NEEDED_OPERANDS: Partial<Record<CallName, number>> = { fcntl: 2, ioctl: 2, keyctl: 1, openat: 3, prctl: 1 };
 
 /** The calls that send an answer. */
 const REPLIES: ReadonlySet<string> = new Set<CallName>(['write', 'writev', 'sendmsg']);
@@ -51,14 +48,14 @@ function verifyCall(step: CallStep, note: Note): void {
     note(`the call ${JSON.stringify(step.call)} is unknown`);
     return;
   }
-  const kinds: readonly ParameterKind[] = CALLS[step.call].parameters;
-  const needed = NEEDED_OPERANDS[step.call] ?? kinds.length;
+  const { parameters } = CALLS[step.call];
+  const needed = parameters.filter(({ isOptional }) => !isOptional).length;
   const count = step.operands.length;
   if (count < needed) note(`${step.call} has ${count} operands, at least ${needed} wanted`);
-  if (count > kinds.length) note(`${step.call} has ${count} operands, at most ${kinds.length} wanted`);
+  if (count > parameters.length) note(`${step.call} has ${count} operands, at most ${parameters.length} wanted`);
   if (count > ARGUMENT_COUNT) note(`${count} operands do not fit into an operation, at most ${ARGUMENT_COUNT} do`);
   step.operands.forEach((operand, index) => {
-    verifyOperand(operand, kinds[index], note);
+    verifyOperand(operand, parameters[index]?.kind, note);
   });
   if (step.result !== undefined) verifyPlace(step.result, note);
   if (step.accept !== undefined && step.accept !== 'any') verifyAccept(step.accept, note);
@@ -69,7 +66,7 @@ function verifyAccept(accept: readonly string[], note: Note): void {
   for (const errno of accept) if (!Object.hasOwn(ERRNO, errno)) note(`the errno ${JSON.stringify(errno)} is unknown`);
 }
 
-function verifyOperand(operand: Operand, kind: ParameterKind | undefined, note: Note): void {
+function verifyOperand(operand: Operand, kind: ArgumentKind | KindByName | undefined, note: Note): void {
   if (kind === 'text') verifyText(operand, note);
   if (kind === 'fd' && isPointer(operand)) note(`the address of ${describeOperand(operand)} is passed as a descriptor`);
   if (typeof operand === 'number' || typeof operand === 'bigint') verifyNumber(operand, note);

@@ -74,7 +74,7 @@ t.test('ensureInRoot() makes what is missing, a component at a time', (t) => {
    4      mkdirat(root, "a", 0755), accepts EEXIST  # create directory "/a"  (/p)
    5      openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/p)
    6      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a"  (/p)
-   7    fcntl(target, 1030, 0) = source  # keep target as source
+   7    fcntl(target, F_DUPFD_CLOEXEC, 0) = source  # keep target as source
    8    close(target), accepts any errno  # close target
    9    openat2(root, "a/b", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a/b"  (/p)
   10    if not (target < 0) skip 3  # skip 3 when not (target < 0)
@@ -82,9 +82,9 @@ t.test('ensureInRoot() makes what is missing, a component at a time', (t) => {
   12      openat2(root, "a/b", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a/b"  (/p)
   13      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a/b"  (/p)
   14    close(source), accepts any errno  # close source
-  15    fcntl(target, 1030, 0) = source  # keep target as source
+  15    fcntl(target, F_DUPFD_CLOEXEC, 0) = source  # keep target as source
   16    close(target), accepts any errno  # close target
-  17    mknodat(source, "c", 0100644, 0), accepts EEXIST  # create file "/a/b/c"  (/p)
+  17    mknodat(source, "c", S_IFREG|0644, 0), accepts EEXIST  # create file "/a/b/c"  (/p)
   18    openat2(root, "a/b/c", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a/b/c"  (/p)
   19    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a/b/c"  (/p)
   20    close(source), accepts any errno  # close source
@@ -233,7 +233,7 @@ t.test('statHandle() and its conditions look at one file', (t) => {
   t.equal(
     printSteps([statHandle(context, target, 'look at it'), closeWord(target), closeWord(target, 'done')]),
     `
-   0  statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # look at it
+   0  statx(target, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at it
    1  close(target), accepts any errno  # close target
    2  close(target), accepts any errno  # done
 `,

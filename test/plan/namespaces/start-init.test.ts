@@ -9,11 +9,11 @@ t.test(
     t.equal(
       printSteps(planStartInit(context, { lastDescriptor: lastCreateDescriptor(context, 0) })),
       `
-   0  close_range(7, 4294967295, 0)  # close inherited descriptors
-   1  fcntl(3, 2, 1), accepts EBADF  # close descriptor 3 on exec
-   2  fcntl(4, 2, 1), accepts EBADF  # close descriptor 4 on exec
-   3  fcntl(5, 2, 1), accepts EBADF  # close descriptor 5 on exec
-   4  fcntl(6, 2, 1), accepts EBADF  # close descriptor 6 on exec
+   0  close_range(7, ~0U, 0)  # close inherited descriptors
+   1  fcntl(3, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 3 on exec
+   2  fcntl(4, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 4 on exec
+   3  fcntl(5, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 5 on exec
+   4  fcntl(6, F_SETFD, FD_CLOEXEC), accepts EBADF  # close descriptor 6 on exec
    5  dup3(3, 5, O_CLOEXEC)  # keep number 5
    6  dup3(3, 6, O_CLOEXEC)  # keep number 6
    7  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes

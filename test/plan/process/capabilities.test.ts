@@ -25,9 +25,9 @@ t.test('planBoundingSet() drops what is not in the set, up to the last capabilit
   t.equal(
     printSteps(planBoundingSet(context, withCapabilities({ bounding: ['CAP_DAC_READ_SEARCH'] }))),
     `
-   0  prctl(PR_CAPBSET_DROP, 0, 0, 0, 0)  # drop CAP_CHOWN from the bounding set  (/process/capabilities/bounding)
-   1  prctl(PR_CAPBSET_DROP, 1, 0, 0, 0)  # drop CAP_DAC_OVERRIDE from the bounding set  (/process/capabilities/bounding)
-   2  prctl(PR_CAPBSET_DROP, 3, 0, 0, 0)  # drop CAP_FOWNER from the bounding set  (/process/capabilities/bounding)
+   0  prctl(PR_CAPBSET_DROP, CAP_CHOWN, 0, 0, 0)  # drop CAP_CHOWN from the bounding set  (/process/capabilities/bounding)
+   1  prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)  # drop CAP_DAC_OVERRIDE from the bounding set  (/process/capabilities/bounding)
+   2  prctl(PR_CAPBSET_DROP, CAP_FOWNER, 0, 0, 0)  # drop CAP_FOWNER from the bounding set  (/process/capabilities/bounding)
 `,
   );
   t.same(context.warnings, []);
@@ -73,9 +73,9 @@ t.test('planAmbientSet() clears the set and raises each', (t) => {
   t.equal(
     printSteps(planAmbientSet(context, process)),
     `
-   0  prctl(PR_CAP_AMBIENT, 4, 0, 0, 0), accepts EINVAL  # clear the ambient set  (/process/capabilities/ambient)
-   1  prctl(PR_CAP_AMBIENT, 2, 0, 0, 0), accepts EINVAL EPERM  # raise CAP_CHOWN in the ambient set  (/process/capabilities/ambient)
-   2  prctl(PR_CAP_AMBIENT, 2, 13, 0, 0), accepts EINVAL EPERM  # raise CAP_NET_RAW in the ambient set  (/process/capabilities/ambient)
+   0  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), accepts EINVAL  # clear the ambient set  (/process/capabilities/ambient)
+   1  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0), accepts EINVAL EPERM  # raise CAP_CHOWN in the ambient set  (/process/capabilities/ambient)
+   2  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0), accepts EINVAL EPERM  # raise CAP_NET_RAW in the ambient set  (/process/capabilities/ambient)
 `,
   );
   t.same(context.warnings, []);

@@ -8,7 +8,7 @@ t.test('planIoPriority() puts the class above the priority', (t) => {
   t.equal(
     printSteps(steps),
     `
-   0  ioprio_set(1, 0, 16390)  # set I/O priority "IOPRIO_CLASS_BE" 6  (/process/ioPriority)
+   0  ioprio_set(IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6))  # set I/O priority "IOPRIO_CLASS_BE" 6  (/process/ioPriority)
 `,
   );
   t.match(planIoPriority(makeProcess({ ioPriority: { class: 'IOPRIO_CLASS_IDLE' } })), [{ operands: [1, 0, 3 << 13] }]);

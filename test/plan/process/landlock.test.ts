@@ -20,14 +20,14 @@ t.test('planLandlock() adds a rule for each path, with the rights of a directory
    1  if ruleset < 0 fail EOPNOTSUPP  # make a Landlock ruleset  (/annotations/run.tsrun.landlock)
    2  openat2(root, "bin", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # allow to execute "/bin"  (/annotations/run.tsrun.landlock)
    3  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # allow to execute "/bin"  (/annotations/run.tsrun.landlock)
-   4  statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/bin"
+   4  statx(target, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/bin"
    5  if not (is a directory) skip 3  # with all rights for a directory
-   6    fcntl(target, 1030, 0) = {allowed_access=0xd, parent_fd}+8  # put the handle into the rule
-   7    landlock_add_rule(ruleset, 1, {allowed_access=0xd, parent_fd}, 0)  # allow to execute "/bin"  (/annotations/run.tsrun.landlock)
+   6    fcntl(target, F_DUPFD_CLOEXEC, 0) = {allowed_access=0xd, parent_fd}+8  # put the handle into the rule
+   7    landlock_add_rule(ruleset, LANDLOCK_RULE_PATH_BENEATH, {allowed_access=0xd, parent_fd}, 0)  # allow to execute "/bin"  (/annotations/run.tsrun.landlock)
    8    close({allowed_access=0xd, parent_fd}+8), accepts any errno  # close the handle in the rule
    9  if is a directory skip 3  # with those of a file
-  10    fcntl(target, 1030, 0) = {allowed_access=0x5, parent_fd}+8  # put the handle into the rule
-  11    landlock_add_rule(ruleset, 1, {allowed_access=0x5, parent_fd}, 0)  # allow to execute "/bin"  (/annotations/run.tsrun.landlock)
+  10    fcntl(target, F_DUPFD_CLOEXEC, 0) = {allowed_access=0x5, parent_fd}+8  # put the handle into the rule
+  11    landlock_add_rule(ruleset, LANDLOCK_RULE_PATH_BENEATH, {allowed_access=0x5, parent_fd}, 0)  # allow to execute "/bin"  (/annotations/run.tsrun.landlock)
   12    close({allowed_access=0x5, parent_fd}+8), accepts any errno  # close the handle in the rule
   13  close(target), accepts any errno  # close target
   14  landlock_restrict_self(ruleset, 0)  # confine the process with Landlock  (/annotations/run.tsrun.landlock)

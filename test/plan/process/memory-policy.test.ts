@@ -13,7 +13,7 @@ t.test('planMemoryPolicy() passes mode, flags and a mask of nodes', (t) => {
   t.equal(
     printSteps(steps),
     `
-   0  set_mempolicy(32771, nodes 0-1,64, 129)  # set memory policy "MPOL_INTERLEAVE|MPOL_F_STATIC_NODES" for nodes "0-1,64"  (/linux/memoryPolicy)
+   0  set_mempolicy(MPOL_INTERLEAVE|MPOL_F_STATIC_NODES, nodes 0-1,64, 129)  # set memory policy "MPOL_INTERLEAVE|MPOL_F_STATIC_NODES" for nodes "0-1,64"  (/linux/memoryPolicy)
 `,
   );
   t.match(steps, [
@@ -26,7 +26,7 @@ t.test('planMemoryPolicy() passes no mask without nodes', (t) => {
   t.equal(
     printSteps(plan({ mode: 'MPOL_LOCAL' })),
     `
-   0  set_mempolicy(4, NULL, 0)  # set memory policy "MPOL_LOCAL"  (/linux/memoryPolicy)
+   0  set_mempolicy(MPOL_LOCAL, NULL, 0)  # set memory policy "MPOL_LOCAL"  (/linux/memoryPolicy)
 `,
   );
   t.match(plan({ mode: 'MPOL_PREFERRED', nodes: ' ' }), [{ operands: [1, 0, 0] }]);

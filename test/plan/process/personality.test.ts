@@ -8,7 +8,7 @@ t.test('planPersonality() sets the domain', (t) => {
   t.equal(
     printSteps(planPersonality(context)),
     `
-   0  personality(8)  # set personality "LINUX32"  (/linux/personality)
+   0  personality(PER_LINUX32)  # set personality "LINUX32"  (/linux/personality)
 `,
   );
   t.match(planPersonality(makeContext({ config: { linux: { personality: { domain: 'LINUX' } } } })), [

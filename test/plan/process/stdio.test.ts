@@ -6,18 +6,18 @@ t.test('planStdioOwner() leaves devices and what the user has already alone', (t
   t.equal(
     printSteps(planStdioOwner(makeContext(), makeProcess({ user: { uid: 1000, gid: 1001 } }))),
     `
-   0  statx(0, "", AT_EMPTY_PATH, 2047, &stat)  # look at stdin
+   0  statx(0, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at stdin
    1  if is a character device skip 2  # leave stdin alone when it is a device
    2    if owner is 1000 skip 1  # leave stdin to its owner
-   3      fchown(0, 1000, 4294967295), accepts EPERM EROFS EINVAL ENOENT  # give stdin to uid 1000  (/process/user/uid)
-   4  statx(1, "", AT_EMPTY_PATH, 2047, &stat)  # look at stdout
+   3      fchown(0, 1000, -1), accepts EPERM EROFS EINVAL ENOENT  # give stdin to uid 1000  (/process/user/uid)
+   4  statx(1, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at stdout
    5  if is a character device skip 2  # leave stdout alone when it is a device
    6    if owner is 1000 skip 1  # leave stdout to its owner
-   7      fchown(1, 1000, 4294967295), accepts EPERM EROFS EINVAL ENOENT  # give stdout to uid 1000  (/process/user/uid)
-   8  statx(2, "", AT_EMPTY_PATH, 2047, &stat)  # look at stderr
+   7      fchown(1, 1000, -1), accepts EPERM EROFS EINVAL ENOENT  # give stdout to uid 1000  (/process/user/uid)
+   8  statx(2, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at stderr
    9  if is a character device skip 2  # leave stderr alone when it is a device
   10    if owner is 1000 skip 1  # leave stderr to its owner
-  11      fchown(2, 1000, 4294967295), accepts EPERM EROFS EINVAL ENOENT  # give stderr to uid 1000  (/process/user/uid)
+  11      fchown(2, 1000, -1), accepts EPERM EROFS EINVAL ENOENT  # give stderr to uid 1000  (/process/user/uid)
 `,
   );
   t.end();
@@ -30,7 +30,7 @@ t.test('planStdioOwner() gives away a terminal of its own, and nothing that a ca
   t.equal(
     printSteps(planStdioOwner(lent, makeProcess({ user: { uid: 1000 }, terminal: true }))),
     `
-   0  fchown(0, 1000, 4294967295), accepts EPERM EROFS EINVAL ENOENT  # give the terminal to uid 1000  (/process/user/uid)
+   0  fchown(0, 1000, -1), accepts EPERM EROFS EINVAL ENOENT  # give the terminal to uid 1000  (/process/user/uid)
 `,
   );
   t.end();

@@ -69,9 +69,9 @@ t.test('planBindMount() binds a file on a file and without options as it is', (t
    5      mkdirat(root, "etc", 0755), accepts EEXIST  # create directory "/etc"  (/mounts/0/destination)
    6      openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
    7      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc"  (/mounts/0/destination)
-   8    fcntl(target, 1030, 0) = source  # keep target as source
+   8    fcntl(target, F_DUPFD_CLOEXEC, 0) = source  # keep target as source
    9    close(target), accepts any errno  # close target
-  10    mknodat(source, "hosts", 0100644, 0), accepts EEXIST  # create file "/etc/hosts"  (/mounts/0/destination)
+  10    mknodat(source, "hosts", S_IFREG|0644, 0), accepts EEXIST  # create file "/etc/hosts"  (/mounts/0/destination)
   11    openat2(root, "etc/hosts", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
   12    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
   13    close(source), accepts any errno  # close source
@@ -81,7 +81,7 @@ t.test('planBindMount() binds a file on a file and without options as it is', (t
   17    if not (is a proc) fail EPERM  # bind "/file" on "/etc/hosts"  (/mounts/0)
   18  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH) = source, accepts EINVAL  # bind "/file" on "/etc/hosts"  (/mounts/0)
   19  if not (source == -EINVAL) skip 3  # bind "/file" on "/etc/hosts": go on when it is there
-  20    statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # bind "/file" on "/etc/hosts": look at the mount point
+  20    statx(target, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # bind "/file" on "/etc/hosts": look at the mount point
   21    if is a directory fail ENOTDIR  # bind "/file" on "/etc/hosts": a file on a directory  (/mounts/0)
   22    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/file" on "/etc/hosts"  (/mounts/0)
   23  close(tree), accepts any errno  # close tree
@@ -161,7 +161,7 @@ t.test('planBindMount() opens a source inside the rootfs below the root, when it
    1  if source == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
    2  open_tree(source, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
    3  close(source), accepts any errno  # close source
-   4  statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/bundle/rootfs/run/x"
+   4  statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/bundle/rootfs/run/x"
 `,
   );
   const made = steps.flatMap((step) => (step.kind === 'call' && /^mk/.test(step.call) ? [step.call] : []));

@@ -30,112 +30,112 @@ t.test('planDevices() makes the default devices and links below the handle of /d
    1  if not (target < 0) skip 2  # make "/dev" unless it is there
    2    mkdirat(root, "dev", 0755), accepts EEXIST  # create directory "/dev"
    3    openat2(root, "dev", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"
-   4  fcntl(target, 1030, 0) = dev  # keep "/dev"
+   4  fcntl(target, F_DUPFD_CLOEXEC, 0) = dev  # keep "/dev"
    5  close(target), accepts any errno  # close target
-   6  mknodat(dev, "null", 020666, 259) = made, accepts EEXIST EPERM  # create device "/dev/null"
+   6  mknodat(dev, "null", S_IFCHR|0666, makedev(1, 3)) = made, accepts EEXIST EPERM  # create device "/dev/null"
    7  if not (made == -EEXIST) skip 5  # verify "/dev/null" when it was there
    8    openat(dev, "null", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/null"
-   9    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/null"
+   9    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/null"
   10    if not (is a character device) fail EEXIST  # create device "/dev/null": another file is there, wanted a character device 1:3
   11    if not (is device 1:3) fail EEXIST  # create device "/dev/null": another file is there, wanted a character device 1:3
   12    close(source), accepts any errno  # close source
   13  if not (made == -EPERM) skip 10  # bind "/dev/null" when it cannot be created
   14    open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/null" of the host
-  15    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/dev/null" of the host
+  15    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/null" of the host
   16    if not (is a character device) fail EEXIST  # bind device "/dev/null" of the host: it is another device, wanted a character device 1:3
   17    if not (is device 1:3) fail EEXIST  # bind device "/dev/null" of the host: it is another device, wanted a character device 1:3
   18    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/null" of the host: set options
-  19    mknodat(dev, "null", 0100644, 0), accepts EEXIST  # create file "/dev/null"
+  19    mknodat(dev, "null", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/null"
   20    openat(dev, "null", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/null"
   21    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/null" of the host
   22    close(source), accepts any errno  # close source
   23    close(tree), accepts any errno  # close tree
-  24  mknodat(dev, "zero", 020666, 261) = made, accepts EEXIST EPERM  # create device "/dev/zero"
+  24  mknodat(dev, "zero", S_IFCHR|0666, makedev(1, 5)) = made, accepts EEXIST EPERM  # create device "/dev/zero"
   25  if not (made == -EEXIST) skip 5  # verify "/dev/zero" when it was there
   26    openat(dev, "zero", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/zero"
-  27    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/zero"
+  27    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/zero"
   28    if not (is a character device) fail EEXIST  # create device "/dev/zero": another file is there, wanted a character device 1:5
   29    if not (is device 1:5) fail EEXIST  # create device "/dev/zero": another file is there, wanted a character device 1:5
   30    close(source), accepts any errno  # close source
   31  if not (made == -EPERM) skip 10  # bind "/dev/zero" when it cannot be created
   32    open_tree(AT_FDCWD, "/dev/zero", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/zero" of the host
-  33    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/dev/zero" of the host
+  33    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/zero" of the host
   34    if not (is a character device) fail EEXIST  # bind device "/dev/zero" of the host: it is another device, wanted a character device 1:5
   35    if not (is device 1:5) fail EEXIST  # bind device "/dev/zero" of the host: it is another device, wanted a character device 1:5
   36    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/zero" of the host: set options
-  37    mknodat(dev, "zero", 0100644, 0), accepts EEXIST  # create file "/dev/zero"
+  37    mknodat(dev, "zero", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/zero"
   38    openat(dev, "zero", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/zero"
   39    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/zero" of the host
   40    close(source), accepts any errno  # close source
   41    close(tree), accepts any errno  # close tree
-  42  mknodat(dev, "full", 020666, 263) = made, accepts EEXIST EPERM  # create device "/dev/full"
+  42  mknodat(dev, "full", S_IFCHR|0666, makedev(1, 7)) = made, accepts EEXIST EPERM  # create device "/dev/full"
   43  if not (made == -EEXIST) skip 5  # verify "/dev/full" when it was there
   44    openat(dev, "full", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/full"
-  45    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/full"
+  45    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/full"
   46    if not (is a character device) fail EEXIST  # create device "/dev/full": another file is there, wanted a character device 1:7
   47    if not (is device 1:7) fail EEXIST  # create device "/dev/full": another file is there, wanted a character device 1:7
   48    close(source), accepts any errno  # close source
   49  if not (made == -EPERM) skip 10  # bind "/dev/full" when it cannot be created
   50    open_tree(AT_FDCWD, "/dev/full", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/full" of the host
-  51    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/dev/full" of the host
+  51    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/full" of the host
   52    if not (is a character device) fail EEXIST  # bind device "/dev/full" of the host: it is another device, wanted a character device 1:7
   53    if not (is device 1:7) fail EEXIST  # bind device "/dev/full" of the host: it is another device, wanted a character device 1:7
   54    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/full" of the host: set options
-  55    mknodat(dev, "full", 0100644, 0), accepts EEXIST  # create file "/dev/full"
+  55    mknodat(dev, "full", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/full"
   56    openat(dev, "full", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/full"
   57    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/full" of the host
   58    close(source), accepts any errno  # close source
   59    close(tree), accepts any errno  # close tree
-  60  mknodat(dev, "random", 020666, 264) = made, accepts EEXIST EPERM  # create device "/dev/random"
+  60  mknodat(dev, "random", S_IFCHR|0666, makedev(1, 8)) = made, accepts EEXIST EPERM  # create device "/dev/random"
   61  if not (made == -EEXIST) skip 5  # verify "/dev/random" when it was there
   62    openat(dev, "random", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/random"
-  63    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/random"
+  63    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/random"
   64    if not (is a character device) fail EEXIST  # create device "/dev/random": another file is there, wanted a character device 1:8
   65    if not (is device 1:8) fail EEXIST  # create device "/dev/random": another file is there, wanted a character device 1:8
   66    close(source), accepts any errno  # close source
   67  if not (made == -EPERM) skip 10  # bind "/dev/random" when it cannot be created
   68    open_tree(AT_FDCWD, "/dev/random", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/random" of the host
-  69    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/dev/random" of the host
+  69    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/random" of the host
   70    if not (is a character device) fail EEXIST  # bind device "/dev/random" of the host: it is another device, wanted a character device 1:8
   71    if not (is device 1:8) fail EEXIST  # bind device "/dev/random" of the host: it is another device, wanted a character device 1:8
   72    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/random" of the host: set options
-  73    mknodat(dev, "random", 0100644, 0), accepts EEXIST  # create file "/dev/random"
+  73    mknodat(dev, "random", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/random"
   74    openat(dev, "random", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/random"
   75    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/random" of the host
   76    close(source), accepts any errno  # close source
   77    close(tree), accepts any errno  # close tree
-  78  mknodat(dev, "urandom", 020666, 265) = made, accepts EEXIST EPERM  # create device "/dev/urandom"
+  78  mknodat(dev, "urandom", S_IFCHR|0666, makedev(1, 9)) = made, accepts EEXIST EPERM  # create device "/dev/urandom"
   79  if not (made == -EEXIST) skip 5  # verify "/dev/urandom" when it was there
   80    openat(dev, "urandom", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/urandom"
-  81    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/urandom"
+  81    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/urandom"
   82    if not (is a character device) fail EEXIST  # create device "/dev/urandom": another file is there, wanted a character device 1:9
   83    if not (is device 1:9) fail EEXIST  # create device "/dev/urandom": another file is there, wanted a character device 1:9
   84    close(source), accepts any errno  # close source
   85  if not (made == -EPERM) skip 10  # bind "/dev/urandom" when it cannot be created
   86    open_tree(AT_FDCWD, "/dev/urandom", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/urandom" of the host
-  87    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/dev/urandom" of the host
+  87    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/urandom" of the host
   88    if not (is a character device) fail EEXIST  # bind device "/dev/urandom" of the host: it is another device, wanted a character device 1:9
   89    if not (is device 1:9) fail EEXIST  # bind device "/dev/urandom" of the host: it is another device, wanted a character device 1:9
   90    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/urandom" of the host: set options
-  91    mknodat(dev, "urandom", 0100644, 0), accepts EEXIST  # create file "/dev/urandom"
+  91    mknodat(dev, "urandom", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/urandom"
   92    openat(dev, "urandom", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/urandom"
   93    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/urandom" of the host
   94    close(source), accepts any errno  # close source
   95    close(tree), accepts any errno  # close tree
-  96  mknodat(dev, "tty", 020666, 1280) = made, accepts EEXIST EPERM  # create device "/dev/tty"
+  96  mknodat(dev, "tty", S_IFCHR|0666, makedev(5, 0)) = made, accepts EEXIST EPERM  # create device "/dev/tty"
   97  if not (made == -EEXIST) skip 5  # verify "/dev/tty" when it was there
   98    openat(dev, "tty", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/tty"
-  99    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/tty"
+  99    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/tty"
  100    if not (is a character device) fail EEXIST  # create device "/dev/tty": another file is there, wanted a character device 5:0
  101    if not (is device 5:0) fail EEXIST  # create device "/dev/tty": another file is there, wanted a character device 5:0
  102    close(source), accepts any errno  # close source
  103  if not (made == -EPERM) skip 10  # bind "/dev/tty" when it cannot be created
  104    open_tree(AT_FDCWD, "/dev/tty", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/tty" of the host
- 105    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/dev/tty" of the host
+ 105    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/tty" of the host
  106    if not (is a character device) fail EEXIST  # bind device "/dev/tty" of the host: it is another device, wanted a character device 5:0
  107    if not (is device 5:0) fail EEXIST  # bind device "/dev/tty" of the host: it is another device, wanted a character device 5:0
  108    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/tty" of the host: set options
- 109    mknodat(dev, "tty", 0100644, 0), accepts EEXIST  # create file "/dev/tty"
+ 109    mknodat(dev, "tty", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/tty"
  110    openat(dev, "tty", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/tty"
  111    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/tty" of the host
  112    close(source), accepts any errno  # close source
@@ -181,27 +181,27 @@ t.test('planDevices() changes the owner of what it created', (t) => {
   t.equal(
     printSteps(planOne({ ...fuse, uid: 7, gid: 8 })),
     `
-   0  mknodat(dev, "fuse", 020600, 2789) = made, accepts EEXIST EPERM  # create device "/dev/fuse"  (/linux/devices/6)
+   0  mknodat(dev, "fuse", S_IFCHR|0600, makedev(10, 229)) = made, accepts EEXIST EPERM  # create device "/dev/fuse"  (/linux/devices/6)
    1  if not (made == -EEXIST) skip 5  # verify "/dev/fuse" when it was there
    2    openat(dev, "fuse", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/fuse"  (/linux/devices/6)
-   3    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/fuse"
+   3    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/fuse"
    4    if not (is a character device) fail EEXIST  # create device "/dev/fuse": another file is there, wanted a character device 10:229  (/linux/devices/6)
    5    if not (is device 10:229) fail EEXIST  # create device "/dev/fuse": another file is there, wanted a character device 10:229  (/linux/devices/6)
    6    close(source), accepts any errno  # close source
    7  if not (made == -EPERM) skip 10  # bind "/dev/fuse" when it cannot be created
    8    open_tree(AT_FDCWD, "/dev/fuse", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/fuse" of the host  (/linux/devices/6)
-   9    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/dev/fuse" of the host
+   9    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/fuse" of the host
   10    if not (is a character device) fail EEXIST  # bind device "/dev/fuse" of the host: it is another device, wanted a character device 10:229  (/linux/devices/6)
   11    if not (is device 10:229) fail EEXIST  # bind device "/dev/fuse" of the host: it is another device, wanted a character device 10:229  (/linux/devices/6)
   12    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/fuse" of the host: set options  (/linux/devices/6)
-  13    mknodat(dev, "fuse", 0100644, 0), accepts EEXIST  # create file "/dev/fuse"  (/linux/devices/6)
+  13    mknodat(dev, "fuse", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/fuse"  (/linux/devices/6)
   14    openat(dev, "fuse", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/fuse"  (/linux/devices/6)
   15    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/fuse" of the host  (/linux/devices/6)
   16    close(source), accepts any errno  # close source
   17    close(tree), accepts any errno  # close tree
   18  if not (made == 0) skip 6  # leave the owner of "/dev/fuse" unless it was created
   19    openat(dev, "fuse", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/fuse"  (/linux/devices/6)
-  20    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/fuse"
+  20    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/fuse"
   21    if not (is a character device) fail EEXIST  # change owner of device "/dev/fuse": it was replaced, wanted a character device 10:229  (/linux/devices/6)
   22    if not (is device 10:229) fail EEXIST  # change owner of device "/dev/fuse": it was replaced, wanted a character device 10:229  (/linux/devices/6)
   23    fchownat(source, "", 7, 8, AT_EMPTY_PATH)  # change owner of device "/dev/fuse" to 7:8  (/linux/devices/6)
@@ -220,20 +220,20 @@ t.test('planDevices() makes the directories of a device', (t) => {
    2    mkdirat(root, "srv", 0755), accepts EEXIST  # create directory "/srv"  (/linux/devices/6)
    3    openat2(root, "srv", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/srv"  (/linux/devices/6)
    4    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/srv"  (/linux/devices/6)
-   5  mknodat(target, "disk", 060666, 1114924) = made, accepts EEXIST EPERM  # create device "/srv/disk"  (/linux/devices/6)
+   5  mknodat(target, "disk", S_IFBLK|0666, makedev(259, 300)) = made, accepts EEXIST EPERM  # create device "/srv/disk"  (/linux/devices/6)
    6  if not (made == -EEXIST) skip 5  # verify "/srv/disk" when it was there
    7    openat(target, "disk", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/srv/disk"  (/linux/devices/6)
-   8    statx(source, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/srv/disk"
+   8    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/srv/disk"
    9    if not (is a block device) fail EEXIST  # create device "/srv/disk": another file is there, wanted a block device 259:300  (/linux/devices/6)
   10    if not (is device 259:300) fail EEXIST  # create device "/srv/disk": another file is there, wanted a block device 259:300  (/linux/devices/6)
   11    close(source), accepts any errno  # close source
   12  if not (made == -EPERM) skip 10  # bind "/srv/disk" when it cannot be created
   13    open_tree(AT_FDCWD, "/srv/disk", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/srv/disk" of the host  (/linux/devices/6)
-  14    statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/srv/disk" of the host
+  14    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/srv/disk" of the host
   15    if not (is a block device) fail EEXIST  # bind device "/srv/disk" of the host: it is another device, wanted a block device 259:300  (/linux/devices/6)
   16    if not (is device 259:300) fail EEXIST  # bind device "/srv/disk" of the host: it is another device, wanted a block device 259:300  (/linux/devices/6)
   17    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/srv/disk" of the host: set options  (/linux/devices/6)
-  18    mknodat(target, "disk", 0100644, 0), accepts EEXIST  # create file "/srv/disk"  (/linux/devices/6)
+  18    mknodat(target, "disk", S_IFREG|0644, 0), accepts EEXIST  # create file "/srv/disk"  (/linux/devices/6)
   19    openat(target, "disk", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/srv/disk"  (/linux/devices/6)
   20    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/srv/disk" of the host  (/linux/devices/6)
   21    close(source), accepts any errno  # close source
@@ -250,11 +250,11 @@ t.test('planDevices() binds the device of the host in a user namespace', (t) => 
     printSteps(planOne(fuse, rootless)),
     `
    0  open_tree(AT_FDCWD, "/dev/fuse", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/fuse" of the host  (/linux/devices/6)
-   1  statx(tree, "", AT_EMPTY_PATH, 2047, &stat)  # look at device "/dev/fuse" of the host
+   1  statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/fuse" of the host
    2  if not (is a character device) fail EEXIST  # bind device "/dev/fuse" of the host: it is another device, wanted a character device 10:229  (/linux/devices/6)
    3  if not (is device 10:229) fail EEXIST  # bind device "/dev/fuse" of the host: it is another device, wanted a character device 10:229  (/linux/devices/6)
    4  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/fuse" of the host: set options  (/linux/devices/6)
-   5  mknodat(dev, "fuse", 0100644, 0), accepts EEXIST  # create file "/dev/fuse"  (/linux/devices/6)
+   5  mknodat(dev, "fuse", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/fuse"  (/linux/devices/6)
    6  openat(dev, "fuse", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/fuse"  (/linux/devices/6)
    7  move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/fuse" of the host  (/linux/devices/6)
    8  close(source), accepts any errno  # close source

@@ -10,26 +10,26 @@ t.test('planMaskedPaths() covers by the type of what is there', (t) => {
     `
    0  openat2(root, "dev/null", {flags=O_PATH|O_NOFOLLOW, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = null, accepts ENOENT  # open "/dev/null"  (/linux/maskedPaths)
    1  if null < 0 skip 3  # skip 3 when null < 0
-   2    statx(null, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/dev/null"
+   2    statx(null, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/null"
    3    if not (is a character device) fail ENODEV  # mask paths: "/dev/null" is not the null device  (/linux/maskedPaths)
    4    if not (is device 1:3) fail ENODEV  # mask paths: "/dev/null" is not the null device  (/linux/maskedPaths)
-   5  fsopen("tmpfs", 1) = tree  # make an empty file system to mask with  (/linux/maskedPaths)
+   5  fsopen("tmpfs", FSOPEN_CLOEXEC) = tree  # make an empty file system to mask with  (/linux/maskedPaths)
    6  fsconfig(tree, FSCONFIG_SET_STRING, "nr_blocks", "1", 0)  # make an empty file system to mask with  (/linux/maskedPaths)
    7  fsconfig(tree, FSCONFIG_SET_STRING, "nr_inodes", "1", 0)  # make an empty file system to mask with  (/linux/maskedPaths)
    8  fsconfig(tree, FSCONFIG_SET_FLAG, "ro", NULL, 0)  # make an empty file system to mask with  (/linux/maskedPaths)
    9  fsconfig(tree, FSCONFIG_CMD_CREATE, NULL, NULL, 0) = attached  # make an empty file system to mask with  (/linux/maskedPaths)
-  10  fsmount(tree, 1, MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID|MOUNT_ATTR_RDONLY) = empty  # make an empty file system to mask with  (/linux/maskedPaths)
+  10  fsmount(tree, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID|MOUNT_ATTR_RDONLY) = empty  # make an empty file system to mask with  (/linux/maskedPaths)
   11  close(tree), accepts any errno  # close tree
   12  openat2(root, "proc/kcore", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
   13  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
   14  if target < 0 skip 16  # skip "/proc/kcore" when it is not there
-  15    statx(target, "", AT_EMPTY_PATH, 2047, &stat)  # look at "/proc/kcore"
+  15    statx(target, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/proc/kcore"
   16    if not (is a directory) skip 8  # cover "/proc/kcore" when it is a directory
   17      open_tree(empty, "", AT_EMPTY_PATH|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree, accepts EINVAL  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
   18      if not (tree < 0) skip 3  # skip 3 when not (tree < 0)
   19        if not (attached == 0) fail EINVAL  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
   20        move_mount(empty, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
-  21        fcntl(empty, 1030, 0) = attached  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
+  21        fcntl(empty, F_DUPFD_CLOEXEC, 0) = attached  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
   22      if tree < 0 skip 2  # skip 2 when tree < 0
   23        move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mask directory "/proc/kcore"  (/linux/maskedPaths/0)
   24        close(tree), accepts any errno  # close tree

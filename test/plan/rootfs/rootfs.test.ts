@@ -137,7 +137,7 @@ t.test(
    0  fchdir(root)  # enter the rootfs
    1  mount(NULL, "/", NULL, MS_PRIVATE, NULL)  # cut the old root off
    2  mount(".", "/", NULL, MS_MOVE, NULL)  # move the rootfs onto /  (/root/path)
-   3  statx(root, "", AT_EMPTY_PATH, 4096, &stat)  # look at the mount of the rootfs
+   3  statx(root, "", AT_EMPTY_PATH, STATX_MNT_ID, &stat)  # look at the mount of the rootfs
    4  writev(3, [tag 28, stat], 2)  # wait until the mounts of the host are hidden
 `,
       `ready

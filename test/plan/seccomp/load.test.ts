@@ -110,8 +110,8 @@ t.test('planRunProgram() loads a late filter in front of execve(2)', (t) => {
   t.equal(
     text(planRunProgram(descriptorNumbers(0), toRun(compiled({ noNewPrivileges: true })))),
     `run "sh" (no reply)
-   0  close_range(4, 4294967295, 0)  # close every other descriptor
-   1  seccomp(1, 4, {2 instructions, default SCMP_ACT_ALLOW})  # load the seccomp filter (2 instructions, default SCMP_ACT_ALLOW)  (/linux/seccomp)
+   0  close_range(4, ~0U, 0)  # close every other descriptor
+   1  seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, {2 instructions, default SCMP_ACT_ALLOW})  # load the seccomp filter (2 instructions, default SCMP_ACT_ALLOW)  (/linux/seccomp)
    2  execve("/bin/sh", ["sh"], ["HOME=/"]) = executed, accepts ENOENT ENOTDIR ENOEXEC  # exec: "sh"
    3  if not (executed == -ENOENT) skip 1  # unless it is ENOENT
    4    write(2, no such file or directory: ENOENT, 48), accepts any errno  # say what is wrong
@@ -142,7 +142,10 @@ t.test('planRunListened() tells the number of the listener by write(2) and lets 
   const late = compiled({ noNewPrivileges: true }, { listenerPath: '/s', syscalls: [notify] });
   const { load, run } = planRunListened(descriptorNumbers(0), toRun(late), late);
   const shown = '{2 instructions, default SCMP_ACT_ALLOW}';
-  t.match(text(load), `   1  seccomp(1, 12, ${shown}) = tag 27 and the listener+8`);
+  t.match(
+    text(load),
+    `   1  seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER|SECCOMP_FILTER_FLAG_SPEC_ALLOW, ${shown}) = tag 27 and the listener+8`,
+  );
   t.match(text(load), /2 {2}write\(3, tag 27 and the listener, 16\)/);
   t.match(text(run(7)), /0 {2}close\(7\), accepts any errno.*\n +1 {2}execve/);
   t.end();

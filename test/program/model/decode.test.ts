@@ -45,7 +45,7 @@ function isSame(step: Step, operation: DecodedOperation | undefined, arch: Arch)
       wanted.every((operand, i) => hasOperand(operation, i + 1, operand))
     );
   }
-  const kinds: readonly string[] = CALLS[step.call].parameters;
+  const kinds = CALLS[step.call].parameters.map(({ kind }) => (typeof kind === 'string' ? kind : 'int'));
   const accept = step.accept === undefined || step.accept === 'any' ? [] : step.accept.map((errno) => ERRNO[errno]);
   return (
     operation.call === step.call &&

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { capabilityNumbers } from '../../src/spec/capability-names.ts';
+import { capabilityNumbers } from '../../src/util/capability-names.ts';
 
 t.test('capabilityNumbers numbers 41 capabilities as the kernel does', (t) => {
   t.equal(capabilityNumbers.size, 41);
