@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Runtime } from '../container/store/options.ts';
+import type { RuntimeOptions } from '../container/store/options.ts';
 import type { Operations } from './operations.ts';
 import type { GlobalOptions } from './options/global.ts';
 import type { OptionTable, OptionValues } from './options/table.ts';
@@ -18,7 +18,7 @@ export interface CommandEntry {
 /** What a command is run with beside its own arguments. */
 export interface CommandContext {
   readonly global: GlobalOptions;
-  readonly runtime: Runtime;
+  readonly runtime: RuntimeOptions;
   readonly log: Log;
   readonly surroundings: Surroundings;
   readonly operations: Operations;

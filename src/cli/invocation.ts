@@ -4,6 +4,7 @@ import { words } from '../util/words.ts';
 import { ArgumentError } from './argument-error.ts';
 import type { Command, CommandContext, CommandEntry } from './command.ts';
 import { commandTable } from './command-table.ts';
+import type { RuntimeOptions } from '../container/store/options.ts';
 import { nearestName } from './nearest.ts';
 import type { Operations } from './operations.ts';
 import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options/global.ts';
@@ -61,6 +62,7 @@ async function openLog(
   parts: InvocationParts,
 ): Promise<LogSink> {
   const { writeStderr, isTerminal = false } = parts;
+  const { pid } = parts.surroundings;
   const options = { format: logFormat, level: logLevel, writeStderr, isTerminal };
   const file = logTarget?.kind === 'file' ? { file: logTarget.file } : {};
   if (!systemdLog && (logTarget === undefined || logTarget.kind === 'file')) return createLog({ ...options, ...file });
@@ -68,8 +70,8 @@ async function openLog(
   return createLog({
     ...options,
     ...file,
-    ...(logTarget !== undefined && logTarget.kind !== 'file' && { socket: openLogSocket(logTarget) }),
-    ...(systemdLog && { also: openLogSocket({ kind: 'journald', name: 'tsrun' }) }),
+    ...(logTarget !== undefined && logTarget.kind !== 'file' && { socket: openLogSocket({ ...logTarget, pid }) }),
+    ...(systemdLog && { also: openLogSocket({ kind: 'journald', name: 'tsrun', pid }) }),
   });
 }
 
@@ -144,7 +146,7 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
   return withPrefix(command.failurePrefix, () => command.run(args, context satisfies CommandContext));
 }
 
-function toRuntime(global: GlobalOptions, log: LogSink, surroundings: Surroundings): CommandContext['runtime'] {
+function toRuntime(global: GlobalOptions, log: LogSink, surroundings: Surroundings): RuntimeOptions {
   const { root, cgroupManager, rootless, cacheDirectory } = global;
   return {
     root,

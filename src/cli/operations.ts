@@ -9,64 +9,68 @@ import type {
   ExecOptions,
   KillOptions,
   RunOptions,
-  Runtime,
+  RuntimeOptions,
   ShowProcessesOptions,
   StartOptions,
   UpdateOptions,
 } from '../container/store/options.ts';
+import type { Runtime } from '../container/caller/caller.ts';
 import type { SeccompBuild } from '../spec/features.ts';
 
 /** What `explain` is asked for. */
 export type ExplainOptions = Pick<
   CreateOptions,
-  'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserveFds'
+  'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserved'
 >;
 
 /** The operations that commands call. */
 export interface Operations {
-  createContainer(runtime: Runtime, options: CreateOptions): Promise<void>;
-  startContainer(runtime: Runtime, id: string, options?: StartOptions & LeaveOptions): Promise<void>;
-  runContainer(runtime: Runtime, options: RunOptions): Promise<number>;
-  execInContainer(runtime: Runtime, options: ExecOptions): Promise<number>;
-  killContainer(runtime: Runtime, options: KillOptions): Promise<void>;
-  pauseContainer(runtime: Runtime, id: string): Promise<void>;
-  resumeContainer(runtime: Runtime, id: string): Promise<void>;
-  deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void>;
-  readStatus(runtime: Runtime, id: string): Promise<ContainerStatus>;
-  listContainers(runtime: Runtime, options: { readonly requireRoot: boolean }): Promise<readonly ContainerStatus[]>;
-  updateContainer(runtime: Runtime, options: UpdateOptions): Promise<void>;
-  containerStats(runtime: Runtime, id: string): Promise<ContainerStats>;
-  containerEvents(runtime: Runtime, options: EventOptions): Promise<AsyncIterable<ContainerEvent>>;
-  listProcesses(runtime: Runtime, id: string): Promise<readonly number[]>;
-  showProcesses(runtime: Runtime, options: ShowProcessesOptions): Promise<string>;
+  createContainer(runtime: RuntimeOptions, options: CreateOptions): Promise<void>;
+  startContainer(runtime: RuntimeOptions, id: string, options?: StartOptions & LeaveOptions): Promise<void>;
+  runContainer(runtime: RuntimeOptions, options: RunOptions): Promise<number>;
+  execInContainer(runtime: RuntimeOptions, options: ExecOptions): Promise<number>;
+  killContainer(runtime: RuntimeOptions, options: KillOptions): Promise<void>;
+  pauseContainer(runtime: RuntimeOptions, id: string): Promise<void>;
+  resumeContainer(runtime: RuntimeOptions, id: string): Promise<void>;
+  deleteContainer(runtime: RuntimeOptions, options: DeleteOptions): Promise<void>;
+  readStatus(runtime: RuntimeOptions, id: string): Promise<ContainerStatus>;
+  listContainers(
+    runtime: RuntimeOptions,
+    options: { readonly requireRoot: boolean },
+  ): Promise<readonly ContainerStatus[]>;
+  updateContainer(runtime: RuntimeOptions, options: UpdateOptions): Promise<void>;
+  containerStats(runtime: RuntimeOptions, id: string): Promise<ContainerStats>;
+  containerEvents(runtime: RuntimeOptions, options: EventOptions): Promise<AsyncIterable<ContainerEvent>>;
+  listProcesses(runtime: RuntimeOptions, id: string): Promise<readonly number[]>;
+  showProcesses(runtime: RuntimeOptions, options: ShowProcessesOptions): Promise<string>;
   readSeccompBuild(): Promise<SeccompBuild | undefined>;
   explainContainer(
-    runtime: Runtime,
+    runtime: RuntimeOptions,
     options: ExplainOptions,
   ): Promise<{ readonly text: string; readonly json: unknown }>;
 }
 
-/** The operations of tsrun, each loaded when it is called: a command pays for no other command's code. */
+/** The operations of tsrun, each loaded when it is called: a command pays for no other command's code. This process is their caller. */
 export const operations: Operations = {
   async createContainer(runtime, options) {
-    await keepInheritedFromChildren();
+    await guardDescriptors(options.preserved.length);
     const { createContainer } = await import('../container/create.ts');
-    await createContainer(runtime, options);
+    await createContainer(await ownRuntime(runtime), options);
   },
   async startContainer(runtime, id, options) {
-    await keepInheritedFromChildren();
+    await guardDescriptors();
     const { startContainer } = await import('../container/start.ts');
-    await startContainer(runtime, id, options);
+    await startContainer(await ownRuntime(runtime), id, options);
   },
   async runContainer(runtime, options) {
-    await keepInheritedFromChildren();
+    await guardDescriptors(options.preserved.length);
     const { runContainer } = await import('../container/run.ts');
-    return runContainer(runtime, options);
+    return runContainer(await ownForegroundRuntime(runtime), options);
   },
   async execInContainer(runtime, options) {
-    await keepInheritedFromChildren();
+    await guardDescriptors(options.preserved.length);
     const { execInContainer } = await import('../container/exec.ts');
-    return execInContainer(runtime, options);
+    return execInContainer(await ownForegroundRuntime(runtime), options);
   },
   async killContainer(runtime, options) {
     const { killContainer } = await import('../container/kill.ts');
@@ -81,9 +85,9 @@ export const operations: Operations = {
     await resumeContainer(runtime, id);
   },
   async deleteContainer(runtime, options) {
-    await keepInheritedFromChildren();
+    await guardDescriptors();
     const { deleteContainer } = await import('../container/delete.ts');
-    await deleteContainer(runtime, options);
+    await deleteContainer(await ownRuntime(runtime), options);
   },
   async readStatus(runtime, id) {
     const { readStatus } = await import('../container/state.ts');
@@ -95,22 +99,22 @@ export const operations: Operations = {
   },
   async updateContainer(runtime, options) {
     const { updateContainer } = await import('../container/update.ts');
-    await updateContainer(runtime, options);
+    await updateContainer(await ownRuntime(runtime), options);
   },
   async containerStats(runtime, id) {
     const { containerStats } = await import('../container/events.ts');
-    return containerStats(runtime, id);
+    return containerStats(await ownRuntime(runtime), id);
   },
   async containerEvents(runtime, options) {
     const { containerEvents } = await import('../container/events.ts');
-    return containerEvents(runtime, options);
+    return containerEvents(await ownRuntime(runtime), options);
   },
   async listProcesses(runtime, id) {
     const { listProcesses } = await import('../container/ps.ts');
     return listProcesses(runtime, id);
   },
   async showProcesses(runtime, options) {
-    await keepInheritedFromChildren();
+    await guardDescriptors();
     const { showProcesses } = await import('../container/ps.ts');
     return showProcesses(runtime, options);
   },
@@ -120,12 +124,28 @@ export const operations: Operations = {
   },
   async explainContainer(runtime, options) {
     const { explainContainer } = await import('../container/explain.ts');
-    return explainContainer(runtime, options);
+    return explainContainer(await ownRuntime(runtime), options);
   },
 };
 
-/** For operations that start other programs, which shall not inherit what a caller has leaked. */
-async function keepInheritedFromChildren(): Promise<void> {
-  const { keepInheritedFromChildren: keep } = await import('../container/caller/inherited-descriptors.ts');
-  keep();
+/**
+ * For operations that start other programs: what a caller has leaked reaches none of them, and what it meant for the container is there.
+ * Errors: `usage`.
+ */
+async function guardDescriptors(preserved = 0): Promise<void> {
+  const { keepInheritedFromChildren } = await import('../own-process/inherited-descriptors.ts');
+  keepInheritedFromChildren();
+  if (preserved === 0) return;
+  const { requirePreservedDescriptors } = await import('../own-process/preserved-descriptors.ts');
+  requirePreservedDescriptors(preserved);
+}
+
+async function ownRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { ownRuntime: own } = await import('../own-process/own-process.ts');
+  return own(options);
+}
+
+async function ownForegroundRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { ownForegroundRuntime: own } = await import('../own-process/own-foreground.ts');
+  return own(options);
 }

@@ -1,5 +1,6 @@
+import type { CreateOptions } from '../container/store/options.ts';
 import type { Surroundings } from './surroundings.ts';
-import { mostDescriptors } from './options/values.ts';
+import { mostDescriptors, readPreserveFds } from './options/values.ts';
 
 /**
  * How many sockets the service manager hands to this process (sd_listen_fds(3)): descriptors 3 and up. 0 when the variables are
@@ -17,8 +18,17 @@ export function readNotifySocket({ environment }: Surroundings): string | undefi
   return /^[/@]./.test(socket) ? socket : undefined;
 }
 
-/** The former as an option of an operation that makes a process. */
-export function readListenOption(surroundings: Surroundings): { listenFds?: number } {
+/** The descriptors from 3 on that a program inherits: the sockets first, then those of `--preserve-fds`. Errors: `usage`. */
+export function readInherited(
+  preserveFds: string | undefined,
+  surroundings: Surroundings,
+): Pick<CreateOptions, 'preserved' | 'listenFds'> {
   const listenFds = readListenFds(surroundings);
-  return listenFds > 0 ? { listenFds } : {};
+  const preserved = preservedDescriptors(listenFds + readPreserveFds(preserveFds));
+  return { preserved, ...(listenFds > 0 && { listenFds }) };
+}
+
+/** The numbers of this process, and of the program, of as many descriptors. */
+export function preservedDescriptors(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => 3 + index);
 }

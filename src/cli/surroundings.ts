@@ -61,7 +61,7 @@ function currentDirectory(launched: Launched | undefined): string {
 }
 
 function openFiles(launched: Launched | undefined): OpenFilesLimit | string | undefined {
-  if (launched === undefined) return readCallersOpenFiles();
+  if (launched === undefined) return readCallersOpenFiles({ own: '/proc/self', parent: `/proc/${process.ppid}` });
   return launched.openFiles?.soft === launched.openFiles?.hard ? undefined : launched.openFiles;
 }
 

@@ -5,7 +5,8 @@ import { buildContainer, type BuiltContainer } from './build/build-container.ts'
 import { requireConsole, sendConsole } from './caller/console.ts';
 import { writePidFile } from './caller/pid-file.ts';
 import { sendPidfd } from './caller/pidfd-socket.ts';
-import type { CreateOptions, Runtime } from './store/options.ts';
+import type { Runtime } from './caller/caller.ts';
+import type { CreateOptions } from './store/options.ts';
 
 /**
  * Creates a container: everything of runtime.md, "Create", and nothing of the program itself.
@@ -28,7 +29,7 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
   });
   try {
     sendPidfd(options.pidfdSocket, { pid: built.results.pid, kind: 'standard' });
-    park(built, options.pidFile);
+    park(runtime, built, options.pidFile);
   } catch (error) {
     await built.cleanup.run();
     throw error;
@@ -41,9 +42,9 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
  * Leaves init to itself. The point of no return is the last message: before it the death of tsrun is the death of init, after it
  * the container is created.
  */
-export function park(built: BuiltContainer, pidFile: string | undefined): void {
+export function park(runtime: Runtime, built: BuiltContainer, pidFile: string | undefined): void {
   const { conversation, directory, record, plan, lock } = built;
-  announce(built, pidFile);
+  announce(runtime, built, pidFile);
   const tokens = { start: randomBytes(TOKEN_SIZE), handles: randomBytes(TOKEN_SIZE) };
   directory.writeRecord({
     ...record,
@@ -57,9 +58,9 @@ export function park(built: BuiltContainer, pidFile: string | undefined): void {
 }
 
 /** Writes the pid file; a failure after it takes it away again. */
-export function announce({ results, cleanup }: BuiltContainer, pidFile: string | undefined): void {
+export function announce({ caller }: Runtime, { results, cleanup }: BuiltContainer, pidFile: string | undefined): void {
   if (pidFile === undefined) return;
-  writePidFile(pidFile, results.pid);
+  writePidFile(pidFile, results.pid, caller);
   cleanup.add('remove the pid file', () => {
     rmSync(pidFile, { force: true });
   });

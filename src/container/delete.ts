@@ -4,8 +4,10 @@ import type { OwnedFd } from '../sys/fd.ts';
 import { destroyContainer } from './build/destroy.ts';
 import { killAndWait } from './build/end-process.ts';
 import { forMatchingIds } from './store/select-ids.ts';
-import type { DeleteOptions, Runtime } from './store/options.ts';
-import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import type { Runtime } from './caller/caller.ts';
+import type { DeleteOptions } from './store/options.ts';
+import { StateDirectory } from './store/directory.ts';
+import type { ContainerRecord } from './store/record.ts';
 import { currentStatus, type Status } from './store/status.ts';
 import { words } from '../util/words.ts';
 

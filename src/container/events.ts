@@ -5,8 +5,10 @@ import { readNetworkInterfaces } from '../host/network-interfaces.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { POLLIN, pollReadable, waitAny } from '../sys/events/poll.ts';
 import { openProcess } from './store/process-identity.ts';
-import type { ContainerEvent, ContainerStats, EventOptions, Runtime } from './store/options.ts';
-import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import type { Runtime } from './caller/caller.ts';
+import type { ContainerEvent, ContainerStats, EventOptions } from './store/options.ts';
+import { StateDirectory } from './store/directory.ts';
+import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
 
 /** Longest wait in one piece: whoever ends the stream from outside is heard that soon. */
@@ -16,7 +18,7 @@ const WAIT_MS_MAX = 1000;
 export function containerStats(runtime: Runtime, id: string): ContainerStats {
   const { record, pidfd } = openRunning(runtime, id);
   pidfd.close();
-  return readContainerStats(record);
+  return readContainerStats(runtime, record);
 }
 
 /**
@@ -43,15 +45,16 @@ export async function* containerEvents(
     if (performance.now() < next) continue;
     // Missed intervals are not made up for.
     next = Math.max(next + intervalMs, performance.now());
-    const data = readContainerStats(record);
+    const data = readContainerStats(runtime, record);
     // Of a container that ended in the meantime half of the numbers may be gone.
     const endedMeanwhile = pollReadable(pidfd.number, 0);
     if (!endedMeanwhile) yield { type: 'stats', id, data };
   }
 }
 
-function readContainerStats({ cgroup, init }: ContainerRecord): ContainerStats {
-  return { ...readStats(cgroup), networkInterfaces: init === undefined ? [] : readNetworkInterfaces(init.pid) };
+function readContainerStats({ caller }: Runtime, { cgroup, init }: ContainerRecord): ContainerStats {
+  const networkInterfaces = init === undefined ? [] : readNetworkInterfaces(init.pid, caller);
+  return { ...readStats(cgroup), networkInterfaces };
 }
 
 function openRunning(runtime: Runtime, id: string): { record: ContainerRecord; pidfd: OwnedFd } {

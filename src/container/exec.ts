@@ -7,7 +7,7 @@ import { readArch, readHostFacts } from '../host/facts.ts';
 import { planSubCgroups, type ContainerCgroup } from '../plan/cgroup/sub-cgroup.ts';
 import { planExec, type ExecPlan } from '../plan/exec.ts';
 import { differingNamespaces } from '../plan/namespaces/exec-namespaces.ts';
-import type { HostFacts, OpenFilesLimit } from '../plan/base/facts.ts';
+import type { HostFacts } from '../plan/base/facts.ts';
 import { HANDED_NAMESPACES, type NamespaceFile } from '../plan/namespaces/hand-out.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../plan/seccomp/refusals.ts';
@@ -27,15 +27,16 @@ import { execProcess } from './build/exec-process.ts';
 import { Foreground } from './caller/foreground.ts';
 import { lookInto, type InitView } from './build/look-into.ts';
 import { writePidFile } from './caller/pid-file.ts';
-import { requirePreservedDescriptors } from './caller/preserved-descriptors.ts';
 import { sendPidfd } from './caller/pidfd-socket.ts';
 import { openProcessHandle, type ProcessHandle } from './store/process-handle.ts';
 import { innermostPid, type ProcessIdentity } from './store/process-identity.ts';
 import { waitForChild } from './run.ts';
-import type { ExecOptions, Runtime, Stdio } from './store/options.ts';
+import type { Caller, Runtime } from './caller/caller.ts';
+import type { ExecOptions, Stdio } from './store/options.ts';
 import { becomeProgram, compileSeccomp, handOverListener, stateOf } from './build/become-program.ts';
 import { readSavedConfig } from './store/saved-config.ts';
-import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import { StateDirectory } from './store/directory.ts';
+import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 
@@ -45,16 +46,13 @@ import { words } from '../util/words.ts';
  * Returns its exit code, 128 + n after a signal; 0 at once with `detach`. Errors: `not-found`, `status`, `config` for the process,
  * `program`, `step`, `cgroup`, `host`.
  */
-export async function execInContainer(runtime: Runtime, given: ExecOptions): Promise<number> {
-  return await execPlanned(runtime, given, planFor);
+export async function execInContainer(runtime: Runtime, options: ExecOptions): Promise<number> {
+  return await execPlanned(runtime, options, planFor);
 }
 
 /** The same with another planner: a test passes one whose steps fail. */
-export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: typeof planFor): Promise<number> {
-  using directory = new StateDirectory(runtime.root, given.id);
-  const listenFds = given.listenFds ?? 0;
-  const options = { ...given, preserveFds: listenFds + given.preserveFds };
-  requirePreservedDescriptors(options.preserveFds);
+export async function execPlanned(runtime: Runtime, options: ExecOptions, decide: typeof planFor): Promise<number> {
+  using directory = new StateDirectory(runtime.root, options.id);
   const record = directory.readRecord();
   const identity = requireRunning(directory, record, options);
   const config = readSavedConfig(directory);
@@ -62,11 +60,11 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
   const terminal = process.terminal === true;
   const { consoleSocket, detach } = options;
   requireConsole({ terminal, detached: detach, consoleSocket });
-  using foreground = new Foreground({ stdio: options.stdio, forwardSignals: options.forwardSignals === true });
+  using foreground = new Foreground(runtime.caller, options);
   if (terminal && !detach) foreground.requireTerminal();
   using init = openProcessHandle(identity);
   if (init === undefined) throw new TsrunError('status', words.execStopped);
-  const host = readHostFacts();
+  const host = readHostFacts(runtime.caller.proc);
   using view = await lookInto(init, { directory, record, host });
   const seen = { init, view, host };
   const seccomp = await compileSeccomp(config, process, host, { runtime, isCached: true });
@@ -77,7 +75,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
     ...seen,
     options,
     seccomp,
-    openFiles: runtime.openFiles,
+    caller: runtime.caller,
   });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   const cleanup = new Cleanup(runtime.log);
@@ -93,6 +91,7 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
         cleanup,
         uid: process.user?.uid ?? 0,
         onListener,
+        preserved: options.preserved,
         stdio: detach ? options.stdio : foreground.lend(process),
         onSpawned: () => {
           foreground.closeLent();
@@ -105,9 +104,13 @@ export async function execPlanned(runtime: Runtime, given: ExecOptions, decide: 
     );
     using pidfd = pidfdOpen(results.pid);
     sendPidfd(options.pidfdSocket, { pid: results.pid, kind: 'setns' });
-    if (options.pidFile !== undefined) writePidFile(options.pidFile, results.pid);
+    if (options.pidFile !== undefined) writePidFile(options.pidFile, results.pid, runtime.caller);
     const { executable, home, pid } = results;
-    const environment = serviceEnvironment({ listenFds, pid: innermostPid(pid), notifies: false });
+    const environment = serviceEnvironment({
+      listenFds: options.listenFds ?? 0,
+      pid: innermostPid(pid),
+      notifies: false,
+    });
     const program = { process, executable, home, environment };
     const become = (): Promise<void> =>
       becomeProgram(conversation, { descriptors: plan.descriptors, program, seccomp, pid, state });
@@ -140,11 +143,12 @@ interface ExecTarget {
   readonly options: ExecOptions;
   readonly host: HostFacts;
   readonly seccomp: CompiledSeccomp | undefined;
-  readonly openFiles: OpenFilesLimit | undefined;
+  readonly caller: Pick<Caller, 'openFiles' | 'proc'>;
 }
 
 /** Decides everything. Errors: `config`, `unsupported`. */
-export function planFor({ record, config, init, view, options, host, seccomp, openFiles }: ExecTarget): ExecPlan {
+export function planFor({ record, config, init, view, options, host, seccomp, caller }: ExecTarget): ExecPlan {
+  const { openFiles } = caller;
   const handles = neededHandles(view, host);
   return planExec({
     id: record.id,
@@ -161,7 +165,7 @@ export function planFor({ record, config, init, view, options, host, seccomp, op
     options: {
       noPivot: false,
       noNewKeyring: false,
-      preserveFds: options.preserveFds,
+      preserveFds: options.preserved.length,
       lendsStdio: !options.detach,
       ...(openFiles && { openFiles }),
     },
@@ -171,7 +175,7 @@ export function planFor({ record, config, init, view, options, host, seccomp, op
     cgroup:
       isUserUnit(record) && options.subCgroups === undefined
         ? []
-        : planSubCgroups(withFallback(record, init), options.subCgroups ?? []),
+        : planSubCgroups(withFallback(record, init, caller), options.subCgroups ?? []),
     attachesToUnit: isUserUnit(record),
     changeRoot: record.isChrooted,
     ...(seccomp === undefined ? {} : { seccomp }),
@@ -195,10 +199,14 @@ function isUserUnit({ cgroup }: ContainerRecord): boolean {
  * The container's cgroups. Its init may have moved to one below and have handed on the controllers: no process can join the
  * container's cgroup2 directory then, and the one of init stands in.
  */
-function withFallback({ cgroup }: ContainerRecord, init: ProcessHandle): ContainerCgroup[] {
+function withFallback(
+  { cgroup }: ContainerRecord,
+  init: ProcessHandle,
+  { proc }: Pick<Caller, 'proc'>,
+): ContainerCgroup[] {
   return cgroup.directories.map((directory) => {
     if (directory.kind === 'v1') return directory;
-    const own = readUnifiedDirectory(init.path);
+    const own = readUnifiedDirectory(init.path, proc);
     // Only below: init may be in the cgroup of somebody else, who moved it there.
     return own?.startsWith(`${directory.hostPath}/`) === true ? { ...directory, fallback: own } : directory;
   });
@@ -217,6 +225,7 @@ interface Joining {
   readonly onListener: (pid: number, reply: Reply) => Promise<void>;
   /** Descriptors of the program. */
   readonly stdio: Stdio;
+  readonly preserved: readonly number[];
   readonly onSpawned: () => void;
 }
 
@@ -229,7 +238,7 @@ async function join(joining: Joining, onConsole: (master: OwnedFd) => void): Pro
   const root = view.root ?? opened;
   if (root === undefined || !init.isAlive()) throw new TsrunError('status', words.execStopped);
   const inherited = new Map<number, number>(joining.stdio.entries());
-  for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
+  joining.preserved.forEach((fd, index) => inherited.set(3 + index, fd));
   inherited.set(descriptors.pidfd, init.pidfd.number);
   inherited.set(descriptors.root, root.number);
   (neededHandles(view, host) ?? []).forEach(([, handle], index) => {

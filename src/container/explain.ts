@@ -10,12 +10,13 @@ import type { Program } from '../program/step.ts';
 import type { Config, Hook } from '../spec/generated/config.ts';
 import { planContainer } from './build/build-container.ts';
 import { readBundle } from './build/bundle.ts';
-import type { CreateOptions, Runtime } from './store/options.ts';
+import type { Runtime } from './caller/caller.ts';
+import type { CreateOptions } from './store/options.ts';
 import { compileSeccomp } from './build/become-program.ts';
 
 export type ExplainOptions = Pick<
   CreateOptions,
-  'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserveFds'
+  'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserved'
 >;
 
 export interface Explanation {
@@ -32,8 +33,8 @@ export interface Explanation {
  * directory is `/`. Errors: those that planning has (`bundle`, `config`, `unsupported`).
  */
 export async function explainContainer(runtime: Runtime, options: ExplainOptions): Promise<Explanation> {
-  const bundle = readBundle(options.bundle, options.configFile, runtime.log);
-  const host = readHostFacts();
+  const bundle = readBundle(options, runtime);
+  const host = readHostFacts(runtime.caller.proc);
   const { process, hooks } = bundle.config;
   const seccomp = await compileSeccomp(bundle.config, process, host, { runtime, isCached: false });
   const plan = planContainer(runtime, { ...options, seccomp }, bundle, host);
@@ -49,12 +50,12 @@ export async function explainContainer(runtime: Runtime, options: ExplainOptions
 function lastPrograms(
   plan: CreatePlan,
   { process, hooks }: Config,
-  { preserveFds, seccomp }: Pick<ExplainOptions, 'preserveFds'> & { readonly seccomp: CompiledSeccomp | undefined },
+  { preserved, seccomp }: Pick<ExplainOptions, 'preserved'> & { readonly seccomp: CompiledSeccomp | undefined },
 ): Program[] {
   if (process === undefined) return [];
   const executable = plan.candidates[0] ?? '';
   const program = { process, executable, home: '/', ...(seccomp === undefined ? {} : { seccomp }) };
-  const descriptors = descriptorNumbers(preserveFds);
+  const descriptors = descriptorNumbers(preserved.length);
   const before = hookPrograms(startContainerSetting(descriptors, program), hooks?.startContainer);
   if (seccomp?.position !== 'late' || seccomp.listener === undefined)
     return [...before, planRunProgram(descriptors, program)];

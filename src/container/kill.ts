@@ -4,7 +4,7 @@ import { hasErrno } from '../sys/errno.ts';
 import { pidfdSendSignal } from '../sys/pidfd.ts';
 import { openProcess } from './store/process-identity.ts';
 import { forMatchingIds } from './store/select-ids.ts';
-import type { KillOptions, Runtime } from './store/options.ts';
+import type { KillOptions, RuntimeOptions } from './store/options.ts';
 import { StateDirectory } from './store/directory.ts';
 import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
@@ -19,13 +19,13 @@ const ENDING: ReadonlySet<number> = new Set([1, 2, 3, 6, 10, 12, 13, 14, 15]);
  * With `all`, that nothing is left to signal is a success, as with runc: containerd calls it so after the end of init.
  * Errors: `not-found`; `status` with `container not running` when there is nothing to signal; with `isPattern` only `usage`.
  */
-export async function killContainer(runtime: Runtime, options: KillOptions): Promise<void> {
+export async function killContainer(runtime: RuntimeOptions, options: KillOptions): Promise<void> {
   const { id, isPattern = false } = options;
   if (!isPattern) return killOne(runtime, options);
   await forMatchingIds(runtime, id, (match) => killOne(runtime, { ...options, id: match }));
 }
 
-async function killOne(runtime: Runtime, { id, signal, all }: KillOptions): Promise<void> {
+async function killOne(runtime: RuntimeOptions, { id, signal, all }: KillOptions): Promise<void> {
   using directory = new StateDirectory(runtime.root, id);
   const record = directory.readRecord();
   const status = currentStatus(directory, record);

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import type { ContainerStatus, Runtime } from './store/options.ts';
+import type { ContainerStatus, RuntimeOptions } from './store/options.ts';
 import { readStatus } from './state.ts';
-import { listIds } from './store/directory.ts';
+import { listIds } from './store/ids.ts';
 import { errnoText } from '../util/errno.ts';
 
 /**
@@ -11,7 +11,7 @@ import { errnoText } from '../util/errno.ts';
  * Errors: `state`; with `requireRoot` also when there is no root directory, which otherwise holds no containers.
  */
 export function listContainers(
-  runtime: Runtime,
+  runtime: RuntimeOptions,
   { requireRoot = false }: { readonly requireRoot?: boolean } = {},
 ): readonly ContainerStatus[] {
   if (requireRoot && !existsSync(runtime.root)) {

@@ -1,7 +1,7 @@
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
-import type { Runtime } from './store/options.ts';
 import { StateDirectory } from './store/directory.ts';
+import type { RuntimeOptions } from './store/options.ts';
 import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 
@@ -11,7 +11,7 @@ import { words } from '../util/words.ts';
  * Errors: `not-found`; `status` unless the container is created or running; `cgroup`, also when it does not freeze within 10 s (it is
  * thawed again then).
  */
-export async function pauseContainer(runtime: Runtime, id: string): Promise<void> {
+export async function pauseContainer(runtime: RuntimeOptions, id: string): Promise<void> {
   using directory = new StateDirectory(runtime.root, id);
   directory.readRecord();
   using _lock = await directory.lock();

@@ -2,7 +2,7 @@ import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import { readTool } from '../process/run-tool.ts';
 import { hasErrno } from '../sys/errno.ts';
-import type { Runtime, ShowProcessesOptions } from './store/options.ts';
+import type { ShowProcessesOptions, RuntimeOptions } from './store/options.ts';
 import { StateDirectory } from './store/directory.ts';
 
 /**
@@ -11,7 +11,7 @@ import { StateDirectory } from './store/directory.ts';
  * Shape: pids as the host sees them, ascending; none of a stopped container. Errors: `not-found`; `unsupported` without a cgroup,
  * which alone tells whose a process is.
  */
-export function listProcesses(runtime: Runtime, id: string): number[] {
+export function listProcesses(runtime: RuntimeOptions, id: string): number[] {
   using directory = new StateDirectory(runtime.root, id);
   const { cgroup } = directory.readRecord();
   if (cgroup.directories.length > 0) return openCgroup(cgroup).processes();
@@ -23,7 +23,10 @@ export function listProcesses(runtime: Runtime, id: string): number[] {
  *
  * Errors: those of `listProcesses`; `host` when ps is not installed, fails, or shows no column PID.
  */
-export async function showProcesses(runtime: Runtime, { id, psArguments }: ShowProcessesOptions): Promise<string> {
+export async function showProcesses(
+  runtime: RuntimeOptions,
+  { id, psArguments }: ShowProcessesOptions,
+): Promise<string> {
   const pids = listProcesses(runtime, id);
   return selectLines(await runPs(psArguments.length === 0 ? ['-ef'] : psArguments), pids);
 }

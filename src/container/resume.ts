@@ -1,11 +1,11 @@
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
-import type { Runtime } from './store/options.ts';
 import { StateDirectory } from './store/directory.ts';
+import type { RuntimeOptions } from './store/options.ts';
 import { words } from '../util/words.ts';
 
 /** Lets the processes of a paused container go on. Errors: `not-found`; `status` unless it is paused; `cgroup`. */
-export async function resumeContainer(runtime: Runtime, id: string): Promise<void> {
+export async function resumeContainer(runtime: RuntimeOptions, id: string): Promise<void> {
   using directory = new StateDirectory(runtime.root, id);
   directory.readRecord();
   using _lock = await directory.lock();

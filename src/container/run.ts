@@ -12,7 +12,8 @@ import { Foreground } from './caller/foreground.ts';
 import { bindNotifySocket, relayReadiness } from './caller/notify-socket.ts';
 import { Orphans } from './caller/orphans.ts';
 import { sendPidfd } from './caller/pidfd-socket.ts';
-import type { RunOptions, Runtime } from './store/options.ts';
+import type { Runtime } from './caller/caller.ts';
+import type { RunOptions } from './store/options.ts';
 import { becomeProgram, stateOf } from './build/become-program.ts';
 import { runPoststart, runStartContainer } from './hooks/start.ts';
 import type { Process } from '../spec/generated/config.ts';
@@ -26,7 +27,7 @@ import { words } from '../util/words.ts';
  */
 export async function runContainer(runtime: Runtime, options: RunOptions): Promise<number> {
   const { consoleSocket, detach } = options;
-  using foreground = new Foreground({ stdio: options.stdio, forwardSignals: options.forwardSignals === true });
+  using foreground = new Foreground(runtime.caller, options);
   let program: Pick<Process, 'consoleSize'> = {};
   const built = await buildContainer(runtime, {
     ...options,
@@ -91,7 +92,7 @@ async function superviseProgram(
     detach ? become() : foreground.catchSignals(pidfd, become);
   await execute(runtime, built, { pidFile: options.pidFile, around });
   // In the foreground tsrun itself is the service: it ends with the program.
-  const relay = { host: host ?? '', mainPid: detach ? pid : process.pid, pidfd };
+  const relay = { host: host ?? '', mainPid: detach ? pid : runtime.caller.identity.pid, pidfd };
   const notified = socket === undefined ? undefined : relayReadiness({ socket, ...relay }, runtime.log);
   try {
     if (!detach) orphans?.reap();
@@ -114,7 +115,7 @@ interface ExecuteOptions {
 
 async function execute(runtime: Runtime, built: BuiltContainer, { pidFile, around }: ExecuteOptions): Promise<void> {
   const { conversation, directory, record, bundle, seccomp, descriptors, results, lock } = built;
-  announce(built, pidFile);
+  announce(runtime, built, pidFile);
   const process = bundle.config.process ?? { cwd: '/' };
   await runStartContainer(runtime, conversation, { record, config: bundle.config, seccomp });
   const { executable, home, pid } = results;

@@ -12,11 +12,13 @@ import { leaveWith, type LeaveOptions } from './build/leave.ts';
 import { connectToInit, removeInitSocket } from './store/init-socket.ts';
 import { bindNotifySocket, relayReadiness } from './caller/notify-socket.ts';
 import { openProcess } from './store/process-identity.ts';
-import type { Runtime, StartOptions } from './store/options.ts';
+import type { Runtime } from './caller/caller.ts';
+import type { StartOptions } from './store/options.ts';
 import { runPoststart, runStartContainer } from './hooks/start.ts';
 import { becomeProgram, compileSeccomp, planToRun, stateOf } from './build/become-program.ts';
 import { readSavedConfig } from './store/saved-config.ts';
-import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import { StateDirectory } from './store/directory.ts';
+import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 
@@ -123,7 +125,7 @@ function programOf(record: ContainerRecord, config: Config): ProgramToRun {
 /** The filter again: create has compiled it, so that it is in the cache. */
 async function compileFor(runtime: Runtime, config: Config): Promise<CompiledSeccomp | undefined> {
   if (config.linux?.seccomp === undefined) return undefined;
-  return await compileSeccomp(config, config.process, readHostFacts(), { runtime, isCached: true });
+  return await compileSeccomp(config, config.process, readHostFacts(runtime.caller.proc), { runtime, isCached: true });
 }
 
 function requireCreated(directory: StateDirectory, record: ContainerRecord): void {

@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs';
 import os from 'node:os';
 import { specVersionMax } from '../spec/versions.ts';
-import type { ContainerStatus, Runtime } from './store/options.ts';
+import type { ContainerStatus, RuntimeOptions } from './store/options.ts';
 import { StateDirectory } from './store/directory.ts';
 import { currentStatus } from './store/status.ts';
 
 /** The container as it is at this moment (runtime.md, "Query State"). Errors: `id`, `not-found`, `state`. */
-export function readStatus(runtime: Runtime, id: string): ContainerStatus {
+export function readStatus(runtime: RuntimeOptions, id: string): ContainerStatus {
   using directory = new StateDirectory(runtime.root, id);
   const record = directory.readRecord();
   const status = currentStatus(directory, record);

@@ -5,9 +5,11 @@ import { planUpdate } from '../plan/cgroup/update.ts';
 import type { Config, Resources } from '../spec/generated/config.ts';
 import { stringifyJson } from '../spec/parse.ts';
 import { checkResources, loadResources, validateConfig } from '../spec/validate.ts';
-import type { Runtime, UpdateOptions } from './store/options.ts';
+import type { Runtime } from './caller/caller.ts';
+import type { UpdateOptions } from './store/options.ts';
 import { readSavedConfig } from './store/saved-config.ts';
-import { StateDirectory, type ContainerRecord } from './store/directory.ts';
+import { StateDirectory } from './store/directory.ts';
+import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 

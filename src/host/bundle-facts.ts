@@ -21,10 +21,14 @@ interface Places {
 /**
  * Looks at the places of the host that a config names: the rootfs, the sources of bind mounts, the namespaces to join.
  *
- * `bundle` is absolute, symlinks resolved, and so is `rootfs`, see `resolveRootfs`.
+ * `bundle` is absolute, symlinks resolved, and so is `rootfs`, see `resolveRootfs`. `proc` is the directory below /proc of a process
+ * that sees the mounts.
  */
-export function readBundleFacts({ bundle, rootfs }: { bundle: string; rootfs: string }, places: Places): BundleFacts {
-  const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+export function readBundleFacts(
+  { bundle, rootfs, proc }: { readonly bundle: string; readonly rootfs: string; readonly proc: string },
+  places: Places,
+): BundleFacts {
+  const mounts = parseMountinfo(readFileSync(`${proc}/mountinfo`, 'utf8'));
   const table = new MountTable(mounts);
   const resctrl = mounts.find((mount) => mount.type === 'resctrl' && table.isVisible(mount));
   return {

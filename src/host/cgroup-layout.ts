@@ -6,12 +6,11 @@ import { MountTable, parseMountinfo, type MountinfoEntry } from './mountinfo.ts'
 import { reasonOf } from '../sys/errno.ts';
 
 /**
- * How cgroups are mounted for this process, from /proc/self/mountinfo and /proc/self/cgroup.
+ * How cgroups are mounted for a process, from mountinfo and cgroup in its directory below /proc.
  *
- * `procPath` is where procfs is mounted, "/proc" if absent. Errors: `host` when procfs cannot be read.
+ * Errors: `host` when they cannot be read.
  */
-export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLayout {
-  const proc = options.procPath ?? '/proc';
+export function readCgroupLayout(proc: string): CgroupLayout {
   const read = (path: string): string => {
     try {
       return readFileSync(path, 'utf8');
@@ -21,18 +20,18 @@ export function readCgroupLayout(options: { procPath?: string } = {}): CgroupLay
       });
     }
   };
-  return parseCgroupLayout(read(`${proc}/self/mountinfo`), read(`${proc}/self/cgroup`), readControllers);
+  return parseCgroupLayout(read(`${proc}/mountinfo`), read(`${proc}/cgroup`), readControllers);
 }
 
 /**
  * Absolute path of the cgroup2 directory that a process is in, by its directory below /proc; undefined when it is gone, or in none
- * that is mounted here.
+ * that is mounted where the process of `viewer` is, another such directory.
  */
-export function readUnifiedDirectory(directory: string): string | undefined {
+export function readUnifiedDirectory(directory: string, viewer: string): string | undefined {
   let layout: CgroupLayout;
   try {
     const membership = readFileSync(`${directory}/cgroup`, 'utf8');
-    layout = parseCgroupLayout(readFileSync('/proc/self/mountinfo', 'utf8'), membership, () => []);
+    layout = parseCgroupLayout(readFileSync(`${viewer}/mountinfo`, 'utf8'), membership, () => []);
   } catch {
     // It has ended; whoever asked finds that out by other means.
     return undefined;
@@ -83,7 +82,7 @@ function isWritable(hostPath: string): boolean {
  */
 export function parseCgroupLayout(
   mountinfo: string,
-  procSelfCgroup: string,
+  membership: string,
   readControllers: (mountPoint: string) => readonly string[],
 ): CgroupLayout {
   const entries = parseMountinfo(mountinfo);
@@ -91,7 +90,7 @@ export function parseCgroupLayout(
   const mounts = entries.filter((mount) => mount.type.startsWith('cgroup') && table.isVisible(mount));
   const hierarchies: CgroupHierarchy[] = [];
   let unified: UnifiedHierarchy | undefined;
-  for (const { controllers, path } of parseMembership(procSelfCgroup)) {
+  for (const { controllers, path } of parseMembership(membership)) {
     const mount = chooseMount(
       mounts.filter((candidate) => carries(candidate, controllers)),
       path,
@@ -107,7 +106,7 @@ export function parseCgroupLayout(
   return { mode, hierarchies, ...(unified === undefined ? {} : { unified }) };
 }
 
-/** Lines of /proc/self/cgroup: `4:memory:/path`, `1:name=systemd:/path`, and for cgroup2 `0::/path` (no controllers). */
+/** Lines of /proc/PID/cgroup: `4:memory:/path`, `1:name=systemd:/path`, and for cgroup2 `0::/path` (no controllers). */
 function parseMembership(text: string): { controllers: string[]; path: string }[] {
   const entries: { controllers: string[]; path: string }[] = [];
   for (const line of text.split('\n')) {

@@ -6,18 +6,18 @@ import { readCgroupLayout } from './cgroup-layout.ts';
 import { errnoText } from '../util/errno.ts';
 
 /**
- * Looks at this machine, once per command. Nothing is changed.
+ * Looks at this machine, once per command, as the process whose directory below /proc is `proc` sees it. Nothing is changed.
  *
  * Errors: `unsupported` on an architecture or kernel that tsrun does not know; `host` when /proc cannot be read.
  */
-export function readHostFacts(): HostFacts {
+export function readHostFacts(proc: string): HostFacts {
   return {
     arch: readArch(),
     kernel: readKernel(),
-    identity: readIdentity(),
-    cgroup: readCgroupLayout(),
+    identity: readIdentity(proc),
+    cgroup: readCgroupLayout(proc),
     lsm: readLsm(),
-    namespaces: readNamespaces(),
+    namespaces: readNamespaces(proc),
   };
 }
 
@@ -42,15 +42,15 @@ function readKernel(): KernelFacts {
   };
 }
 
-function readIdentity(): IdentityFacts {
-  const status = readProc('/proc/self/status');
+function readIdentity(proc: string): IdentityFacts {
+  const status = readProc(`${proc}/status`);
   const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
   const effective = (name: string): number => Number.parseInt(field(name).split(/\s+/)[1] ?? '0', 10);
   return {
     euid: effective('Uid'),
     egid: effective('Gid'),
     effectiveCapabilities: field('CapEff'),
-    inUserNamespace: !mapsEveryId(readProc('/proc/self/uid_map')),
+    inUserNamespace: !mapsEveryId(readProc(`${proc}/uid_map`)),
   };
 }
 
@@ -74,7 +74,7 @@ const NAMESPACE_FILES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', '
  * The namespaces of a process, by its directory below /proc: file name below `ns` -> inode number as decimal text. Those that the
  * kernel does not have are left out; all of them of a process that has ended. Errors: `host`.
  */
-export function readNamespaces(directory = '/proc/self'): Record<string, string> {
+export function readNamespaces(directory: string): Record<string, string> {
   const namespaces: Record<string, string> = {};
   for (const name of NAMESPACE_FILES) {
     try {

@@ -8,6 +8,8 @@ import { errnoText } from '../util/errno.ts';
 export interface LogService {
   readonly kind: 'journald' | 'syslog';
   readonly name: string;
+  /** Whose messages they are. */
+  readonly pid: number;
   /** Default: where the service listens. */
   readonly socketPath?: string;
 }
@@ -30,12 +32,12 @@ const LIMIT_BYTES: Readonly<Record<LogService['kind'], number>> = { journald: 64
  * Errors: `host` when nobody listens there.
  */
 export function openLogSocket(service: LogService): LogSocket {
-  const { kind, name } = service;
+  const { kind, name, pid } = service;
   const path = service.socketPath ?? SOCKET_PATHS[kind];
   const socket = connect(kind, path);
   return {
     send: (level, message) => {
-      const line = { name, level, message: cut(message, LIMIT_BYTES[kind]) };
+      const line = { name, pid, level, message: cut(message, LIMIT_BYTES[kind]) };
       const bytes = kind === 'journald' ? journalEntry(line) : syslogLine(line, new Date());
       try {
         sendMessage(socket.number, bytes);
@@ -64,6 +66,7 @@ function connect(kind: LogService['kind'], path: string): ReturnType<typeof conn
 
 export interface ServiceLine {
   readonly name: string;
+  readonly pid: number;
   readonly level: LogLevel;
   readonly message: string;
 }
@@ -83,13 +86,13 @@ export function journalEntry({ name, level, message }: ServiceLine): Buffer {
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** A line as syslog(3) sends it to the local daemon: no host name, the local time. Source: RFC 3164, "4.1"; man 3 syslog. */
-export function syslogLine({ name, level, message }: ServiceLine, time: Date): Buffer {
+export function syslogLine({ name, pid, level, message }: ServiceLine, time: Date): Buffer {
   const two = (number: number): string => String(number).padStart(2, '0');
   const day = String(time.getDate()).padStart(2, ' ');
   const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':');
   const stamp = `${MONTHS[time.getMonth()] ?? ''} ${day} ${clock}`;
   const text = escapeControls(message, { lines: true });
-  return Buffer.from(`<${FACILITY * 8 + SEVERITY[level]}>${stamp} ${name}[${process.pid}]: ${text}`);
+  return Buffer.from(`<${FACILITY * 8 + SEVERITY[level]}>${stamp} ${name}[${pid}]: ${text}`);
 }
 
 function cut(message: string, limitBytes: number): string {

@@ -15,12 +15,12 @@ export interface NetworkInterface {
 }
 
 /**
- * The interfaces of a process's network namespace but for `lo`; none when it is this process's own, whose counters are not the
+ * The interfaces of a process's network namespace but for `lo`; none when it is the caller's own, whose counters are not the
  * container's, or when the process is gone. Source: man 5 proc_net.
  */
-export function readNetworkInterfaces(pid: number): NetworkInterface[] {
+export function readNetworkInterfaces(pid: number, { proc }: { readonly proc: string }): NetworkInterface[] {
   try {
-    if (readlinkSync(`/proc/${pid}/ns/net`) === readlinkSync('/proc/self/ns/net')) return [];
+    if (readlinkSync(`/proc/${pid}/ns/net`) === readlinkSync(`${proc}/ns/net`)) return [];
     return parseNetDev(readFileSync(`/proc/${pid}/net/dev`, 'utf8'));
   } catch (error) {
     // EINVAL: a zombie has no network any more.

@@ -6,13 +6,16 @@ export type { OpenFilesLimit } from '../plan/base/facts.ts';
 const UNLIMITED = 2n ** 64n - 1n;
 
 /**
- * The limit of open files that this process was started with, as far as it can be told: the engine raises the soft one at its start,
- * and the parent may still have it.
+ * The limit of open files that a process was started with, as far as it can be told: the engine raises the soft one at its start,
+ * and the parent may still have it. Both are named by their directories below /proc.
  *
  * Shape: undefined where nothing was raised; a text where something was and nobody knows from what.
  */
-export function readCallersOpenFiles(): OpenFilesLimit | string | undefined {
-  return callersOpenFiles(readOpenFiles('self'), () => readOpenFiles(process.ppid));
+export function readCallersOpenFiles(processes: {
+  readonly own: string;
+  readonly parent: string;
+}): OpenFilesLimit | string | undefined {
+  return callersOpenFiles(readOpenFiles(processes.own), () => readOpenFiles(processes.parent));
 }
 
 /** The rule of `readCallersOpenFiles()`: a parent with the same hard limit has the soft one that it left to its children. */
@@ -28,9 +31,9 @@ export function callersOpenFiles(
 }
 
 /** Errors: none; undefined for a process that is not seen. */
-function readOpenFiles(pid: number | 'self'): OpenFilesLimit | undefined {
+function readOpenFiles(proc: string): OpenFilesLimit | undefined {
   try {
-    return parseOpenFiles(readFileSync(`/proc/${pid}/limits`, 'latin1'));
+    return parseOpenFiles(readFileSync(`${proc}/limits`, 'latin1'));
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@ import { emitInit } from '../init/image.ts';
 import { TsrunError } from '../errors.ts';
 import type { Arch } from '../program/calls.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
+import { descriptorPath, duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { createSealedExecutable } from '../sys/memfd.ts';
 import { createUnlinkedExecutable } from '../sys/file.ts';
 import { openDetachedTmpfs } from '../sys/mount.ts';
@@ -41,7 +41,7 @@ export function spawnInit(options: SpawnInitOptions): SpawnedInit {
     const highest = Math.max(options.syncFd, ...options.descriptors.keys());
     using executable = duplicateAbove(image.number, highest + 1);
     const descriptors = new Map(options.descriptors).set(options.syncFd, theirs.number);
-    const pid = spawn({ path: `/proc/self/fd/${executable.number}`, name: INIT_IMAGE_NAME, descriptors });
+    const pid = spawn({ path: descriptorPath(executable.number), name: INIT_IMAGE_NAME, descriptors });
     return { pid, socket: ours };
   } catch (error) {
     ours.close();
@@ -66,7 +66,7 @@ function openImage({ arch, syncFd, fallbackDirectory }: SpawnInitOptions): Owned
 function openImageFile(image: Uint8Array, fallbackDirectory: string): OwnedFd {
   try {
     using tmpfs = openDetachedTmpfs();
-    return createUnlinkedExecutable(`/proc/self/fd/${tmpfs.number}`, INIT_IMAGE_NAME, image);
+    return createUnlinkedExecutable(descriptorPath(tmpfs.number), INIT_IMAGE_NAME, image);
   } catch (error) {
     if (!hasErrno(error, 'EPERM')) throw error;
     return createUnlinkedExecutable(fallbackDirectory, INIT_IMAGE_NAME, image);

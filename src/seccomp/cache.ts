@@ -16,6 +16,7 @@ import path from 'node:path';
 import type { Log } from '../log.ts';
 import { INSTRUCTION_SIZE, INSTRUCTIONS_MAX } from '../plan/seccomp/enosys.ts';
 import { reasonOf } from '../sys/errno.ts';
+import { temporaryName } from '../sys/temporary-name.ts';
 
 /**
  * Compiled filters, kept from one container to the next: a file for each, named after what it was compiled from.
@@ -36,20 +37,22 @@ const NAME = /^[0-9a-f]{64}$/;
 export class FilterCache {
   readonly #parent: string;
   readonly #directory: string;
+  readonly #uid: number;
   readonly #log: Log;
 
-  /** `directory` is tsrun's for everything that it keeps; it is made when it is needed. */
-  constructor(directory: string, log: Log) {
+  /** `directory` is tsrun's for everything that it keeps; it is made when it is needed, and `uid` is whose it has to be. */
+  constructor(directory: string, { uid, log }: { readonly uid: number; readonly log: Log }) {
     this.#parent = directory;
     this.#directory = path.join(directory, 'seccomp');
+    this.#uid = uid;
     this.#log = log;
   }
 
   /** The program that was kept under a key (64 hexadecimal digits); undefined when there is none that can be trusted. */
   read(key: string): Uint8Array | undefined {
     try {
-      if (!isOwnDirectory(this.#parent) || !isOwnDirectory(this.#directory)) return undefined;
-      const bytes = readOwnFile(path.join(this.#directory, key));
+      if (!isOwnDirectory(this.#parent, this.#uid) || !isOwnDirectory(this.#directory, this.#uid)) return undefined;
+      const bytes = readOwnFile(path.join(this.#directory, key), this.#uid);
       return bytes === undefined ? undefined : checkSum(bytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#complain('read', error);
@@ -59,9 +62,9 @@ export class FilterCache {
 
   /** Keeps a program. A cache that cannot be written is a log line at debug level and no failure. */
   write(key: string, program: Uint8Array): void {
-    const temporary = path.join(this.#directory, `.${key}.${process.pid}-${process.hrtime.bigint()}`);
+    const temporary = path.join(this.#directory, temporaryName(`.${key}.`));
     try {
-      if (!makeOwnDirectory(this.#parent) || !makeOwnDirectory(this.#directory)) return;
+      if (!makeOwnDirectory(this.#parent, this.#uid) || !makeOwnDirectory(this.#directory, this.#uid)) return;
       const sum = createHash('sha256').update(program).digest();
       try {
         writeFileSync(temporary, Buffer.concat([sum, program]), { flag: 'wx', mode: 0o600 });
@@ -98,26 +101,26 @@ export class FilterCache {
 }
 
 /** False when it is there and somebody else's, or a symlink. What it lies in is not made. */
-function makeOwnDirectory(directory: string): boolean {
+function makeOwnDirectory(directory: string, uid: number): boolean {
   try {
     mkdirSync(directory, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  return isOwnDirectory(directory);
+  return isOwnDirectory(directory, uid);
 }
 
-function isOwnDirectory(directory: string): boolean {
+function isOwnDirectory(directory: string, uid: number): boolean {
   const stat = lstatSync(directory);
-  return stat.isDirectory() && stat.uid === process.geteuid?.() && (stat.mode & WRITABLE_BY_OTHERS) === 0;
+  return stat.isDirectory() && stat.uid === uid && (stat.mode & WRITABLE_BY_OTHERS) === 0;
 }
 
-function readOwnFile(file: string): Buffer | undefined {
+function readOwnFile(file: string, uid: number): Buffer | undefined {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const fd = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const stat = fstatSync(fd);
-    const isOwn = stat.isFile() && stat.uid === process.geteuid?.() && (stat.mode & WRITABLE_BY_OTHERS) === 0;
+    const isOwn = stat.isFile() && stat.uid === uid && (stat.mode & WRITABLE_BY_OTHERS) === 0;
     if (!isOwn || stat.size > FILE_LIMIT_BYTES) return undefined;
     const bytes = Buffer.alloc(stat.size);
     let length = 0;

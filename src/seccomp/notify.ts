@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import type { OwnedFd } from '../sys/fd.ts';
+import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { connectUnix, sendMessage } from '../sys/socket.ts';
 import { O_PATH } from '../util/constants.ts';
@@ -33,7 +33,7 @@ function connectToAgent(listenerPath: string): OwnedFd {
   try {
     // The path of a socket is short (108 bytes): it is named through a descriptor.
     using handle = openFile(listenerPath, O_PATH);
-    return connectUnix(`/proc/self/fd/${handle.number}`, 'stream');
+    return connectUnix(descriptorPath(handle.number), 'stream');
   } catch (cause) {
     if (!(cause instanceof TsrunError) || cause.errno === undefined) throw cause;
     const { errno } = cause;

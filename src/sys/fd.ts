@@ -43,6 +43,11 @@ export class OwnedFd implements Disposable {
   }
 }
 
+/** The path of an open file of this process, for calls that take no descriptor. */
+export function descriptorPath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
 /** Duplicates a descriptor to the lowest free number from `minimum` upwards, close-on-exec. Errors: `host`. */
 export function duplicateAbove(fd: number, minimum: number): OwnedFd {
   return new OwnedFd(checked(fcntl(fd, F_DUPFD_CLOEXEC, minimum), `duplicate descriptor ${fd}`));

@@ -3,6 +3,7 @@ import { checked, lastErrno } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import { writeFully } from './io.ts';
 import { bindLibc } from './library.ts';
+import { temporaryName } from './temporary-name.ts';
 
 const openCall = bindLibc('int open(const char *path, int flags, unsigned int mode)');
 const unlinkCall = bindLibc('int unlink(const char *path)');
@@ -36,7 +37,7 @@ export function tryLock(fd: number): boolean {
  * Errors: `host`. Effects: a file exists in `directory` for a moment.
  */
 export function createUnlinkedExecutable(directory: string, name: string, bytes: Uint8Array): OwnedFd {
-  const path = `${directory}/.${name}-${process.pid}-${process.hrtime.bigint()}`;
+  const path = `${directory}/${temporaryName(`.${name}-`)}`;
   try {
     using writable = openFile(path, O_WRONLY | O_CREAT | O_EXCL, 0o500);
     writeFully(writable.number, bytes);

@@ -117,7 +117,7 @@ const live = (name: string, body: (t: Test) => Promise<unknown>): void => {
 for (const hasCgroupNamespace of [true, false]) {
   const where = hasCgroupNamespace ? 'in a cgroup namespace' : 'without a cgroup namespace';
   live(`planCgroupMount() shows the container its own v1 cgroups ${where}`, async (t) => {
-    const layout = readCgroupLayout();
+    const layout = readCgroupLayout('/proc/self');
     await mountIn(t, layout, {
       hasCgroupNamespace,
       readonly: true,
@@ -142,7 +142,7 @@ for (const hasCgroupNamespace of [true, false]) {
 }
 
 live('planCgroupMount() leaves a writable mount writable', async (t) => {
-  await mountIn(t, partOf(readCgroupLayout(), ['pids', 'memory'], { unified: false }), {
+  await mountIn(t, partOf(readCgroupLayout('/proc/self'), ['pids', 'memory'], { unified: false }), {
     hasCgroupNamespace: false,
     readonly: false,
     check: ({ names, mountAt }) => {
@@ -154,7 +154,7 @@ live('planCgroupMount() leaves a writable mount writable', async (t) => {
 });
 
 live('planCgroupMount() mounts cgroup2 alone', async (t) => {
-  const layout = partOf(readCgroupLayout(), [], { unified: true });
+  const layout = partOf(readCgroupLayout('/proc/self'), [], { unified: true });
   if (layout.unified === undefined) {
     t.plan(0, 'no cgroup2 mount');
     return;

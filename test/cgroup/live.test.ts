@@ -14,7 +14,7 @@ const live = (name: string, body: (t: Test) => unknown): void => {
   void t.test(name, { skip: skip ?? false }, body);
 };
 
-const layout = readCgroupLayout();
+const layout = readCgroupLayout('/proc/self');
 const processes: TestProcess[] = [];
 t.afterEach(() => cleanUp(processes.splice(0)));
 

@@ -15,7 +15,7 @@ export const PREFIX = `tsrun-test-${process.pid}`;
 /** Why live tests cannot run here; undefined when they can. */
 export function whyNotLive(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
-  const { mode } = readCgroupLayout();
+  const { mode } = readCgroupLayout('/proc/self');
   return mode === 'v1' || mode === 'hybrid' ? undefined : `needs cgroup v1 hierarchies, found ${mode}`;
 }
 
@@ -63,7 +63,7 @@ export async function cleanUp(processes: readonly TestProcess[]): Promise<void> 
 
 /** The groups of this run that exist, in every hierarchy. */
 export function allGroups(): string[] {
-  const { hierarchies, unified } = readCgroupLayout();
+  const { hierarchies, unified } = readCgroupLayout('/proc/self');
   const roots = [...hierarchies, ...(unified === undefined ? [] : [unified])].flatMap(({ mountPoint, ownPath }) => {
     return ownPath === '/' ? [mountPoint] : [mountPoint, `${mountPoint}${ownPath}`];
   });

@@ -5,8 +5,8 @@ const containerd = '--root /run/containerd/runc/default --log /b/log.json --log-
 const docker = '--root /var/run/docker/runtime-runc/moby --log /b/log.json --log-format json';
 const conmon = '--log-format=json --log /b/oci-log';
 
-const create = { id: 'c1', bundle: '/b', noPivot: false, noNewKeyring: false, preserveFds: 0, stdio: [0, 1, 2] };
-const exec = { id: 'c1', detach: true, preserveFds: 0, ignorePaused: false, stdio: [0, 1, 2] };
+const create = { id: 'c1', bundle: '/b', noPivot: false, noNewKeyring: false, preserved: [], stdio: [0, 1, 2] };
+const exec = { id: 'c1', detach: true, preserved: [], ignorePaused: false, stdio: [0, 1, 2] };
 
 /** What the standard input of the tests and their resource files say. */
 const limits = { kind: 'document', text: '{"pids":{"limit":7}}' };
@@ -18,7 +18,7 @@ const rows: readonly (readonly [caller: string, line: string, operation: string,
     'conmon',
     'create --bundle /b --pid-file /b/pid --console-socket /tmp/conmon-term.X --preserve-fds 2 c1',
     'createContainer',
-    { ...create, pidFile: '/b/pid', consoleSocket: '/tmp/conmon-term.X', preserveFds: 2 },
+    { ...create, pidFile: '/b/pid', consoleSocket: '/tmp/conmon-term.X', preserved: [3, 4] },
   ],
   ['podman', 'start c1', 'startContainer', 'c1'],
   ['podman', 'kill c1 28', 'killContainer', { id: 'c1', signal: 28, all: false }],

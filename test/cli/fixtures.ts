@@ -3,7 +3,7 @@ import type { SeccompBuild } from '../../src/spec/features.ts';
 import type { Operations } from '../../src/cli/operations.ts';
 import type { Surroundings } from '../../src/cli/surroundings.ts';
 import { readStats } from '../../src/cgroup/stats/stats.ts';
-import type { ContainerStats, ContainerStatus, Runtime } from '../../src/container/store/options.ts';
+import type { ContainerStats, ContainerStatus, RuntimeOptions } from '../../src/container/store/options.ts';
 
 /** A container as operations show it. */
 export const status: ContainerStatus = {
@@ -40,7 +40,7 @@ export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundi
 }
 
 /** A call of an operation: its name, the runtime without its log, and the options. */
-export type Call = readonly [name: string, runtime: Omit<Runtime, 'log'>, options?: unknown];
+export type Call = readonly [name: string, runtime: Omit<RuntimeOptions, 'log'>, options?: unknown];
 
 /** Operations that only note how they are called, with the results given. */
 export function fakeOperations(results: Partial<Record<keyof Operations, unknown>> = {}): {
@@ -50,7 +50,7 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
   const calls: Call[] = [];
   const operation =
     (name: keyof Operations, result?: unknown) =>
-    ({ root, cgroupManager }: Runtime, ...options: [options?: unknown]): Promise<never> => {
+    ({ root, cgroupManager }: RuntimeOptions, ...options: [options?: unknown]): Promise<never> => {
       // Options of which none is given say nothing.
       const said = options.filter((one) => typeof one !== 'object' || one === null || Object.keys(one).length > 0);
       calls.push([name, { root, cgroupManager }, ...(said as typeof options)]);

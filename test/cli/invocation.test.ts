@@ -3,11 +3,11 @@ import { TsrunError } from '../../src/errors.ts';
 import { messageOf, runLine, status } from './fixtures.ts';
 
 const runtime = { root: '/run/tsrun', cgroupManager: 'cgroupfs' };
-const create = { id: 'web', bundle: '/work', noPivot: false, noNewKeyring: false, preserveFds: 0, stdio: [0, 1, 2] };
+const create = { id: 'web', bundle: '/work', noPivot: false, noNewKeyring: false, preserved: [], stdio: [0, 1, 2] };
 const exec = {
   id: 'web',
   detach: false,
-  preserveFds: 0,
+  preserved: [],
   ignorePaused: false,
   stdio: [0, 1, 2],
   forwardSignals: true,
@@ -23,7 +23,11 @@ const accepted: Row[] = [
   ['create --bundle /b/ --pid-file p web', 'createContainer', { ...create, bundle: '/b/', pidFile: '/work/p' }],
   ['create --console-socket ../s web', 'createContainer', { ...create, consoleSocket: '/s' }],
   ['create --no-pivot --no-new-keyring web', 'createContainer', { ...create, noPivot: true, noNewKeyring: true }],
-  ['create --preserve-fds 3 -f c.json web', 'createContainer', { ...create, preserveFds: 3, configFile: 'c.json' }],
+  [
+    'create --preserve-fds 3 -f c.json web',
+    'createContainer',
+    { ...create, preserved: [3, 4, 5], configFile: 'c.json' },
+  ],
   ['create --no-subreaper --pid-file= web', 'createContainer', create],
   ['create web --no-pivot', 'createContainer', { ...create, noPivot: true }],
   ['start web', 'startContainer', 'web'],
@@ -140,7 +144,7 @@ const accepted: Row[] = [
       detach: true,
       pidFile: '/work/p',
       consoleSocket: '/work/s',
-      preserveFds: 1,
+      preserved: [3],
       ignorePaused: true,
     },
   ],
@@ -242,10 +246,10 @@ t.test('the environment of a service manager becomes options', async (t) => {
   const optionsOf = async (line: string, environment: Record<string, string>): Promise<unknown> =>
     (await runLine(line, { surroundings: { environment } })).calls[0]?.slice(2);
   const sockets = { LISTEN_FDS: '2', LISTEN_PID: '4242' };
-  t.strictSame(await optionsOf('create web', sockets), [{ ...create, listenFds: 2 }]);
-  t.strictSame(await optionsOf('run web', sockets), [{ ...run, listenFds: 2 }]);
+  t.strictSame(await optionsOf('create web', sockets), [{ ...create, preserved: [3, 4], listenFds: 2 }]);
+  t.strictSame(await optionsOf('run web', sockets), [{ ...run, preserved: [3, 4], listenFds: 2 }]);
   const inside = { ...exec, change: { ...change, args: ['ls'] } };
-  t.strictSame(await optionsOf('exec web ls', sockets), [{ ...inside, listenFds: 2 }]);
+  t.strictSame(await optionsOf('exec web ls', sockets), [{ ...inside, preserved: [3, 4], listenFds: 2 }]);
   for (const odd of [
     { LISTEN_FDS: '2' },
     { LISTEN_FDS: '2', LISTEN_PID: '1' },

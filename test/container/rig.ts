@@ -2,9 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Test } from 'tap';
+import type { Runtime } from '../../src/container/caller/caller.ts';
+import type { RuntimeOptions } from '../../src/container/store/options.ts';
 import { identifyProcess, type ProcessIdentity } from '../../src/container/store/process-identity.ts';
-import type { ContainerRecord } from '../../src/container/store/directory.ts';
+import type { ContainerRecord } from '../../src/container/store/record.ts';
 import type { Log } from '../../src/log.ts';
+import { ownRuntime } from '../../src/own-process/own-process.ts';
 
 /** A directory that is gone when the test is over. */
 export function makeDirectory(t: Test): string {
@@ -20,6 +23,12 @@ export function keepLog(): { readonly log: Log; readonly lines: string[] } {
   const lines: string[] = [];
   const keep = (level: string) => (message: string) => void lines.push(`${level}: ${message}`);
   return { log: { debug: keep('debug'), warning: keep('warning'), error: keep('error') }, lines };
+}
+
+/** A runtime for which this test is the caller, with a log that keeps its lines. */
+export function keepRuntime(options: Partial<RuntimeOptions> = {}): Runtime & { readonly lines: string[] } {
+  const { log, lines } = keepLog();
+  return { ...ownRuntime({ root: '/nonexistent', cgroupManager: 'cgroupfs', log, ...options }), lines };
 }
 
 /** This test's own process. */

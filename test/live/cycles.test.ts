@@ -17,7 +17,7 @@ live('create and delete, again and again', async (t, rig) => {
   const cycle = async (count: number): Promise<void> => {
     const id = rig.id('cycle');
     const stdio = [nothing, nothing, nothing] as const;
-    await createContainer(runtime, { id, bundle, noPivot: false, noNewKeyring: true, preserveFds: 0, stdio });
+    await createContainer(runtime, { id, bundle, noPivot: false, noNewKeyring: true, preserved: [], stdio });
     // Both that run and that never ran.
     if (count % 4 === 0) await startContainer(runtime, id);
     await deleteContainer(runtime, { id, force: true });

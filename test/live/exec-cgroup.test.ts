@@ -20,7 +20,7 @@ function parseMembership(text: string): Membership[] {
     .map((line) => ({ controller: line.split(':')[1] ?? '', cgroup: line.split(':').slice(2).join(':') }));
 }
 
-const layout = readCgroupLayout();
+const layout = readCgroupLayout('/proc/self');
 
 /** The cgroups of a process on the host: directory by controller, of the v1 hierarchies that are mounted. */
 function v1Directories(pid: number): Map<string, string> {

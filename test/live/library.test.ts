@@ -31,7 +31,7 @@ async function meeting(t: Test, rig: Rig, { runContainer }: typeof library): Pro
       bundle,
       noPivot: false,
       noNewKeyring: true,
-      preserveFds: 0,
+      preserved: [],
       stdio: [0, 1, 2],
       detach: false,
       keep: false,

@@ -53,7 +53,7 @@ function mapSubordinateIds(config: BaseConfig): void {
 
 /** Why nothing can be delegated as on cgroup v1. */
 function noV1(): string | false {
-  return readCgroupLayout().mode === 'v2' ? 'needs cgroup v1 hierarchies' : false;
+  return readCgroupLayout('/proc/self').mode === 'v2' ? 'needs cgroup v1 hierarchies' : false;
 }
 
 async function runAsNobody(t: Test, rig: Rig, bundle: string, under: readonly string[]): Promise<string> {
@@ -87,7 +87,7 @@ live('an ordinary user runs a container', async (t, rig) => {
 
   await t.test('in v1 controllers that were delegated without the other hierarchies', { skip: noV1() }, async (t) => {
     const name = `${rig.prefix}-delegated`;
-    const parents = readCgroupLayout()
+    const parents = readCgroupLayout('/proc/self')
       .hierarchies.filter(({ controllers }) => !controllers.includes('name=systemd'))
       .map(({ mountPoint }) => mountPoint);
     const delegated = parents.map((parent) => path.join(parent, name));

@@ -13,6 +13,17 @@ interface Ban {
   readonly reason: string;
 }
 
+/** The folders that work for whoever asked, in a process that may be somebody else's. */
+const BELOW_THE_CALLER = ['container', 'process', 'host', 'cgroup', 'seccomp'];
+/** What belongs to the process and would be mistaken for the caller's. */
+const OWN = [
+  ...['process.argv', 'process.argv0', 'process.env', 'process.cwd', 'process.pid', 'process.ppid', 'process.umask'],
+  ...['process.getuid', 'process.geteuid', 'process.getgid', 'process.getegid', 'process.getgroups'],
+];
+const CALLER_REASON = 'it is the process it happens to run in: who asked is in the Caller (container/caller/caller.ts)';
+/** Of this process in /proc, and its descriptors by their other names. */
+const OWN_FILES = /\/proc\/(self|thread-self)\b|\/dev\/(fd\b|std(in|out|err)\b|tty$)/;
+
 const BANS: readonly Ban[] = [
   {
     names: ['process.exit', 'process.exitCode', 'process.abort', 'process.reallyExit'],
@@ -20,6 +31,11 @@ const BANS: readonly Ban[] = [
     reason: 'only the command ends its process; a library in a server may not',
   },
   { names: ['process.argv'], except: ['main.ts', 'cli'], reason: 'arguments arrive as arguments' },
+  {
+    names: OWN,
+    within: BELOW_THE_CALLER,
+    reason: CALLER_REASON,
+  },
   {
     names: ['process.env', 'process.cwd'],
     // libsystemd reads the environment of its process whatever we do.
@@ -102,6 +118,35 @@ t.test('nothing in src/ uses what is banned there', (t) => {
   t.end();
 });
 
+t.test('what works for a caller looks at no files of its own process', (t) => {
+  t.strictSame(sources.flatMap(findOwnFiles), []);
+  t.end();
+});
+
+t.test('a file of the own process is found where it is named, and nowhere else', (t) => {
+  const rows: [file: string, text: string, wanted: RegExp | undefined][] = [
+    ['container/run.ts', "readFileSync('/proc/self/status');", /\/proc\/self: it is the process .*sys\/fd.ts/],
+    ['container/run.ts', 'readFileSync(`/proc/self/fdinfo/${fd}`);', /\/proc\/self/],
+    ['container/run.ts', 'readdirSync(`${root}/proc/self/fd`).length;', /\/proc\/self/],
+    ['host/facts.ts', "function read(directory = '/proc/self') {}", /\/proc\/self/],
+    ['process/spawned.ts', "open('/proc/thread-self/attr/exec');", /\/proc\/thread-self/],
+    ['seccomp/cache.ts', "readdirSync('/dev/fd').length;", /\/dev\/fd/],
+    ['container/caller/foreground.ts', "openFile('/dev/tty', O_RDWR);", /\/dev\/tty/],
+    ['container/run.ts', '// as /proc/self/status has it', undefined],
+    ['container/run.ts', 'readFileSync(`/proc/${pid}/status`); f(descriptorPath(fd));', undefined],
+    ['container/run.ts', "f('/proc/selfish', '/dev/ttyS0');", undefined],
+    ['sys/fd.ts', 'f(`/proc/self/fd/${fd}`);', undefined],
+    ['own-process/own-process.ts', "const PROC = '/proc/self';", undefined],
+    ['plan/rootfs/devices.ts', "link('/proc/self/fd', 'fd');", undefined],
+  ];
+  for (const [file, text, wanted] of rows) {
+    const found = findOwnFiles(parseSource(file, text)).join('\n');
+    if (wanted === undefined) t.equal(found, '', `${file}: ${text}`);
+    else t.match(found, wanted, `${file}: ${text}`);
+  }
+  t.end();
+});
+
 t.test('src/ keeps no state in module variables', (t) => {
   const found = sources.flatMap((source) =>
     findModuleVariables(source).filter((line) => KEPT[`${source.file} ${line.split(' ')[1] ?? ''}`] === undefined),
@@ -125,7 +170,12 @@ t.test('a banned name is found where it is used, and nowhere else', (t) => {
     ['container/run.ts', "process['exit'](1);", /process\.exit/],
     ['container/run.ts', 'console.log(1);', /console/],
     ['container/run.ts', 'setTimeout(f, 1);', /setTimeout: timers of the engine stand still/],
-    ['container/run.ts', 'f(process.pid);', undefined],
+    ['container/run.ts', 'f(process.pid);', /process\.pid: it is the process it happens to run in/],
+    ['container/run.ts', 'f(process.geteuid?.());', /process\.geteuid/],
+    ['container/run.ts', 'f(process.uptime(), process.arch);', undefined],
+    ['host/open-files.ts', 'f(process.ppid);', /process\.ppid/],
+    ['sys/file.ts', 'f(process.pid);', undefined],
+    ['own-process/own-process.ts', 'f(process.pid);', undefined],
     ['container/run.ts', 'new Date();', undefined],
     ['container/run.ts', '// process.exit(1) and console.log', undefined],
     ['container/run.ts', "const text = 'process.exit(1)';", undefined],
@@ -167,6 +217,19 @@ function findBareErrnos(source: Source): string[] {
     const isLast = last !== undefined && last.literal.text === '' && before.endsWith(': ');
     if (isLast && ts.isIdentifier(last.expression) && last.expression.text === 'errno')
       found.push(`${placeOf(source, node)}: ${node.getText()}`);
+  });
+  return found;
+}
+
+/** Texts of the folders below the caller that name a file of the own process. */
+function findOwnFiles(source: Source): string[] {
+  if (!BELOW_THE_CALLER.includes(folderOf(source.file))) return [];
+  const found: string[] = [];
+  visit(source.tree, (node) => {
+    if (!ts.isStringLiteralLike(node) && !ts.isTemplateHead(node) && !ts.isTemplateMiddleOrTemplateTail(node)) return;
+    const name = OWN_FILES.exec(node.text)?.[0];
+    if (name === undefined) return;
+    found.push(`${placeOf(source, node)}: ${name}: ${CALLER_REASON}; a path of a descriptor is made by sys/fd.ts`);
   });
   return found;
 }

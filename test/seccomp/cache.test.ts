@@ -18,11 +18,12 @@ import { planFilterRules } from '../../src/plan/seccomp/filter.ts';
 
 const fail = (line: string): void => void t.fail(line);
 const log = { debug: () => undefined, warning: fail, error: fail };
+const uid = process.geteuid?.() ?? 0;
 const key = 'a'.repeat(64);
 const program = new Uint8Array([6, 0, 0, 0, 0, 0, 0xff, 0x7f]);
 
 function makeCache(root: string): { cache: FilterCache; directory: string; file: string } {
-  const cache = new FilterCache(path.join(root, 'cache'), log);
+  const cache = new FilterCache(path.join(root, 'cache'), { uid, log });
   cache.write(key, program);
   const directory = path.join(root, 'cache/seccomp');
   return { cache, directory, file: path.join(directory, key) };
@@ -90,7 +91,7 @@ t.test(
 
 t.test('FilterCache is no failure where it cannot be written', (t) => {
   const root = t.testdir({ cache: 'a file' });
-  const cache = new FilterCache(path.join(root, 'cache'), log);
+  const cache = new FilterCache(path.join(root, 'cache'), { uid, log });
   cache.write(key, program);
   t.equal(cache.read(key), undefined);
   t.end();
@@ -99,10 +100,10 @@ t.test('FilterCache is no failure where it cannot be written', (t) => {
 t.test('FilterCache writes nothing below a directory that is not its own', (t) => {
   const root = t.testdir({ other: {} });
   symlinkSync(path.join(root, 'other'), path.join(root, 'cache'));
-  new FilterCache(path.join(root, 'cache'), log).write(key, program);
+  new FilterCache(path.join(root, 'cache'), { uid, log }).write(key, program);
   t.same(readdirSync(path.join(root, 'other')), [], 'not even a directory');
   mkdirSync(path.join(root, 'other/seccomp'));
-  new FilterCache(path.join(root, 'cache'), log).write(key, program);
+  new FilterCache(path.join(root, 'cache'), { uid, log }).write(key, program);
   t.same(readdirSync(path.join(root, 'other/seccomp')), []);
   t.end();
 });
@@ -122,7 +123,7 @@ t.test('FilterCache removes the oldest when it grows too large, and what a kille
 
 t.test('makeFilter() compiles once and again when the file is broken', (t) => {
   const root = t.testdir();
-  const cache = new FilterCache(path.join(root, 'cache'), log);
+  const cache = new FilterCache(path.join(root, 'cache'), { uid, log });
   const rules = planFilterRules(
     { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['mount'], action: 'SCMP_ACT_KILL' }] },
     process.arch === 'arm64' ? 'arm64' : 'x86-64',

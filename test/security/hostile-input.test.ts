@@ -14,6 +14,7 @@ import {
   startContainer,
   TsrunError,
 } from '../../src/index.ts';
+import { ownRuntime } from '../../src/own-process/own-process.ts';
 import { encode } from '../../src/program/encode.ts';
 import { verify } from '../../src/program/model/verify.ts';
 import { stringifyJson } from '../../src/spec/parse.ts';
@@ -30,17 +31,17 @@ const SEED = Number(process.env.TSRUN_FUZZ_SEED ?? 1);
 /** Multiplies the mutants: 1 takes half a minute. */
 const FACTOR = Number(process.env.TSRUN_FUZZ_FACTOR ?? 1);
 const CORPUS = new URL('./corpus/', import.meta.url);
-const host = readHostFacts();
+const host = readHostFacts('/proc/self');
 const log = { debug: () => undefined, warning: () => undefined, error: () => undefined };
-const runtime = { root: '/nonexistent', cgroupManager: 'cgroupfs', log } as const;
+const runtime = ownRuntime({ root: '/nonexistent', cgroupManager: 'cgroupfs', log });
 
 /** What planning a text came to: `planned`, the code of a refusal, or the bug that it has shown. */
 async function tryConfig(directory: string, text: string): Promise<string> {
   writeFileSync(path.join(directory, 'config.json'), text);
   try {
-    const bundle = readBundle(directory, undefined, log);
+    const bundle = readBundle({ bundle: directory }, runtime);
     const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: false });
-    const options = { id: 'c1', noPivot: false, noNewKeyring: false, preserveFds: 0, seccomp };
+    const options = { id: 'c1', noPivot: false, noNewKeyring: false, preserved: [], seccomp };
     const plan = planContainer(runtime, options, bundle, host);
     for (const { program } of plan.phases) {
       const flaws = verify(program);

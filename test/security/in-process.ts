@@ -1,20 +1,20 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
-import type { CreateOptions, ExecOptions, Runtime } from '../../src/container/store/options.ts';
+import type { CreateOptions, ExecOptions, RuntimeOptions } from '../../src/container/store/options.ts';
 import type { Log } from '../../src/log.ts';
 import { reapChild } from '../../src/sys/wait.ts';
 import { findCgroups } from '../live/support/leftovers.ts';
 import type { Rig } from '../live/support/rig.ts';
 
 /** The library at work in this process, below the root directory of a rig. */
-export function runtimeOf(rig: Rig, log: Log = silent): Runtime {
+export function runtimeOf(rig: Rig, log: Log = silent): RuntimeOptions {
   return { root: rig.root, cgroupManager: 'cgroupfs', log };
 }
 
 const silent: Log = { debug: () => undefined, warning: () => undefined, error: () => undefined };
 
 export function createOptions(id: string, bundle: string, nullFd: number): CreateOptions {
-  return { id, bundle, noPivot: false, noNewKeyring: false, preserveFds: 0, stdio: [nullFd, nullFd, nullFd] };
+  return { id, bundle, noPivot: false, noNewKeyring: false, preserved: [], stdio: [nullFd, nullFd, nullFd] };
 }
 
 export function execOptions(id: string, args: readonly string[], nullFd: number): ExecOptions {
@@ -22,7 +22,7 @@ export function execOptions(id: string, args: readonly string[], nullFd: number)
     id,
     change: { kind: 'options', args, env: [], terminal: false, additionalGids: [], capabilities: [] },
     detach: false,
-    preserveFds: 0,
+    preserved: [],
     ignorePaused: false,
     stdio: [nullFd, nullFd, nullFd],
   };

@@ -4,6 +4,8 @@ import { buildContainer, planContainer, type BuiltContainer } from '../../src/co
 import { park } from '../../src/container/create.ts';
 import { execPlanned, planFor } from '../../src/container/exec.ts';
 import { deleteContainer, startContainer, TsrunError } from '../../src/index.ts';
+import type { Runtime } from '../../src/container/caller/caller.ts';
+import { ownRuntime } from '../../src/own-process/own-process.ts';
 import type { Phase } from '../../src/plan/base/phases.ts';
 import { call } from '../../src/program/build.ts';
 import { verify } from '../../src/program/model/verify.ts';
@@ -152,8 +154,8 @@ async function sweep(t: Test, spots: readonly Candidate[], fault: Fault, { run, 
 }
 
 /** What `createContainer` does with what was built. */
-function parkAndLeave(built: BuiltContainer): void {
-  park(built, undefined);
+function parkAndLeave(runtime: Runtime, built: BuiltContainer): void {
+  park(runtime, built, undefined);
   built.directory.close();
   count('containers made');
 }
@@ -167,7 +169,7 @@ interface Sweep {
 
 async function sweepCreate(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): Promise<void> {
   const nullFd = openSync('/dev/null', 'r+');
-  const runtime = runtimeOf(rig);
+  const runtime = ownRuntime(runtimeOf(rig));
   const id = rig.id('fault');
   let phases: readonly Phase[] = [];
   const run = async (at: Spot | undefined): Promise<void> => {
@@ -182,7 +184,7 @@ async function sweepCreate(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): P
       phases = plan.phases;
       return at === undefined ? plan : tamper(plan, at, fault);
     });
-    parkAndLeave(built);
+    parkAndLeave(runtime, built);
     await deleteContainer(runtime, { id, force: true });
     reap(built.results.pid);
   };
@@ -195,7 +197,7 @@ async function sweepCreate(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): P
 
 async function sweepExec(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): Promise<void> {
   const nullFd = openSync('/dev/null', 'r+');
-  const runtime = runtimeOf(rig);
+  const runtime = ownRuntime(runtimeOf(rig));
   const id = rig.id('exec');
   const given = {
     ...createOptions(id, bundle, nullFd),
@@ -203,7 +205,7 @@ async function sweepExec(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): Pro
     checkProcess: () => undefined,
     onConsole: () => undefined,
   };
-  parkAndLeave(await buildContainer(runtime, given));
+  parkAndLeave(runtime, await buildContainer(runtime, given));
   await startContainer(runtime, id);
   const pid = initPid(rig, id);
   let phases: readonly Phase[] = [];

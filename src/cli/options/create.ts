@@ -1,7 +1,7 @@
 import type { CreateOptions, Stdio } from '../../container/store/options.ts';
 import type { ExplainOptions } from '../operations.ts';
 import type { OptionTable, OptionValues } from './table.ts';
-import { readListenOption, readNotifySocket } from '../service-manager.ts';
+import { preservedDescriptors, readInherited, readNotifySocket } from '../service-manager.ts';
 import { absolutePath, workingDirectory, type Surroundings } from '../surroundings.ts';
 import { readPreserveFds } from './values.ts';
 
@@ -41,7 +41,7 @@ export function readBundleOptions(
     ...(values.config !== undefined && values.config !== '' && { configFile: values.config }),
     noPivot: values['no-pivot'] === true,
     noNewKeyring: values['no-new-keyring'] === true,
-    preserveFds: readPreserveFds(values['preserve-fds']),
+    preserved: preservedDescriptors(readPreserveFds(values['preserve-fds'])),
   };
 }
 
@@ -59,7 +59,7 @@ export function readCreateOptions(
     ...(consoleSocket !== undefined && { consoleSocket }),
     ...(pidFile !== undefined && { pidFile }),
     ...(pidfdSocket !== undefined && { pidfdSocket }),
-    ...readListenOption(surroundings),
+    ...readInherited(values['preserve-fds'], surroundings),
     ...(notifySocket !== undefined && { notifySocket }),
     stdio: ownStdio,
   };

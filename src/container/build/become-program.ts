@@ -15,8 +15,8 @@ import type { OwnedFd } from '../../sys/fd.ts';
 import { pidfdGetfd, pidfdOpen } from '../../sys/pidfd.ts';
 import { waitReadable } from '../../sys/events/poll.ts';
 import { hookState } from '../hooks/state.ts';
-import type { Runtime } from '../store/options.ts';
-import type { ContainerRecord } from '../store/directory.ts';
+import type { Runtime } from '../caller/caller.ts';
+import type { ContainerRecord } from '../store/record.ts';
 
 export interface SeccompOptions {
   readonly runtime: Pick<Runtime, 'log' | 'cacheDirectory'>;
@@ -42,7 +42,7 @@ export async function compileSeccomp(
     import('../../seccomp/cache.ts'),
   ]);
   const { log, cacheDirectory } = runtime;
-  const cache = isCached && cacheDirectory !== undefined ? { cache: new FilterCache(cacheDirectory, log) } : {};
+  const cache = isCached && cacheDirectory !== undefined ? { cache: new FilterCache(cacheDirectory, { uid: host.identity.euid, log }) } : {};
   const program = makeFilter(plan.rules, { log, ...cache });
   return { ...plan, program };
 }

@@ -1,7 +1,6 @@
 import { readOomKills } from '../../cgroup/oom.ts';
 import { selectCgroupManager } from '../../cgroup/select.ts';
 import type { CgroupManager, CgroupReference } from '../../cgroup/manager.ts';
-import { TsrunError } from '../../errors.ts';
 import { ownCgroupsAreWritable, withoutForeignTracking } from '../../host/cgroup-layout.ts';
 import { readHostFacts } from '../../host/facts.ts';
 import { chooseCgroupManager } from '../../plan/cgroup/choose-manager.ts';
@@ -25,13 +24,14 @@ import { listenForStart } from '../store/init-socket.ts';
 import { moveNetDevices } from './net-devices.ts';
 import { makeNotifyDirectory, notifyDirectory } from '../caller/notify-socket.ts';
 import { runPoststop } from '../hooks/poststop.ts';
-import { requirePreservedDescriptors } from '../caller/preserved-descriptors.ts';
 import { identifyProcess, innermostPid } from '../store/process-identity.ts';
 import { removeResctrl, Resctrl } from './resctrl.ts';
-import type { CreateOptions, Runtime, Stdio } from '../store/options.ts';
+import type { Runtime } from '../caller/caller.ts';
+import type { CreateOptions, Stdio } from '../store/options.ts';
 import { compileSeccomp, handOverListener, stateOf } from './become-program.ts';
 import type { Config, Process } from '../../spec/generated/config.ts';
-import { StateDirectory, type ContainerRecord } from '../store/directory.ts';
+import { StateDirectory } from '../store/directory.ts';
+import type { ContainerRecord } from '../store/record.ts';
 
 /** A container whose init is ready and waits for its last program. */
 export interface BuiltContainer {
@@ -72,18 +72,15 @@ export interface BuildOptions extends CreateOptions {
  */
 export async function buildContainer(
   runtime: Runtime,
-  given: BuildOptions,
+  options: BuildOptions,
   decide: typeof planContainer = planContainer,
 ): Promise<BuiltContainer> {
   using _part = takePart();
   await nextTurn();
-  const directory = new StateDirectory(runtime.root, given.id);
-  // From here on it makes no difference why a descriptor is the program's.
-  const options = { ...given, preserveFds: (given.listenFds ?? 0) + given.preserveFds };
-  requirePreservedDescriptors(options.preserveFds);
+  const directory = new StateDirectory(runtime.root, options.id);
   const bundle = readBundleFor(directory, options, runtime);
   options.checkProcess(bundle.config.process);
-  const host = readHostFacts();
+  const host = readHostFacts(runtime.caller.proc);
   await nextTurn();
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: options.listens });
@@ -117,19 +114,18 @@ export async function buildContainer(
 }
 
 /** The bundle, with the directory of the notify socket among its mounts where there will be one. */
-function readBundleFor(directory: StateDirectory, options: BuildOptions, { log }: Runtime): Bundle {
-  const { bundle: hostPath, configFile, notifySocket } = options;
-  if (notifySocket === undefined) return readBundle(hostPath, configFile, log);
+function readBundleFor(directory: StateDirectory, options: BuildOptions, runtime: Runtime): Bundle {
+  if (options.notifySocket === undefined) return readBundle(options, runtime);
   const source = notifyDirectory(directory);
-  const bundle = readBundle(hostPath, configFile, log, (config) => withNotifyMount(config, source));
+  const bundle = readBundle(options, runtime, (config) => withNotifyMount(config, source));
   const sources = { ...bundle.facts.sources, [source]: 'directory' as const };
   return { ...bundle, facts: { ...bundle.facts, sources } };
 }
 
 /** Decides everything; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planContainer(
-  runtime: Pick<Runtime, 'cgroupManager' | 'rootless' | 'openFiles'>,
-  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserveFds'> & {
+  runtime: Pick<Runtime, 'cgroupManager' | 'rootless' | 'caller'>,
+  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserved'> & {
     readonly seccomp: CompiledSeccomp | undefined;
     readonly lendsStdio?: boolean;
     readonly listens?: boolean;
@@ -137,8 +133,8 @@ export function planContainer(
   bundle: Bundle,
   host: HostFacts,
 ): CreatePlan {
-  const { id, noPivot, noNewKeyring, preserveFds, lendsStdio = false, listens = false, seccomp } = options;
-  const { openFiles } = runtime;
+  const { id, noPivot, noNewKeyring, preserved, lendsStdio = false, listens = false, seccomp } = options;
+  const { openFiles } = runtime.caller;
   // Rootless podman calls its runtime as root of a user namespace, who may do no more to cgroups than the user behind it.
   const isRoot = host.identity.euid === 0 && !host.identity.inUserNamespace;
   const { cgroupManager: asked, rootless = !isRoot } = runtime;
@@ -162,7 +158,7 @@ export function planContainer(
       options: {
         noPivot,
         noNewKeyring,
-        preserveFds,
+        preserveFds: preserved.length,
         lendsStdio,
         waitsForStart: listens,
         ...(openFiles && { openFiles }),
@@ -211,7 +207,7 @@ async function build(building: Building): Promise<BuiltContainer> {
   const { cgroup } = groups;
   if (plan.coversRootfs) groups.record = await coverRoot(building, groups.record);
   const oomKills = readOomKills(cgroup.reference);
-  const descriptors = descriptorNumbers(options.preserveFds);
+  const descriptors = descriptorNumbers(options.preserved.length);
   const { inherited, lent } = await lendDescriptors(building, descriptors);
   const { conversation, results } = await bringUp({
     arch: host.arch,
@@ -309,14 +305,14 @@ function makeGroups(building: Building): Groups {
 }
 
 /** The record knows of the cover before it is made. */
-async function coverRoot({ bundle, directory, cleanup }: Building, record: ContainerRecord): Promise<ContainerRecord> {
+async function coverRoot({ runtime, bundle, directory, cleanup }: Building, record: ContainerRecord): Promise<ContainerRecord> {
   const { coverRootfs, previewRootfsCover, uncoverRootfs } = await import('./rootfs-cover.ts');
   const rootfsCover = previewRootfsCover(bundle.facts.rootfs);
   const covered = { ...record, rootfsCover };
   directory.writeRecord(covered);
   coverRootfs(rootfsCover);
   cleanup.add('unmount the rootfs', () => {
-    uncoverRootfs(rootfsCover);
+    uncoverRootfs(rootfsCover, runtime.caller);
   });
   return covered;
 }
@@ -334,7 +330,7 @@ async function lendDescriptors(
 ): Promise<{ inherited: Map<number, number>; lent: OwnedFd[] }> {
   const stdio = options.lendStdio?.(bundle.config.process) ?? options.stdio;
   const inherited = new Map<number, number>(stdio.entries());
-  for (let number = 3; number < descriptors.sync; number++) inherited.set(number, number);
+  options.preserved.forEach((fd, index) => inherited.set(3 + index, fd));
   const lent: OwnedFd[] = [];
   cleanup.add('close the descriptors for init', () => {
     for (const fd of lent) fd.close();
@@ -351,10 +347,8 @@ async function lendDescriptors(
   return { inherited, lent };
 }
 
-function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupReference): ContainerRecord {
+function firstRecord({ runtime, options, bundle, directory }: Building, cgroup: CgroupReference): ContainerRecord {
   const { config, facts } = bundle;
-  const creator = identifyProcess(process.pid);
-  if (creator === undefined) throw new TsrunError('host', 'read "/proc/self/stat": this process is not there');
   return {
     version: 1,
     id: directory.id,
@@ -362,10 +356,10 @@ function firstRecord({ options, bundle, directory }: Building, cgroup: CgroupRef
     rootfs: facts.rootfs,
     created: new Date().toISOString(),
     ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
-    creator,
+    creator: runtime.caller.identity,
     isComplete: false,
     cgroup,
-    preserveFds: options.preserveFds,
+    preserveFds: options.preserved.length,
     isChrooted: options.noPivot || !hasNewNamespace(config, 'mount'),
     hasPidNamespace: hasOwnPids(config),
   };

@@ -7,7 +7,8 @@ import { planLookups } from '../../plan/lookups.ts';
 import { stripRootfsPrefix } from '../../plan/rootfs/rootfs-prefix.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import { loadConfig } from '../../spec/validate.ts';
-import type { Log } from '../../log.ts';
+import type { Runtime } from '../caller/caller.ts';
+import type { CreateOptions } from '../store/options.ts';
 import { readBounded } from '../store/read-bounded.ts';
 import { words } from '../../util/words.ts';
 
@@ -27,20 +28,19 @@ const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
  * Errors: `bundle` when it or its rootfs cannot be read, `config` with every problem of config.json.
  */
 export function readBundle(
-  hostPath: string,
-  configFile: string | undefined,
-  log: Log,
+  { bundle: hostPath, configFile: name = 'config.json' }: Pick<CreateOptions, 'bundle' | 'configFile'>,
+  { log, caller }: Pick<Runtime, 'log' | 'caller'>,
   change: (config: Config) => Config = (config) => config,
 ): Bundle {
   const directory = resolveDirectory(hostPath);
-  const name = configFile ?? 'config.json';
   const text = readConfigText(path.resolve(directory, name), name);
   const { config: read, warnings } = loadConfig(text);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
   const wanted = path.resolve(directory, read.root?.path ?? '');
   const rootfs = resolveRootfs(wanted);
   const config = stripRootfsPrefix(change(read), [rootfs, wanted]);
-  return { config, text, facts: readBundleFacts({ bundle: directory, rootfs }, planLookups(config, directory)) };
+  const places = { bundle: directory, rootfs, proc: caller.proc };
+  return { config, text, facts: readBundleFacts(places, planLookups(config, directory)) };
 }
 
 function resolveDirectory(hostPath: string): string {

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { errnoText } from '../../util/errno.ts';
-import { OwnedFd } from '../../sys/fd.ts';
+import { descriptorPath, OwnedFd } from '../../sys/fd.ts';
 import { asFileOwner, makeNode, readLinkHandle } from '../../sys/node.ts';
 import { copyAttributes } from '../../sys/xattr.ts';
 import { O_DIRECTORY, O_EXCL, O_CREAT, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFMT } from '../../util/constants.ts';
@@ -151,7 +151,7 @@ function copyNode({ owner }: Copy, { level, name, stat }: Entry): void {
 
 /** Owner and mode, in this order: a change of owner takes the set-uid bit away. */
 function giveOwner(made: OwnedFd, { uid, gid, mode }: fs.Stats): void {
-  const path = `/proc/self/fd/${made.number}`;
+  const path = descriptorPath(made.number);
   fs.chownSync(path, uid, gid);
   fs.chmodSync(path, mode & 0o7777);
 }
@@ -167,11 +167,11 @@ function open(path: Buffer | string, flags: number): OwnedFd {
 
 /** Opens what a handle refers to: no name is looked up. */
 function reopen(fd: number, flags: number): OwnedFd {
-  return open(`/proc/self/fd/${fd}`, flags);
+  return open(descriptorPath(fd), flags);
 }
 
 function inside({ number }: OwnedFd, name: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${number}/`), name]);
+  return Buffer.concat([Buffer.from(`${descriptorPath(number)}/`), name]);
 }
 
 async function turn(): Promise<void> {

@@ -4,8 +4,9 @@ import type { Config } from '../../spec/generated/config.ts';
 import { killAndWait } from './end-process.ts';
 import { runPoststop } from '../hooks/poststop.ts';
 import { removeResctrl } from './resctrl.ts';
-import type { Runtime } from '../store/options.ts';
-import type { ContainerRecord, StateDirectory } from '../store/directory.ts';
+import type { Runtime } from '../caller/caller.ts';
+import type { StateDirectory } from '../store/directory.ts';
+import type { ContainerRecord } from '../store/record.ts';
 
 const SIGKILL = 9;
 
@@ -28,7 +29,7 @@ export async function destroyContainer(
   if (record.resctrl !== undefined) removeResctrl(record.resctrl);
   if (record.rootfsCover !== undefined) {
     const { uncoverRootfs } = await import('./rootfs-cover.ts');
-    uncoverRootfs(record.rootfsCover);
+    uncoverRootfs(record.rootfsCover, runtime.caller);
   }
   directory.remove();
   await runPoststop(record, config, runtime);

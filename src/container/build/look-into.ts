@@ -10,7 +10,8 @@ import { pollReadable } from '../../sys/events/poll.ts';
 import { receiveMessage } from '../../sys/socket.ts';
 import { connectToInit } from '../store/init-socket.ts';
 import type { ProcessHandle } from '../store/process-handle.ts';
-import type { ContainerRecord, StateDirectory } from '../store/directory.ts';
+import type { StateDirectory } from '../store/directory.ts';
+import type { ContainerRecord } from '../store/record.ts';
 
 /** What was found out about the namespaces of a container's init. */
 export interface InitView extends Disposable {

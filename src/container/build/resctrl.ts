@@ -4,13 +4,7 @@ import { TsrunError } from '../../errors.ts';
 import { findSchemataDifferences, type IntelRdtPlan } from '../../plan/cgroup/intel-rdt.ts';
 import { hasErrno, reasonOf } from '../../sys/errno.ts';
 import { writeKernelFile } from '../../sys/file.ts';
-
-/** What tsrun has made in the resctrl file system; only this is removed. Plain JSON. */
-export interface ResctrlReference {
-  readonly mountPoint: string;
-  /** Directories, deepest first, absolute. */
-  readonly made: readonly string[];
-}
+import type { ResctrlReference } from '../store/record.ts';
 
 /** How directories are made and removed: those of resctrl come with files and go with them, unlike those of a test. */
 export interface ResctrlFolders {

@@ -9,14 +9,9 @@ import { clearOnlcr, copyWindowSize, isTerminal, makeRaw, mayReadTerminal, openP
 import type { ExitStatus } from '../../sys/wait.ts';
 import { O_NOCTTY, O_RDWR } from '../../util/constants.ts';
 import { Relay, type Route } from './relay.ts';
-import type { Stdio } from '../store/options.ts';
+import type { RunOptions, Stdio } from '../store/options.ts';
+import type { Caller } from './caller.ts';
 import { SignalForwarder } from './signal-forwarder.ts';
-
-export interface ForegroundOptions {
-  readonly stdio: Stdio;
-  /** The signals of this process are the program's, and the terminal of its session may stand in for one that is not among `stdio`. */
-  readonly forwardSignals: boolean;
-}
 
 /**
  * tsrun in the foreground of a container: its terminal relayed, its signals forwarded, until the program ends.
@@ -26,7 +21,9 @@ export interface ForegroundOptions {
  * go on to read what is typed on the caller's terminal, and write to it.
  */
 export class Foreground implements Disposable {
-  readonly #options: ForegroundOptions;
+  readonly #stdio: Stdio;
+  /** The caller's signals and the terminal of its session, where both are the program's. */
+  readonly #own: Pick<Caller, 'signals' | 'terminal'>;
   /** Closed at the end, whatever was opened. */
   readonly #opened: OwnedFd[] = [];
   /** The program's ends of pipes, closed as soon as init has them. */
@@ -39,8 +36,12 @@ export class Foreground implements Disposable {
   #restore: (() => void) | undefined;
   #signals: SignalForwarder | undefined;
 
-  constructor(options: ForegroundOptions) {
-    this.#options = options;
+  constructor(
+    caller: Pick<Caller, 'signals' | 'terminal'>,
+    { stdio, forwardSignals = false }: Pick<RunOptions, 'stdio' | 'forwardSignals'>,
+  ) {
+    this.#stdio = stdio;
+    this.#own = forwardSignals ? caller : {};
   }
 
   /** Errors: `usage` when there is no terminal here to show the container's on. */
@@ -55,9 +56,8 @@ export class Foreground implements Disposable {
 
   /** What the program gets as descriptors 0, 1 and 2. */
   lend(process: Process | undefined): Stdio {
-    const { stdio } = this.#options;
-    if (process?.terminal === true) return stdio;
-    const [input, output, error] = stdio;
+    if (process?.terminal === true) return this.#stdio;
+    const [input, output, error] = this.#stdio;
     const ownOutput = isTerminal(output) ? this.#lendOutput(output) : output;
     // One pipe for one terminal keeps the order of what is printed.
     const isSame = isTerminal(error) && isTerminal(output) && fstatSync(error).rdev === fstatSync(output).rdev;
@@ -82,7 +82,7 @@ export class Foreground implements Disposable {
     clearOnlcr(own.number);
     const { height = 0, width = 0 } = consoleSize ?? {};
     if (height === 0 || width === 0) this.#copySize();
-    const [input, output] = this.#options.stdio;
+    const [input, output] = this.#stdio;
     // What is no terminal has an end that says nothing about who watches the program.
     const atEnd = isTerminal(input) ? 'hang-up' : 'nothing';
     this.#routes.push({ from: input, to: own.number, atEnd, terminal: 'from' });
@@ -95,7 +95,7 @@ export class Foreground implements Disposable {
    */
   async catchSignals(pidfd: OwnedFd, become: () => Promise<void>): Promise<void> {
     const signals = new SignalForwarder({
-      catches: this.#options.forwardSignals,
+      signals: this.#own.signals,
       onWindowChange: this.#master === undefined ? undefined : this.#copySize.bind(this),
       onGone: () => this.#relay?.giveUp(),
       onContinued: () => {
@@ -135,11 +135,11 @@ export class Foreground implements Disposable {
 
   /** As runc looks for one. */
   #findTerminal(): number | undefined {
-    const { stdio, forwardSignals } = this.#options;
-    const found = stdio.find(isTerminal);
-    if (found !== undefined || !forwardSignals) return found;
+    const { terminal } = this.#own;
+    const found = this.#stdio.find(isTerminal);
+    if (found !== undefined || terminal === undefined) return found;
     try {
-      const own = openFile('/dev/tty', O_RDWR | O_NOCTTY);
+      const own = openFile(terminal, O_RDWR | O_NOCTTY);
       this.#opened.push(own);
       return own.number;
     } catch (error) {
@@ -153,7 +153,7 @@ export class Foreground implements Disposable {
     const terminal = this.#terminal;
     if (this.#master === undefined || terminal === undefined || !mayReadTerminal(terminal)) return;
     // Where the keys are not what the program reads, they still reach this process.
-    const restore = makeRaw(terminal, { keepsSignals: terminal !== this.#options.stdio[0] });
+    const restore = makeRaw(terminal, { keepsSignals: terminal !== this.#stdio[0] });
     this.#restore ??= restore;
   }
 

@@ -4,7 +4,7 @@ import { TsrunError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { NOTIFY_SOCKET_NAME, saysReady } from '../../plan/service-manager.ts';
 import { hasErrno } from '../../sys/errno.ts';
-import type { OwnedFd } from '../../sys/fd.ts';
+import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { pipe } from '../../sys/pipe.ts';
 import { POLLIN, waitAny, waitReadable } from '../../sys/events/poll.ts';
@@ -50,11 +50,11 @@ export function makeNotifyDirectory(directory: StateDirectory): void {
 export function bindNotifySocket(directory: StateDirectory): OwnedFd {
   using handle = openFile(directory.file(DIRECTORY), O_PATH | O_DIRECTORY | O_NOFOLLOW);
   // The path of a socket is short: it is named through its directory.
-  const name = `/proc/self/fd/${handle.number}/${NOTIFY_SOCKET_NAME}`;
+  const name = `${descriptorPath(handle.number)}/${NOTIFY_SOCKET_NAME}`;
   const socket = listenUnix(name, 'datagram');
   try {
     using file = openFile(name, O_PATH | O_NOFOLLOW);
-    chmodSync(`/proc/self/fd/${file.number}`, 0o777);
+    chmodSync(descriptorPath(file.number), 0o777);
     return socket;
   } catch (error) {
     socket.close();

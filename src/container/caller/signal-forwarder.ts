@@ -1,8 +1,8 @@
 import { hasErrno } from '../../sys/errno.ts';
 import { duplicateAbove, type OwnedFd } from '../../sys/fd.ts';
 import { pidfdSendSignal } from '../../sys/pidfd.ts';
-import { catchSignals, type SignalCatch } from '../../sys/events/signals.ts';
 import { SIGNALS } from '../../util/signals.ts';
+import type { SignalSource } from './caller.ts';
 
 const { CHLD, KILL, PIPE, STOP, URG, WINCH } = SIGNALS;
 const { BUS, FPE, ILL, SEGV, SYS, TRAP } = SIGNALS;
@@ -22,9 +22,9 @@ const FORWARDED = Array.from({ length: HIGHEST }, (_, index) => index + 1).filte
 );
 
 export interface ForwarderOptions {
-  /** Whether this process's signals are taken at all. */
-  readonly catches: boolean;
-  /** The terminal of this process has another size. */
+  /** Undefined where the caller keeps its signals. */
+  readonly signals: SignalSource | undefined;
+  /** The terminal of the caller has another size. */
   readonly onWindowChange?: (() => void) | undefined;
   /** A signal came and its program had ended. */
   readonly onGone?: () => void;
@@ -32,10 +32,10 @@ export interface ForwarderOptions {
   readonly onContinued?: () => void;
 }
 
-/** Catches the signals that this process gets, to pass them on to another. Those of before `forwardTo` are kept for it. */
+/** Catches the signals that the caller gets, to pass them on to another. Those of before `forwardTo` are kept for it. */
 export class SignalForwarder implements Disposable {
   readonly #options: ForwarderOptions;
-  readonly #caught: SignalCatch[] = [];
+  readonly #caught: Disposable[] = [];
   readonly #kept: number[] = [];
   #pidfd: OwnedFd | undefined;
   /** Seconds, by the clock of `process.uptime`. */
@@ -46,8 +46,8 @@ export class SignalForwarder implements Disposable {
   constructor(options: ForwarderOptions) {
     this.#options = options;
     this.#catch(FORWARDED);
-    const { catches, onWindowChange } = options;
-    if (catches && onWindowChange !== undefined) this.#caught.push(catchSignals([WINCH], onWindowChange));
+    const { signals, onWindowChange } = options;
+    if (signals !== undefined && onWindowChange !== undefined) this.#caught.push(signals([WINCH], onWindowChange));
   }
 
   /**
@@ -79,13 +79,14 @@ export class SignalForwarder implements Disposable {
   }
 
   #catch(numbers: readonly number[]): void {
-    if (!this.#options.catches) return;
+    const { signals } = this.#options;
+    if (signals === undefined) return;
     const take = (number: number): void => {
       if (number === SIGNALS.CONT) this.#options.onContinued?.();
       if (number === SIGNALS.HUP && this.#isSameHangUp()) return;
       this.#take(number);
     };
-    this.#caught.push(catchSignals(numbers, take));
+    this.#caught.push(signals(numbers, take));
   }
 
   #isSameHangUp(): boolean {

@@ -4,7 +4,7 @@ import type { Config } from '../../spec/generated/config.ts';
 import { runContainerHooks } from './container.ts';
 import { hookState, type HookStateSource } from './state.ts';
 import { runHooks } from './runtime.ts';
-import type { Runtime } from '../store/options.ts';
+import type { Runtime } from '../caller/caller.ts';
 
 export interface CreateHooks {
   readonly config: Config;

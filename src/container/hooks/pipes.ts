@@ -1,6 +1,7 @@
-import { readFileSync, readSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
+import { readDescriptorInfo } from '../../sys/descriptor-info.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { pidfdSendSignal } from '../../sys/pidfd.ts';
 import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../../sys/events/poll.ts';
@@ -156,7 +157,7 @@ class Taker {
 
 /** Kills a hook and its process group. Its pid is its own until init reaps it. */
 async function killGroup(pidfd: OwnedFd): Promise<void> {
-  const pid = Number(/^Pid:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd.number}`, 'utf8'))?.[1] ?? 0);
+  const pid = readDescriptorInfo(pidfd.number, 'Pid');
   try {
     // No pid in a /proc of another pid namespace; then the process alone has to do.
     if (pid > 1) process.kill(-pid, SIGKILL);

@@ -1,21 +1,20 @@
 import type { ChildProcessWithoutNullStreams, spawn, SpawnOptionsWithoutStdio } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import type { Hook } from '../../spec/generated/config.ts';
 import type { State } from '../../spec/generated/state.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { callAfter } from '../../sys/events/poll.ts';
-import { setRlimit, withSoftLimit } from '../../sys/prlimit.ts';
-import { RLIMIT_NOFILE } from '../../util/constants.ts';
+import { startWithOpenFiles } from '../../sys/open-files.ts';
 import { errnoText } from '../../util/errno.ts';
 import { words } from '../../util/words.ts';
 import { HookOutput } from './output.ts';
-import type { Runtime } from '../store/options.ts';
+import type { Caller, Runtime } from '../caller/caller.ts';
 
 export type RuntimeHookKind = 'prestart' | 'createRuntime' | 'poststart' | 'poststop';
 
 /** Of whoever asked: the environment of hooks without one of their own, and their limit of open files. */
-export type HookRuntime = Pick<Runtime, 'environment' | 'log' | 'openFiles'>;
+export type HookRuntime = Pick<Runtime, 'log'> & { readonly caller: Pick<Caller, 'environment' | 'openFiles'> };
 
 /** What the hooks in the runtime's namespaces have in common. */
 export interface HookSurroundings {
@@ -54,13 +53,13 @@ export async function runHook(hook: Hook, { kind, index, state, surroundings }: 
   // Most containers have no hooks; the module is loaded for those that do.
   const { spawn: spawnProcess } = await import('node:child_process');
   using output = new HookOutput(state.annotations, log);
-  const env = hook.env === undefined ? { ...runtime.environment } : environment(hook.env);
+  const env = hook.env === undefined ? { ...runtime.caller.environment } : environment(hook.env);
   const cwd = isDirectory(directory) ? directory : '/';
   const text = JSON.stringify(state);
   const title = words.hookFailed(kind, index);
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   const talk = (command: Command): Promise<void> =>
-    talkWithChild(() => spawnLimited(spawnProcess, runtime.openFiles, command, { cwd, env }), {
+    talkWithChild(() => spawnLimited(spawnProcess, runtime.caller.openFiles, command, { cwd, env }), {
       hook,
       state: text,
       title,
@@ -143,28 +142,16 @@ function talkWithChild(start: Start, { hook, state, title, output }: HookRun): P
   });
 }
 
-/** What spawn() itself opens has to fit below the limit. */
-const SPAWN_DESCRIPTORS = 16;
-
-/**
- * Starts a hook with the caller's limit of open files. spawn() is over when the program runs: nothing else happens here with that limit.
- * Where it is too low for spawn() itself, the hook gets it a moment later.
- */
+/** Starts a hook with the caller's limit of open files. */
 function spawnLimited(
   spawnProcess: typeof spawn,
-  openFiles: Runtime['openFiles'],
+  openFiles: Caller['openFiles'],
   { path, argv0, args }: Command,
   surroundings: Pick<SpawnOptionsWithoutStdio, 'cwd' | 'env'>,
 ): ChildProcessWithoutNullStreams {
   const options = { argv0, ...surroundings };
   if (openFiles === undefined) return spawnProcess(path, args, options);
-  const least = BigInt(readdirSync('/proc/self/fd').length + SPAWN_DESCRIPTORS);
-  const soft = openFiles.soft < least ? least : openFiles.soft;
-  const child = withSoftLimit({ resource: RLIMIT_NOFILE, soft }, () => spawnProcess(path, args, options));
-  if (soft !== openFiles.soft && child.pid !== undefined) {
-    setRlimit(child.pid, { resource: RLIMIT_NOFILE, ...openFiles });
-  }
-  return child;
+  return startWithOpenFiles(openFiles, () => spawnProcess(path, args, options));
 }
 
 /** How a hook ended, in the words of runc. */

@@ -6,8 +6,8 @@ import type { Config } from '../../spec/generated/config.ts';
 import { runContainerHooks } from './container.ts';
 import { hookState } from './state.ts';
 import { runHooks } from './runtime.ts';
-import type { Runtime } from '../store/options.ts';
-import type { ContainerRecord } from '../store/directory.ts';
+import type { Runtime } from '../caller/caller.ts';
+import type { ContainerRecord } from '../store/record.ts';
 
 export interface StartContainerHooks {
   readonly record: ContainerRecord;

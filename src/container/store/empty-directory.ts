@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { hasErrno } from '../../sys/errno.ts';
+import { descriptorPath } from '../../sys/fd.ts';
 
 /** Directories of tsrun are two deep; what is deeper is not tsrun's, and each level holds a descriptor. */
 const DEPTH_MAX = 16;
@@ -23,11 +24,6 @@ export function emptyDirectory(
     if (last !== undefined && names.includes(last)) removeEntry(`${descriptorPath(fd)}/${last}`, depth);
   }
   throw Object.assign(new Error('it fills again'), { code: 'ENOTEMPTY' });
-}
-
-/** The path of an open file of this process, for calls that take no descriptor. */
-export function descriptorPath(fd: number): string {
-  return `/proc/self/fd/${fd}`;
 }
 
 function removeEntry(entry: string, depth: number): void {

@@ -2,12 +2,11 @@ import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { errnoText } from '../../util/errno.ts';
 import { hasErrno } from '../../sys/errno.ts';
-import type { OwnedFd } from '../../sys/fd.ts';
+import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { connectUnix, listenUnix, sendMessage } from '../../sys/socket.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../../util/constants.ts';
 import { words } from '../../util/words.ts';
-import { descriptorPath } from './empty-directory.ts';
 import type { StateDirectory } from './directory.ts';
 
 /**

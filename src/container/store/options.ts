@@ -8,7 +8,7 @@ import type { Resources } from '../../spec/generated/config.ts';
 export type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
 
 /** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */
-export interface Runtime {
+export interface RuntimeOptions {
   /** Directory of the state directories, absolute. */
   readonly root: string;
   readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
@@ -46,9 +46,9 @@ export interface CreateOptions {
   readonly noPivot: boolean;
   /** Keep the caller's session keyring. */
   readonly noNewKeyring: boolean;
-  /** How many descriptors the program inherits behind those of `listenFds`. */
-  readonly preserveFds: number;
-  /** How many sockets, from 3 on, are handed over to the program by the protocol of sd_listen_fds(3). Default: 0. */
+  /** Descriptors that become 3 and up of the program, in this order. */
+  readonly preserved: readonly number[];
+  /** How many of them, the first ones, are sockets that are handed over by the protocol of sd_listen_fds(3). Default: 0. */
   readonly listenFds?: number;
   /** Unix socket that is sent a pidfd of the container's init. Absolute. */
   readonly pidfdSocket?: string;
@@ -91,7 +91,8 @@ export interface ExecOptions {
   /** Unix socket that is sent a pidfd of the process. Absolute. */
   readonly pidfdSocket?: string;
   readonly detach: boolean;
-  readonly preserveFds: number;
+  /** As for `create`. */
+  readonly preserved: readonly number[];
   /** As for `create`. */
   readonly listenFds?: number;
   readonly ignorePaused: boolean;

@@ -1,5 +1,5 @@
 import { hasErrno } from '../../sys/errno.ts';
-import type { OwnedFd } from '../../sys/fd.ts';
+import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { pollReadable } from '../../sys/events/poll.ts';
 import { O_DIRECTORY, O_PATH } from '../../util/constants.ts';
@@ -17,7 +17,7 @@ export class ProcessHandle implements Disposable {
 
   /** Path of its directory below /proc. Files below it answer ENOENT or ESRCH when the process is gone. */
   get path(): string {
-    return `/proc/self/fd/${this.#directory.number}`;
+    return descriptorPath(this.#directory.number);
   }
 
   /** False once it has ended, reaped or not. */

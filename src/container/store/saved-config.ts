@@ -1,6 +1,7 @@
 import type { Config } from '../../spec/generated/config.ts';
 import { loadConfig } from '../../spec/validate.ts';
-import { doesNotExist, type StateDirectory } from './directory.ts';
+import type { StateDirectory } from './directory.ts';
+import { doesNotExist } from './ids.ts';
 
 /** The configuration that a container was created with. Errors: `not-found`, `state`, `config`. */
 export function readSavedConfig(directory: StateDirectory): Config {

@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
-import type { Runtime } from './options.ts';
-import { listIds } from './directory.ts';
+import type { RuntimeOptions } from './options.ts';
+import { listIds } from './ids.ts';
 
 /**
  * Does something with every container whose id matches a regular expression (`kill --regex`, `delete --regex`), as crun does: one
@@ -10,7 +10,7 @@ import { listIds } from './directory.ts';
  * Errors: `usage` for a text that is no expression. That no id matches is none.
  */
 export async function forMatchingIds(
-  runtime: Runtime,
+  runtime: Pick<RuntimeOptions, 'root' | 'log'>,
   expression: string,
   action: (id: string) => Promise<void>,
 ): Promise<void> {

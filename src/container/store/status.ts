@@ -4,7 +4,8 @@ import { hasInitSocket } from './init-socket.ts';
 import { isAlive } from './process-identity.ts';
 import { INIT_IMAGE_NAME } from '../../process/init-name.ts';
 import type { ContainerStatus } from './options.ts';
-import type { ContainerRecord, StateDirectory } from './directory.ts';
+import type { StateDirectory } from './directory.ts';
+import type { ContainerRecord } from './record.ts';
 
 /**
  * The statuses of a container (runtime.md, "State") and what leads from one to the next:

@@ -1,5 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { EPOLLET, type Epoll } from './epoll.ts';
+import { descriptorPath } from '../fd.ts';
 import { eventfd } from './eventfd.ts';
 import { writeFully } from '../io.ts';
 import { bindLibc, bindLibrary, loadKoffi } from '../library.ts';
@@ -178,7 +179,7 @@ const TIMEOUT_MS_MAX = 0x7fff_ffff;
 function findEventPolls(own: number): number[] {
   const isEventPoll = (fd: number): boolean => {
     try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[eventpoll]';
+      return readlinkSync(descriptorPath(fd)) === 'anon_inode:[eventpoll]';
     } catch {
       // The descriptor of the directory itself, closed by now.
       return false;

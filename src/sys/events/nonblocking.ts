@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { MSG_DONTWAIT, MSG_NOSIGNAL, O_NOCTTY, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../util/constants.ts';
 import { checked, hasErrno, lastErrno } from '../errno.ts';
-import { duplicateAbove, type OwnedFd } from '../fd.ts';
+import { descriptorPath, duplicateAbove, type OwnedFd } from '../fd.ts';
 import { openFile } from '../file.ts';
 import { bindLibc } from '../library.ts';
 
@@ -60,7 +60,7 @@ const TERMINAL_MAJORS: ReadonlySet<number> = new Set([4, 136, 137, 138, 139, 140
 
 function reopen(fd: number, flags: number): OwnedFd | undefined {
   try {
-    return openFile(`/proc/self/fd/${fd}`, flags);
+    return openFile(descriptorPath(fd), flags);
   } catch (error) {
     // Somebody else's, without a reader, hung up, or no /proc.
     if (hasErrno(error, 'EACCES', 'EPERM', 'ENXIO', 'EIO', 'EBUSY', 'ENOENT')) return undefined;

@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { readBundle } from '../../../src/container/build/bundle.ts';
-import { keepLog, makeDirectory } from '../rig.ts';
+import { keepRuntime, makeDirectory } from '../rig.ts';
 
 const minimal = { ociVersion: '1.3.0', root: { path: 'rootfs' }, process: { cwd: '/', args: ['true'] }, linux: {} };
 
@@ -13,7 +13,8 @@ function makeBundle(t: Test, config: unknown = minimal): string {
   return directory;
 }
 
-const read = (bundle: string, file?: string) => readBundle(bundle, file, keepLog().log);
+const read = (bundle: string, configFile?: string) =>
+  readBundle({ bundle, ...(configFile !== undefined && { configFile }) }, keepRuntime());
 
 t.test('readBundle() reads the config and looks at the places it names', (t) => {
   const bundle = makeBundle(t);

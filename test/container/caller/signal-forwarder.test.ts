@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { SignalForwarder } from '../../../src/container/caller/signal-forwarder.ts';
+import { catchSignals } from '../../../src/sys/events/signals.ts';
 import { pidfdOpen } from '../../../src/sys/pidfd.ts';
 
 /** Waiting for a signal keeps no process alive. */
@@ -23,7 +24,7 @@ t.test('a signal that comes before there is a program waits for it', async (t) =
   };
   await outputHas('ready');
   using pidfd = pidfdOpen(child.pid ?? 0);
-  const forwarder = new SignalForwarder({ catches: true });
+  const forwarder = new SignalForwarder({ signals: catchSignals });
   process.kill(process.pid, 'SIGUSR2');
   await pause(100);
   t.notMatch(output, 'got', 'nobody to send it to yet');
@@ -45,7 +46,7 @@ t.test('what was done at a signal before is done again afterwards', async (t) =>
       .join(' ');
   // libuv itself begins to listen to SIGCHLD at the first child.
   const before = actions();
-  const forwarder = new SignalForwarder({ catches: true, onWindowChange: () => undefined });
+  const forwarder = new SignalForwarder({ signals: catchSignals, onWindowChange: () => undefined });
   forwarder.catchPipes();
   t.not(actions(), before);
   // A listener of the process's own hears it as well.
@@ -54,7 +55,7 @@ t.test('what was done at a signal before is done again afterwards', async (t) =>
   await heard;
   forwarder[Symbol.dispose]();
   t.equal(actions(), before);
-  const uncaught = new SignalForwarder({ catches: false });
+  const uncaught = new SignalForwarder({ signals: undefined });
   t.equal(actions(), before, 'nobody asked for it');
   uncaught[Symbol.dispose]();
 });

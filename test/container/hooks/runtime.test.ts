@@ -1,12 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { runHooks, type HookRuntime, type HookSurroundings } from '../../../src/container/hooks/runtime.ts';
+import { runHooks, type HookSurroundings } from '../../../src/container/hooks/runtime.ts';
+import type { RuntimeOptions } from '../../../src/container/store/options.ts';
 import { isAlive, identifyProcess } from '../../../src/container/store/process-identity.ts';
 import { parseOpenFiles } from '../../../src/host/open-files.ts';
 import type { Hook } from '../../../src/spec/generated/config.ts';
 import type { State } from '../../../src/spec/generated/state.ts';
-import { keepLog, makeDirectory } from '../rig.ts';
+import { keepRuntime, makeDirectory } from '../rig.ts';
 
 const state: State = {
   ociVersion: '1.3.0',
@@ -25,8 +26,8 @@ function script(text: string, changes: Partial<Hook> = {}, ...args: string[]): H
 function surroundings({
   directory = '/',
   ...more
-}: { directory?: string } & Partial<HookRuntime> = {}): HookSurroundings {
-  return { directory, runtime: { environment: { PATH: process.env['PATH'] }, log: keepLog().log, ...more } };
+}: { directory?: string } & Partial<RuntimeOptions> = {}): HookSurroundings {
+  return { directory, runtime: keepRuntime({ environment: { PATH: process.env['PATH'] }, ...more }) };
 }
 
 function run(...hooks: Hook[]): Promise<void> {
@@ -44,15 +45,15 @@ t.test('runHooks() runs nothing without hooks', async (t) => {
 
 t.test('runHooks() runs one after the other, in their order, and says so', async (t) => {
   const file = outputFile(t);
-  const { log, lines } = keepLog();
+  const runtime = keepRuntime();
   const append = (word: string) => script('echo "$1" >> "$2"', {}, word, file);
   await runHooks('prestart', [append('one'), append('two'), append('three')], state, {
     directory: '/',
-    runtime: { log },
+    runtime,
   });
   t.equal(readFileSync(file, 'utf8'), 'one\ntwo\nthree\n');
   t.same(
-    lines,
+    runtime.lines,
     [0, 1, 2].map((index) => `debug: run prestart hook #${index}: "/bin/sh"`),
   );
 });
@@ -81,7 +82,7 @@ t.test('runHooks() passes the arguments and the environment as they are', async 
     script(show, { env: [] }, '', file),
   ];
   await runHooks('createRuntime', hooks, state, surroundings({ environment: { CALLER: 'seen' } }));
-  await runHooks('createRuntime', hooks.slice(1, 2), state, { directory: '/', runtime: keepLog() });
+  await runHooks('createRuntime', hooks.slice(1, 2), state, { directory: '/', runtime: keepRuntime() });
   t.equal(readFileSync(file, 'utf8'), 'a b,1=2,,\n,,seen,\n,,,\n,,,\n', 'nothing of the process that runs them');
 });
 

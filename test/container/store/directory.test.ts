@@ -14,8 +14,9 @@ import {
 import path from 'node:path';
 import t from 'tap';
 import { readSavedConfig } from '../../../src/container/store/saved-config.ts';
-import { doesNotExist, listIds, requireId, StateDirectory } from '../../../src/container/store/directory.ts';
 import { RLIMIT_NOFILE, withSoftLimit } from '../../../src/sys/prlimit.ts';
+import { StateDirectory } from '../../../src/container/store/directory.ts';
+import { doesNotExist, listIds, requireId } from '../../../src/container/store/ids.ts';
 import { makeDirectory, makeRecord, ownIdentity } from '../rig.ts';
 
 const modeOf = (file: string) => (statSync(file).mode & 0o7777).toString(8);

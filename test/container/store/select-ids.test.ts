@@ -10,7 +10,7 @@ function runtimeWith(root: string, warnings: string[] = []): Parameters<typeof f
     warning: (message: string) => void warnings.push(message),
     error: () => undefined,
   };
-  return { root, cgroupManager: 'cgroupfs', log };
+  return { root, log };
 }
 
 t.test('forMatchingIds() goes on after one that fails', async (t) => {

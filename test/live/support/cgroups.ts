@@ -4,7 +4,7 @@ import { readCgroupLayout } from '../../../src/host/cgroup-layout.ts';
 import { testUser } from './surroundings.ts';
 
 /** What the kernel of this machine has: cgroup2 alone, or hierarchies of version 1, beside which a cgroup2 mount is only an extra. */
-export const cgroupLayout = readCgroupLayout();
+export const cgroupLayout = readCgroupLayout('/proc/self');
 export const isUnified = cgroupLayout.mode === 'v2';
 
 /** Whether containers of the tests can have a controller: a user's session has only those that systemd gives it. */

@@ -1,9 +1,9 @@
 import { defineCommand } from '../../command.ts';
 import { ownStdio } from '../../options/create.ts';
 import { processOptions, readProcessChange } from '../../options/process-change.ts';
-import { readListenOption } from '../../service-manager.ts';
+import { readInherited } from '../../service-manager.ts';
 import { absolutePath } from '../../surroundings.ts';
-import { readPreserveFds, readSubCgroups } from '../../options/values.ts';
+import { readSubCgroups } from '../../options/values.ts';
 
 /** `tsrun exec`: runs another program in a container; unless detached, the exit code is the program's. */
 export const command = defineCommand({
@@ -43,8 +43,7 @@ export const command = defineCommand({
       ...(consoleSocket !== undefined && { consoleSocket }),
       ...(pidfdSocket !== undefined && { pidfdSocket }),
       detach: values.detach === true,
-      preserveFds: readPreserveFds(values['preserve-fds']),
-      ...readListenOption(surroundings),
+      ...readInherited(values['preserve-fds'], surroundings),
       ...(subCgroups.length > 0 && { subCgroups }),
       ignorePaused: values['ignore-paused'] === true,
       stdio: ownStdio,

@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { TsrunError } from '../../errors.ts';
-import { words } from '../../util/words.ts';
+import { TsrunError } from '../errors.ts';
+import { words } from '../util/words.ts';
 
 const FIRST = 3;
 
 /**
- * Checks that the descriptors which `--preserve-fds` names came from the caller.
+ * Checks that the `count` descriptors from 3 on, which `--preserve-fds` names, came from whoever started this process.
  *
- * Node has descriptors of its own behind those of the caller: an event loop, event counters, pipes to itself. A container must
- * not get one of them because a number was too high. Call it before tsrun opens anything. Errors: `usage`.
+ * Node has descriptors of its own behind those: an event loop, event counters, pipes to itself. A container must not get one of them
+ * because a number was too high. For a command, before it opens anything: the descriptors that a user of the library names are its own
+ * affair. Errors: `usage`.
  */
 export function requirePreservedDescriptors(count: number): void {
-  if (count === 0) return;
   const links = readOwnLinks();
   const ownPipes = findOwnPipes(links);
   for (let number = FIRST; number < FIRST + count; number++) {

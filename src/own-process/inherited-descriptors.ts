@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { setCloseOnExec } from '../../sys/fd.ts';
+import { setCloseOnExec } from '../sys/fd.ts';
 
 /**
  * Has every descriptor above standard error closed in the programs that this process starts: hooks, `ps`, `newuidmap`.

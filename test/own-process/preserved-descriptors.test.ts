@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { build } from 'esbuild';
 import t from 'tap';
-import { requirePreservedDescriptors } from '../../../src/container/caller/preserved-descriptors.ts';
+import { requirePreservedDescriptors } from '../../src/own-process/preserved-descriptors.ts';
 
 const script = path.join(t.testdir(), 'check.mjs');
 
@@ -11,7 +11,7 @@ t.before(async () => {
   await build({
     stdin: {
       contents: `
-        import { requirePreservedDescriptors } from './src/container/caller/preserved-descriptors.ts';
+        import { requirePreservedDescriptors } from './src/own-process/preserved-descriptors.ts';
         try {
           requirePreservedDescriptors(Number(process.argv[2]));
         } catch ({ code, message }) {

@@ -1,0 +1,35 @@
+import type { OpenFilesLimit } from '../../plan/base/facts.ts';
+import type { RuntimeOptions } from '../store/options.ts';
+import type { ProcessIdentity } from '../store/process-identity.ts';
+
+/**
+ * Who asked for an operation, as data. Nothing in this folder, nor below it, looks at the process it runs in for any of this: that one
+ * may serve others than itself.
+ */
+export interface Caller {
+  /** The process that makes a container: while it lives and has not finished, the container is being made. Errors: `host`. */
+  readonly identity: ProcessIdentity;
+  /**
+   * Its directory below /proc: `/proc/PID`, or `/proc/self`, which also holds where /proc is that of another pid namespace. Its mounts,
+   * cgroups, ids and namespaces are where an operation begins.
+   */
+  readonly proc: string;
+  /** Of files that are made for the caller. */
+  readonly umask: number;
+  /** For hooks in the runtime's own namespaces that have no environment of their own. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Limit of open files of hooks, and of programs whose config sets none. Undefined: as this process has it. */
+  readonly openFiles: OpenFilesLimit | undefined;
+  /** Path of the terminal of its session, which stands in where none of the standard descriptors is one. */
+  readonly terminal?: string;
+  /** Where the signals that it gets can be taken from. Without it none is. */
+  readonly signals?: SignalSource;
+}
+
+/** Calls `take` with the number of each of these signals that comes, until it is disposed of. */
+export type SignalSource = (numbers: readonly number[], take: (number: number) => void) => Disposable;
+
+/** What an operation works with beside its own options. */
+export interface Runtime extends Omit<RuntimeOptions, 'environment' | 'openFiles'> {
+  readonly caller: Caller;
+}

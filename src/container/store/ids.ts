@@ -1,0 +1,35 @@
+import { readdirSync } from 'node:fs';
+import { TsrunError } from '../../errors.ts';
+import { hasErrno } from '../../sys/errno.ts';
+import { words } from '../../util/words.ts';
+import { stateError } from './state-error.ts';
+
+/** The ids below a root directory that look like containers; none when the directory is missing. Errors: `state`. */
+export function listIds(root: string): string[] {
+  try {
+    return readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && isId(entry.name))
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw stateError(`list ${JSON.stringify(root)}`, error);
+  }
+}
+
+function isId(id: string): boolean {
+  return /^[\w+.-]+$/.test(id) && id !== '.' && id !== '..';
+}
+
+/** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
+export function requireId(id: string): void {
+  if (id === '') throw new TsrunError('id', words.emptyId);
+  if (!isId(id) || id.length > 255) {
+    throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
+  }
+}
+
+/** What is answered where no container has an id. */
+export function doesNotExist(id: string): TsrunError {
+  return new TsrunError('not-found', `${words.doesNotExist}: ${JSON.stringify(id)}`);
+}

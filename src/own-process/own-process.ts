@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import type { Caller, Runtime } from '../container/caller/caller.ts';
+import type { RuntimeOptions } from '../container/store/options.ts';
+import { identifyProcess, type ProcessIdentity } from '../container/store/process-identity.ts';
+import { TsrunError } from '../errors.ts';
+
+const PROC = '/proc/self';
+
+/** What an operation works with when this very process is the caller. What is rarely asked for is read when it is. */
+export function ownRuntime(options: RuntimeOptions, foreground: Pick<Caller, 'signals' | 'terminal'> = {}): Runtime {
+  const { root, cgroupManager, rootless, cacheDirectory, log } = options;
+  return {
+    root,
+    cgroupManager,
+    ...(rootless !== undefined && { rootless }),
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
+    log,
+    caller: {
+      proc: PROC,
+      get identity() {
+        return ownIdentity();
+      },
+      get umask() {
+        return ownUmask();
+      },
+      environment: options.environment ?? {},
+      get openFiles() {
+        return options.openFiles;
+      },
+      ...foreground,
+    },
+  };
+}
+
+function ownIdentity(): ProcessIdentity {
+  const identity = identifyProcess(process.pid);
+  if (identity === undefined) throw new TsrunError('host', `read "${PROC}/stat": this process is not there`);
+  return identity;
+}
+
+/** Not umask(2), which cannot ask without changing it, for a moment and for all threads. Source: man 5 proc_pid_status. */
+function ownUmask(): number {
+  const text = /^Umask:\s*([0-7]+)$/m.exec(readFileSync(`${PROC}/status`, 'latin1'))?.[1] ?? '022';
+  return Number.parseInt(text, 8);
+}
