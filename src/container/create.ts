@@ -1,11 +1,11 @@
-import { rmSync } from 'node:fs';
 import { TOKEN_SIZE } from '../plan/run-program.ts';
+import { nextTurn, takePart } from '../process/turns.ts';
 import { randomBytes } from '../sys/random.ts';
 import { buildContainer, type BuiltContainer } from './build/build-container.ts';
-import { requireConsole, sendConsole } from './caller/console.ts';
-import { writePidFile } from './caller/pid-file.ts';
-import { sendPidfd } from './caller/pidfd-socket.ts';
+import { openBundle, prepareContainer } from './build/prepare-container.ts';
 import type { Runtime } from './caller/caller.ts';
+import { requireConsole } from './caller/console.ts';
+import { sendPidfd } from './caller/pidfd-socket.ts';
 import type { CreateOptions } from './store/options.ts';
 
 /**
@@ -16,25 +16,23 @@ import type { CreateOptions } from './store/options.ts';
  * or a config with a user namespace.
  */
 export async function createContainer(runtime: Runtime, options: CreateOptions): Promise<void> {
-  const { consoleSocket } = options;
-  const built = await buildContainer(runtime, {
-    ...options,
-    listens: true,
-    checkProcess: (process) => {
-      requireConsole({ terminal: process?.terminal === true, detached: true, consoleSocket });
-    },
-    onConsole: (master) => {
-      if (consoleSocket !== undefined) sendConsole(master, consoleSocket);
-    },
-  });
+  using _part = takePart();
+  await nextTurn();
+  const opened = openBundle(runtime, options);
+  const terminal = opened.bundle.config.process?.terminal === true;
+  requireConsole({ terminal, detached: true, consoleSocket: options.consoleSocket });
+  const prepared = await prepareContainer(runtime, opened, { ...options, listens: true });
+  const built = await buildContainer(runtime, prepared);
+  const { attempt, partner } = built;
   try {
-    sendPidfd(options.pidfdSocket, { pid: built.results.pid, kind: 'standard' });
-    park(runtime, built, options.pidFile);
+    sendPidfd(options.pidfdSocket, { pid: partner.pid, kind: 'standard' });
+    attempt.announce(partner.pid, options.pidFile, runtime.caller);
+    park(built);
   } catch (error) {
-    await built.cleanup.run();
+    await attempt.undo();
     throw error;
   } finally {
-    built.directory.close();
+    attempt.directory.close();
   }
 }
 
@@ -42,26 +40,15 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
  * Leaves init to itself. The point of no return is the last message: before it the death of tsrun is the death of init, after it
  * the container is created.
  */
-export function park(runtime: Runtime, built: BuiltContainer, pidFile: string | undefined): void {
-  const { conversation, directory, record, plan, lock } = built;
-  announce(runtime, built, pidFile);
+export function park({ prepared, attempt, conversation }: BuiltContainer): void {
+  const { plan } = prepared;
   const tokens = { start: randomBytes(TOKEN_SIZE), handles: randomBytes(TOKEN_SIZE) };
-  directory.writeRecord({
-    ...record,
+  attempt.remember({
     ...(plan.needsToken ? { startToken: tokens.start.toString('hex') } : {}),
     ...(plan.handsOut ? { handlesToken: tokens.handles.toString('hex') } : {}),
     isComplete: true,
   });
   conversation.dispatch(plan.park(tokens));
   conversation.close();
-  lock.close();
-}
-
-/** Writes the pid file; a failure after it takes it away again. */
-export function announce({ caller }: Runtime, { results, cleanup }: BuiltContainer, pidFile: string | undefined): void {
-  if (pidFile === undefined) return;
-  writePidFile(pidFile, results.pid, caller);
-  cleanup.add('remove the pid file', () => {
-    rmSync(pidFile, { force: true });
-  });
+  attempt.finish();
 }

@@ -1,19 +1,7 @@
-import { TsrunError } from '../errors.ts';
-import { nextTurn, takePart } from '../process/turns.ts';
-import type { OwnedFd } from '../sys/fd.ts';
-import { destroyContainer } from './build/destroy.ts';
-import { killAndWait } from './build/end-process.ts';
-import { forMatchingIds } from './store/select-ids.ts';
+import { removeContainer } from './build/remove-container.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { DeleteOptions } from './store/options.ts';
-import { StateDirectory } from './store/directory.ts';
-import type { ContainerRecord } from './store/record.ts';
-import { currentStatus, type Status } from './store/status.ts';
-import { words } from '../util/words.ts';
-
-const DELETE_TIMEOUT_MS = 60_000;
-/** A creator that hangs in a hook does not keep its container from being removed. */
-const FORCE_TIMEOUT_MS = 5_000;
+import { forMatchingIds } from './store/select-ids.ts';
 
 /**
  * Removes what create made (runtime.md, "Delete"): processes, cgroup, state directory; then the poststop hooks run.
@@ -25,60 +13,6 @@ const FORCE_TIMEOUT_MS = 5_000;
  */
 export async function deleteContainer(runtime: Runtime, options: DeleteOptions): Promise<void> {
   const { id, isPattern = false } = options;
-  if (!isPattern) return deleteOne(runtime, options);
-  await forMatchingIds(runtime, id, (match) => deleteOne(runtime, { ...options, id: match }));
-}
-
-async function deleteOne(runtime: Runtime, { id, force, strict = false }: DeleteOptions): Promise<void> {
-  using _part = takePart();
-  await nextTurn();
-  using directory = new StateDirectory(runtime.root, id);
-  const record = readRecord(runtime, directory, force);
-  if (record === undefined) {
-    if (force) directory.remove();
-    return;
-  }
-  const status = currentStatus(directory, record);
-  const mayDelete = (found: Status): boolean => force || found === 'stopped' || (found === 'created' && !strict);
-  if (!mayDelete(status)) throw new TsrunError('status', words.deleteNotStopped(id, status));
-  // Without its init a creator at work fails and cleans up. It is not killed itself: it may be a server with other containers.
-  if (status === 'creating' && record.init !== undefined) await killAndWait(record.init);
-  using lock = await takeLock(directory, force);
-  if (lock === undefined && !force) {
-    throw new TsrunError('status', `container ${JSON.stringify(id)} is busy with another operation`);
-  }
-  const current = readRecord(runtime, directory, force);
-  if (current === undefined) {
-    directory.remove();
-    return;
-  }
-  // Somebody may have started it while this waited for the lock.
-  const found = currentStatus(directory, current);
-  if (!mayDelete(found)) throw new TsrunError('status', words.deleteNotStopped(id, found));
-  // Without a pid namespace of its own the end of init leaves its other processes running; one that was paused does not die.
-  const kill = force || found === 'created' || !current.hasPidNamespace;
-  await destroyContainer(directory, current, { kill, runtime });
-}
-
-/** Undefined when there is nothing to go by, and nothing but the directory is to be removed. */
-function readRecord({ log }: Runtime, directory: StateDirectory, force: boolean): ContainerRecord | undefined {
-  try {
-    return directory.readRecord();
-  } catch (error) {
-    if (!(error instanceof TsrunError) || !force) throw error;
-    if (error.code === 'not-found') return undefined;
-    if (error.code !== 'state') throw error;
-    log.warning(`${error.message}: processes and cgroups of the container that are left are not known`);
-    return undefined;
-  }
-}
-
-async function takeLock(directory: StateDirectory, force: boolean): Promise<OwnedFd | undefined> {
-  try {
-    return await directory.tryLock(force ? FORCE_TIMEOUT_MS : DELETE_TIMEOUT_MS);
-  } catch (error) {
-    // Its creator may have removed it while we waited.
-    if (force && error instanceof TsrunError && error.code === 'not-found') return undefined;
-    throw error;
-  }
+  if (!isPattern) return removeContainer(runtime, options);
+  await forMatchingIds(runtime, id, (match) => removeContainer(runtime, { ...options, id: match }));
 }

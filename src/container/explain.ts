@@ -8,8 +8,8 @@ import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { printProgram, programToJson } from '../program/print.ts';
 import type { Program } from '../program/step.ts';
 import type { Config, Hook } from '../spec/generated/config.ts';
-import { planContainer } from './build/build-container.ts';
 import { readBundle } from './build/bundle.ts';
+import { planFor } from './build/prepare-container.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { CreateOptions } from './store/options.ts';
 import { compileSeccomp } from './build/become-program.ts';
@@ -37,7 +37,7 @@ export async function explainContainer(runtime: Runtime, options: ExplainOptions
   const host = readHostFacts(runtime.caller.proc);
   const { process, hooks } = bundle.config;
   const seccomp = await compileSeccomp(bundle.config, process, host, { runtime, isCached: false });
-  const plan = planContainer(runtime, { ...options, seccomp }, bundle, host);
+  const plan = planFor(runtime, options, { bundle, host, seccomp });
   const programs = [
     ...plan.phases.flatMap(({ program, exchange }) =>
       exchange === 'rootfs' ? [program, ...hookPrograms(plan.hooks, hooks?.createContainer)] : [program],

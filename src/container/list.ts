@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { ContainerStatus, RuntimeOptions } from './store/options.ts';
-import { readStatus } from './state.ts';
+import { readContainerStatus } from './store/read-status.ts';
 import { listIds } from './store/ids.ts';
 import { errnoText } from '../util/errno.ts';
 
@@ -20,7 +20,7 @@ export function listContainers(
   }
   return listIds(runtime.root).flatMap((id) => {
     try {
-      return [readStatus(runtime, id)];
+      return [readContainerStatus(runtime.root, id)];
     } catch (error) {
       if (!(error instanceof TsrunError)) throw error;
       // Somebody deletes it at this moment, or its creation was cut short before it had a state.

@@ -1,23 +1,21 @@
-import { exitCode, reapChild, type ExitStatus } from '../sys/wait.ts';
 import { TsrunError } from '../errors.ts';
-import { waitReadable } from '../sys/events/poll.ts';
+import { nextTurn, takePart } from '../process/turns.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
-import type { OwnedFd } from '../sys/fd.ts';
+import { exitCode, type ExitStatus } from '../sys/wait.ts';
+import { words } from '../util/words.ts';
+import { becomeProgram, stateOf } from './build/become-program.ts';
 import { buildContainer, type BuiltContainer } from './build/build-container.ts';
-import { requireConsole, sendConsole } from './caller/console.ts';
-import { announce } from './create.ts';
-import { deleteContainer } from './delete.ts';
-import { endProcess } from './build/end-process.ts';
+import { waitForEnd } from './build/end-process.ts';
+import { openBundle, prepareContainer } from './build/prepare-container.ts';
+import { removeContainer } from './build/remove-container.ts';
+import type { Runtime } from './caller/caller.ts';
+import { requireConsole } from './caller/console.ts';
 import { Foreground } from './caller/foreground.ts';
 import { bindNotifySocket, relayReadiness } from './caller/notify-socket.ts';
 import { Orphans } from './caller/orphans.ts';
 import { sendPidfd } from './caller/pidfd-socket.ts';
-import type { Runtime } from './caller/caller.ts';
-import type { RunOptions } from './store/options.ts';
-import { becomeProgram, stateOf } from './build/become-program.ts';
 import { runPoststart, runStartContainer } from './hooks/start.ts';
-import type { Process } from '../spec/generated/config.ts';
-import { words } from '../util/words.ts';
+import type { RunOptions } from './store/options.ts';
 
 /**
  * Creates and starts a container and waits for its program, in one go.
@@ -26,54 +24,41 @@ import { words } from '../util/words.ts';
  * Effects: in the foreground the program's terminal becomes this process's, and with `forwardSignals` its signals the program's.
  */
 export async function runContainer(runtime: Runtime, options: RunOptions): Promise<number> {
-  const { consoleSocket, detach } = options;
   using foreground = new Foreground(runtime.caller, options);
-  let program: Pick<Process, 'consoleSize'> = {};
-  const built = await buildContainer(runtime, {
-    ...options,
-    listens: false,
-    checkProcess: (process) => {
-      if (process === undefined) throw new TsrunError('config', `${words.noProcess}: there is nothing to run`);
-      const terminal = process.terminal === true;
-      program = process;
-      requireConsole({ terminal, detached: detach, consoleSocket });
-      if (terminal && !detach) foreground.requireTerminal();
-    },
-    onConsole: (master) => {
-      if (consoleSocket === undefined) foreground.takeConsole(master, program);
-      else sendConsole(master, consoleSocket);
-    },
-    ...(detach
-      ? {}
-      : {
-          lendStdio: (process) => foreground.lend(process),
-          onSpawned: () => {
-            foreground.closeLent();
-          },
-        }),
-  });
-  return await runBuilt(runtime, options, { built, foreground });
+  const built = await build(runtime, options, foreground);
+  const { attempt, conversation } = built;
+  try {
+    const status = await superviseProgram(runtime, options, { built, foreground });
+    if (status === undefined) return 0;
+    if (!options.keep) await removeContainer(runtime, { id: options.id, force: true });
+    return exitCode(status);
+  } catch (error) {
+    await attempt.undo();
+    throw error;
+  } finally {
+    conversation.close();
+    attempt.directory.close();
+  }
+}
+
+async function build(runtime: Runtime, options: RunOptions, foreground: Foreground): Promise<BuiltContainer> {
+  using _part = takePart();
+  await nextTurn();
+  const { consoleSocket, detach } = options;
+  const opened = openBundle(runtime, options);
+  const { process } = opened.bundle.config;
+  if (process === undefined) throw new TsrunError('config', `${words.noProcess}: there is nothing to run`);
+  const terminal = process.terminal === true;
+  requireConsole({ terminal, detached: detach, consoleSocket });
+  if (terminal && !detach) foreground.requireTerminal();
+  const ours = { listens: false, ...(detach ? {} : { foreground }) };
+  const prepared = await prepareContainer(runtime, opened, { ...options, ...ours });
+  return await buildContainer(runtime, prepared);
 }
 
 interface Running {
   readonly built: BuiltContainer;
   readonly foreground: Foreground;
-}
-
-async function runBuilt(runtime: Runtime, options: RunOptions, running: Running): Promise<number> {
-  const { built } = running;
-  try {
-    const status = await superviseProgram(runtime, options, running);
-    if (status === undefined) return 0;
-    if (!options.keep) await deleteContainer(runtime, { id: options.id, force: true });
-    return exitCode(status);
-  } catch (error) {
-    await built.cleanup.run();
-    throw error;
-  } finally {
-    built.conversation.close();
-    built.directory.close();
-  }
 }
 
 /** Starts the program; unless detached, the answer is how it ended. */
@@ -83,55 +68,45 @@ async function superviseProgram(
   { built, foreground }: Running,
 ): Promise<ExitStatus | undefined> {
   const { detach, notifySocket: host } = options;
-  const { pid } = built.results;
+  const { attempt, partner } = built;
+  const { pid } = partner;
   using pidfd = pidfdOpen(pid);
   using orphans = options.subreaper === true && !detach ? new Orphans(pid) : undefined;
   sendPidfd(options.pidfdSocket, { pid, kind: 'standard' });
-  using socket = host === undefined ? undefined : bindNotifySocket(built.directory);
-  const around = (become: () => Promise<void>): Promise<void> =>
-    detach ? become() : foreground.catchSignals(pidfd, become);
-  await execute(runtime, built, { pidFile: options.pidFile, around });
+  using socket = host === undefined ? undefined : bindNotifySocket(attempt.directory);
+  attempt.announce(pid, options.pidFile, runtime.caller);
+  await startProgram(runtime, built, (become) => (detach ? become() : foreground.catchSignals(pidfd, become)));
   // In the foreground tsrun itself is the service: it ends with the program.
   const relay = { host: host ?? '', mainPid: detach ? pid : runtime.caller.identity.pid, pidfd };
   const notified = socket === undefined ? undefined : relayReadiness({ socket, ...relay }, runtime.log);
   try {
     if (!detach) orphans?.reap();
-    const status = detach ? undefined : await foreground.supervise(pidfd, () => waitForChild(pid, pidfd));
+    const status = detach ? undefined : await foreground.supervise(pidfd, () => waitForEnd(partner));
     await notified;
     return status;
   } catch (error) {
     // Its end is also that of the relay, which must not outlive the descriptors it waits on.
-    await endProcess(pid);
+    await partner.end();
     await notified;
     throw error;
   }
 }
 
-interface ExecuteOptions {
-  readonly pidFile: string | undefined;
-  /** What is to be done around the moment when init becomes the program. */
-  readonly around: (become: () => Promise<void>) => Promise<void>;
-}
-
-async function execute(runtime: Runtime, built: BuiltContainer, { pidFile, around }: ExecuteOptions): Promise<void> {
-  const { conversation, directory, record, bundle, seccomp, descriptors, results, lock } = built;
-  announce(runtime, built, pidFile);
-  const process = bundle.config.process ?? { cwd: '/' };
+/** `around` does what is to be done around the moment when init becomes the program. */
+async function startProgram(
+  runtime: Runtime,
+  { prepared, attempt, partner, conversation, descriptors }: BuiltContainer,
+  around: (become: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const { bundle, seccomp } = prepared;
+  const { record } = attempt;
+  const { process = { cwd: '/' } } = bundle.config;
   await runStartContainer(runtime, conversation, { record, config: bundle.config, seccomp });
-  const { executable, home, pid } = results;
-  const program = { process, executable, home, environment: record.environment ?? [] };
+  const { executable = '', home = '/', environment = [] } = record;
+  const program = { process, executable, home, environment };
   const state = stateOf(record, 'created');
-  await around(() => becomeProgram(conversation, { descriptors, program, seccomp, pid, state }));
-  directory.writeRecord({ ...record, isComplete: true });
-  lock.close();
+  await around(() => becomeProgram(conversation, { descriptors, program, seccomp, pid: partner.pid, state }));
+  attempt.remember({ isComplete: true });
+  attempt.finish();
   await runPoststart(runtime, record, bundle.config);
-}
-
-/** Waits for the end of a child and reaps it. */
-export async function waitForChild(pid: number, pidfd: OwnedFd | undefined): Promise<ExitStatus> {
-  for (;;) {
-    const status = reapChild(pid);
-    if (status !== undefined) return status;
-    if (pidfd !== undefined) await waitReadable(pidfd.number);
-  }
 }

@@ -3,15 +3,16 @@ import { readArch, readHostFacts } from '../host/facts.ts';
 import { descriptorNumbers } from '../plan/base/context.ts';
 import type { ProgramToRun } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
+import { acceptedInit } from '../process/accepted.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { OwnedFd } from '../sys/fd.ts';
 import { Cleanup } from './build/cleanup.ts';
 import { destroyContainer } from './build/destroy.ts';
 import { leaveWith, type LeaveOptions } from './build/leave.ts';
-import { connectToInit, removeInitSocket } from './store/init-socket.ts';
+import { INIT_SOCKET, removeInitSocket } from './store/init-socket.ts';
 import { bindNotifySocket, relayReadiness } from './caller/notify-socket.ts';
-import { openProcess } from './store/process-identity.ts';
+import { openProcess, type ProcessIdentity } from './store/process-identity.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { StartOptions } from './store/options.ts';
 import { runPoststart, runStartContainer } from './hooks/start.ts';
@@ -59,16 +60,19 @@ async function startUnderLock(
 ): Promise<OwnedFd | undefined> {
   using lock = await directory.lock();
   const record = directory.readRecord();
-  requireCreated(directory, record);
+  const init = requireCreated(directory, record);
   const config = readSavedConfig(directory);
   if (config.process === undefined) throw new TsrunError('status', `${words.noProcess}: there is nothing to start`);
   const descriptors = descriptorNumbers(record.preserveFds);
   // What can fail does so before init has anybody whose end would be its own.
   const seccomp = await compileFor(runtime, config);
+  using pidfd = openProcess(init);
+  if (pidfd === undefined) throw new TsrunError('status', words.startStopped);
   const prepared = prepare?.();
   try {
-    const connection = connectToInit(directory, record.startToken);
-    using conversation = new Conversation(connection, { arch: readArch(), syncFd: descriptors.sync });
+    const waiting = { socketPath: directory.file(INIT_SOCKET), token: record.startToken };
+    const partner = acceptedInit(waiting, { pid: init.pid, pidfd });
+    using conversation = new Conversation(partner.socket, { arch: readArch(), syncFd: descriptors.sync });
     await runStartContainer(runtime, conversation, { record, config, seccomp });
     // From the next message on the program may run and end, and a caller who reaps it takes the container apart while this waits.
     removeInitSocket(directory);
@@ -76,7 +80,7 @@ async function startUnderLock(
       descriptors,
       program: programOf(record, config),
       seccomp,
-      pid: record.init?.pid ?? 0,
+      pid: partner.pid,
       state: stateOf(record, 'created'),
       ...(leave !== undefined &&
         (config.hooks?.poststart ?? []).length === 0 && {
@@ -128,11 +132,12 @@ async function compileFor(runtime: Runtime, config: Config): Promise<CompiledSec
   return await compileSeccomp(config, config.process, readHostFacts(runtime.caller.proc), { runtime, isCached: true });
 }
 
-function requireCreated(directory: StateDirectory, record: ContainerRecord): void {
+function requireCreated(directory: StateDirectory, record: ContainerRecord): ProcessIdentity {
   const status = currentStatus(directory, record);
   switch (status) {
     case 'created':
-      return;
+      if (record.init !== undefined) return record.init;
+      throw new TsrunError('status', words.startStopped);
     case 'stopped':
       throw new TsrunError('status', words.startStopped);
     case 'running':

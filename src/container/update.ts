@@ -1,7 +1,7 @@
 import { rememberLimits } from '../cgroup/remember.ts';
 import { openCgroup } from '../cgroup/select.ts';
 import { describeIssues, TsrunError } from '../errors.ts';
-import { planUpdate } from '../plan/cgroup/update.ts';
+import { planContainerUpdate } from '../plan/cgroup/update.ts';
 import type { Config, Resources } from '../spec/generated/config.ts';
 import { stringifyJson } from '../spec/parse.ts';
 import { checkResources, loadResources, validateConfig } from '../spec/validate.ts';
@@ -9,7 +9,6 @@ import type { Runtime } from './caller/caller.ts';
 import type { UpdateOptions } from './store/options.ts';
 import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory } from './store/directory.ts';
-import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
 import { words } from '../util/words.ts';
 
@@ -30,7 +29,7 @@ export async function updateContainer(runtime: Runtime, options: UpdateOptions):
   const config = readSavedConfig(directory);
   requireRdt(config, options);
   const changes = readChanges(options, config.linux?.resources ?? {});
-  const { resources, plan, properties, warnings } = planFor(record, config, changes);
+  const { resources, plan, properties, warnings } = planContainerUpdate(record, config, changes);
   for (const warning of warnings) runtime.log.warning(warning);
   const updated = withResources(config, resources);
   const undo = rememberLimits(plan.limits, record.cgroup.directories);
@@ -58,17 +57,6 @@ function readChanges({ changes }: UpdateOptions, old: Resources): Resources {
   if (changes.kind === 'document') return loadResources(changes.text, changes.name, old);
   checkResources(changes.resources, 'update', old);
   return changes.resources;
-}
-
-function planFor({ id, cgroup }: ContainerRecord, config: Config, changes: Resources): ReturnType<typeof planUpdate> {
-  const { manager, version } = cgroup;
-  if (cgroup.directories.length === 0)
-    throw new TsrunError('unsupported', `update container ${JSON.stringify(id)}: it has no cgroup`);
-  const directories = cgroup.directories.map(({ kind, controllers, mountPoint, hostPath }) => {
-    return { kind, controllers, mountPoint, path: hostPath.slice(mountPoint.length) };
-  });
-  const { ociVersion, linux } = config;
-  return planUpdate({ ociVersion, old: linux?.resources ?? {}, changes, manager, version, directories });
 }
 
 /** What is saved is read by every later command: it has to be a valid config. Errors: `config`. */

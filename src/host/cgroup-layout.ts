@@ -39,30 +39,9 @@ export function readUnifiedDirectory(directory: string, viewer: string): string 
   return layout.unified === undefined ? undefined : path.join(layout.unified.mountPoint, layout.unified.ownPath);
 }
 
-/** Whether this process may make cgroups where a container's are made by default, in every hierarchy. */
-export function ownCgroupsAreWritable({ hierarchies, unified }: CgroupLayout): boolean {
-  const parents = hierarchies.map(({ mountPoint, ownPath }) => path.join(mountPoint, ownPath));
-  // On cgroup2 a process cannot stay in a directory whose children have controllers: the container's is made beside tsrun's own.
-  if (unified !== undefined) parents.push(path.join(unified.mountPoint, path.dirname(unified.ownPath)));
-  return parents.every(isWritable);
-}
-
-/**
- * The layout for a user who is no root: whoever was given v1 controllers need not have been given the hierarchies that only keep
- * processes apart, `name=systemd` and the cgroup2 mount beside v1. A container does without those of the two that are not writable.
- */
-export function withoutForeignTracking(layout: CgroupLayout): CgroupLayout {
-  const { unified, ...rest } = layout;
-  const hierarchies = layout.hierarchies.filter(
-    ({ controllers, mountPoint, ownPath }) =>
-      !controllers.includes('name=systemd') || isWritable(path.join(mountPoint, ownPath)),
-  );
-  const isKept =
-    unified === undefined ||
-    layout.mode !== 'hybrid' ||
-    isWritable(path.join(unified.mountPoint, path.dirname(unified.ownPath)));
-  if (isKept) return { ...layout, hierarchies };
-  return { ...rest, mode: 'v1', hierarchies };
+/** Those of some directories in which this process may make others. */
+export function writablePlaces(hostPaths: readonly string[]): string[] {
+  return hostPaths.filter(isWritable);
 }
 
 function isWritable(hostPath: string): boolean {

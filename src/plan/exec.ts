@@ -32,10 +32,13 @@ import { planStartInit } from './namespaces/start-init.ts';
 import { addUnit } from './namespaces/join-unit.ts';
 import { planControllingTerminal, planTerminal } from './process/terminal.ts';
 
+/** What the parent does for it on the way. */
+export type ExecExchange = 'cgroup' | 'pid' | 'console' | 'passwd' | 'seccomp' | 'ready';
+
 /** A further process in a container that exists. */
 export interface ExecPlan {
   readonly descriptors: ExecDescriptors;
-  readonly phases: readonly Phase[];
+  readonly phases: readonly Phase<ExecExchange>[];
   readonly rlimits: readonly RlimitSetting[];
   /** Where the program was looked for; the `ready` reply tells which of them it is. */
   readonly candidates: readonly string[];
@@ -98,7 +101,7 @@ export function planExec(input: ExecInput): ExecPlan {
     filtersEarly: input.seccomp?.position === 'early',
     needed: neededBehindBirth(input),
   });
-  const phases = new PhaseList();
+  const phases = new PhaseList<ExecExchange>();
   phases.add(planStartInit(context, { lastDescriptor: descriptors.idmaps + (input.handles?.length ?? 0) - 1 }));
   if (input.attachesToUnit) addUnit(descriptors, phases);
   phases.add(planOomScore(context, process), planExecAffinity(process, 'initial'), joinCgroups);
@@ -127,7 +130,7 @@ export function planExec(input: ExecInput): ExecPlan {
 }
 
 /** What takes rights, from the host to the container, in the process that is in no pid namespace of it. */
-function addOutside(context: PlanContext, phases: PhaseList, input: ExecInput): void {
+function addOutside(context: PlanContext, phases: PhaseList<ExecExchange>, input: ExecInput): void {
   const { descriptors } = context;
   const { process } = input;
   // A proc that shows this process is that of its own pid namespace. It must not be there any more when there is a process to trace.

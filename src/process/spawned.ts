@@ -2,13 +2,18 @@ import { emitInit } from '../init/image.ts';
 import { TsrunError } from '../errors.ts';
 import type { Arch } from '../program/calls.ts';
 import { hasErrno } from '../sys/errno.ts';
+import { waitReadable } from '../sys/events/poll.ts';
 import { descriptorPath, duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { createSealedExecutable } from '../sys/memfd.ts';
 import { createUnlinkedExecutable } from '../sys/file.ts';
 import { openDetachedTmpfs } from '../sys/mount.ts';
+import { pidfdOpen } from '../sys/pidfd.ts';
 import { socketPair } from '../sys/socket.ts';
 import { spawn } from '../sys/spawn.ts';
+import { reapChild, waitChild, type ExitStatus } from '../sys/wait.ts';
 import { INIT_IMAGE_NAME } from './init-name.ts';
+import { killAndWait } from './kill-and-wait.ts';
+import { DEATH_TIMEOUT_MS, type Partner } from './partner.ts';
 
 export interface SpawnInitOptions {
   readonly arch: Arch;
@@ -20,20 +25,13 @@ export interface SpawnInitOptions {
   readonly fallbackDirectory: string;
 }
 
-export interface SpawnedInit {
-  /** Host pid of the process, a child of this one. */
-  readonly pid: number;
-  /** This side of the sync pipe. */
-  readonly socket: OwnedFd;
-}
-
 /**
  * Starts an init process that waits for its first packet.
  *
  * Its executable is a sealed memfd of 1 KB: through `/proc/<pid>/exe` a container reaches nothing of the host
- * (CVE-2019-5736). The caller reaps the process. Errors: `host`.
+ * (CVE-2019-5736). It is a child of this process, and the one that it clones as well. Errors: `host`.
  */
-export function spawnInit(options: SpawnInitOptions): SpawnedInit {
+export function spawnInit(options: SpawnInitOptions): Partner {
   const [ours, theirs] = socketPair('seqpacket');
   try {
     using image = openImage(options);
@@ -42,12 +40,63 @@ export function spawnInit(options: SpawnInitOptions): SpawnedInit {
     using executable = duplicateAbove(image.number, highest + 1);
     const descriptors = new Map(options.descriptors).set(options.syncFd, theirs.number);
     const pid = spawn({ path: descriptorPath(executable.number), name: INIT_IMAGE_NAME, descriptors });
-    return { pid, socket: ours };
+    return new SpawnedInit(pid, ours);
   } catch (error) {
     ours.close();
     throw explainRefusal(error, options);
   } finally {
     theirs.close();
+  }
+}
+
+/** A child is there, reaped or not, until it has been reaped here: that is what its number stands for. */
+class SpawnedInit implements Partner {
+  readonly socket: OwnedFd;
+  #pid: number;
+  #isReaped = false;
+  #status: ExitStatus | undefined;
+
+  constructor(pid: number, socket: OwnedFd) {
+    this.#pid = pid;
+    this.socket = socket;
+  }
+
+  get pid(): number {
+    return this.#pid;
+  }
+
+  becomes(pid: number): void {
+    waitChild(this.#pid);
+    this.#pid = pid;
+  }
+
+  async end(): Promise<void> {
+    if (this.#reap()) return;
+    using pidfd = pidfdOpen(this.#pid);
+    if (!(await killAndWait(pidfd, DEATH_TIMEOUT_MS)))
+      throw new TsrunError('init', `process ${this.#pid} does not die`);
+    this.#reap();
+  }
+
+  async howItEnded(timeoutMs = -1): Promise<ExitStatus | undefined> {
+    // A process closes its sockets before the rest, such as undoing its mounts, and only then its end can be waited for.
+    if (this.#reap() || timeoutMs === 0) return this.#status;
+    using pidfd = pidfdOpen(this.#pid);
+    while (await waitReadable(pidfd.number, timeoutMs)) if (this.#reap()) return this.#status;
+    return undefined;
+  }
+
+  /** Whether it has been reaped, now or before, here or by somebody else in this process. */
+  #reap(): boolean {
+    if (this.#isReaped) return true;
+    try {
+      this.#status = reapChild(this.#pid);
+      this.#isReaped = this.#status !== undefined;
+    } catch (error) {
+      if (!hasErrno(error, 'ECHILD')) throw error;
+      this.#isReaped = true;
+    }
+    return this.#isReaped;
   }
 }
 

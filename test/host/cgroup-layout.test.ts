@@ -1,6 +1,5 @@
 import t from 'tap';
-import { parseCgroupLayout, readCgroupLayout, withoutForeignTracking } from '../../src/host/cgroup-layout.ts';
-import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
+import { parseCgroupLayout, readCgroupLayout, writablePlaces } from '../../src/host/cgroup-layout.ts';
 
 const CONTROLLERS = ['cpu', 'memory'];
 const parse = (mountinfo: string, membership: string): ReturnType<typeof parseCgroupLayout> => {
@@ -103,24 +102,8 @@ t.test('readCgroupLayout() reads this machine, and says when there is no procfs'
   t.end();
 });
 
-t.test('withoutForeignTracking() leaves out what only keeps processes apart and is not writable', (t) => {
+t.test('writablePlaces() are those in which this process may make directories', (t) => {
   const mine = t.testdir({ own: {} });
-  const hierarchy = (controller: string, mountPoint: string) => ({
-    controllers: [controller],
-    mountPoint,
-    ownPath: '/own',
-  });
-  const layout = (systemd: string, unified: string, mode: 'hybrid' | 'v2' = 'hybrid'): CgroupLayout => ({
-    mode,
-    hierarchies: [hierarchy('memory', '/none'), hierarchy('name=systemd', systemd)],
-    unified: { mountPoint: unified, ownPath: '/own', controllers: [] },
-  });
-  const kept = layout(mine, mine);
-  t.strictSame(withoutForeignTracking(kept), kept);
-  const { unified: _unified, ...alone } = layout('/none', '/none');
-  const bare = { ...alone, mode: 'v1', hierarchies: alone.hierarchies.slice(0, 1) };
-  t.strictSame(withoutForeignTracking(layout('/none', '/none')), bare, 'a controller stays, whoever it belongs to');
-  const v2 = layout(mine, '/none', 'v2');
-  t.strictSame(withoutForeignTracking(v2), v2, 'cgroup v2 alone has the controllers');
+  t.strictSame(writablePlaces([`${mine}/own`, `${mine}/none`, '/none']), [`${mine}/own`]);
   t.end();
 });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { DEVIATIONS, IMPORT_TABLE, ONLY_IN } from './import-table.ts';
+import { CONTAINER_ROOMS, DEVIATIONS, IMPORT_TABLE, ONLY_IN } from './import-table.ts';
 import { folderOf, importsOf, parseSource, readSources, type Import } from './sources.ts';
 
 const imports = readSources().flatMap(importsOf);
@@ -20,6 +20,29 @@ t.test('every import of src/ is one that the table allows', (t) => {
 
 t.test('no folder imports, by whatever way, one that imports it', (t) => {
   t.strictSame(findCycle(imports), undefined);
+  t.end();
+});
+
+t.test('the rooms of container/ import those before them, and no verb imports another', (t) => {
+  t.strictSame(
+    imports.filter(isUpwards).map(({ place, target }) => `${place} imports ${target}`),
+    [],
+  );
+  const rows: [file: string, text: string, isWrong: boolean][] = [
+    ['container/run.ts', `import { a } from './create.ts';`, true],
+    ['container/run.ts', `import type { A } from './create.ts';`, true],
+    ['container/run.ts', `import { a } from './build/attempt.ts';`, false],
+    ['container/build/attempt.ts', `import { a } from '../create.ts';`, true],
+    ['container/build/attempt.ts', `import { a } from '../store/directory.ts';`, false],
+    ['container/build/attempt.ts', `import { a } from './cleanup.ts';`, false],
+    ['container/store/record.ts', `import type { A } from '../build/resctrl.ts';`, true],
+    ['container/caller/console.ts', `import { a } from '../hooks/runtime.ts';`, true],
+    ['container/hooks/runtime.ts', `import type { Caller } from '../caller/caller.ts';`, false],
+    ['container/attic/old.ts', `import { a } from '../store/directory.ts';`, true],
+  ];
+  for (const [file, text, isWrong] of rows) {
+    t.strictSame(importsOf(parseSource(file, text)).map(isUpwards), [isWrong], `${file}: ${text}`);
+  }
   t.end();
 });
 
@@ -96,6 +119,21 @@ function problemOf({ file, target, isOutside, isTypeOnly }: Import): string | un
   if (target === 'log.ts' && rule.acts === true) return undefined;
   const wanted = [...rule.folders, ...(isTypeOnly ? (rule.types ?? []) : [])];
   return wanted.some((name) => isWithin(target, name)) ? undefined : refusal;
+}
+
+/** Within container/: from a room to a later one or to a verb, or from one verb to another. A room without a place is wrong as well. */
+function isUpwards({ file, target }: Import): boolean {
+  if (folderOf(file) !== 'container' || folderOf(target) !== 'container') return false;
+  const [from, to] = [file, target].map(roomOf);
+  if (from === undefined) return to === undefined;
+  const [fromPlace, toPlace] = [from, to ?? ''].map((room) => CONTAINER_ROOMS.indexOf(room));
+  return fromPlace === -1 || toPlace === -1 || (toPlace ?? 0) > (fromPlace ?? 0);
+}
+
+/** `store` of `container/store/ids.ts`; undefined for a verb. */
+function roomOf(file: string): string | undefined {
+  const [, room, name] = file.split('/');
+  return name === undefined ? undefined : room;
 }
 
 /** `plan/facts.ts` lies within `plan`, `plan/facts` and `plan/facts.ts`. */

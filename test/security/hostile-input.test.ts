@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { planContainer } from '../../src/container/build/build-container.ts';
+import { planFor } from '../../src/container/build/prepare-container.ts';
 import { readBundle } from '../../src/container/build/bundle.ts';
 import { compileSeccomp } from '../../src/container/build/become-program.ts';
 import { readHostFacts } from '../../src/host/facts.ts';
@@ -41,8 +41,8 @@ async function tryConfig(directory: string, text: string): Promise<string> {
   try {
     const bundle = readBundle({ bundle: directory }, runtime);
     const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: false });
-    const options = { id: 'c1', noPivot: false, noNewKeyring: false, preserved: [], seccomp };
-    const plan = planContainer(runtime, options, bundle, host);
+    const options = { id: 'c1', noPivot: false, noNewKeyring: false, preserved: [] };
+    const plan = planFor(runtime, options, { bundle, host, seccomp });
     for (const { program } of plan.phases) {
       const flaws = verify(program);
       if (flaws.length > 0) return `bug: ${flaws.join('; ')}`;

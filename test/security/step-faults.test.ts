@@ -1,9 +1,11 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Test } from 'tap';
-import { buildContainer, planContainer, type BuiltContainer } from '../../src/container/build/build-container.ts';
+import { buildContainer, type BuiltContainer } from '../../src/container/build/build-container.ts';
+import { openBundle, prepareContainer, type PreparedContainer } from '../../src/container/build/prepare-container.ts';
+import { prepareExec } from '../../src/container/build/prepare-exec.ts';
 import { park } from '../../src/container/create.ts';
-import { execPlanned, planFor } from '../../src/container/exec.ts';
-import { deleteContainer, startContainer, TsrunError } from '../../src/index.ts';
+import { execPrepared } from '../../src/container/exec.ts';
+import { deleteContainer, startContainer, TsrunError, type CreateOptions } from '../../src/index.ts';
 import type { Runtime } from '../../src/container/caller/caller.ts';
 import { ownRuntime } from '../../src/own-process/own-process.ts';
 import type { Phase } from '../../src/plan/base/phases.ts';
@@ -154,10 +156,14 @@ async function sweep(t: Test, spots: readonly Candidate[], fault: Fault, { run, 
 }
 
 /** What `createContainer` does with what was built. */
-function parkAndLeave(runtime: Runtime, built: BuiltContainer): void {
-  park(runtime, built, undefined);
-  built.directory.close();
+function parkAndLeave(built: BuiltContainer): void {
+  park(built);
+  built.attempt.directory.close();
   count('containers made');
+}
+
+function prepare(runtime: Runtime, options: CreateOptions): Promise<PreparedContainer> {
+  return prepareContainer(runtime, openBundle(runtime, options), { ...options, listens: true });
 }
 
 interface Sweep {
@@ -173,20 +179,16 @@ async function sweepCreate(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): P
   const id = rig.id('fault');
   let phases: readonly Phase[] = [];
   const run = async (at: Spot | undefined): Promise<void> => {
-    const given = {
-      ...createOptions(id, bundle, nullFd),
-      listens: true,
-      checkProcess: () => undefined,
-      onConsole: () => undefined,
-    };
-    const built = await buildContainer(runtime, given, (...input) => {
-      const plan = planContainer(...input);
-      phases = plan.phases;
-      return at === undefined ? plan : tamper(plan, at, fault);
+    const prepared = await prepare(runtime, createOptions(id, bundle, nullFd));
+    const { plan } = prepared;
+    phases = plan.phases;
+    const built = await buildContainer(runtime, {
+      ...prepared,
+      plan: at === undefined ? plan : tamper(plan, at, fault),
     });
-    parkAndLeave(runtime, built);
+    parkAndLeave(built);
     await deleteContainer(runtime, { id, force: true });
-    reap(built.results.pid);
+    reap(built.partner.pid);
   };
   await run(undefined);
   t.strictSame(remains(rig, id), [], 'without a fault it is made and deleted');
@@ -199,22 +201,16 @@ async function sweepExec(t: Test, rig: Rig, { bundle, fault, seen }: Sweep): Pro
   const nullFd = openSync('/dev/null', 'r+');
   const runtime = ownRuntime(runtimeOf(rig));
   const id = rig.id('exec');
-  const given = {
-    ...createOptions(id, bundle, nullFd),
-    listens: true,
-    checkProcess: () => undefined,
-    onConsole: () => undefined,
-  };
-  parkAndLeave(runtime, await buildContainer(runtime, given));
+  parkAndLeave(await buildContainer(runtime, await prepare(runtime, createOptions(id, bundle, nullFd))));
   await startContainer(runtime, id);
   const pid = initPid(rig, id);
   let phases: readonly Phase[] = [];
   const run = async (at: Spot | undefined): Promise<void> => {
-    await execPlanned(runtime, execOptions(id, ['true'], nullFd), (target) => {
-      const plan = planFor(target);
-      phases = plan.phases;
-      return at === undefined ? plan : tamper(plan, at, fault);
-    });
+    const options = execOptions(id, ['true'], nullFd);
+    using prepared = await prepareExec(runtime, options);
+    const { plan } = prepared;
+    phases = plan.phases;
+    await execPrepared(runtime, { ...prepared, plan: at === undefined ? plan : tamper(plan, at, fault) }, options);
   };
   await run(undefined);
   await sweep(t, choose(spotsOf(phases, fault), fault, seen), fault, {

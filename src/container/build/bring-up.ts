@@ -1,102 +1,121 @@
+import { fstatSync, readSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
+import type { ExchangeName } from '../../plan/base/exchanges.ts';
 import type { Phase } from '../../plan/base/phases.ts';
-import type { RlimitSetting } from '../../plan/process/rlimits.ts';
-import { Conversation } from '../../process/conversation.ts';
-import { spawnInit, type SpawnInitOptions } from '../../process/spawned.ts';
-import { hasErrno } from '../../sys/errno.ts';
-import { reapChild, type ExitStatus } from '../../sys/wait.ts';
-import type { Cleanup } from './cleanup.ts';
-import { runPhases, type PhaseHandlers, type PhaseResults } from './exchanges.ts';
-import { endProcess, reapDying } from './end-process.ts';
-import { applyRlimits } from './rlimits.ts';
-import { words } from '../../util/words.ts';
+import { findHome } from '../../plan/process/environment.ts';
+import type { Conversation, Reply } from '../../process/conversation.ts';
+import type { OwnedFd } from '../../sys/fd.ts';
+import { errnoText } from '../../util/errno.ts';
 
-export interface BringUpOptions extends SpawnInitOptions, Omit<PhaseHandlers, 'spawnedPid'> {
-  readonly phases: readonly Phase[];
-  readonly rlimits: readonly RlimitSetting[];
-  readonly cleanup: Cleanup;
-  /** Whether the kernel has killed a process of the container's cgroup for want of memory since the start. */
-  readonly wasOomKilled?: () => boolean;
-  /** Called when init has its descriptors. */
-  readonly onSpawned: () => void;
+/** What init says at each exchange. Descriptors are closed afterwards: who keeps one duplicates it. */
+interface Replies {
+  /** The spawned process waits for its cgroup. */
+  cgroup: object;
+  /** The spawned process waits for the maps of its user namespace. */
+  'id-maps': object;
+  /** The process that stays exists. */
+  pid: { readonly pid: number };
+  /** A netlink socket of the container's network namespace. */
+  network: { readonly socket: OwnedFd };
+  /** A directory that is to be filled with what is in another. */
+  'copy-up': { readonly upper: OwnedFd; readonly lower: OwnedFd };
+  /** The rootfs is prepared and not yet entered; init waits for programs. */
+  rootfs: object;
+  /** Likewise, with struct statx of the mount of the rootfs. */
+  'host-mounts': { readonly statx: Buffer };
+  console: { readonly master: OwnedFd };
+  passwd: { readonly passwd: OwnedFd | undefined };
+  /** The listener of the filter, in a form that `handOverListener` knows. */
+  seccomp: { readonly listener: Reply };
+  /** Which of the candidates for the program was found. */
+  ready: { readonly found: Buffer };
 }
 
-export interface BroughtUp {
-  readonly conversation: Conversation;
-  readonly results: PhaseResults;
+/** A reply at one of several exchanges: `exchange` tells which. */
+export type ReplyAt<At extends ExchangeName> = { [Each in At]: { readonly exchange: Each } & Replies[Each] }[At];
+
+const READERS: { readonly [At in ExchangeName]: (reply: Reply) => Replies[At] } = {
+  cgroup: () => ({}),
+  'id-maps': () => ({}),
+  pid: ({ body }) => ({ pid: Number(body.readBigUInt64LE(0)) }),
+  network: ({ descriptors: [socket] }) => ({ socket: socket ?? missing('move network devices: init sent no socket') }),
+  'copy-up': ({ descriptors: [upper, lower] }) => {
+    const what = 'copy up: init sent no directories';
+    return { upper: upper ?? missing(what), lower: lower ?? missing(what) };
+  },
+  rootfs: () => ({}),
+  'host-mounts': ({ body }) => ({ statx: body }),
+  console: ({ descriptors: [master] }) => ({ master: master ?? missing('open the console: init sent no terminal') }),
+  passwd: ({ descriptors: [passwd] }) => ({ passwd }),
+  seccomp: (reply) => ({ listener: reply }),
+  ready: ({ body }) => ({ found: body }),
+};
+
+function missing(message: string): never {
+  throw new TsrunError('init', message);
 }
 
 /**
- * Starts an init and has it execute the phases of a plan, up to where it is ready to become the program.
+ * Has the phases of a plan executed, one program after the other. Init waits at each reply until the next is asked for: meanwhile the
+ * parent does its part, and may itself talk with init.
  *
- * The cleanup ends its processes. Errors: `step`, `program`, `host`; `init` with the way it ended when it died.
+ * Errors: `step`, `program`; `init` when init is gone, see `explainDeath`.
  */
-export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
-  const { arch, syncFd, phases, rlimits, cleanup } = options;
-  const spawned = spawnInit(options);
-  const conversation = new Conversation(spawned.socket, { arch, syncFd });
-  const processes = new Set([spawned.pid]);
-  cleanup.add('end the init process', async () => {
-    conversation.close();
-    for (const pid of processes) await endProcess(pid);
-  });
-  options.onSpawned();
+export async function* bringUp<At extends ExchangeName>(
+  phases: readonly Phase<At>[],
+  conversation: Conversation,
+): AsyncGenerator<ReplyAt<At>, void, void> {
+  for (const [index, { program, exchange }] of phases.entries()) {
+    const reply = await conversation.run(program, phases[index + 1]?.program);
+    try {
+      yield { exchange, ...READERS[exchange](reply) } as ReplyAt<At>;
+    } finally {
+      for (const descriptor of reply.descriptors) descriptor.close();
+    }
+  }
+}
+
+/** /etc/passwd comes from the image: more than this of it is not read. */
+const PASSWD_LIMIT_BYTES = 32 * 1024 * 1024;
+const PASSWD_PIECE_BYTES = 256 * 1024;
+
+/** Copies one directory into another. A file may have an owner that a new user namespace does not map (EOVERFLOW), or not fit. */
+export async function copyUpOrFail({ lower, upper }: Pick<ReplyAt<'copy-up'>, 'lower' | 'upper'>): Promise<void> {
+  // Few containers need it, and it brings half of node:fs along.
+  const { copyUp } = await import('./copy-up.ts');
   try {
-    const results = await runPhases(conversation, phases, {
-      ...options,
-      spawnedPid: spawned.pid,
-      onPid: async (pid) => {
-        processes.add(pid);
-        applyRlimits(pid, rlimits);
-        await options.onPid(pid);
-      },
-    });
-    processes.delete(spawned.pid);
-    return { conversation, results };
-  } catch (error) {
-    throw await explainDeath(error, {
-      pid: [...processes].at(-1) ?? spawned.pid,
-      wasOomKilled: options.wasOomKilled ?? (() => false),
-      forget: () => {
-        processes.clear();
-      },
-    });
+    await copyUp(lower.number, upper.number);
+  } catch (cause) {
+    if (cause instanceof TsrunError) throw cause;
+    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+    throw new TsrunError('host', `copy up what is below a tmpfs: ${errnoText(errno)}`, { errno, cause });
   }
 }
 
 /**
- * An init that is gone tells nothing; the way it ended does. Where a limit that was being set has ended it, systemd may have taken its
- * cgroup away: that failure is the consequence.
+ * The home directory of a user from a passwd file, `/` where it has none. Piece by piece, so that a user behind many others is found and a long file takes
+ * little memory.
  */
-async function explainDeath(
-  error: unknown,
-  { pid, wasOomKilled, forget }: { pid: number; wasOomKilled: () => boolean; forget: () => void },
-): Promise<unknown> {
-  if (!(error instanceof TsrunError)) return error;
-  const isGone = error.code === 'init' && hasErrno(error, 'EPIPE');
-  if (!isGone && error.code !== 'cgroup') return error;
-  const status = isGone ? await reapDying(pid) : reapIfEnded(pid);
-  if (status === undefined) return error;
-  forget();
-  // In runc's words.
-  if (wasOomKilled()) {
-    return new TsrunError('init', words.oomKilled, { cause: error });
+export function readHome({ passwd }: Pick<ReplyAt<'passwd'>, 'passwd'>, uid: number): string {
+  if (passwd === undefined || !fstatSync(passwd.number).isFile()) return '/';
+  const buffer = Buffer.allocUnsafe(PASSWD_PIECE_BYTES);
+  let kept = 0;
+  for (let left = PASSWD_LIMIT_BYTES; left > 0;) {
+    const count = readSync(passwd.number, buffer, kept, Math.min(buffer.length - kept, left), null);
+    left -= count;
+    const length = kept + count;
+    // The rest of a line that is not whole waits for the next piece; one that fills a piece is no line.
+    const end = count === 0 || left === 0 ? length : buffer.lastIndexOf('\n', length - 1) + 1;
+    const home = findHome(buffer.toString('utf8', 0, end), uid);
+    if (home !== undefined) return home;
+    if (count === 0) break;
+    kept = end === 0 && length === buffer.length ? 0 : buffer.copy(buffer, 0, end, length);
   }
-  if (!isGone) return error;
-  const end = status.kind === 'exited' ? `exit code ${status.code}` : `killed by signal ${status.signal}`;
-  const hint = status.kind === 'killed' ? (HINTS[status.signal] ?? '') : '';
-  return new TsrunError('init', `${error.message}: ${end}${hint}`, { cause: error });
+  return '/';
 }
 
-const REFUSED = ' (the seccomp profile refuses a call that init makes when its filter is loaded)';
-/** What a signal is a sign of. Init executes an instruction that is none (SIGILL, 4) where it is refused even exit_group(2). */
-const HINTS: Readonly<Record<number, string>> = { 4: REFUSED, 9: ` ${words.killedInSetup}`, 31: REFUSED };
-
-function reapIfEnded(pid: number): ExitStatus | undefined {
-  try {
-    return reapChild(pid);
-  } catch (error) {
-    if (hasErrno(error, 'ECHILD')) return undefined;
-    throw error;
-  }
+/** The program that was found. Word 0 says that one was, word 1 + i that it is candidate i. */
+export function readExecutable({ found: body }: Pick<ReplyAt<'ready'>, 'found'>, candidates: readonly string[]): string {
+  const index = candidates.findIndex((_, i) => body.length >= 16 + i * 8 && body.readBigUInt64LE(8 + i * 8) !== 0n);
+  return candidates[index] ?? '';
 }

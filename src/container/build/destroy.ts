@@ -1,7 +1,7 @@
 import { openCgroup } from '../../cgroup/select.ts';
 import { TsrunError } from '../../errors.ts';
 import type { Config } from '../../spec/generated/config.ts';
-import { killAndWait } from './end-process.ts';
+import { endProcess } from './end-process.ts';
 import { runPoststop } from '../hooks/poststop.ts';
 import { removeResctrl } from './resctrl.ts';
 import type { Runtime } from '../caller/caller.ts';
@@ -23,7 +23,7 @@ export async function destroyContainer(
 ): Promise<void> {
   const cgroup = openCgroup(record.cgroup);
   if (kill) await cgroup.killAll(SIGKILL);
-  if (record.init !== undefined) await killAndWait(record.init);
+  if (record.init !== undefined) await endProcess(record.init);
   const config = await readConfigWithPoststop(directory);
   await cgroup.remove({ kill });
   if (record.resctrl !== undefined) removeResctrl(record.resctrl);

@@ -3,7 +3,7 @@ import { TsrunError } from '../../errors.ts';
 import { errnoText } from '../../util/errno.ts';
 import { parseMountinfo } from '../../host/mountinfo.ts';
 import { findHostRemains, planHideHost, type HostMount } from '../../plan/rootfs/host-mounts.ts';
-import type { Conversation, Reply } from '../../process/conversation.ts';
+import type { Conversation } from '../../process/conversation.ts';
 
 /** Offset of u64 stx_mnt_id in struct statx (man 2 statx). */
 const STX_MNT_ID = 144;
@@ -14,10 +14,13 @@ const MAX_ROUNDS = 8;
  * The parent's part of `--no-pivot`: has init hide the host's mounts, in the mount namespace that is the container's from now on, and
  * looks whether they are hidden. Mounts of the host come and go, so what counts is what init's own mountinfo says, before and after.
  *
- * `reply` is the one with the tag `hostMounts`. Errors: `host` when a full proc or sysfs stays in view, or mountinfo cannot be read.
+ * `statx` comes with the reply `host-mounts`. Errors: `host` when a full proc or sysfs stays in view, or mountinfo cannot be read.
  */
-export async function hideHostMounts(conversation: Conversation, pid: number, { body }: Reply): Promise<void> {
-  const rootfs = Number(body.readBigUInt64LE(STX_MNT_ID));
+export async function hideHostMounts(
+  conversation: Conversation,
+  { pid, statx }: { readonly pid: number; readonly statx: Buffer },
+): Promise<void> {
+  const rootfs = Number(statx.readBigUInt64LE(STX_MNT_ID));
   let known = new Set<number>();
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const remains = findHostRemains(readMounts(pid), rootfs);

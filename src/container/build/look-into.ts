@@ -4,11 +4,12 @@ import { readNamespaces } from '../../host/facts.ts';
 import { handedFiles, type NamespaceFile } from '../../plan/namespaces/hand-out.ts';
 import type { HostFacts } from '../../plan/base/facts.ts';
 import { EXCHANGES } from '../../plan/base/exchanges.ts';
+import { connectToInit } from '../../process/accepted.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { pollReadable } from '../../sys/events/poll.ts';
 import { receiveMessage } from '../../sys/socket.ts';
-import { connectToInit } from '../store/init-socket.ts';
+import { INIT_SOCKET } from '../store/init-socket.ts';
 import type { ProcessHandle } from '../store/process-handle.ts';
 import type { StateDirectory } from '../store/directory.ts';
 import type { ContainerRecord } from '../store/record.ts';
@@ -57,7 +58,7 @@ const PATIENCE_MS = 10_000;
 
 function askInit(directory: StateDirectory, token: string, files: readonly NamespaceFile[]): InitView {
   const what = 'ask the waiting init for its namespaces';
-  using connection = connectToInit(directory, token);
+  using connection = connectToInit({ socketPath: directory.file(INIT_SOCKET), token });
   if (!pollReadable(connection.number, PATIENCE_MS)) throw new TsrunError('init', `${what}: no answer within 10 s`);
   const { bytes, descriptors } = receiveMessage(connection.number, 8);
   const dispose = (): void => {

@@ -1,7 +1,9 @@
 import { TsrunError } from '../../errors.ts';
+import type { Process } from '../../spec/generated/config.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { connectUnix, sendMessage } from '../../sys/socket.ts';
 import { words } from '../../util/words.ts';
+import type { Foreground } from './foreground.ts';
 
 /**
  * A terminal needs somebody who holds its master: the one at the console socket, or tsrun itself while it waits in the
@@ -19,6 +21,18 @@ export function requireConsole(options: {
   if (consoleSocket !== undefined && !(terminal && detached)) {
     throw new TsrunError('usage', words.socketWithoutTty('tsrun'));
   }
+}
+
+export interface ConsoleTaker {
+  readonly consoleSocket?: string;
+  readonly foreground?: Foreground;
+  readonly process: Pick<Process, 'consoleSize'> | undefined;
+}
+
+/** Gives the master of a console to the one that `requireConsole` has found. It stays the caller's. Errors: `host`. */
+export function handOverConsole(master: OwnedFd, { consoleSocket, foreground, process = {} }: ConsoleTaker): void {
+  if (consoleSocket !== undefined) sendConsole(master, consoleSocket);
+  else foreground?.takeConsole(master, process);
 }
 
 /** Sends the master of a console to the one that listens at the console socket; the message is the terminal's name. Errors: `host`. */

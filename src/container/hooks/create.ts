@@ -11,9 +11,7 @@ export interface CreateHooks {
   readonly source: HookStateSource;
   /** Init's pid as this process sees it. */
   readonly pid: number;
-  readonly conversation: Conversation;
   readonly setting: HookSetting;
-  readonly runtime: Runtime;
 }
 
 /**
@@ -22,8 +20,8 @@ export interface CreateHooks {
  * runtime.md, "Lifecycle", steps 3 to 5, and "State": a container is `creating` in step 2, and `created` after it.
  * Errors: `hook`, `init`.
  */
-export async function runCreateHooks(hooks: CreateHooks): Promise<void> {
-  const { config, source, pid, conversation, setting, runtime } = hooks;
+export async function runCreateHooks(runtime: Runtime, conversation: Conversation, hooks: CreateHooks): Promise<void> {
+  const { config, source, pid, setting } = hooks;
   const surroundings = { directory: source.bundle, runtime };
   const state = hookState(source, 'created');
   await runHooks('prestart', config.hooks?.prestart, { ...state, pid }, surroundings);

@@ -1,12 +1,10 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { errnoText } from '../../util/errno.ts';
-import { hasErrno } from '../../sys/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
-import { connectUnix, listenUnix, sendMessage } from '../../sys/socket.ts';
+import { listenUnix } from '../../sys/socket.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../../util/constants.ts';
-import { words } from '../../util/words.ts';
 import type { StateDirectory } from './directory.ts';
 
 /**
@@ -33,22 +31,6 @@ export function listenForStart(directory: StateDirectory): OwnedFd {
   using handle = openFile(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   // The path of a socket is short (108 bytes): it is named through a descriptor of its directory.
   return listenUnix(`${descriptorPath(handle.number)}/${NAME}`, 'seqpacket', 0o600);
-}
-
-/** A connection to the waiting init, proven to be the creator's. Errors: `status` when init does not listen any more; `host`. */
-export function connectToInit(directory: StateDirectory, token: string | undefined): OwnedFd {
-  let connection: OwnedFd | undefined;
-  try {
-    using socket = openFile(directory.file(INIT_SOCKET), O_PATH | O_NOFOLLOW);
-    connection = connectUnix(descriptorPath(socket.number), 'seqpacket');
-    if (token !== undefined) sendMessage(connection.number, Buffer.from(token, 'hex'));
-    return connection;
-  } catch (error) {
-    connection?.close();
-    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT', 'EPIPE', 'ECONNRESET'))
-      throw new TsrunError('status', words.startStopped);
-    throw error;
-  }
 }
 
 /** Whether it is there. */

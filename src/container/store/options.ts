@@ -3,9 +3,11 @@ import type { NetworkInterface } from '../../host/network-interfaces.ts';
 import type { Log } from '../../log.ts';
 import type { OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
+import type { ProcessChange } from '../../plan/exec-process.ts';
 import type { Resources } from '../../spec/generated/config.ts';
 
 export type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
+export type { ProcessChange } from '../../plan/exec-process.ts';
 
 /** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */
 export interface RuntimeOptions {
@@ -105,30 +107,6 @@ export interface ExecOptions {
    */
   readonly forwardSignals?: boolean;
 }
-
-/** How the process of `exec` differs from the container's own. */
-export type ProcessChange =
-  | {
-      readonly kind: 'document';
-      /** Text of a JSON document with a whole process object. */
-      readonly text: string;
-      readonly path: string;
-    }
-  | {
-      readonly kind: 'options';
-      readonly args: readonly string[];
-      /** Entries `NAME=value`, added to the environment. */
-      readonly env: readonly string[];
-      readonly cwd?: string;
-      readonly terminal: boolean;
-      /** `uid` or `uid:gid`, numbers only. */
-      readonly user?: { readonly uid: number; readonly gid?: number };
-      readonly additionalGids: readonly number[];
-      readonly capabilities: readonly string[];
-      readonly noNewPrivileges?: boolean;
-      readonly apparmorProfile?: string;
-      readonly selinuxLabel?: string;
-    };
 
 export interface KillOptions {
   readonly id: string;

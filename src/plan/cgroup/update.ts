@@ -1,4 +1,5 @@
-import type { CpuResources, MemoryResources, Resources } from '../../spec/generated/config.ts';
+import { TsrunError } from '../../errors.ts';
+import type { Config, CpuResources, MemoryResources, Resources } from '../../spec/generated/config.ts';
 import { planControllers } from './controllers.ts';
 import { meantChanges, mergeResources } from './merge.ts';
 import type { CgroupDirectory } from './path.ts';
@@ -28,6 +29,29 @@ export interface LimitUpdate {
   /** For systemd, where it makes the cgroups: what it is told, and what undoes that. */
   readonly properties: { readonly changed: readonly UnitProperty[]; readonly old: readonly UnitProperty[] };
   readonly warnings: readonly string[];
+}
+
+/** What is remembered of a container whose limits are to change. */
+export interface LimitedContainer {
+  readonly id: string;
+  readonly cgroup: Pick<UpdateInput, 'manager' | 'version'> & {
+    readonly directories: readonly (Omit<CgroupDirectory, 'path'> & { readonly hostPath: string })[];
+  };
+}
+
+/** Plans a change of a container's limits. Errors: `unsupported` without a cgroup, and those of `planUpdate`. */
+export function planContainerUpdate(
+  { id, cgroup }: LimitedContainer,
+  { ociVersion, linux }: Config,
+  changes: Resources,
+): LimitUpdate {
+  const { manager, version } = cgroup;
+  if (cgroup.directories.length === 0)
+    throw new TsrunError('unsupported', `update container ${JSON.stringify(id)}: it has no cgroup`);
+  const directories = cgroup.directories.map(({ kind, controllers, mountPoint, hostPath }) => {
+    return { kind, controllers, mountPoint, path: hostPath.slice(mountPoint.length) };
+  });
+  return planUpdate({ ociVersion, old: linux?.resources ?? {}, changes, manager, version, directories });
 }
 
 /**

@@ -14,7 +14,8 @@ import {
 import path from 'node:path';
 import t from 'tap';
 import { readSavedConfig } from '../../../src/container/store/saved-config.ts';
-import { RLIMIT_NOFILE, withSoftLimit } from '../../../src/sys/prlimit.ts';
+import { withSoftLimit } from '../../../src/sys/prlimit.ts';
+import { RLIMIT_NOFILE } from '../../../src/util/constants.ts';
 import { StateDirectory } from '../../../src/container/store/directory.ts';
 import { doesNotExist, listIds, requireId } from '../../../src/container/store/ids.ts';
 import { makeDirectory, makeRecord, ownIdentity } from '../rig.ts';

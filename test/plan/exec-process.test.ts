@@ -1,7 +1,6 @@
 import t from 'tap';
-import { execProcess } from '../../../src/container/build/exec-process.ts';
-import type { ProcessChange } from '../../../src/container/store/options.ts';
-import type { Config, Process } from '../../../src/spec/generated/config.ts';
+import { execProcess, type ProcessChange } from '../../src/plan/exec-process.ts';
+import type { Config, Process } from '../../src/spec/generated/config.ts';
 
 const base: Process = {
   terminal: true,

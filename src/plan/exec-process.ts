@@ -1,6 +1,29 @@
-import type { Capabilities, Config, Process } from '../../spec/generated/config.ts';
-import { loadProcess } from '../../spec/validate.ts';
-import type { ProcessChange } from '../store/options.ts';
+import type { Capabilities, Config, Process } from '../spec/generated/config.ts';
+import { loadProcess } from '../spec/validate.ts';
+
+/** How the process of `exec` differs from the container's own. */
+export type ProcessChange =
+  | {
+      readonly kind: 'document';
+      /** Text of a JSON document with a whole process object. */
+      readonly text: string;
+      readonly path: string;
+    }
+  | {
+      readonly kind: 'options';
+      readonly args: readonly string[];
+      /** Entries `NAME=value`, added to the environment. */
+      readonly env: readonly string[];
+      readonly cwd?: string;
+      readonly terminal: boolean;
+      /** `uid` or `uid:gid`, numbers only. */
+      readonly user?: { readonly uid: number; readonly gid?: number };
+      readonly additionalGids: readonly number[];
+      readonly capabilities: readonly string[];
+      readonly noNewPrivileges?: boolean;
+      readonly apparmorProfile?: string;
+      readonly selinuxLabel?: string;
+    };
 
 /**
  * The process of an exec: a document of its own, or the container's process with what the command line changes.

@@ -1,0 +1,128 @@
+import { readOomKills } from '../../cgroup/oom.ts';
+import { openCgroup } from '../../cgroup/select.ts';
+import { TsrunError } from '../../errors.ts';
+import { neededHandles } from '../../plan/choose-exec.ts';
+import { Conversation } from '../../process/conversation.ts';
+import type { Partner } from '../../process/partner.ts';
+import { spawnInit } from '../../process/spawned.ts';
+import { hasErrno } from '../../sys/errno.ts';
+import type { OwnedFd } from '../../sys/fd.ts';
+import { openFile } from '../../sys/file.ts';
+import { O_DIRECTORY, O_PATH } from '../../util/constants.ts';
+import { unreachable } from '../../util/unreachable.ts';
+import { words } from '../../util/words.ts';
+import { handOverConsole } from '../caller/console.ts';
+import type { ExecOptions } from '../store/options.ts';
+import type { ProcessHandle } from '../store/process-handle.ts';
+import { handOverListener, stateOf } from './become-program.ts';
+import { bringUp, readExecutable, readHome } from './bring-up.ts';
+import type { Cleanup } from './cleanup.ts';
+import { explainDeath } from './explain-death.ts';
+import type { PreparedExec } from './prepare-exec.ts';
+import { applyRlimits } from './rlimits.ts';
+
+/** A process in a container that is ready to become the program. */
+export interface EnteredContainer {
+  readonly partner: Partner;
+  readonly conversation: Conversation;
+  readonly executable: string;
+  readonly home: string;
+}
+
+/**
+ * From a plan to a process that is in the container. The cleanup ends it. Errors: `status`, `step`, `program`, `cgroup`, `host`; `init` with
+ * the way it ended when it died.
+ */
+export async function enterContainer(
+  prepared: PreparedExec,
+  options: ExecOptions,
+  cleanup: Cleanup,
+): Promise<EnteredContainer> {
+  const { record, plan, host, foreground } = prepared;
+  const oomKills = readOomKills(record.cgroup);
+  const syncFd = plan.descriptors.sync;
+  const partner = spawnEntering(prepared, options);
+  const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd });
+  cleanup.add('end the init process', () => {
+    conversation.close();
+    return partner.end();
+  });
+  foreground?.closeLent();
+  try {
+    return { partner, conversation, ...(await setUp(prepared, options, { partner, conversation })) };
+  } catch (error) {
+    throw await explainDeath(error, partner, () => readOomKills(record.cgroup) > oomKills);
+  }
+}
+
+/** The parent's part of the conversation. */
+async function setUp(
+  { record, process, plan, seccomp, foreground }: PreparedExec,
+  { consoleSocket }: ExecOptions,
+  { partner, conversation }: Pick<EnteredContainer, 'partner' | 'conversation'>,
+): Promise<Pick<EnteredContainer, 'executable' | 'home'>> {
+  let executable = '';
+  let home = '/';
+  for await (const reply of bringUp(plan.phases, conversation)) {
+    switch (reply.exchange) {
+      case 'cgroup':
+        await openCgroup(record.cgroup).attach(partner.pid);
+        break;
+      case 'pid':
+        partner.becomes(reply.pid);
+        applyRlimits(partner.pid, plan.rlimits);
+        break;
+      case 'console':
+        handOverConsole(reply.master, { process, ...(consoleSocket && { consoleSocket }), ...(foreground && { foreground }) });
+        break;
+      case 'passwd':
+        home = readHome(reply, process.user?.uid ?? 0);
+        break;
+      case 'seccomp':
+        await handOverListener({ pid: partner.pid, state: stateOf(record, 'running'), seccomp }, reply.listener);
+        break;
+      case 'ready':
+        executable = readExecutable(reply, plan.candidates);
+        break;
+      default:
+        unreachable(reply);
+    }
+  }
+  return { executable, home };
+}
+
+/** Starts an init with what it needs of the container. Errors: `status` when the container has ended; `host`. */
+function spawnEntering(
+  { directory, init, view, host, plan, process, foreground }: PreparedExec,
+  { stdio, preserved }: ExecOptions,
+): Partner {
+  const { descriptors } = plan;
+  using opened = view.root === undefined ? openRoot(init) : undefined;
+  const root = view.root ?? opened;
+  if (root === undefined || !init.isAlive()) throw new TsrunError('status', words.execStopped);
+  const lent = foreground?.lend(process) ?? stdio;
+  const inherited = new Map<number, number>([...lent, ...preserved].entries());
+  inherited.set(descriptors.pidfd, init.pidfd.number);
+  inherited.set(descriptors.root, root.number);
+  const { inodes, handles } = view;
+  const needed = neededHandles({ inodes, host, handed: handles && [...handles.keys()] }) ?? [];
+  needed.forEach((file, index) => {
+    const handle = handles?.get(file);
+    if (handle !== undefined) inherited.set(descriptors.idmaps + index, handle.number);
+  });
+  const fallbackDirectory = directory.file();
+  return spawnInit({ arch: host.arch, syncFd: descriptors.sync, descriptors: inherited, fallbackDirectory });
+}
+
+/** The root directory of the container's init, the last of what is taken from it: it has to live still. */
+function openRoot(init: ProcessHandle): OwnedFd {
+  try {
+    const root = openFile(`${init.path}/root`, O_PATH | O_DIRECTORY);
+    if (init.isAlive()) return root;
+    root.close();
+    throw new TsrunError('status', words.execStopped);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ESRCH')) throw new TsrunError('status', words.execStopped);
+    throw error;
+  }
+}

@@ -1,0 +1,102 @@
+import { writablePlaces } from '../../host/cgroup-layout.ts';
+import { readHostFacts } from '../../host/facts.ts';
+import type { HostFacts } from '../../plan/base/facts.ts';
+import { cgroupPlaces } from '../../plan/base/cgroup-layout.ts';
+import { isRootless, planContainer } from '../../plan/choose-container.ts';
+import type { CreatePlan } from '../../plan/create.ts';
+import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
+import { requirePassableFilter } from '../../plan/seccomp/refusals.ts';
+import { withNotifyMount } from '../../plan/service-manager.ts';
+import { nextTurn } from '../../process/turns.ts';
+import type { Runtime } from '../caller/caller.ts';
+import type { Foreground } from '../caller/foreground.ts';
+import { notifyDirectory } from '../caller/notify-socket.ts';
+import { StateDirectory } from '../store/directory.ts';
+import type { CreateOptions } from '../store/options.ts';
+import { compileSeccomp } from './become-program.ts';
+import { readBundle, type Bundle } from './bundle.ts';
+
+export interface BuildOptions extends CreateOptions {
+  /** Init gets a socket on which it can wait for `start`. */
+  readonly listens: boolean;
+  /** Who waits for the program, and lends it descriptors. */
+  readonly foreground?: Foreground;
+}
+
+/** What a container is going to be made from. */
+export interface OpenedBundle {
+  readonly directory: StateDirectory;
+  readonly bundle: Bundle;
+}
+
+/** A container of which everything is decided, and nothing made. */
+export interface PreparedContainer extends OpenedBundle {
+  readonly options: BuildOptions;
+  readonly host: HostFacts;
+  /** The filter of the program, which is loaded last when its position is `late`. */
+  readonly seccomp: CompiledSeccomp | undefined;
+  readonly plan: CreatePlan;
+}
+
+/**
+ * Reads the bundle, with the directory of the notify socket among its mounts where there will be one. Errors: `id`, `bundle`, `config`.
+ */
+export function openBundle(runtime: Runtime, options: CreateOptions): OpenedBundle {
+  const directory = new StateDirectory(runtime.root, options.id);
+  if (options.notifySocket === undefined) return { directory, bundle: readBundle(options, runtime) };
+  const source = notifyDirectory(directory);
+  const bundle = readBundle(options, runtime, (config) => withNotifyMount(config, source));
+  const sources = { ...bundle.facts.sources, [source]: 'directory' as const };
+  return { directory, bundle: { ...bundle, facts: { ...bundle.facts, sources } } };
+}
+
+/** Decides everything. Errors: `bundle`, `config`, `unsupported`, `host`. Effects: may keep a compiled filter in the cache. */
+export async function prepareContainer(
+  runtime: Runtime,
+  { directory, bundle }: OpenedBundle,
+  options: BuildOptions,
+): Promise<PreparedContainer> {
+  const host = readHostFacts(runtime.caller.proc);
+  await nextTurn();
+  const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
+  requirePassableFilter(seccomp, { waits: options.listens });
+  const lendsStdio = options.foreground !== undefined;
+  const plan = planFor(runtime, { ...options, waitsForStart: options.listens, lendsStdio }, { bundle, host, seccomp });
+  for (const warning of plan.warnings) runtime.log.warning(warning);
+  return { directory, bundle, options, host, seccomp, plan };
+}
+
+/** What a plan is made from, beside the options. */
+export type PlanMaterial = Pick<PreparedContainer, 'bundle' | 'host' | 'seccomp'>;
+
+/** The plan of a container; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
+export function planFor(
+  runtime: Runtime,
+  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserved'> & {
+    readonly waitsForStart?: boolean;
+    readonly lendsStdio?: boolean;
+  },
+  { bundle, host, seccomp }: PlanMaterial,
+): CreatePlan {
+  const { cgroupManager, caller } = runtime;
+  const { id, noPivot, noNewKeyring, preserved, waitsForStart = false, lendsStdio = false } = options;
+  const rootless = isRootless(runtime.rootless, host);
+  return planContainer({
+    id,
+    config: bundle.config,
+    host,
+    bundle: bundle.facts,
+    options: {
+      noPivot,
+      noNewKeyring,
+      preserveFds: preserved.length,
+      lendsStdio,
+      waitsForStart,
+      ...(caller.openFiles && { openFiles: caller.openFiles }),
+    },
+    ...(seccomp === undefined ? {} : { seccomp }),
+    cgroupManager,
+    rootless,
+    writableCgroups: rootless ? writablePlaces(cgroupPlaces(host.cgroup)) : [],
+  });
+}

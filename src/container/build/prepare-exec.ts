@@ -1,0 +1,116 @@
+import { TsrunError } from '../../errors.ts';
+import { readUnifiedDirectory } from '../../host/cgroup-layout.ts';
+import { readHostFacts } from '../../host/facts.ts';
+import type { HostFacts } from '../../plan/base/facts.ts';
+import { planEntry } from '../../plan/choose-exec.ts';
+import type { ExecPlan } from '../../plan/exec.ts';
+import { execProcess } from '../../plan/exec-process.ts';
+import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
+import { requirePassableFilter } from '../../plan/seccomp/refusals.ts';
+import type { Process } from '../../spec/generated/config.ts';
+import { words } from '../../util/words.ts';
+import type { Runtime } from '../caller/caller.ts';
+import { requireConsole } from '../caller/console.ts';
+import { Foreground } from '../caller/foreground.ts';
+import { StateDirectory } from '../store/directory.ts';
+import type { ExecOptions } from '../store/options.ts';
+import { openProcessHandle, type ProcessHandle } from '../store/process-handle.ts';
+import type { ProcessIdentity } from '../store/process-identity.ts';
+import type { ContainerRecord } from '../store/record.ts';
+import { readSavedConfig } from '../store/saved-config.ts';
+import { currentStatus } from '../store/status.ts';
+import { compileSeccomp } from './become-program.ts';
+import { lookInto, type InitView } from './look-into.ts';
+
+/** A further process of a container, of which everything is decided and nothing made. */
+export interface PreparedExec extends Disposable {
+  readonly directory: StateDirectory;
+  readonly record: ContainerRecord;
+  readonly process: Process;
+  readonly host: HostFacts;
+  /** The container's init, and what was seen of it. */
+  readonly init: ProcessHandle;
+  readonly view: InitView;
+  /** Who waits for the process; undefined where nobody does. */
+  readonly foreground: Foreground | undefined;
+  readonly seccomp: CompiledSeccomp | undefined;
+  readonly plan: ExecPlan;
+}
+
+/**
+ * Looks at the container, and decides everything. Errors: `id`, `not-found`, `state`, `status`, `config`, `usage`, `unsupported`, `cgroup`,
+ * `host`.
+ */
+export async function prepareExec(runtime: Runtime, options: ExecOptions): Promise<PreparedExec> {
+  const held: Disposable[] = [];
+  const hold = <Thing extends Disposable>(thing: Thing): Thing => {
+    held.push(thing);
+    return thing;
+  };
+  const release = (): void => {
+    for (const thing of held.splice(0).reverse()) thing[Symbol.dispose]();
+  };
+  try {
+    return { ...(await prepare(runtime, options, hold)), [Symbol.dispose]: release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function prepare(
+  runtime: Runtime,
+  options: ExecOptions,
+  hold: <Thing extends Disposable>(thing: Thing) => Thing,
+): Promise<Omit<PreparedExec, typeof Symbol.dispose>> {
+  const { caller, log } = runtime;
+  const { consoleSocket, detach, preserved, subCgroups } = options;
+  const directory = hold(new StateDirectory(runtime.root, options.id));
+  const record = directory.readRecord();
+  const identity = requireRunning(directory, record, options);
+  const saved = readSavedConfig(directory);
+  const process = execProcess(saved, options.change);
+  const terminal = process.terminal === true;
+  requireConsole({ terminal, detached: detach, consoleSocket });
+  const foreground = detach ? undefined : hold(new Foreground(caller, options));
+  if (terminal) foreground?.requireTerminal();
+  const init = openProcessHandle(identity);
+  if (init === undefined) throw new TsrunError('status', words.execStopped);
+  hold(init);
+  const host = readHostFacts(caller.proc);
+  const view = hold(await lookInto(init, { directory, record, host }));
+  const seccomp = await compileSeccomp(saved, process, host, { runtime, isCached: true });
+  requirePassableFilter(seccomp, { waits: false });
+  const plan = planEntry({
+    container: record,
+    config: { ...saved, process },
+    host,
+    inodes: view.inodes,
+    handed: view.handles && [...view.handles.keys()],
+    initUnified: readUnifiedDirectory(init.path, caller.proc),
+    options: {
+      preserveFds: preserved.length,
+      detach,
+      ...(subCgroups && { subCgroups }),
+      ...(caller.openFiles && { openFiles: caller.openFiles }),
+    },
+    seccomp,
+  });
+  for (const warning of plan.warnings) log.warning(warning);
+  return { directory, record, process, host, init, view, foreground, seccomp, plan };
+}
+
+function requireRunning(
+  directory: StateDirectory,
+  record: ContainerRecord,
+  { ignorePaused }: Pick<ExecOptions, 'ignorePaused'>,
+): ProcessIdentity {
+  const status = currentStatus(directory, record);
+  if (status === 'stopped' || status === 'creating' || record.init === undefined) {
+    throw new TsrunError('status', words.execStopped);
+  }
+  if (status === 'paused' && !ignorePaused) {
+    throw new TsrunError('status', words.execPaused);
+  }
+  return record.init;
+}

@@ -1,0 +1,51 @@
+import { TsrunError } from '../errors.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
+import { openFile } from '../sys/file.ts';
+import { connectUnix, sendMessage } from '../sys/socket.ts';
+import { O_NOFOLLOW, O_PATH } from '../util/constants.ts';
+import { words } from '../util/words.ts';
+import { killAndWait } from './kill-and-wait.ts';
+import { DEATH_TIMEOUT_MS, type Partner } from './partner.ts';
+import { waitReadable } from '../sys/events/poll.ts';
+
+/** An init that waits for `start`: where, and what it wants to be shown, hexadecimal, by whom it cannot know otherwise. */
+export interface WaitingInit {
+  readonly socketPath: string;
+  readonly token: string | undefined;
+}
+
+/** A connection to it, proven to be the creator's. Errors: `status` when it does not listen any more; `host`. */
+export function connectToInit({ socketPath, token }: WaitingInit): OwnedFd {
+  let connection: OwnedFd | undefined;
+  try {
+    using socket = openFile(socketPath, O_PATH | O_NOFOLLOW);
+    connection = connectUnix(descriptorPath(socket.number), 'seqpacket');
+    if (token !== undefined) sendMessage(connection.number, Buffer.from(token, 'hex'));
+    return connection;
+  } catch (error) {
+    connection?.close();
+    if (hasErrno(error, 'ECONNREFUSED', 'ENOENT', 'EPIPE', 'ECONNRESET'))
+      throw new TsrunError('status', words.startStopped);
+    throw error;
+  }
+}
+
+/** The waiting init as a partner; the pidfd stays the caller's. Errors: those of `connectToInit`. */
+export function acceptedInit(waiting: WaitingInit, { pid, pidfd }: { pid: number; pidfd: OwnedFd }): Partner {
+  return {
+    pid,
+    socket: connectToInit(waiting),
+    becomes: () => {
+      throw new Error('bug: an init that has waited clones no other');
+    },
+    end: async () => {
+      if (await killAndWait(pidfd, DEATH_TIMEOUT_MS)) return;
+      throw new TsrunError('init', `process ${pid} does not die`);
+    },
+    howItEnded: async (timeoutMs) => {
+      await waitReadable(pidfd.number, timeoutMs);
+      return undefined;
+    },
+  };
+}

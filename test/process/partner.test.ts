@@ -1,0 +1,86 @@
+import t from 'tap';
+import { acceptedInit } from '../../src/process/accepted.ts';
+import type { Partner } from '../../src/process/partner.ts';
+import { spawnInit } from '../../src/process/spawned.ts';
+import { duplicateAbove } from '../../src/sys/fd.ts';
+import { openFile } from '../../src/sys/file.ts';
+import { pidfdOpen } from '../../src/sys/pidfd.ts';
+import { listenUnix } from '../../src/sys/socket.ts';
+import { reapChild } from '../../src/sys/wait.ts';
+import { O_RDWR } from '../../src/util/constants.ts';
+import { ARCH, endChild, makeDirectory, SYNC_FD } from './init-rig.ts';
+
+function spawnOne(fallbackDirectory: string): Partner {
+  using nothing = openFile('/dev/null', O_RDWR);
+  const descriptors = new Map([0, 1, 2].map((number) => [number, nothing.number]));
+  return spawnInit({ arch: ARCH, syncFd: SYNC_FD, descriptors, fallbackDirectory });
+}
+
+t.test('a spawned partner tells how it ended, as often as it is asked', async (t) => {
+  const partner = spawnOne(makeDirectory(t));
+  t.equal(await partner.howItEnded(0), undefined, 'it lives');
+  t.equal(await partner.howItEnded(1), undefined, 'and goes on to');
+  partner.socket.close();
+  t.strictSame(await partner.howItEnded(), { kind: 'exited', code: 0 }, 'the end of the pipe is its end');
+  t.strictSame(await partner.howItEnded(0), { kind: 'exited', code: 0 });
+  t.throws(() => reapChild(partner.pid), { code: 'host', errno: 'ECHILD' }, 'and it is reaped');
+  await t.resolves(partner.end());
+});
+
+t.test('a spawned partner is ended and reaped', async (t) => {
+  const partner = spawnOne(makeDirectory(t));
+  await partner.end();
+  t.throws(() => reapChild(partner.pid), { code: 'host', errno: 'ECHILD' });
+  t.strictSame(await partner.howItEnded(0), { kind: 'killed', signal: 9 });
+  partner.socket.close();
+});
+
+t.test('a spawned partner whom somebody else has reaped tells nothing', async (t) => {
+  const partner = spawnOne(makeDirectory(t));
+  endChild(partner.pid);
+  t.equal(await partner.howItEnded(), undefined);
+  await t.resolves(partner.end());
+  partner.socket.close();
+});
+
+t.test('a spawned partner becomes the process that it has cloned', async (t) => {
+  const directory = makeDirectory(t);
+  const partner = spawnOne(directory);
+  const { pid } = partner;
+  const other = spawnOne(directory);
+  partner.socket.close();
+  partner.becomes(other.pid);
+  t.equal(partner.pid, other.pid);
+  t.throws(() => reapChild(pid), { code: 'host', errno: 'ECHILD' }, 'the first one is reaped');
+  await partner.end();
+  t.strictSame(await partner.howItEnded(0), { kind: 'killed', signal: 9 });
+  other.socket.close();
+});
+
+t.test('an accepted partner is ended, and its end is told to its parent', async (t) => {
+  const directory = makeDirectory(t);
+  const child = spawnOne(directory);
+  const socketPath = `${directory}/socket`;
+  using _listener = listenUnix(socketPath, 'seqpacket');
+  using pidfd = pidfdOpen(child.pid);
+  const partner = acceptedInit({ socketPath, token: undefined }, { pid: child.pid, pidfd });
+  t.equal(partner.pid, child.pid);
+  t.equal(await partner.howItEnded(0), undefined);
+  await partner.end();
+  t.equal(await partner.howItEnded(), undefined, 'that it has ended is all that can be known');
+  t.strictSame(await child.howItEnded(), { kind: 'killed', signal: 9 });
+  await t.resolves(partner.end(), 'one that is gone is fine');
+  partner.socket.close();
+  child.socket.close();
+});
+
+t.test('acceptedInit() says so where nobody listens, and keeps nothing open', (t) => {
+  const directory = makeDirectory(t);
+  using before = openFile('/dev/null', O_RDWR);
+  using pidfd = pidfdOpen(process.pid);
+  const waiting = { socketPath: `${directory}/none`, token: undefined };
+  t.throws(() => acceptedInit(waiting, { pid: process.pid, pidfd }), { code: 'status' });
+  using after = duplicateAbove(before.number, before.number);
+  t.equal(after.number, pidfd.number + 1);
+  t.end();
+});
