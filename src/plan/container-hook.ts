@@ -1,21 +1,15 @@
-import { at, block, call, equals, stringArray, when, words } from '../program/build.ts';
+import { at, call, equals, stringArray, when } from '../program/build.ts';
 import type { Block, Operand, Place, Program, Region, Step } from '../program/step.ts';
 import { Memory } from '../program/step.ts';
 import type { Hook, Process } from '../spec/generated/config.ts';
-import {
-  CLONE_PIDFD,
-  F_DUPFD_CLOEXEC,
-  O_CLOEXEC,
-  PR_SET_PDEATHSIG,
-  SCM_RIGHTS,
-  SOL_SOCKET,
-} from '../util/constants.ts';
+import { CLONE_PIDFD, F_DUPFD_CLOEXEC, O_CLOEXEC, PR_SET_PDEATHSIG } from '../util/constants.ts';
 import type { DescriptorNumbers } from './base/context.ts';
 import { buildEnvironment } from './process/environment.ts';
 import { EXCHANGES } from './base/exchanges.ts';
 import { reply, tagOf } from './base/reply.ts';
 import { planLoadFilter, type CompiledSeccomp } from './seccomp/load.ts';
 import { SIGNALS } from '../util/signals.ts';
+import { CMSG_DATA, cmsgLength, cmsgRights, iovec, msghdr } from '../program/structs.ts';
 
 /**
  * config.md, "POSIX-platform Hooks": the kinds that run in the container's namespaces.
@@ -139,7 +133,6 @@ interface Control {
   readonly size: number;
 }
 
-const HEADER_SIZE = 16;
 const PIPE_SIZE = 8;
 
 function planStart(setting: HookSetting, hook: Hook): Step[] {
@@ -220,18 +213,13 @@ function argumentsOf({ path, args = [] }: Hook): readonly string[] {
 
 function makeControl(): Control {
   const count = HOOK_PIPES.length * 2 + 1;
-  const size = HEADER_SIZE + count * 4;
   // As much again as the result of a call takes behind the last number.
-  const bytes = new Uint8Array(Math.ceil((size + 4) / 8) * 8);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, BigInt(size), true);
-  view.setInt32(8, SOL_SOCKET, true);
-  view.setInt32(12, SCM_RIGHTS, true);
-  return { of: block(bytes, 'descriptors'), size };
+  const of = cmsgRights(Array<number>(count).fill(0), 'descriptors', 4);
+  return { of, size: cmsgLength(count) };
 }
 
 function offsetOf(name: HookPipe): number {
-  return HEADER_SIZE + HOOK_PIPES.indexOf(name) * PIPE_SIZE;
+  return CMSG_DATA + HOOK_PIPES.indexOf(name) * PIPE_SIZE;
 }
 
 /** The 4 bytes of a descriptor are read as 8: the kernel takes only the lower half of a descriptor. */
@@ -240,13 +228,16 @@ function endOf({ of }: Control, name: HookPipe, side: 'read' | 'write'): Place {
 }
 
 function pidfdOf({ of }: Control): Place {
-  return at(of, HEADER_SIZE + HOOK_PIPES.length * PIPE_SIZE);
+  return at(of, CMSG_DATA + HOOK_PIPES.length * PIPE_SIZE);
 }
 
-/** struct msghdr: name, namelen, iov, iovlen, control, controllen, flags. */
 function sendControl(sync: number, { of, size }: Control, answer: Region): Step {
   const tag = tagOf('hook-started');
-  const vector = words([tag, 8, answer, 8], `[${tag.text}, ${answer.name}]`);
-  const message = words([0, 0, vector, 2, of, size, 0], `{${vector.text}, ${of.text}}`);
+  const parts = [
+    { of: tag, size: 8 },
+    { of: answer, size: 8 },
+  ];
+  const vector = iovec(parts);
+  const message = msghdr(vector, of, { shown: `{${vector.text}, ${of.text}}`, controlSize: size });
   return call('sendmsg', [sync, message, 0], { label: 'hand over the ends of the pipes and a pidfd' });
 }

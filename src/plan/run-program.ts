@@ -12,6 +12,7 @@ import { failedWith } from './base/failed-with.ts';
 import { planSendHandles } from './namespaces/hand-out.ts';
 import { planLateRlimits } from './process/rlimits.ts';
 import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp, type SeccompPlan } from './seccomp/load.ts';
+import { UCRED_SIZE, ucred } from '../program/structs.ts';
 
 export interface ProgramToRun {
   readonly process: Process;
@@ -232,16 +233,19 @@ function planServe(
 
 /** man 7 unix, SO_PEERCRED: who the peer was when it connected. */
 function planCheckUid(connection: Region, uid: number): Step[] {
-  // struct ucred: i32 pid, u32 uid, u32 gid.
-  const peer = block(new Uint8Array(16), 'peer');
+  const peer = ucred('peer');
   const isCreator = equals(at(peer, 0), BigInt(uid) << 32n, {
     mask: 0xffff_ffff_0000_0000n,
     text: `the peer is user ${uid}`,
   });
   return [
-    call('getsockopt', [connection, SOL_SOCKET, SO_PEERCRED, peer, block(Uint8Array.of(12, 0, 0, 0), '12')], {
-      label: 'see who starts',
-    }),
+    call(
+      'getsockopt',
+      [connection, SOL_SOCKET, SO_PEERCRED, peer, block(Uint8Array.of(UCRED_SIZE, 0, 0, 0), `${UCRED_SIZE}`)],
+      {
+        label: 'see who starts',
+      },
+    ),
     ...unless(isCreator, [call('exit_group', [1], { label: 'end, as it is somebody else' })]),
   ];
 }

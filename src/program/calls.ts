@@ -43,6 +43,7 @@ export type FlagSet =
   | 'FSMOUNT_'
   | 'FSOPEN_'
   | 'KEY_'
+  | 'LANDLOCK_ACCESS_FS_'
   | 'MNT_'
   | 'MOUNT_ATTR_'
   | 'MOVE_MOUNT_'
@@ -52,6 +53,7 @@ export type FlagSet =
   | 'O_'
   | 'O_CLOEXEC'
   | 'RESOLVE_'
+  | 'SCHED_FLAG_'
   | 'SECCOMP_FILTER_FLAG_'
   | 'SOCK_'
   | 'STATX_';
@@ -70,6 +72,7 @@ export type NameSet =
   | 'PR_'
   | 'PR_CAP_AMBIENT_'
   | 'RLIMIT_'
+  | 'SCHED_'
   | 'SECCOMP_SET_'
   | 'SOL_'
   | 'SO_';

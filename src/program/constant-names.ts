@@ -25,6 +25,7 @@ const FLAGS: Record<FlagSet, Names> = {
   FSMOUNT_: select(/^FSMOUNT_/),
   FSOPEN_: select(/^FSOPEN_/),
   KEY_: select(/^KEY_/),
+  LANDLOCK_ACCESS_FS_: select(/^LANDLOCK_ACCESS_FS_/),
   MNT_: select(/^MNT_/),
   // MOUNT_ATTR__ATIME is the mask of a field, not a flag.
   MOUNT_ATTR_: select(/^MOUNT_ATTR_/, /__/),
@@ -35,6 +36,7 @@ const FLAGS: Record<FlagSet, Names> = {
   O_: select(/^O_/),
   O_CLOEXEC: select(/^O_(CLOEXEC|NONBLOCK)$/),
   RESOLVE_: select(/^RESOLVE_/),
+  SCHED_FLAG_: select(/^SCHED_FLAG_/),
   SECCOMP_FILTER_FLAG_: select(/^SECCOMP_FILTER_FLAG_/),
   SOCK_: select(/^SOCK_(CLOEXEC|NONBLOCK)$/),
   STATX_: select(/^STATX_/),
@@ -53,6 +55,7 @@ const NAMES: Record<NameSet, Names> = {
   PR_: select(/^PR_/, /^PR_CAP_AMBIENT_/),
   PR_CAP_AMBIENT_: select(/^PR_CAP_AMBIENT_/),
   RLIMIT_: select(/^RLIMIT_/),
+  SCHED_: select(/^SCHED_/, /^SCHED_FLAG_/),
   SECCOMP_SET_: select(/^SECCOMP_SET_/),
   SOL_: select(/^SOL_/),
   SO_: select(/^SO_/),

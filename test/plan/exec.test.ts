@@ -82,7 +82,7 @@ t.test('planExec() does in the first process what takes rights, and is born with
    0  setgroups(0, NULL)  # clear the supplementary groups  (/process/user)
    1  prctl(PR_CAPBSET_DROP, CAP_CHOWN, 0, 0, 0)  # drop CAP_CHOWN from the bounding set  (/process/capabilities/bounding)
    2  prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)  # drop CAP_DAC_OVERRIDE from the bounding set  (/process/capabilities/bounding)
-   3  capset({version=3, pid=0}, {effective=0x0, permitted=0x0, inheritable=0x0})  # keep the capabilities of the program  (/process/capabilities)
+   3  capset({version=_LINUX_CAPABILITY_VERSION_3, pid=0}, {effective=0, permitted=0, inheritable=0})  # keep the capabilities of the program  (/process/capabilities)
    4  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
    5  clone3({flags=CLONE_PARENT}, 88) = pid  # create the process
    6  if this is the new process skip 2  # skip 2 when this is the new process

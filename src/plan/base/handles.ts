@@ -1,10 +1,9 @@
-import { addressOf, at, block, call, equals, failWhen, isNegative, repeatWhile, when } from '../../program/build.ts';
-import type { Block, Region, Step } from '../../program/step.ts';
+import { addressOf, at, call, equals, failWhen, isNegative, repeatWhile, when } from '../../program/build.ts';
+import type { Region, Step } from '../../program/step.ts';
 import type { Errno } from '../../util/errno.ts';
 import {
   AT_EMPTY_PATH,
   F_DUPFD_CLOEXEC,
-  O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -17,50 +16,12 @@ import {
 } from '../../util/constants.ts';
 import type { PlanContext } from './context.ts';
 import { failedWith } from './failed-with.ts';
+import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
 
 /**
  * Paths inside a rootfs are never resolved as strings: every one is opened below the root's handle by openat2(2) with
  * RESOLVE_IN_ROOT, and what follows acts on the descriptor (CVE-2021-30465 and its family).
  */
-
-export interface OpenOptions {
-  /** Flags of open(2) beside O_CLOEXEC. */
-  readonly flags: number;
-  /** RESOLVE_* flags. */
-  readonly resolve: number;
-}
-
-/** struct open_how of openat2(2): u64 flags, u64 mode, u64 resolve. The encoder translates flags that arm64 numbers differently. */
-export function openHow(options: OpenOptions): Block {
-  const bytes = new Uint8Array(24);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, BigInt(options.flags | O_CLOEXEC), true);
-  view.setBigUint64(16, BigInt(options.resolve), true);
-  return block(bytes, describeHow(options));
-}
-
-const FLAG_NAMES: readonly (readonly [number, string])[] = [
-  [O_PATH, 'O_PATH'],
-  [O_DIRECTORY, 'O_DIRECTORY'],
-  [O_NOFOLLOW, 'O_NOFOLLOW'],
-];
-const RESOLVE_NAMES: readonly (readonly [number, string])[] = [
-  [RESOLVE_IN_ROOT, 'RESOLVE_IN_ROOT'],
-  [RESOLVE_NO_MAGICLINKS, 'RESOLVE_NO_MAGICLINKS'],
-  [RESOLVE_NO_SYMLINKS, 'RESOLVE_NO_SYMLINKS'],
-  [0x08, 'RESOLVE_BENEATH'],
-  [0x01, 'RESOLVE_NO_XDEV'],
-];
-
-function describeHow({ flags, resolve }: OpenOptions): string {
-  const access = ['O_RDONLY', 'O_WRONLY', 'O_RDWR'][flags & 3] ?? '';
-  const names = FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
-  const resolveNames = RESOLVE_NAMES.filter(([bit]) => (resolve & bit) !== 0).map(([, name]) => name);
-  const shownFlags = (flags & O_PATH) !== 0 ? names : [access, ...names];
-  return `{flags=${shownFlags.join('|')}, resolve=${resolveNames.join('|')}}`;
-}
-
-export const OPEN_HOW_SIZE = 24;
 
 export interface LookupOptions {
   readonly label: string;

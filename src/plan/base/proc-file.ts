@@ -10,7 +10,7 @@ import {
 } from '../../util/constants.ts';
 import { utf8 } from '../../util/utf8.ts';
 import type { PlanContext } from './context.ts';
-import { OPEN_HOW_SIZE, openHow } from './handles.ts';
+import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
 
 export interface ProcFileOptions {
   readonly label: string;

@@ -1,4 +1,4 @@
-import { block, call, equals, unless, when } from '../../program/build.ts';
+import { call, equals, unless, when } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { NamespaceType } from '../../spec/generated/config.ts';
 import { CLONE_INTO_CGROUP, CLONE_PARENT, F_DUPFD_CLOEXEC, PR_SET_DUMPABLE } from '../../util/constants.ts';
@@ -8,13 +8,10 @@ import type { JoinPlace } from '../cgroup/path.ts';
 import { failedWith } from '../base/failed-with.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
 import { reply } from '../base/reply.ts';
+import { CLONE_ARGS_CGROUP, CLONE_ARGS_SIZE, cloneArgs } from '../../program/structs.ts';
 
 /** Made by the clone itself. User and time namespaces come before it, the cgroup namespace after. */
 const CLONED: readonly NamespaceType[] = ['pid', 'mount', 'network', 'uts', 'ipc'];
-
-/** Bytes of struct clone_args, eleven u64 (man 2 clone). */
-const CLONE_ARGS_SIZE = 88;
-const CGROUP_OFFSET = 80;
 
 /** The two halves of making the container's process: into its cgroups, and the clone. */
 export interface ClonePlan {
@@ -100,7 +97,7 @@ function handleOf(
   args: Block,
   { name, isApart }: { readonly name: string; readonly isApart: boolean },
 ): { readonly opened: Region | Place; readonly use: Step[] } {
-  const place: Place = { kind: 'place', of: args, offset: CGROUP_OFFSET };
+  const place: Place = { kind: 'place', of: args, offset: CLONE_ARGS_CGROUP };
   if (!isApart) return { opened: place, use: [] };
   const opened = memory.word(name);
   // One that could not be opened is missed by the clone itself.
@@ -115,12 +112,8 @@ function tellPid(context: PlanContext, pid: Region): Step[] {
   ];
 }
 
-/** struct clone_args: flags first, the cgroup's descriptor last. The exit signal stays 0, as CLONE_PARENT demands. */
+/** Without an exit signal, as CLONE_PARENT demands. */
 function cloneArguments(types: readonly NamespaceType[], intoCgroup: boolean): Block {
-  const bytes = new Uint8Array(CLONE_ARGS_SIZE);
   const namespaces = types.reduce((all, type) => all | BigInt(NAMESPACE_FLAGS[type]), 0n);
-  const flags = namespaces | BigInt(CLONE_PARENT) | (intoCgroup ? CLONE_INTO_CGROUP : 0n);
-  new DataView(bytes.buffer).setBigUint64(0, flags, true);
-  const shown = ['CLONE_PARENT', ...(intoCgroup ? ['CLONE_INTO_CGROUP'] : []), ...types];
-  return block(bytes, `{flags=${shown.join('|')}}`);
+  return cloneArgs(namespaces | BigInt(CLONE_PARENT) | (intoCgroup ? CLONE_INTO_CGROUP : 0n));
 }

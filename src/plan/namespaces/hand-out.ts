@@ -1,4 +1,4 @@
-import { block, call, words } from '../../program/build.ts';
+import { call } from '../../program/build.ts';
 import type { Step } from '../../program/step.ts';
 import type { NamespaceType } from '../../spec/generated/config.ts';
 import {
@@ -10,14 +10,13 @@ import {
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
-  SCM_RIGHTS,
-  SOL_SOCKET,
 } from '../../util/constants.ts';
 import { holdsCapability } from '../base/facts.ts';
 import type { PlanContext } from '../base/context.ts';
 import type { Region } from '../../program/step.ts';
 import { closeWord } from '../base/handles.ts';
 import { tagOf } from '../base/reply.ts';
+import { cmsgRights, iovec, msghdr } from '../../program/structs.ts';
 
 /**
  * What an init that waits for `start` hands to an `exec` that may not look into it.
@@ -96,20 +95,9 @@ export function planHandOut(context: PlanContext, numbers: readonly number[]): S
 
 /** Sends them to whoever is connected. A peer that is gone, or a filter that refuses it, is no failure of init. */
 export function planSendHandles(connection: Region, numbers: readonly number[]): Step {
-  // struct cmsghdr: u64 length, i32 level, i32 type, then the descriptors as i32, padded to 8 bytes.
-  const bytes = new Uint8Array(16 + Math.ceil(numbers.length / 2) * 8);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, BigInt(16 + numbers.length * 4), true);
-  view.setInt32(8, SOL_SOCKET, true);
-  view.setInt32(12, SCM_RIGHTS, true);
-  numbers.forEach((number, index) => {
-    view.setInt32(16 + index * 4, number, true);
-  });
-  const control = block(bytes, `{SCM_RIGHTS, [${numbers.join(', ')}]}`);
+  const control = cmsgRights(numbers, `{SCM_RIGHTS, [${numbers.join(', ')}]}`);
   const tag = tagOf('handles');
-  const vector = words([tag, 8], 'vector');
-  // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
-  const message = words([0, 0, vector, 1, control, bytes.length, 0], `{${tag.text}, ${control.text}}`);
+  const message = msghdr(iovec([{ of: tag, size: 8 }]), control, { shown: `{${tag.text}, ${control.text}}` });
   return call('sendmsg', [connection, message, MSG_NOSIGNAL | MSG_DONTWAIT], {
     label: 'hand out the namespaces and the root',
     accept: 'any',

@@ -13,10 +13,10 @@ import {
   RESOLVE_NO_XDEV,
 } from '../../util/constants.ts';
 import { failedWith } from '../base/failed-with.ts';
-import { OPEN_HOW_SIZE, openHow } from '../base/handles.ts';
 import type { JoinPlace } from '../cgroup/path.ts';
 import type { CgroupDirectory, CgroupPlan } from '../cgroup/plan.ts';
 import { directoryPath } from '../cgroup/print.ts';
+import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
 
 /** Words that are free for a moment. */
 export interface JoinWords {

@@ -1,9 +1,9 @@
-import { block, call } from '../../program/build.ts';
-import type { Block, Step } from '../../program/step.ts';
+import { call } from '../../program/build.ts';
+import type { Step } from '../../program/step.ts';
 import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from '../../util/constants.ts';
-import { utf8 } from '../../util/utf8.ts';
 import { hasNewNamespace, type PlanContext } from '../base/context.ts';
 import { closeWord } from '../base/handles.ts';
+import { ifreqFlags } from '../../program/structs.ts';
 
 const POINTER = '/linux/namespaces';
 
@@ -22,15 +22,10 @@ export function planLoopback(context: PlanContext): Step[] {
       pointer: POINTER,
       result: socket,
     }),
-    call('ioctl', [socket, SIOCSIFFLAGS, interfaceRequest()], { label: 'bring "lo" up', pointer: POINTER }),
+    call('ioctl', [socket, SIOCSIFFLAGS, ifreqFlags('lo', IFF_UP, 'IFF_UP')], {
+      label: 'bring "lo" up',
+      pointer: POINTER,
+    }),
     closeWord(socket, 'close the socket'),
   ];
-}
-
-/** struct ifreq: char name[16], i16 flags, padded to 40 bytes. */
-function interfaceRequest(): Block {
-  const bytes = new Uint8Array(40);
-  bytes.set(utf8('lo'));
-  new DataView(bytes.buffer).setInt16(16, IFF_UP, true);
-  return block(bytes, '{name="lo", flags=IFF_UP}');
 }

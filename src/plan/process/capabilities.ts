@@ -1,10 +1,9 @@
-import { block, call } from '../../program/build.ts';
-import type { Block, Step } from '../../program/step.ts';
+import { call } from '../../program/build.ts';
+import type { Step } from '../../program/step.ts';
 import { capabilityNumbers } from '../../util/capability-names.ts';
 import type { Capabilities, Process } from '../../spec/generated/config.ts';
 import {
   CAP_SYS_ADMIN,
-  LINUX_CAPABILITY_VERSION_3,
   PR_CAPBSET_DROP,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
@@ -12,6 +11,7 @@ import {
 } from '../../util/constants.ts';
 import { findNamespace, type PlanContext } from '../base/context.ts';
 import { holdsCapability } from '../base/facts.ts';
+import { capData, capHeader, type CapSets } from '../../program/structs.ts';
 
 /**
  * config.md, "Linux Process": `capabilities`; capabilities(7).
@@ -124,8 +124,8 @@ function union(first: CapabilitySet, second: CapabilitySet): CapabilitySet {
   return new Set([...first, ...second]);
 }
 
-function setCapabilities(sets: ThreadSets, label: string): Step {
-  return call('capset', [capabilityHeader(), capabilityData(sets)], { label, pointer: POINTER });
+function setCapabilities(sets: CapSets, label: string): Step {
+  return call('capset', [capHeader(), capData(sets)], { label, pointer: POINTER });
 }
 
 /** Empties the ambient set and raises what the config has in it. EINVAL is a kernel without ambient capabilities. */
@@ -197,30 +197,4 @@ const NAMES: ReadonlyMap<number, string> = new Map([...capabilityNumbers].map(([
 /** Kernels may have capabilities that are newer than the table. */
 function nameOf(number: number): string {
   return NAMES.get(number) ?? `capability ${number}`;
-}
-
-/** struct __user_cap_header_struct: u32 version, i32 pid (0 is the caller). Source: man 2 capset. */
-function capabilityHeader(): Block {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setUint32(0, LINUX_CAPABILITY_VERSION_3, true);
-  return block(bytes, '{version=3, pid=0}');
-}
-
-type ThreadSets = Pick<CapabilitySets, 'effective' | 'permitted' | 'inheritable'>;
-
-/** struct __user_cap_data_struct[2]: u32 effective, permitted, inheritable; first the capabilities below 32. */
-function capabilityData({ effective, permitted, inheritable }: ThreadSets): Block {
-  const bytes = new Uint8Array(24);
-  const view = new DataView(bytes.buffer);
-  const masks = [effective, permitted, inheritable].map(maskOf);
-  masks.forEach((mask, index) => {
-    view.setUint32(index * 4, Number(mask & 0xffff_ffffn), true);
-    view.setUint32(12 + index * 4, Number(mask >> 32n), true);
-  });
-  const [e, p, i] = masks.map((mask) => `0x${mask.toString(16)}`);
-  return block(bytes, `{effective=${e}, permitted=${p}, inheritable=${i}}`);
-}
-
-function maskOf(numbers: CapabilitySet): bigint {
-  return [...numbers].reduce((mask, number) => mask | (1n << BigInt(number)), 0n);
 }

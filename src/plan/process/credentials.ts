@@ -1,9 +1,10 @@
-import { block, call, failWhen } from '../../program/build.ts';
-import type { Block, Step } from '../../program/step.ts';
+import { call, failWhen } from '../../program/build.ts';
+import type { Step } from '../../program/step.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import { PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS } from '../../util/constants.ts';
 import { findNamespace, type PlanContext } from '../base/context.ts';
 import { failedWith } from '../base/failed-with.ts';
+import { gidList } from '../../program/structs.ts';
 
 /** config.md, "User" and `noNewPrivileges`; credentials(7). */
 
@@ -29,7 +30,7 @@ export function planGroups(context: PlanContext, process: Process): Step[] {
   }
   const shown = `[${groups.join(', ')}]`;
   return [
-    call('setgroups', [groups.length, groupList(groups)], {
+    call('setgroups', [groups.length, gidList(groups)], {
       label: `set supplementary groups ${shown}`,
       pointer,
       ...(mayBeDenied
@@ -37,16 +38,6 @@ export function planGroups(context: PlanContext, process: Process): Step[] {
         : {}),
     }),
   ];
-}
-
-/** gid_t[]: u32 each. */
-function groupList(groups: readonly number[]): Block {
-  const bytes = new Uint8Array(groups.length * 4);
-  const view = new DataView(bytes.buffer);
-  groups.forEach((group, index) => {
-    view.setUint32(index * 4, group, true);
-  });
-  return block(bytes, `[${groups.join(', ')}]`);
 }
 
 /** Becomes the user: group first, since only the old user may change it. Real, effective and saved ids are the same. */

@@ -1,28 +1,36 @@
 import { TsrunError } from '../../errors.ts';
-import { at, call, failWhen, isNegative, unless, when, words } from '../../program/build.ts';
-import type { Block, Region, Step } from '../../program/step.ts';
+import { at, call, failWhen, isNegative, unless, when } from '../../program/build.ts';
+import type { Region, Step } from '../../program/step.ts';
 import { LANDLOCK_ANNOTATION, readLandlock, type LandlockPaths } from '../../spec/landlock.ts';
 import { pointerTo } from '../../spec/pointer.ts';
 import type { PlanContext } from '../base/context.ts';
 import { closeWord, isDirectory, openInRoot, statHandle } from '../base/handles.ts';
-import { F_DUPFD_CLOEXEC, LANDLOCK_RULE_PATH_BENEATH } from '../../util/constants.ts';
+import {
+  F_DUPFD_CLOEXEC,
+  LANDLOCK_ACCESS_FS_EXECUTE,
+  LANDLOCK_ACCESS_FS_IOCTL_DEV,
+  LANDLOCK_ACCESS_FS_READ_DIR,
+  LANDLOCK_ACCESS_FS_READ_FILE,
+  LANDLOCK_ACCESS_FS_TRUNCATE,
+  LANDLOCK_ACCESS_FS_WRITE_FILE,
+  LANDLOCK_RULE_PATH_BENEATH,
+} from '../../util/constants.ts';
+import { PATH_BENEATH_PARENT, landlockPathBeneathAttr, landlockRulesetAttr } from '../../program/structs.ts';
 
 /**
  * Landlock: the program, and everything that it starts, reaches only the paths of the annotation `run.tsrun.landlock`, whatever
  * the permissions of files and its capabilities say. Source: man 7 landlock, include/uapi/linux/landlock.h.
  */
 
-const EXECUTE = 1 << 0;
-const WRITE_FILE = 1 << 1;
-const READ_FILE = 1 << 2;
-const READ_DIR = 1 << 3;
 /** Remove and make entries of every type, and (since Linux 5.19) link or rename from one directory to another. */
 const CHANGE_DIR = 0x3ff0;
-const TRUNCATE = 1 << 14;
-/** ioctl(2) of devices, since Linux 6.10. */
-const IOCTL_DEV = 1 << 15;
 /** The rights that a rule for what is no directory may name. */
-const FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
+const FILE_RIGHTS =
+  LANDLOCK_ACCESS_FS_EXECUTE |
+  LANDLOCK_ACCESS_FS_WRITE_FILE |
+  LANDLOCK_ACCESS_FS_READ_FILE |
+  LANDLOCK_ACCESS_FS_TRUNCATE |
+  LANDLOCK_ACCESS_FS_IOCTL_DEV;
 
 const POINTER = pointerTo('/annotations', LANDLOCK_ANNOTATION);
 
@@ -52,7 +60,7 @@ export function planLandlock(context: PlanContext): Step[] {
 
 function makeRuleset(ruleset: Region, handled: number): Step[] {
   const options = { label: 'make a Landlock ruleset', pointer: POINTER };
-  const attributes = words([handled], `{handled_access_fs=0x${handled.toString(16)}}`);
+  const attributes = landlockRulesetAttr(handled);
   return [
     call('landlock_create_ruleset', [attributes, attributes.bytes.length, 0], {
       ...options,
@@ -73,11 +81,12 @@ interface Rule {
 }
 
 function rulesOf(paths: LandlockPaths): Rule[] {
-  const read = READ_FILE | READ_DIR;
+  const read = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
   const rights = {
     read,
-    execute: read | EXECUTE,
-    write: read | WRITE_FILE | CHANGE_DIR | TRUNCATE | IOCTL_DEV,
+    execute: read | LANDLOCK_ACCESS_FS_EXECUTE,
+    write:
+      read | LANDLOCK_ACCESS_FS_WRITE_FILE | CHANGE_DIR | LANDLOCK_ACCESS_FS_TRUNCATE | LANDLOCK_ACCESS_FS_IOCTL_DEV,
   };
   const verbs = ['read', 'execute', 'write'] as const;
   return verbs.flatMap((verb) => paths[verb].map((path) => ({ path, rights: rights[verb], verb })));
@@ -102,9 +111,8 @@ function allow(context: PlanContext, ruleset: Region, { path, rights, verb }: Ru
 
 function addRule({ words: { target } }: PlanContext, ruleset: Region, rule: { label: string; rights: number }): Step[] {
   const { label, rights } = rule;
-  // struct landlock_path_beneath_attr, packed: u64 allowed_access, s32 parent_fd. The kernel does not look at the four bytes behind.
-  const attributes: Block = words([rights, 0], `{allowed_access=0x${rights.toString(16)}, parent_fd}`);
-  const parent = at(attributes, 8);
+  const attributes = landlockPathBeneathAttr(rights);
+  const parent = at(attributes, PATH_BENEATH_PARENT);
   return [
     call('fcntl', [target, F_DUPFD_CLOEXEC, 0], { label: 'put the handle into the rule', result: parent }),
     call('landlock_add_rule', [ruleset, LANDLOCK_RULE_PATH_BENEATH, attributes, 0], { label, pointer: POINTER }),

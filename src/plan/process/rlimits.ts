@@ -1,8 +1,9 @@
-import { call, words } from '../../program/build.ts';
+import { call } from '../../program/build.ts';
 import type { Step } from '../../program/step.ts';
 import type { Process, RlimitType } from '../../spec/generated/config.ts';
 import type { OpenFilesLimit } from '../base/facts.ts';
 import { pointerTo } from '../../spec/pointer.ts';
+import { rlimit64 } from '../../program/structs.ts';
 
 /** One prlimit(2) that the parent makes on the container's process. */
 export interface RlimitSetting {
@@ -76,7 +77,7 @@ function planCallersOpenFiles({ soft, hard }: OpenFilesLimit): RlimitSetting {
 export function planLateRlimits({ rlimits = [] }: Process): Step[] {
   return rlimits.flatMap(({ type, soft, hard }, index) => {
     if (type !== 'RLIMIT_NOFILE' || BigInt(soft) >= SETUP_NOFILE) return [];
-    const limit = words([BigInt(soft), BigInt(hard)], `{${soft}, ${hard}}`);
+    const limit = rlimit64({ soft: BigInt(soft), hard: BigInt(hard) });
     const label = `set ${type} to ${soft}:${hard}`;
     return [
       call('prlimit64', [0, RESOURCES[type], limit, 0], { label, pointer: pointerTo('/process/rlimits', index) }),

@@ -1,26 +1,43 @@
-import { block, call } from '../../program/build.ts';
+import { call } from '../../program/build.ts';
 import type { Block, Step } from '../../program/step.ts';
 import type { Process, Scheduler, SchedulerFlag, SchedulerPolicy } from '../../spec/generated/config.ts';
 import type { PlanContext } from '../base/context.ts';
+import { schedAttr } from '../../program/structs.ts';
+import {
+  SCHED_BATCH,
+  SCHED_DEADLINE,
+  SCHED_FIFO,
+  SCHED_FLAG_DL_OVERRUN,
+  SCHED_FLAG_KEEP_PARAMS,
+  SCHED_FLAG_KEEP_POLICY,
+  SCHED_FLAG_RECLAIM,
+  SCHED_FLAG_RESET_ON_FORK,
+  SCHED_FLAG_UTIL_CLAMP_MAX,
+  SCHED_FLAG_UTIL_CLAMP_MIN,
+  SCHED_IDLE,
+  SCHED_ISO,
+  SCHED_OTHER,
+  SCHED_RR,
+} from '../../util/constants.ts';
 
 /** include/uapi/linux/sched.h */
 const POLICIES: Readonly<Record<SchedulerPolicy, number>> = {
-  SCHED_OTHER: 0,
-  SCHED_FIFO: 1,
-  SCHED_RR: 2,
-  SCHED_BATCH: 3,
-  SCHED_ISO: 4,
-  SCHED_IDLE: 5,
-  SCHED_DEADLINE: 6,
+  SCHED_OTHER,
+  SCHED_FIFO,
+  SCHED_RR,
+  SCHED_BATCH,
+  SCHED_ISO,
+  SCHED_IDLE,
+  SCHED_DEADLINE,
 };
 const FLAGS: Readonly<Record<SchedulerFlag, number>> = {
-  SCHED_FLAG_RESET_ON_FORK: 0x01,
-  SCHED_FLAG_RECLAIM: 0x02,
-  SCHED_FLAG_DL_OVERRUN: 0x04,
-  SCHED_FLAG_KEEP_POLICY: 0x08,
-  SCHED_FLAG_KEEP_PARAMS: 0x10,
-  SCHED_FLAG_UTIL_CLAMP_MIN: 0x20,
-  SCHED_FLAG_UTIL_CLAMP_MAX: 0x40,
+  SCHED_FLAG_RESET_ON_FORK,
+  SCHED_FLAG_RECLAIM,
+  SCHED_FLAG_DL_OVERRUN,
+  SCHED_FLAG_KEEP_POLICY,
+  SCHED_FLAG_KEEP_PARAMS,
+  SCHED_FLAG_UTIL_CLAMP_MIN,
+  SCHED_FLAG_UTIL_CLAMP_MAX,
 };
 
 /** config.md, "Linux Process": `scheduler`, set on the process itself by sched_setattr(2). */
@@ -31,7 +48,7 @@ export function planScheduler({ config }: PlanContext, { scheduler }: Process): 
   const isConfined = scheduler.policy === 'SCHED_DEADLINE' && (config.linux?.resources?.cpu?.cpus ?? '') !== '';
   const hint = isConfined ? ' (it cannot be used together with linux.resources.cpu.cpus)' : '';
   return [
-    call('sched_setattr', [0, schedulerAttributes(scheduler), 0], {
+    call('sched_setattr', [0, attributesOf(scheduler), 0], {
       label,
       pointer: '/process/scheduler',
       ...(isConfined ? { failure: `${label}: {errno}${hint}` } : {}),
@@ -39,24 +56,8 @@ export function planScheduler({ config }: PlanContext, { scheduler }: Process): 
   ];
 }
 
-const SCHED_ATTR_SIZE = 56;
-
-/**
- * struct sched_attr, version 1: u32 size, u32 policy, u64 flags, i32 nice, u32 priority, u64 runtime, deadline and period in
- * nanoseconds, u32 util_min, util_max. Source: man 2 sched_setattr.
- */
-function schedulerAttributes(scheduler: Scheduler): Block {
+function attributesOf(scheduler: Scheduler): Block {
   const { policy, nice = 0, priority = 0, flags = [], runtime = 0, deadline = 0, period = 0 } = scheduler;
-  const bytes = new Uint8Array(SCHED_ATTR_SIZE);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, SCHED_ATTR_SIZE, true);
-  view.setUint32(4, POLICIES[policy], true);
-  view.setBigUint64(8, BigInt(flags.reduce((bits, flag) => bits | FLAGS[flag], 0)), true);
-  view.setInt32(16, nice, true);
-  view.setUint32(20, priority, true);
-  view.setBigUint64(24, BigInt(runtime), true);
-  view.setBigUint64(32, BigInt(deadline), true);
-  view.setBigUint64(40, BigInt(period), true);
-  const times = `runtime=${runtime}, deadline=${deadline}, period=${period}`;
-  return block(bytes, `{${policy}, flags=${flags.join('|') || 0}, nice=${nice}, priority=${priority}, ${times}}`);
+  const bits = flags.reduce((all, flag) => all | FLAGS[flag], 0);
+  return schedAttr({ policy: POLICIES[policy], flags: bits, nice, priority, runtime, deadline, period });
 }

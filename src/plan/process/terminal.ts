@@ -1,5 +1,5 @@
-import { addressOf, block, call, equals, failWhen, not, words } from '../../program/build.ts';
-import type { Region, Step } from '../../program/step.ts';
+import { addressOf, call, equals, failWhen, not, words } from '../../program/build.ts';
+import type { Block, Region, Step } from '../../program/step.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import {
   AT_EMPTY_PATH,
@@ -20,6 +20,7 @@ import {
 import type { PlanContext } from '../base/context.ts';
 import { closeWord, ensureInRoot, isDeviceNumber, isFileType, openInRoot, statHandle } from '../base/handles.ts';
 import { replyWithDescriptors } from '../base/reply.ts';
+import { winsize } from '../../program/structs.ts';
 
 const POINTER = '/process/terminal';
 /** Magic number of devpts in struct statfs (include/uapi/linux/magic.h). */
@@ -114,13 +115,8 @@ export function planControllingTerminal(): Step[] {
   return [call('ioctl', [0, TIOCSCTTY, 0], { label: 'make the terminal the controlling one', pointer: POINTER })];
 }
 
-/** struct winsize: u16 rows, columns, and two unused. */
-function windowSize(process: Process) {
-  const { height = 0, width = 0 } = process.consoleSize ?? {};
+function windowSize({ consoleSize }: Process): Block[] {
+  const { height = 0, width = 0 } = consoleSize ?? {};
   if (height === 0 || width === 0) return [];
-  const bytes = new Uint8Array(8);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, Math.min(height, 0xffff), true);
-  view.setUint16(2, Math.min(width, 0xffff), true);
-  return [block(bytes, `{${height} rows, ${width} columns}`)];
+  return [winsize({ rows: Math.min(height, 0xffff), columns: Math.min(width, 0xffff) })];
 }

@@ -21,9 +21,10 @@ import { findNamespace, hasNewNamespace, type PlanContext } from '../base/contex
 import type { BundleFacts, SourceKind } from '../base/facts.ts';
 import { closeWord, components, openInRoot } from '../base/handles.ts';
 import { idmapNamespaceOf } from './idmapped-mounts.ts';
-import { changePropagation, mountAttr, MOUNT_ATTR_SIZE, requireMountSetattr } from './mount-attributes.ts';
+import { changePropagation, requireMountSetattr } from './mount-attributes.ts';
 import { parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
 import { openRootfs } from './rootfs.ts';
+import { MOUNT_ATTR_SIZE, mountAttr } from '../../program/structs.ts';
 
 /** Absolute path of a bind mount's source on the host: a relative one lies in the bundle. */
 export function bindSource(mount: Mount, bundle: string): string {

@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
-import { block, call, isNegative, when } from '../../program/build.ts';
-import type { Block, Region, Step } from '../../program/step.ts';
+import { call, isNegative, when } from '../../program/build.ts';
+import type { Region, Step } from '../../program/step.ts';
 import {
   AT_FDCWD,
   FSCONFIG_CMD_CREATE,
@@ -18,7 +18,6 @@ import {
   MS_NOSUID,
   MS_RDONLY,
   MS_REMOUNT,
-  O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
   OPEN_TREE_CLOEXEC,
@@ -32,6 +31,7 @@ import type { CgroupLayout } from '../base/cgroup-layout.ts';
 import type { CgroupDirectory } from '../cgroup/path.ts';
 import type { CgroupPlan } from '../cgroup/plan.ts';
 import { directoryPath } from '../cgroup/print.ts';
+import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
 
 /**
  * How an entry `"type": "cgroup"` of mounts[] becomes steps (config-linux.md, "Default Filesystems" and "Cgroup ownership").
@@ -110,7 +110,10 @@ function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirector
     const where = label(input, `/${name}`);
     steps.push(
       step(input, 'mkdirat', [words.tree, name, 0o755], { label: `${where}: make directory` }),
-      step(input, 'openat2', [words.tree, name, HOW, 24], { label: `${where}: open directory`, result: words.place }),
+      step(input, 'openat2', [words.tree, name, HOW, OPEN_HOW_SIZE], {
+        label: `${where}: open directory`,
+        result: words.place,
+      }),
       ...planHierarchy(input, directory, { words, target: words.place, label: where }),
       close(words.place),
     );
@@ -209,15 +212,7 @@ function planRemount(
 }
 
 /** struct open_how: nothing but the directory that was just made in the tmpfs will do. */
-const HOW = openHow(O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
-
-function openHow(flags: number, resolve: number): Block {
-  const bytes = new Uint8Array(24);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, BigInt(flags), true);
-  view.setBigUint64(16, BigInt(resolve), true);
-  return block(bytes, '{flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}');
-}
+const HOW = openHow({ flags: O_PATH | O_DIRECTORY, resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV });
 
 /** Last name of the mount point on the host: `cpu,cpuacct`, `systemd`, `unified`. */
 function nameOf({ mountPoint }: CgroupDirectory): string {

@@ -34,10 +34,11 @@ import {
   openInRoot,
   statHandle,
 } from '../base/handles.ts';
-import { changeAttributes, MOUNT_ATTR_SIZE, mountAttr } from './mount-attributes.ts';
+import { changeAttributes } from './mount-attributes.ts';
 import { remountKeeping } from './kept-attributes.ts';
 import { needsProcHandle, planProcHandle } from '../base/proc-handle.ts';
 import { reserveScratch } from '../base/scratch.ts';
+import { MOUNT_ATTR_SIZE, mountAttr } from '../../program/structs.ts';
 
 /**
  * config-linux.md, "Masked Paths": covers directories with an empty read-only tmpfs, one for all of them, and everything else with

@@ -1,5 +1,5 @@
 import { TsrunError } from '../../errors.ts';
-import { block, call, type CallOptions } from '../../program/build.ts';
+import { call, type CallOptions } from '../../program/build.ts';
 import type { Block, Region, Step } from '../../program/step.ts';
 import type { Errno } from '../../util/errno.ts';
 import {
@@ -30,6 +30,7 @@ import type { PlanContext } from '../base/context.ts';
 import { remountKeeping } from './kept-attributes.ts';
 import type { MountAttributes } from './mount-options.ts';
 import { reserveScratch } from '../base/scratch.ts';
+import { MOUNT_ATTR_SIZE, mountAttr } from '../../program/structs.ts';
 
 export interface ChangeOptions {
   readonly label: string;
@@ -40,21 +41,6 @@ export interface ChangeOptions {
   readonly accept?: readonly Errno[];
   /** Where the result of the change goes. */
   readonly result?: Region;
-}
-
-/** Bytes of struct mount_attr. */
-export const MOUNT_ATTR_SIZE = 32;
-
-/** struct mount_attr: u64 attr_set, attr_clr, propagation, userns_fd. Source: man 2 mount_setattr. */
-export function mountAttr(attr: { set?: number; clear?: number; propagation?: number; usernsFd?: number }): Block {
-  const bytes = new Uint8Array(MOUNT_ATTR_SIZE);
-  const view = new DataView(bytes.buffer);
-  const values = [attr.set ?? 0, attr.clear ?? 0, attr.propagation ?? 0, attr.usernsFd ?? 0];
-  values.forEach((value, index) => {
-    view.setBigUint64(index * 8, BigInt(value), true);
-  });
-  const shown = Object.entries(attr).map(([name, value]) => `${name}=0x${value.toString(16)}`);
-  return block(bytes, `{${shown.join(', ')}}`);
 }
 
 /**

@@ -1,11 +1,11 @@
 import { TsrunError } from '../../errors.ts';
-import { at, block, call, words } from '../../program/build.ts';
+import { at, call, words } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { Config, Process, Seccomp, SeccompFlag } from '../../spec/generated/config.ts';
 import { holdsCapability } from '../base/facts.ts';
 import type { HostFacts } from '../base/facts.ts';
 import { EXCHANGES } from '../base/exchanges.ts';
-import { CONTROL_DESCRIPTOR, descriptorMessage } from '../base/reply.ts';
+import { descriptorMessage } from '../base/reply.ts';
 import { planFilterRules, type FilterRules } from './filter.ts';
 import {
   CAP_SYS_PTRACE,
@@ -15,6 +15,7 @@ import {
   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
   SECCOMP_SET_MODE_FILTER,
 } from '../../util/constants.ts';
+import { CMSG_DATA, sockFprog } from '../../program/structs.ts';
 
 /**
  * config-linux.md, "Seccomp"; man 2 seccomp.
@@ -124,8 +125,7 @@ function mayLoadLate({ noNewPrivileges, capabilities }: Process): boolean {
 export function planLoadFilter(seccomp: CompiledSeccomp, result?: Region | Place): Step {
   const count = seccomp.program.length / 8;
   const shown = `${count} instructions, default ${seccomp.defaultAction}`;
-  // struct sock_fprog: u16 length, padded to 8 bytes, and the address of the instructions.
-  const program = words([count, block(seccomp.program, `{${shown}}`)], `{${shown}}`);
+  const program = sockFprog(seccomp.program, shown);
   return call('seccomp', [SECCOMP_SET_MODE_FILTER, seccomp.flags, program], {
     label: `load the seccomp filter (${shown})`,
     pointer: POINTER,
@@ -141,7 +141,7 @@ export function planLoadListenedFilter(sync: number, seccomp: CompiledSeccomp): 
   if (seccomp.listener?.way === 'sent') {
     const { message, control } = descriptorMessage('seccomp', 'the listener');
     return [
-      planLoadFilter(seccomp, at(control, CONTROL_DESCRIPTOR)),
+      planLoadFilter(seccomp, at(control, CMSG_DATA)),
       call('sendmsg', [sync, message, 0], { label: 'send the seccomp listener', pointer: POINTER }),
     ];
   }

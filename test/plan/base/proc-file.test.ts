@@ -12,8 +12,8 @@ t.test('openProcFile() refuses symlinks and mounts; with `follow` only magic lin
       openProcFile(context, 'thread-self/b', { ...options, follow: true }),
     ]),
     `
-   0  openat2(proc, "sys/a", {flags=O_WRONLY, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH|RESOLVE_NO_XDEV}, 24) = target  # x  (/p)
-   1  openat2(proc, "thread-self/b", {flags=O_WRONLY, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_BENEATH|RESOLVE_NO_XDEV}, 24) = target  # x  (/p)
+   0  openat2(proc, "sys/a", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}, 24) = target  # x  (/p)
+   1  openat2(proc, "thread-self/b", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = target  # x  (/p)
 `,
   );
   t.end();

@@ -63,7 +63,8 @@ t.test('planSubCgroups() refuses what leads out, and what nobody can mean', (t) 
 
 t.test('planCgroupJoin() opens what is below by the handle of the container', (t) => {
   const steps = planCgroupJoin([{ ...pids, below: 'a' }], joinWords(new Memory()));
-  const how = '{flags=O_WRONLY, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH|RESOLVE_NO_XDEV}';
+  const how =
+    '{flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}';
   t.equal(
     printSteps(steps),
     `

@@ -35,7 +35,7 @@ t.test('planClone() makes the new namespaces at once, as a child of tsrun', (t) 
     printSteps(clone),
     `
    0  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
-   1  clone3({flags=CLONE_PARENT|pid|mount}, 88) = pid  # create the process in new pid, mount namespaces
+   1  clone3({flags=CLONE_NEWNS|CLONE_NEWPID|CLONE_PARENT}, 88) = pid  # create the process in new pid, mount namespaces
    2  if this is the new process skip 2  # skip 2 when this is the new process
    3    writev(3, [tag 17, pid], 2)  # tell its pid
    4    exit_group(0)  # end the process that cloned it
@@ -78,9 +78,9 @@ t.test('planClone() has the process born into its cgroup2 directory', (t) => {
   t.equal(
     printSteps([...joinCgroups, ...clone]),
     `
-   0  openat(AT_FDCWD, "/sys/fs/cgroup/c1", O_CLOEXEC|O_DIRECTORY|O_NOFOLLOW|O_PATH, 0) = {flags=CLONE_PARENT|CLONE_INTO_CGROUP}+80  # open cgroup "/sys/fs/cgroup/c1"
+   0  openat(AT_FDCWD, "/sys/fs/cgroup/c1", O_CLOEXEC|O_DIRECTORY|O_NOFOLLOW|O_PATH, 0) = {flags=CLONE_INTO_CGROUP|CLONE_PARENT}+80  # open cgroup "/sys/fs/cgroup/c1"
    1  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
-   2  clone3({flags=CLONE_PARENT|CLONE_INTO_CGROUP}, 88) = pid  # create the process
+   2  clone3({flags=CLONE_INTO_CGROUP|CLONE_PARENT}, 88) = pid  # create the process
    3  if this is the new process skip 2  # skip 2 when this is the new process
    4    writev(3, [tag 17, pid], 2)  # tell its pid
    5    exit_group(0)  # end the process that cloned it
@@ -113,9 +113,9 @@ t.test('planClone() is born into the cgroup of init when that of the container t
     printSteps(clone.slice(0, 4)),
     `
    0  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
-   1  clone3({flags=CLONE_PARENT|CLONE_INTO_CGROUP}, 88) = pid, accepts EBUSY  # create the process
+   1  clone3({flags=CLONE_INTO_CGROUP|CLONE_PARENT}, 88) = pid, accepts EBUSY  # create the process
    2  if not (pid == -EBUSY) skip 1  # use the cgroup of init when that of the container is busy
-   3    clone3({flags=CLONE_PARENT|CLONE_INTO_CGROUP}, 88) = pid  # create the process in the cgroup of init
+   3    clone3({flags=CLONE_INTO_CGROUP|CLONE_PARENT}, 88) = pid  # create the process in the cgroup of init
 `,
   );
   t.end();

@@ -8,10 +8,10 @@ t.test('planMakeCwd() makes the directory by handles', (t) => {
   t.equal(
     printSteps(planMakeCwd(makeContext(), makeProcess({ cwd: '/../srv/' }))),
     `
-   0  openat2(root, "srv", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/../srv/"  (/process/cwd)
+   0  openat2(root, "srv", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/../srv/"  (/process/cwd)
    1  if not (target < 0) skip 3  # make "/../srv/" unless it is there
    2    mkdirat(root, "srv", 0755), accepts EEXIST  # create directory "/srv"  (/process/cwd)
-   3    openat2(root, "srv", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/srv"  (/process/cwd)
+   3    openat2(root, "srv", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/srv"  (/process/cwd)
    4    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/srv"  (/process/cwd)
    5  close(target), accepts any errno  # close target
 `,

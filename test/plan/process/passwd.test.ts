@@ -6,7 +6,7 @@ t.test('planPasswd() hands /etc/passwd over, or tells that there is none', (t) =
   t.equal(
     printSteps(planPasswd(makeContext(), makeProcess())),
     `
-   0  openat2(root, "etc/passwd", {flags=O_RDONLY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts any errno  # open /etc/passwd
+   0  openat2(root, "etc/passwd", {flags=O_RDONLY|O_CLOEXEC|O_NOCTTY|O_NONBLOCK, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts any errno  # open /etc/passwd
    1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open /etc/passwd
    2  if not (target < 0) skip 1  # skip 1 when not (target < 0)
    3    write(3, tag 21, 8)  # tell that there is no /etc/passwd

@@ -25,7 +25,7 @@ t.test('planScheduler() fills struct sched_attr', (t) => {
   t.equal(
     printSteps(planScheduler(makeContext(), process)),
     `
-   0  sched_setattr(0, {SCHED_BATCH, flags=SCHED_FLAG_RESET_ON_FORK|SCHED_FLAG_KEEP_PARAMS, nice=-5, priority=0, runtime=0, deadline=0, period=0}, 0)  # set scheduler "SCHED_BATCH"  (/process/scheduler)
+   0  sched_setattr(0, {SCHED_BATCH, flags=SCHED_FLAG_KEEP_PARAMS|SCHED_FLAG_RESET_ON_FORK, nice=-5, priority=0, runtime=0, deadline=0, period=0}, 0)  # set scheduler "SCHED_BATCH"  (/process/scheduler)
 `,
   );
   const view = attributes({ ...scheduler, flags: [...scheduler.flags] });

@@ -46,12 +46,12 @@ t.test('CVE-2025-31133: planNullStdio() verifies the /dev/null of the container 
   const printed = printSteps(planNullStdio(makeContext()));
   t.match(
     printed,
-    /^\n +0 +openat2\(root, "dev\/null", \{flags=O_PATH, resolve=RESOLVE_IN_ROOT\|RESOLVE_NO_SYMLINKS\}/,
+    /^\n +0 +openat2\(root, "dev\/null", \{flags=O_CLOEXEC\|O_PATH, resolve=RESOLVE_IN_ROOT\|RESOLVE_NO_SYMLINKS\}/,
   );
   const order = [
     'if not (is device 1:3)',
     'if not (is a character device)',
-    'flags=O_RDWR',
+    'flags=O_CLOEXEC|O_NOCTTY|O_RDWR',
     'if not (is device 1:3) fail ENODEV',
     'dup3(source, 0, 0)',
     'dup3(source, 1, 0)',

@@ -15,7 +15,7 @@ t.test('CVE-2025-52565: planTerminal() takes the terminal from a verified devpts
   t.equal(
     printSteps(planTerminal(makeContext(), process, { console: true })),
     `
-   0  openat2(root, "dev/pts", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open /dev/pts  (/process/terminal)
+   0  openat2(root, "dev/pts", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open /dev/pts  (/process/terminal)
    1  fstatfs(target, &stat)  # look at /dev/pts  (/process/terminal)
    2  if not (/dev/pts is a devpts) fail ENODEV  # open a terminal: /dev/pts is no devpts  (/process/terminal)
    3  openat(target, "ptmx", O_CLOEXEC|O_NOCTTY|O_NOFOLLOW|O_RDWR, 0) = master  # open /dev/pts/ptmx  (/process/terminal)
@@ -26,16 +26,16 @@ t.test('CVE-2025-52565: planTerminal() takes the terminal from a verified devpts
    8  ioctl(master, TIOCSPTLCK, {0})  # unlock the terminal  (/process/terminal)
    9  ioctl(master, TIOCGPTPEER, O_CLOEXEC|O_NOCTTY|O_RDWR) = terminal  # open the terminal  (/process/terminal)
   10  open_tree(terminal, "", AT_EMPTY_PATH|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # mount the terminal on /dev/console
-  11  openat2(root, "dev/console", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev/console"  (/process/terminal)
+  11  openat2(root, "dev/console", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev/console"  (/process/terminal)
   12  if not (target < 0) skip 9  # make "/dev/console" unless it is there
-  13    openat2(root, "dev", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev"  (/process/terminal)
+  13    openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev"  (/process/terminal)
   14    if not (target < 0) skip 2  # skip 2 when not (target < 0)
   15      mkdirat(root, "dev", 0755), accepts EEXIST  # create directory "/dev"  (/process/terminal)
-  16      openat2(root, "dev", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"  (/process/terminal)
+  16      openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"  (/process/terminal)
   17    fcntl(target, F_DUPFD_CLOEXEC, 0) = source  # keep target as source
   18    close(target), accepts any errno  # close target
   19    mknodat(source, "console", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/console"  (/process/terminal)
-  20    openat2(root, "dev/console", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev/console"  (/process/terminal)
+  20    openat2(root, "dev/console", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev/console"  (/process/terminal)
   21    close(source), accepts any errno  # close source
   22  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mount the terminal on /dev/console
   23  close(tree), accepts any errno  # close tree

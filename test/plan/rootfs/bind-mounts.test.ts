@@ -36,20 +36,20 @@ t.test('planBindMount() sets the options before the mount is attached', (t) => {
     printSteps(planOne(bind('/src', '/a', 'rbind', 'ro', 'nosuid', 'rro', 'rslave', 'shared'))),
     `
    0  open_tree(AT_FDCWD, "/src", AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/src" on "/a": open source  (/mounts/0/source)
-   1  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x3, clear=0x20000c}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
-   2  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=0x1, clear=0x0}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
-   3  openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/mounts/0/destination)
+   1  mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOSUID|MOUNT_ATTR_RDONLY, attr_clr=MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSYMFOLLOW}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
+   2  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {attr_set=MOUNT_ATTR_RDONLY}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
+   3  openat2(root, "a", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/a"  (/mounts/0/destination)
    4  if not (target < 0) skip 3  # make "/a" unless it is there
    5    mkdirat(root, "a", 0755), accepts EEXIST  # create directory "/a"  (/mounts/0/destination)
-   6    openat2(root, "a", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/mounts/0/destination)
+   6    openat2(root, "a", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/a"  (/mounts/0/destination)
    7    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/a"  (/mounts/0/destination)
    8  fstatfs(target, &stat)  # bind "/src" on "/a": look at the destination  (/mounts/0)
    9  if not (is a proc) skip 2  # look at the source when the destination is a proc
   10    fstatfs(tree, &stat)  # bind "/src" on "/a": look at the source  (/mounts/0)
   11    if not (is a proc) fail EPERM  # bind "/src" on "/a"  (/mounts/0)
   12  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/src" on "/a"  (/mounts/0)
-  13  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x80000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
-  14  mount_setattr(tree, "", AT_EMPTY_PATH, {propagation=0x100000}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
+  13  mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_SLAVE}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
+  14  mount_setattr(tree, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)  # bind "/src" on "/a": set propagation  (/mounts/0/options)
   15  close(tree), accepts any errno  # close tree
   16  close(target), accepts any errno  # close target
 `,
@@ -62,17 +62,17 @@ t.test('planBindMount() binds a file on a file and without options as it is', (t
     printSteps(planOne(bind('/file', '/etc/hosts', 'bind'))),
     `
    0  open_tree(AT_FDCWD, "/file", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/file" on "/etc/hosts": open source  (/mounts/0/source)
-   1  openat2(root, "etc/hosts", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
+   1  openat2(root, "etc/hosts", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
    2  if not (target < 0) skip 11  # make "/etc/hosts" unless it is there
-   3    openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/etc"  (/mounts/0/destination)
+   3    openat2(root, "etc", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/etc"  (/mounts/0/destination)
    4    if not (target < 0) skip 3  # skip 3 when not (target < 0)
    5      mkdirat(root, "etc", 0755), accepts EEXIST  # create directory "/etc"  (/mounts/0/destination)
-   6      openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
+   6      openat2(root, "etc", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
    7      if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc"  (/mounts/0/destination)
    8    fcntl(target, F_DUPFD_CLOEXEC, 0) = source  # keep target as source
    9    close(target), accepts any errno  # close target
   10    mknodat(source, "hosts", S_IFREG|0644, 0), accepts EEXIST  # create file "/etc/hosts"  (/mounts/0/destination)
-  11    openat2(root, "etc/hosts", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
+  11    openat2(root, "etc/hosts", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
   12    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc/hosts"  (/mounts/0/destination)
   13    close(source), accepts any errno  # close source
   14  fstatfs(target, &stat)  # bind "/file" on "/etc/hosts": look at the destination  (/mounts/0)
@@ -100,15 +100,23 @@ const attributesOf = (steps: readonly Step[]) =>
 t.test('planBindMount() replaces the flags of the source by those of the options, where there are any', (t) => {
   const attributes = (...options: string[]) => attributesOf(planOne(bind('/src', '/a', 'bind', ...options)));
   t.same(attributes(), []);
-  t.same(attributes('rw'), ['{set=0x0, clear=0x20000f}']);
-  t.same(attributes('noatime', 'dev'), ['{set=0x10, clear=0x2000ff}']);
-  t.same(attributes('private'), ['{propagation=0x40000}']);
-  t.same(attributes('rro'), ['{set=0x1, clear=0x0}'], 'what is below has its own options');
+  t.same(attributes('rw'), [
+    '{attr_clr=MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOSYMFOLLOW|MOUNT_ATTR_RDONLY}',
+  ]);
+  t.same(attributes('noatime', 'dev'), [
+    '{attr_set=MOUNT_ATTR_NOATIME, attr_clr=MOUNT_ATTR__ATIME|MOUNT_ATTR_NODEV|MOUNT_ATTR_NODIRATIME|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOSYMFOLLOW|MOUNT_ATTR_RDONLY}',
+  ]);
+  t.same(attributes('private'), ['{propagation=MS_PRIVATE}']);
+  t.same(attributes('rro'), ['{attr_set=MOUNT_ATTR_RDONLY}'], 'what is below has its own options');
   const kernel = { version: [5, 13] as const, mountSetattr: true };
   const before514 = planOne(bind('/src', '/a', 'bind', 'rw'), { host: { kernel } });
-  t.same(attributesOf(before514), ['{set=0x0, clear=0xf}'], 'MOUNT_ATTR_NOSYMFOLLOW came with Linux 5.14');
+  t.same(
+    attributesOf(before514),
+    ['{attr_clr=MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID|MOUNT_ATTR_RDONLY}'],
+    'MOUNT_ATTR_NOSYMFOLLOW came with Linux 5.14',
+  );
   const with514 = planOne(bind('/src', '/a', 'bind', 'rw'), { host: { kernel: { ...kernel, version: [5, 14] } } });
-  t.same(attributesOf(with514), ['{set=0x0, clear=0x20000f}'], 'Linux 5.14 itself');
+  t.same(attributesOf(with514), attributes('rw'), 'Linux 5.14 itself');
   t.end();
 });
 
@@ -121,7 +129,7 @@ t.test('planBindMount() lets the flags of a source from the host stay in a user 
     `
    0  fstatfs(tree-0, &stat)  # bind "/src" on "/a": set options  (/mounts/0/options)
    1  if not (MS_NOEXEC is not set) fail EPERM  # bind "/src" on "/a": set options  (/mounts/0/options)
-   2  mount_setattr(tree-0, "", AT_EMPTY_PATH, {set=0x2, clear=0x200000}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
+   2  mount_setattr(tree-0, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOSUID, attr_clr=MOUNT_ATTR_NOSYMFOLLOW}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
 `,
   );
   t.end();
@@ -132,11 +140,11 @@ t.test('planBindMount() keeps locked flags where the kernel says that they are',
   t.equal(
     printSteps(planBindMount(context, lockedMount, 0, undefined).slice(1, 6)),
     `
-   0  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x2, clear=0x20000d}, 32) = existed, accepts EPERM  # bind "/src" on "/a": set options  (/mounts/0/options)
+   0  mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOSUID, attr_clr=MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSYMFOLLOW|MOUNT_ATTR_RDONLY}, 32) = existed, accepts EPERM  # bind "/src" on "/a": set options  (/mounts/0/options)
    1  if not (existed < 0) skip 3  # keep the flags of the source where they are locked
    2    fstatfs(tree, &stat)  # bind "/src" on "/a": set options  (/mounts/0/options)
    3    if not (MS_NOEXEC is not set) fail EPERM  # bind "/src" on "/a": set options  (/mounts/0/options)
-   4    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x2, clear=0x200000}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
+   4    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOSUID, attr_clr=MOUNT_ATTR_NOSYMFOLLOW}, 32)  # bind "/src" on "/a": set options  (/mounts/0/options)
 `,
   );
   t.end();
@@ -157,7 +165,7 @@ t.test('planBindMount() opens a source inside the rootfs below the root, when it
   t.equal(
     printSteps(steps.slice(0, 5)),
     `
-   0  openat2(root, "run/x", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source, accepts EAGAIN  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
+   0  openat2(root, "run/x", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source, accepts EAGAIN  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
    1  if source == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
    2  open_tree(source, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/bundle/rootfs/run/x" on "/a": open source  (/mounts/0/source)
    3  close(source), accepts any errno  # close source
@@ -196,7 +204,7 @@ t.test('planBindMount() makes a symlink where one is to be copied', (t) => {
     printSteps(plan({ '/link': '../usr/UTC' }).slice(-10)),
     `
    0  mkdirat(root, "etc", 0755), accepts EEXIST  # create directory "/etc"  (/mounts/0/destination)
-   1  openat2(root, "etc", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
+   1  openat2(root, "etc", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/etc"  (/mounts/0/destination)
    2  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/etc"  (/mounts/0/destination)
    3  symlinkat("../usr/UTC", target, "zone") = existed, accepts EEXIST  # bind "/link" on "/etc/zone": copy the symlink  (/mounts/0)
    4  if not (existed == -EEXIST) skip 4  # verify what was there
@@ -234,9 +242,9 @@ t.test('planBindMount() changes the flags of what is mounted for a remount', (t)
   t.equal(
     printSteps(planOne({ destination: '/a', options: ['bind', 'remount', 'ro'] })),
     `
-   0  openat2(root, "a", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # remount "/a"  (/mounts/0/destination)
+   0  openat2(root, "a", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # remount "/a"  (/mounts/0/destination)
    1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # remount "/a"  (/mounts/0/destination)
-   2  mount_setattr(target, "", AT_EMPTY_PATH, {set=0x1, clear=0x20000e}, 32)  # remount "/a": set options  (/mounts/0/options)
+   2  mount_setattr(target, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_RDONLY, attr_clr=MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOSYMFOLLOW}, 32)  # remount "/a": set options  (/mounts/0/options)
    3  close(target), accepts any errno  # close target
 `,
   );
@@ -292,7 +300,7 @@ t.test('planBindMount() maps ids through the namespace that belongs to the mount
   const step = planOne(mount).find(({ label }) => label === 'bind "/src" on "/a": map ids');
   t.match(step, {
     call: 'mount_setattr',
-    operands: [{ name: 'tree' }, '', 0x1000 | 0x8000, { text: '{set=0x100000, usernsFd=0x7}' }, 32],
+    operands: [{ name: 'tree' }, '', 0x1000 | 0x8000, { text: '{attr_set=MOUNT_ATTR_IDMAP, userns_fd=7}' }, 32],
     pointer: '/mounts/0',
   });
   const single = { ...bind('/src', '/a', 'rbind', 'idmap'), ...mapped };
@@ -316,10 +324,10 @@ t.test('planHostTrees() opens the sources with the privileges of the host', (t) 
     printSteps(steps),
     `
    0  open_tree(AT_FDCWD, "/src", AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree-1  # bind "/src" on "/a": open source  (/mounts/1/source)
-   1  mount_setattr(tree-1, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x80000}, 32)  # cut bind "/src" on "/a" off from the host
+   1  mount_setattr(tree-1, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_SLAVE}, 32)  # cut bind "/src" on "/a" off from the host
    2  open_tree(AT_FDCWD, "/bundle/data", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree-2  # bind "/bundle/data" on "/b": open source  (/mounts/2/source)
-   3  mount_setattr(tree-2, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x80000}, 32)  # cut bind "/bundle/data" on "/b" off from the host
-   4  mount_setattr(tree-2, "", AT_EMPTY_PATH, {set=0x100000, usernsFd=0x7}, 32)  # bind "/bundle/data" on "/b": map ids  (/mounts/2)
+   3  mount_setattr(tree-2, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_SLAVE}, 32)  # cut bind "/bundle/data" on "/b" off from the host
+   4  mount_setattr(tree-2, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_IDMAP, userns_fd=7}, 32)  # bind "/bundle/data" on "/b": map ids  (/mounts/2)
 `,
   );
   t.same([...trees.keys()], [1, 2]);

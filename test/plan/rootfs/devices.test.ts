@@ -26,10 +26,10 @@ t.test('planDevices() makes the default devices and links below the handle of /d
   t.equal(
     printSteps(planDevices(makeContext({ host: { kernel: { hasKcore: true } } }))),
     `
-   0  openat2(root, "dev", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev"
+   0  openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev"
    1  if not (target < 0) skip 2  # make "/dev" unless it is there
    2    mkdirat(root, "dev", 0755), accepts EEXIST  # create directory "/dev"
-   3    openat2(root, "dev", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"
+   3    openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"
    4  fcntl(target, F_DUPFD_CLOEXEC, 0) = dev  # keep "/dev"
    5  close(target), accepts any errno  # close target
    6  mknodat(dev, "null", S_IFCHR|0666, makedev(1, 3)) = made, accepts EEXIST EPERM  # create device "/dev/null"
@@ -44,7 +44,7 @@ t.test('planDevices() makes the default devices and links below the handle of /d
   15    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/null" of the host
   16    if not (is a character device) fail EEXIST  # bind device "/dev/null" of the host: it is another device, wanted a character device 1:3
   17    if not (is device 1:3) fail EEXIST  # bind device "/dev/null" of the host: it is another device, wanted a character device 1:3
-  18    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/null" of the host: set options
+  18    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/null" of the host: set options
   19    mknodat(dev, "null", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/null"
   20    openat(dev, "null", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/null"
   21    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/null" of the host
@@ -62,7 +62,7 @@ t.test('planDevices() makes the default devices and links below the handle of /d
   33    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/zero" of the host
   34    if not (is a character device) fail EEXIST  # bind device "/dev/zero" of the host: it is another device, wanted a character device 1:5
   35    if not (is device 1:5) fail EEXIST  # bind device "/dev/zero" of the host: it is another device, wanted a character device 1:5
-  36    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/zero" of the host: set options
+  36    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/zero" of the host: set options
   37    mknodat(dev, "zero", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/zero"
   38    openat(dev, "zero", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/zero"
   39    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/zero" of the host
@@ -80,7 +80,7 @@ t.test('planDevices() makes the default devices and links below the handle of /d
   51    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/full" of the host
   52    if not (is a character device) fail EEXIST  # bind device "/dev/full" of the host: it is another device, wanted a character device 1:7
   53    if not (is device 1:7) fail EEXIST  # bind device "/dev/full" of the host: it is another device, wanted a character device 1:7
-  54    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/full" of the host: set options
+  54    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/full" of the host: set options
   55    mknodat(dev, "full", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/full"
   56    openat(dev, "full", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/full"
   57    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/full" of the host
@@ -98,7 +98,7 @@ t.test('planDevices() makes the default devices and links below the handle of /d
   69    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/random" of the host
   70    if not (is a character device) fail EEXIST  # bind device "/dev/random" of the host: it is another device, wanted a character device 1:8
   71    if not (is device 1:8) fail EEXIST  # bind device "/dev/random" of the host: it is another device, wanted a character device 1:8
-  72    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/random" of the host: set options
+  72    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/random" of the host: set options
   73    mknodat(dev, "random", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/random"
   74    openat(dev, "random", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/random"
   75    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/random" of the host
@@ -116,7 +116,7 @@ t.test('planDevices() makes the default devices and links below the handle of /d
   87    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/urandom" of the host
   88    if not (is a character device) fail EEXIST  # bind device "/dev/urandom" of the host: it is another device, wanted a character device 1:9
   89    if not (is device 1:9) fail EEXIST  # bind device "/dev/urandom" of the host: it is another device, wanted a character device 1:9
-  90    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/urandom" of the host: set options
+  90    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/urandom" of the host: set options
   91    mknodat(dev, "urandom", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/urandom"
   92    openat(dev, "urandom", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/urandom"
   93    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/urandom" of the host
@@ -134,7 +134,7 @@ t.test('planDevices() makes the default devices and links below the handle of /d
  105    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/tty" of the host
  106    if not (is a character device) fail EEXIST  # bind device "/dev/tty" of the host: it is another device, wanted a character device 5:0
  107    if not (is device 5:0) fail EEXIST  # bind device "/dev/tty" of the host: it is another device, wanted a character device 5:0
- 108    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/tty" of the host: set options
+ 108    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/tty" of the host: set options
  109    mknodat(dev, "tty", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/tty"
  110    openat(dev, "tty", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/tty"
  111    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/tty" of the host
@@ -172,7 +172,11 @@ t.test('planDevices() leaves a bind-mounted /dev alone', (t) => {
 t.test('CVE-2026-41579: planDevices() follows no symlink at /dev', (t) => {
   const [first] = planDevices(makeContext());
   t.match(first, {
-    operands: [{}, 'dev', { text: '{flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}' }],
+    operands: [
+      {},
+      'dev',
+      { text: '{flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}' },
+    ],
   });
   t.end();
 });
@@ -193,7 +197,7 @@ t.test('planDevices() changes the owner of what it created', (t) => {
    9    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/fuse" of the host
   10    if not (is a character device) fail EEXIST  # bind device "/dev/fuse" of the host: it is another device, wanted a character device 10:229  (/linux/devices/6)
   11    if not (is device 10:229) fail EEXIST  # bind device "/dev/fuse" of the host: it is another device, wanted a character device 10:229  (/linux/devices/6)
-  12    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/fuse" of the host: set options  (/linux/devices/6)
+  12    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/fuse" of the host: set options  (/linux/devices/6)
   13    mknodat(dev, "fuse", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/fuse"  (/linux/devices/6)
   14    openat(dev, "fuse", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/fuse"  (/linux/devices/6)
   15    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/fuse" of the host  (/linux/devices/6)
@@ -215,10 +219,10 @@ t.test('planDevices() makes the directories of a device', (t) => {
   t.equal(
     printSteps(planOne({ type: 'b', path: '/srv/disk', major: 259, minor: 300 })),
     `
-   0  openat2(root, "srv", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/srv"  (/linux/devices/6)
+   0  openat2(root, "srv", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/srv"  (/linux/devices/6)
    1  if not (target < 0) skip 3  # make "/srv" unless it is there
    2    mkdirat(root, "srv", 0755), accepts EEXIST  # create directory "/srv"  (/linux/devices/6)
-   3    openat2(root, "srv", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/srv"  (/linux/devices/6)
+   3    openat2(root, "srv", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/srv"  (/linux/devices/6)
    4    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/srv"  (/linux/devices/6)
    5  mknodat(target, "disk", S_IFBLK|0666, makedev(259, 300)) = made, accepts EEXIST EPERM  # create device "/srv/disk"  (/linux/devices/6)
    6  if not (made == -EEXIST) skip 5  # verify "/srv/disk" when it was there
@@ -232,7 +236,7 @@ t.test('planDevices() makes the directories of a device', (t) => {
   14    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/srv/disk" of the host
   15    if not (is a block device) fail EEXIST  # bind device "/srv/disk" of the host: it is another device, wanted a block device 259:300  (/linux/devices/6)
   16    if not (is device 259:300) fail EEXIST  # bind device "/srv/disk" of the host: it is another device, wanted a block device 259:300  (/linux/devices/6)
-  17    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/srv/disk" of the host: set options  (/linux/devices/6)
+  17    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/srv/disk" of the host: set options  (/linux/devices/6)
   18    mknodat(target, "disk", S_IFREG|0644, 0), accepts EEXIST  # create file "/srv/disk"  (/linux/devices/6)
   19    openat(target, "disk", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/srv/disk"  (/linux/devices/6)
   20    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/srv/disk" of the host  (/linux/devices/6)
@@ -253,7 +257,7 @@ t.test('planDevices() binds the device of the host in a user namespace', (t) => 
    1  statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/fuse" of the host
    2  if not (is a character device) fail EEXIST  # bind device "/dev/fuse" of the host: it is another device, wanted a character device 10:229  (/linux/devices/6)
    3  if not (is device 10:229) fail EEXIST  # bind device "/dev/fuse" of the host: it is another device, wanted a character device 10:229  (/linux/devices/6)
-   4  mount_setattr(tree, "", AT_EMPTY_PATH, {set=0xa, clear=0x0}, 32)  # bind device "/dev/fuse" of the host: set options  (/linux/devices/6)
+   4  mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/fuse" of the host: set options  (/linux/devices/6)
    5  mknodat(dev, "fuse", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/fuse"  (/linux/devices/6)
    6  openat(dev, "fuse", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/fuse"  (/linux/devices/6)
    7  move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/fuse" of the host  (/linux/devices/6)

@@ -29,8 +29,8 @@ t.test('planHostSysfs() makes everything below read-only before it is attached',
    1    open_tree(AT_FDCWD, "/sys", AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # mount "sysfs" on "/sys": open that of the host  (/mounts/0)
    2    fstatfs(tree, &stat)  # mount "sysfs" on "/sys": look at that of the host  (/mounts/0)
    3    if not (is a sysfs) fail ENODEV  # mount "sysfs" on "/sys"  (/mounts/0)
-   4    mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x40000}, 32)  # mount "sysfs" on "/sys"  (/mounts/0)
-   5    mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=0x3, clear=0x0}, 32)  # mount "sysfs" on "/sys"  (/mounts/0)
+   4    mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_PRIVATE}, 32)  # mount "sysfs" on "/sys"  (/mounts/0)
+   5    mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {attr_set=MOUNT_ATTR_NOSUID|MOUNT_ATTR_RDONLY}, 32)  # mount "sysfs" on "/sys"  (/mounts/0)
    6    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mount "sysfs" on "/sys": bind that of the host  (/mounts/0)
    7    close(tree), accepts any errno  # close tree
 `,

@@ -8,7 +8,7 @@ t.test('planMaskedPaths() covers by the type of what is there', (t) => {
   t.equal(
     printSteps(planMaskedPaths(makeContext({ config: { linux: { maskedPaths: ['/proc/kcore'] } } }))),
     `
-   0  openat2(root, "dev/null", {flags=O_PATH|O_NOFOLLOW, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = null, accepts ENOENT  # open "/dev/null"  (/linux/maskedPaths)
+   0  openat2(root, "dev/null", {flags=O_CLOEXEC|O_NOFOLLOW|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = null, accepts ENOENT  # open "/dev/null"  (/linux/maskedPaths)
    1  if null < 0 skip 3  # skip 3 when null < 0
    2    statx(null, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/null"
    3    if not (is a character device) fail ENODEV  # mask paths: "/dev/null" is not the null device  (/linux/maskedPaths)
@@ -20,7 +20,7 @@ t.test('planMaskedPaths() covers by the type of what is there', (t) => {
    9  fsconfig(tree, FSCONFIG_CMD_CREATE, NULL, NULL, 0) = attached  # make an empty file system to mask with  (/linux/maskedPaths)
   10  fsmount(tree, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID|MOUNT_ATTR_RDONLY) = empty  # make an empty file system to mask with  (/linux/maskedPaths)
   11  close(tree), accepts any errno  # close tree
-  12  openat2(root, "proc/kcore", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
+  12  openat2(root, "proc/kcore", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
   13  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/kcore"  (/linux/maskedPaths/0)
   14  if target < 0 skip 16  # skip "/proc/kcore" when it is not there
   15    statx(target, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/proc/kcore"
@@ -106,11 +106,11 @@ t.test('planReadonlyPaths() makes a mount of the path read-only before it is att
   t.equal(
     printSteps(planReadonlyPaths(makeContext({ config: { linux: { readonlyPaths: ['/proc/sys'] } } }))),
     `
-   0  openat2(root, "proc/sys", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
+   0  openat2(root, "proc/sys", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
    1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
    2  if target < 0 skip 5  # skip "/proc/sys" when it is not there
    3    open_tree(target, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/proc/sys"  (/linux/readonlyPaths/0)
-   4    mount_setattr(tree, "", AT_EMPTY_PATH, {set=0x1}, 32)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
+   4    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_RDONLY}, 32)  # make "/proc/sys" read-only  (/linux/readonlyPaths/0)
    5    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind "/proc/sys"  (/linux/readonlyPaths/0)
    6    close(tree), accepts any errno  # close tree
    7    close(target), accepts any errno  # close target
@@ -127,7 +127,7 @@ t.test('planReadonlyPaths() remounts with the attributes kept where mount_setatt
   t.equal(
     printSteps(planReadonlyPaths(makeContext({ config: { linux }, host: oldKernel }))),
     `
-   0  openat2(root, "proc/sys", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
+   0  openat2(root, "proc/sys", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT ENOTDIR EACCES EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
    1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/proc/sys"  (/linux/readonlyPaths/0)
    2  if target < 0 skip 25  # skip "/proc/sys" when it is not there
    3    open_tree(target, "", AT_EMPTY_PATH|AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # bind "/proc/sys"  (/linux/readonlyPaths/0)

@@ -47,11 +47,11 @@ t.test('CVE-2019-19921: planMounts() mounts proc and sysfs on a real directory',
       stepsOf(plan([{ destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'hidepid=2'] }])),
     ),
     `
-   0  openat2(root, "proc", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT ELOOP  # open "/proc"  (/mounts/0/destination)
+   0  openat2(root, "proc", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT ELOOP  # open "/proc"  (/mounts/0/destination)
    1  if target == -ELOOP fail ELOOP  # open "/proc"  (/mounts/0/destination)
    2  if not (target < 0) skip 2  # make "/proc" unless it is there
    3    mkdirat(root, "proc", 0755), accepts EEXIST  # create directory "/proc"  (/mounts/0/destination)
-   4    openat2(root, "proc", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/proc"  (/mounts/0/destination)
+   4    openat2(root, "proc", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/proc"  (/mounts/0/destination)
    5  fchdir(target)  # enter "/proc"  (/mounts/0)
    6  mount("proc", ".", "proc", MS_NOSUID, "hidepid=2")  # mount "proc" on "/proc"  (/mounts/0)
    7  close(target), accepts any errno  # close target
@@ -82,11 +82,11 @@ t.test('planMounts() sets recursive options and propagation through a handle of 
       stepsOf(plan([{ destination: '/s', type: 'sysfs', options: ['ro', 'rnosuid', 'rprivate', 'slave'] }])).slice(-6),
     ),
     `
-   0  openat2(root, "s", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/s"  (/mounts/0)
+   0  openat2(root, "s", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/s"  (/mounts/0)
    1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/s"  (/mounts/0)
-   2  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=0x2, clear=0x0}, 32)  # mount "sysfs" on "/s": set options  (/mounts/0/options)
-   3  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x40000}, 32)  # mount "sysfs" on "/s": set propagation  (/mounts/0/options)
-   4  mount_setattr(target, "", AT_EMPTY_PATH, {propagation=0x80000}, 32)  # mount "sysfs" on "/s": set propagation  (/mounts/0/options)
+   2  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {attr_set=MOUNT_ATTR_NOSUID}, 32)  # mount "sysfs" on "/s": set options  (/mounts/0/options)
+   3  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_PRIVATE}, 32)  # mount "sysfs" on "/s": set propagation  (/mounts/0/options)
+   4  mount_setattr(target, "", AT_EMPTY_PATH, {propagation=MS_SLAVE}, 32)  # mount "sysfs" on "/s": set propagation  (/mounts/0/options)
    5  close(target), accepts any errno  # close target
 `,
   );
@@ -97,12 +97,12 @@ t.test('planMounts() gives a tmpfs the mode of the directory that was there', (t
   t.equal(
     printSteps(stepsOf(plan([{ destination: '/t', type: 'tmpfs', source: 'tmpfs', options: ['size=1m'] }]))),
     `
-   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
+   0  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
    1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
-   2  openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
+   2  openat2(root, "t", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
    3  if not (target < 0) skip 3  # make "/t" unless it is there
    4    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
-   5    openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
+   5    openat2(root, "t", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
    6    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
    7  fstatfs(target, &stat)  # mount "tmpfs" on "/t": look at the destination  (/mounts/0/destination)
    8  if is a proc fail EPERM  # mount "tmpfs" on "/t"  (/mounts/0/destination)
@@ -112,7 +112,7 @@ t.test('planMounts() gives a tmpfs the mode of the directory that was there', (t
   12  fchdir(target)  # enter "/t"  (/mounts/0)
   13  mount("tmpfs", ".", "tmpfs", 0, "size=1m")  # mount "tmpfs" on "/t"  (/mounts/0)
   14  close(target), accepts any errno  # close target
-  15  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+  15  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
   16  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
   17  if existed < 0 skip 2  # skip 2 when existed < 0
   18    fchdir(target)  # enter "/t"
@@ -135,9 +135,9 @@ t.test('planMounts() makes a tmpfs read-only when everything is in it', (t) => {
   t.equal(
     printSteps(result.last),
     `
-   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+   0  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
    1  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
-   2  mount_setattr(target, "", AT_EMPTY_PATH, {set=0x3, clear=0x0}, 32)  # make "/t" read-only  (/mounts/0/options)
+   2  mount_setattr(target, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOSUID|MOUNT_ATTR_RDONLY}, 32)  # make "/t" read-only  (/mounts/0/options)
    3  close(target), accepts any errno  # close target
 `,
   );
@@ -169,24 +169,24 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
   t.equal(
     printSteps(stages[0]?.steps ?? []),
     `
-   0  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
+   0  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
    1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
-   2  openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
+   2  openat2(root, "t", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
    3  if not (target < 0) skip 3  # make "/t" unless it is there
    4    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
-   5    openat2(root, "t", {flags=O_PATH|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
+   5    openat2(root, "t", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0/destination)
    6    if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0/destination)
    7  fstatfs(target, &stat)  # mount "tmpfs" on "/t": look at the destination  (/mounts/0/destination)
    8  if is a proc fail EPERM  # mount "tmpfs" on "/t"  (/mounts/0/destination)
    9  if existed < 0 skip 2  # skip 2 when existed < 0
   10    statx(existed, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/t"
   11    close(existed), accepts any errno  # close existed
-  12  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source, accepts EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
+  12  openat2(root, "t", {flags=O_RDONLY|O_CLOEXEC|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = source, accepts EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
   13  if source == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t" below the tmpfs  (/mounts/0)
   14  fchdir(target)  # enter "/t"  (/mounts/0)
   15  mount("tmpfs", ".", "tmpfs", 0, NULL)  # mount "tmpfs" on "/t"  (/mounts/0)
   16  close(target), accepts any errno  # close target
-  17  openat2(root, "t", {flags=O_RDONLY|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+  17  openat2(root, "t", {flags=O_RDONLY|O_CLOEXEC|O_DIRECTORY, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
   18  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
   19  dup3(target, 5, O_CLOEXEC)  # number target 5
   20  dup3(source, 6, O_CLOEXEC)  # number source 6
@@ -200,12 +200,12 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
    1  dup3(3, 6, O_CLOEXEC)  # keep number 6
    2  close(target), accepts any errno  # close target
    3  close(source), accepts any errno  # close source
-   4  openat2(root, "t", {flags=O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
+   4  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts EAGAIN  # open "/t"  (/mounts/0)
    5  if target == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # open "/t"  (/mounts/0)
    6  if existed < 0 skip 2  # skip 2 when existed < 0
    7    fchdir(target)  # enter "/t"
    8    fchmodat(AT_FDCWD, ".", stat+28)  # give "/t" the mode it had  (/mounts/0)
-   9  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=0x40000}, 32)  # mount "tmpfs" on "/t": set propagation  (/mounts/0/options)
+   9  mount_setattr(target, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_PRIVATE}, 32)  # mount "tmpfs" on "/t": set propagation  (/mounts/0/options)
   10  close(target), accepts any errno  # close target
 `,
   );
