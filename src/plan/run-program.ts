@@ -106,6 +106,7 @@ function planExecute({ process: given, executable, home, environment = [] }: Pro
     call('execve', [executable, stringArray(args), stringArray(buildEnvironment(process, home))], {
       label: `exec: ${shown}`,
       failure: `exec: ${shown}: {errno}`,
+      code: 'program',
       accept: UNFIT,
       result: executed,
     }),

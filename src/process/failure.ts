@@ -1,5 +1,5 @@
-import { TsrunError, type ErrorCode } from '../errors.ts';
-import type { Program, Step } from '../program/step.ts';
+import { TsrunError } from '../errors.ts';
+import type { Program } from '../program/step.ts';
 import { errnoName, errnoText } from '../util/errno.ts';
 
 /**
@@ -17,7 +17,7 @@ export function stepFailure(program: Program, index: number, result: number): Ts
   const text = errnoText(errno);
   const message = step.failure?.replaceAll('{errno}', text) ?? `${step.label}: ${text}`;
   const where = step.pointer === undefined ? '' : ` (${step.pointer} of config.json)`;
-  return new TsrunError(codeOf(step), `${message}${where}`, {
+  return new TsrunError(step.code ?? 'step', `${message}${where}`, {
     step: {
       index,
       label: step.label,
@@ -26,9 +26,4 @@ export function stepFailure(program: Program, index: number, result: number): Ts
       ...(step.pointer === undefined ? {} : { pointer: step.pointer }),
     },
   });
-}
-
-/** Steps that look for the program or its directory fail because of the bundle, not because of the host. */
-function codeOf(step: Step): ErrorCode {
-  return step.label.startsWith('exec: ') ? 'program' : 'step';
 }

@@ -34,7 +34,7 @@ export function when(condition: Condition, steps: readonly Step[], label?: strin
 export function failWhen(
   condition: Condition,
   errno: Errno,
-  options: { label: string; pointer?: string; failure?: string },
+  options: Omit<CheckStep, 'kind' | 'condition' | 'then'>,
 ): CheckStep {
   return { kind: 'check', condition, then: { fail: errno }, ...options };
 }

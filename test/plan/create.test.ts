@@ -236,6 +236,20 @@ function scenarioOf(config: Config, host: Scenario['host'] = 'debian-12-v2'): Sc
   return { name: 'test', host, config };
 }
 
+t.test('planCreate() tells a failure of the program apart by the code of the step', (t) => {
+  for (const scenario of SCENARIOS) {
+    const steps = [...programsOf(scenario), ...runPrograms(scenario)].flatMap((program) => program.steps);
+    const failing = steps.filter((step) => step.kind === 'call' || 'fail' in step.then);
+    const other = failing.filter(({ label, code }) => label.startsWith('exec: ') !== (code === 'program'));
+    t.same(
+      other.map(({ label }) => label),
+      [],
+      `${scenario.name} on ${scenario.host}`,
+    );
+  }
+  t.end();
+});
+
 t.test('planCreate() plans a container without a process', (t) => {
   const { process: _process, ...config } = minimalConfig;
   const plan = planScenario(scenarioOf(config));

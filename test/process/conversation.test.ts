@@ -168,7 +168,11 @@ t.test('Conversation.dispatch() does not wait', async (t) => {
 function execute(file: string, args: readonly string[]): Program {
   return silent(
     call('close_range', [SYNC_FD + 1, 0xffff_ffff, 0], label),
-    call('execve', [file, stringArray(args), stringArray([])], { label: 'exec: "x"', failure: 'exec: "x": {errno}' }),
+    call('execve', [file, stringArray(args), stringArray([])], {
+      label: 'exec: "x"',
+      failure: 'exec: "x": {errno}',
+      code: 'program',
+    }),
   );
 }
 

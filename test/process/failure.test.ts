@@ -14,7 +14,7 @@ const program: Program = {
     call('umask', [0], { label: 'do that', pointer: '/mounts/0' }),
     call('umask', [0], { label: 'x', failure: '{errno}, as said, {errno}', pointer: '/p' }),
     failWhen(isZero(word), 'ENODEV', { label: 'look' }),
-    call('execve', ['/x', 0, 0], { label: 'exec: "x"', failure: 'exec: "x": {errno}' }),
+    call('execve', ['/x', 0, 0], { label: 'exec: "x"', failure: 'exec: "x": {errno}', code: 'program' }),
   ],
 };
 

@@ -47,7 +47,7 @@ export function planEnterCwd(process: Process, answers: CwdAnswers): Step[] {
   const { entered } = answers;
   return [
     call('chdir', [process.cwd], {
-      ...texts(process),
+      ...textsOf(process),
       accept: ['EPERM', 'EACCES'],
       result: entered,
     }),
@@ -58,27 +58,27 @@ export function planEnterCwd(process: Process, answers: CwdAnswers): Step[] {
 /** Enters the working directory as the user, and verifies it, when root could not. */
 export function planRetryCwd(process: Process, answers: CwdAnswers): Step[] {
   const { entered } = answers;
-  const { label, failure } = texts(process);
+  const texts = textsOf(process);
   const steps = [
-    call('chdir', [process.cwd], { label, failure, pointer: POINTER, accept: ['EACCES'], result: entered }),
+    call('chdir', [process.cwd], { ...texts, accept: ['EACCES'], result: entered }),
     // Callers look for these words to tell a program that cannot be run (exit status 126) from other failures.
     failWhen(failedWith(entered, 'EACCES'), 'EACCES', {
-      label,
-      failure: failure.replace('{errno}', errnoText('EACCES')),
-      pointer: POINTER,
+      ...texts,
+      failure: texts.failure.replace('{errno}', errnoText('EACCES')),
     }),
     ...verifyCwd(process, answers),
   ];
   return when(isNegative(entered), steps, 'retry as the user when root could not enter');
 }
 
-function texts({ cwd }: Process): { label: string; failure: string; pointer: string } {
+function textsOf({ cwd }: Process) {
   const shown = JSON.stringify(cwd);
   return {
     label: `exec: enter working directory ${shown}`,
     failure: `chdir to cwd (${shown}) set in config.json failed: {errno}`,
     pointer: POINTER,
-  };
+    code: 'program',
+  } as const;
 }
 
 /**
@@ -92,6 +92,7 @@ function verifyCwd(process: Process, { path }: CwdAnswers): Step[] {
     label: `exec: verify working directory ${shown}`,
     pointer: POINTER,
     failure: `current working directory ${shown} is outside of container mount namespace root -- possible container breakout detected`,
-  };
+    code: 'program',
+  } as const;
   return [call('getcwd', [addressOf(path), LONGEST_PATH], options), failWhen(not(startsWithSlash), 'ENOENT', options)];
 }

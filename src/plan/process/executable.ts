@@ -80,11 +80,12 @@ function lookAt(context: PlanContext, path: string, found: Region): Step[] {
   const shown = `exec: ${JSON.stringify(path)}`;
   const label = `${shown}: look for it`;
   const fail = (condition: Condition, errno: Errno, text: string): Step =>
-    failWhen(condition, errno, { label, failure: `${shown}: ${text}` });
+    failWhen(condition, errno, { label, failure: `${shown}: ${text}`, code: 'program' });
   return [
     call('statx', [AT_FDCWD, path, 0, STATX_BASIC_STATS, addressOf(context.words.stat)], {
       label,
       failure: `${shown}: stat ${path}: {errno}`,
+      code: 'program',
       accept: ['ENOENT', 'ENOTDIR', 'EACCES'],
       result: target,
     }),
@@ -114,7 +115,11 @@ function search(context: PlanContext, { name, paths, found }: Search): Step[] {
     const look = lookFor(context, path, { found, index, shown });
     return index === 0 ? look : when(isZero(at(found, 0)), look, `${shown}: go on unless it is found`);
   });
-  const notFound = { label: `${shown}: look for it`, failure: `${shown}: ${words.notInPath}` };
+  const notFound = {
+    label: `${shown}: look for it`,
+    failure: `${shown}: ${words.notInPath}`,
+    code: 'program',
+  } as const;
   return [...steps, failWhen(isZero(at(found, 0)), 'ENOENT', notFound)];
 }
 
@@ -132,7 +137,12 @@ function lookFor(context: PlanContext, path: string, { found, index, shown }: Lo
     ...unless(not(isZero(target)), mark(found, index, shown), `${shown}: pass over what cannot be executed`),
   ];
   return [
-    call('statx', [AT_FDCWD, path, 0, STATX_BASIC_STATS, addressOf(stat)], { label, accept: 'any', result: target }),
+    call('statx', [AT_FDCWD, path, 0, STATX_BASIC_STATS, addressOf(stat)], {
+      label,
+      accept: 'any',
+      result: target,
+      code: 'program',
+    }),
     ...unless(
       isNegative(target),
       when(isRegular(context), tryIt, `${shown}: pass over what is no file`),
@@ -152,11 +162,12 @@ interface AccessOptions {
 }
 
 function checkAccess(path: string, result: Region, options: AccessOptions): Step {
-  return call('faccessat2', [AT_FDCWD, path, X_OK, AT_EACCESS], { ...options, result });
+  return call('faccessat2', [AT_FDCWD, path, X_OK, AT_EACCESS], { ...options, result, code: 'program' });
 }
 
 /** getpid(2) cannot fail, changes nothing, and its result is not zero. */
 function mark(found: Region, index: number, shown: string): Step[] {
-  const set = (place: Place): Step => call('getpid', [], { label: `${shown}: note where it is`, result: place });
+  const set = (place: Place): Step =>
+    call('getpid', [], { label: `${shown}: note where it is`, result: place, code: 'program' });
   return [set(at(found, 0)), set(at(found, 8 * (1 + index)))];
 }
