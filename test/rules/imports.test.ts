@@ -2,7 +2,11 @@ import t from 'tap';
 import { CONTAINER_ROOMS, DEVIATIONS, IMPORT_TABLE, ONLY_IN } from './import-table.ts';
 import { folderOf, importsOf, parseSource, readSources, type Import } from './sources.ts';
 
-const imports = readSources().flatMap(importsOf);
+/** More files than this in one folder nobody keeps apart. */
+const FILES_MAX = 25;
+const sources = readSources();
+const files = sources.map(({ file }) => file);
+const imports = sources.flatMap(importsOf);
 
 t.test('every import of src/ is one that the table allows', (t) => {
   const allowed = new Set(DEVIATIONS.map(({ file, target }) => `${file} ${target}`));
@@ -19,7 +23,25 @@ t.test('every import of src/ is one that the table allows', (t) => {
 });
 
 t.test('no folder imports, by whatever way, one that imports it', (t) => {
-  t.strictSame(findCycle(imports), undefined);
+  t.strictSame(findCycle(imports, folderOf), undefined);
+  t.end();
+});
+
+t.test('no folder imports, by whatever way, a sibling that imports it', (t) => {
+  for (const parent of parentsOf(files)) t.strictSame(findCycle(imports, roomOf(parent)), undefined, parent);
+  t.end();
+});
+
+t.test('no file imports, by whatever way, one that imports it, also for types alone', (t) => {
+  t.strictSame(
+    findCycle(imports, (file) => file),
+    undefined,
+  );
+  t.end();
+});
+
+t.test('no folder holds more files than can be taken in at a glance', (t) => {
+  t.strictSame(crowdedFolders(files), []);
   t.end();
 });
 
@@ -54,7 +76,7 @@ t.test('the table itself has no cycle and names what exists', (t) => {
   const edges = Object.entries(IMPORT_TABLE).flatMap(([file, { folders }]) =>
     folders.map((target) => ({ file: `${file}/x`, target: `${target}/x`, isOutside: false })),
   );
-  t.equal(findCycle(edges), undefined);
+  t.equal(findCycle(edges, folderOf), undefined);
   t.end();
 });
 
@@ -93,10 +115,50 @@ t.test('what the table forbids is found, in every form of an import', (t) => {
 t.test('a cycle is found, also one over several folders', (t) => {
   const edge = (file: string, target: string) => ({ file, target, isOutside: false });
   t.match(
-    findCycle([edge('a/x.ts', 'b/x.ts'), edge('b/y.ts', 'c/x.ts'), edge('c/y.ts', 'a/y.ts')]),
+    findCycle([edge('a/x.ts', 'b/x.ts'), edge('b/y.ts', 'c/x.ts'), edge('c/y.ts', 'a/y.ts')], folderOf),
     /a -> b -> c -> a/,
   );
-  t.equal(findCycle([edge('a/x.ts', 'b/x.ts'), edge('a/y.ts', 'c/x.ts'), edge('b/y.ts', 'c/y.ts')]), undefined);
+  t.equal(
+    findCycle([edge('a/x.ts', 'b/x.ts'), edge('a/y.ts', 'c/x.ts'), edge('b/y.ts', 'c/y.ts')], folderOf),
+    undefined,
+  );
+  t.end();
+});
+
+t.test('a cycle of files and one of siblings is found in every form of an import', (t) => {
+  const rows = [
+    `import { b } from './b.ts';`,
+    `import type { B } from './b.ts';`,
+    `type B = import('./b.ts').B;`,
+    `const load = () => import('./b.ts');`,
+    `export * from './b.ts';`,
+  ];
+  const back = importsOf(parseSource('c/b.ts', `import type { A } from './a.ts';`));
+  for (const text of rows) {
+    const there = importsOf(parseSource('c/a.ts', text));
+    t.equal(
+      findCycle([...there, ...back], (file) => file),
+      'c/a.ts -> c/b.ts -> c/a.ts',
+      text,
+    );
+  }
+  const edge = (file: string, target: string) => ({ file, target, isOutside: false });
+  const siblings = [edge('c/a/x.ts', 'c/b/x.ts'), edge('c/b/deep/y.ts', 'c/a/y.ts')];
+  t.equal(findCycle(siblings, roomOf('c')), 'c/a -> c/b -> c/a');
+  t.equal(
+    findCycle(siblings, (file) => file),
+    undefined,
+  );
+  const withSubfolder = [edge('c/x.ts', 'c/a/x.ts'), edge('c/a/y.ts', 'c/y.ts')];
+  t.equal(findCycle(withSubfolder, roomOf('c')), undefined, 'a folder and its own subfolder are one unit');
+  t.same(parentsOf(['c/b/deep/y.ts', 'd/x.ts', 'z.ts']), ['c', 'c/b']);
+  t.end();
+});
+
+t.test('a crowded folder is found', (t) => {
+  const many = Array.from({ length: FILES_MAX }, (_, index) => `a/b/${index}.ts`);
+  t.same(crowdedFolders([...many, 'a/c/1.ts', 'a/1.ts']), []);
+  t.same(crowdedFolders([...many, 'a/b/one-more.ts']), [`a/b holds ${FILES_MAX + 1} files`]);
   t.end();
 });
 
@@ -141,12 +203,47 @@ function isWithin(file: string, name: string): boolean {
   return file === name || file === `${name}.ts` || file.startsWith(`${name}/`);
 }
 
-/** A chain of folders that ends where it begins; undefined when there is none. */
-function findCycle(edges: readonly Pick<Import, 'file' | 'target' | 'isOutside'>[]): string | undefined {
+/** A file -> the room that it counts as, a file or a folder; undefined for one that does not count. */
+type Grouping = (file: string) => string | undefined;
+
+/** The folders directly below `parent`, of which each is one with all that is below it. */
+function roomOf(parent: string): Grouping {
+  return (file) => {
+    if (!file.startsWith(`${parent}/`)) return undefined;
+    const end = file.indexOf('/', parent.length + 1);
+    return end < 0 ? undefined : file.slice(0, end);
+  };
+}
+
+/** The folders that have folders below them. */
+function parentsOf(paths: readonly string[]): string[] {
+  const folders = paths.flatMap((file) => {
+    const names = file.split('/').slice(0, -1);
+    return names.slice(1).map((_, index) => names.slice(0, index + 1).join('/'));
+  });
+  return [...new Set(folders)].sort();
+}
+
+function crowdedFolders(paths: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const file of paths) {
+    const folder = file.slice(0, Math.max(file.lastIndexOf('/'), 0));
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return [...counts]
+    .filter(([, count]) => count > FILES_MAX)
+    .map(([folder, count]) => `${folder} holds ${count} files`);
+}
+
+/** A chain of rooms that ends where it begins; undefined when there is none. */
+function findCycle(
+  edges: readonly Pick<Import, 'file' | 'target' | 'isOutside'>[],
+  group: Grouping,
+): string | undefined {
   const graph = new Map<string, Set<string>>();
   for (const { file, target, isOutside } of edges) {
-    const [from, to] = [folderOf(file), folderOf(target)];
-    if (isOutside || from === to) continue;
+    const [from, to] = [group(file), group(target)];
+    if (isOutside || from === undefined || to === undefined || from === to) continue;
     graph.set(from, (graph.get(from) ?? new Set()).add(to));
   }
   const done = new Set<string>();
