@@ -8,7 +8,7 @@ import {
   openInRoot,
   statHandle,
 } from '../../../src/plan/base/handles.ts';
-import { O_NONBLOCK, O_PATH, O_RDWR, RESOLVE_IN_ROOT } from '../../../src/util/constants.ts';
+import { O_PATH, O_RDWR } from '../../../src/util/constants.ts';
 import { call } from '../../../src/program/build.ts';
 import { AT_FDCWD } from '../../../src/util/constants.ts';
 import { ModelKernel } from '../../../src/program/model/kernel.ts';
