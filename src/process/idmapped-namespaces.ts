@@ -3,6 +3,7 @@ import type { Arch } from '../program/calls.ts';
 import type { Program } from '../program/step.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
+import { waitChild } from '../sys/wait.ts';
 import { CLONE_NEWUSER, O_RDONLY, O_RDWR } from '../util/constants.ts';
 import { Conversation } from './conversation.ts';
 import { writeIdMaps, type IdMaps } from './id-maps.ts';
@@ -58,9 +59,8 @@ const HOLD_NAMESPACE: Program = {
 async function makeNamespace(maps: IdmapNamespace & { kind: 'new' }, options: IdmapOptions): Promise<OwnedFd> {
   using nothing = openFile('/dev/null', O_RDWR);
   const descriptors = new Map([0, 1, 2].map((number) => [number, nothing.number]));
-  const partner = spawnInit({ ...options, syncFd: SYNC_FD, descriptors });
-  const { pid } = partner;
-  const conversation = new Conversation(partner.socket, { arch: options.arch, syncFd: SYNC_FD });
+  const { pid, socket } = spawnInit({ ...options, syncFd: SYNC_FD, descriptors });
+  const conversation = new Conversation(socket, { arch: options.arch, syncFd: SYNC_FD });
   try {
     await conversation.run(HOLD_NAMESPACE);
     // Only one who is privileged may mount with an id map, so the maps can be written directly.
@@ -69,6 +69,6 @@ async function makeNamespace(maps: IdmapNamespace & { kind: 'new' }, options: Id
   } finally {
     // The end of the sync pipe ends the process.
     conversation.close();
-    await partner.howItEnded();
+    waitChild(pid);
   }
 }

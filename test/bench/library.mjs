@@ -8,76 +8,58 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
+import koffi from 'koffi';
 import { top } from '../../bundles/ready.mjs';
-import { load } from '../../bundles/untyped.mjs';
 
 const ROUNDS = 60;
 const WARM_UP_ROUNDS = 20;
 const CONCURRENT = 8;
 const BATCHES = 10;
+const IDLE_ROUND_MS = 0.2;
+const CLOCK_THREAD_CPUTIME_ID = 3;
 
-/**
- * @typedef {import('../../dist/lib/sys/fd.js').OwnedFd} Socket
- * @typedef {import('../../dist/lib/program/encode.js').Packet} Packet
- * @typedef {import('../../dist/lib/program/step.js').Program} Program
- */
-
-const [, , bundle] = process.argv;
-if (bundle === undefined) throw new Error('usage: library.mjs BUNDLE');
+const clockGettime = koffi.load('libc.so.6').func('int clock_gettime(int clock, void *time)');
+const bundle = process.argv[2];
 const root = fs.mkdtempSync(path.join(path.dirname(bundle), 'library-'));
-const log = { debug() {}, info() {}, warning() {}, error() {} };
+const load = (file) => import(pathToFileURL(path.join(top, 'dist/lib', file)).href);
 
-const { runContainer } = /** @type {import('../../dist/lib/index.js')} */ (
-  await load(pathToFileURL(path.join(top, 'dist/bin/index.mjs')).href)
-);
-/** @satisfies {import('../../dist/lib/index.js').Runtime} */
-const runtime = { root, cgroupManager: 'cgroupfs', log };
-const options = {
-  bundle,
-  noPivot: false,
-  noNewKeyring: false,
-  preserveFds: 0,
-  stdio: /** @type {[number, number, number]} */ ([0, 1, 2]),
-  detach: false,
-  keep: false,
-};
+const { Runtime } = await import(pathToFileURL(path.join(top, 'dist/bin/index.mjs')).href);
+const runtime = new Runtime({ root });
 
-/** @param {string} id */
 async function runOnce(id) {
   const start = performance.now();
-  const code = await runContainer(runtime, { ...options, id });
+  const program = await runtime.runContainer({ id, bundle, stdio: 'inherit' });
+  const { code } = await program.wait();
   if (code !== 0) throw new Error(`run: exit code ${code}`);
   return performance.now() - start;
 }
 
-/**
- * Everything of the floor that is decided before the clock runs.
- * @param {string} id
- * @param {string} directory the bundle
- */
-async function prepareFloor(id, directory) {
-  const [{ planContainer }, { readBundle }, { readHostFacts }, context, { planRunProgram }, { encode }] =
+/** Everything of the floor that is decided before the clock runs. */
+async function prepareFloor(id) {
+  const [{ planContainer }, { readBundle }, { readHostFacts }, context, { planRunProgram }, { encode }, own] =
     await Promise.all([
-      import('../../dist/lib/container/build/build-container.js'),
-      import('../../dist/lib/container/build/bundle.js'),
-      import('../../dist/lib/host/facts.js'),
-      import('../../dist/lib/plan/base/context.js'),
-      import('../../dist/lib/plan/run-program.js'),
-      import('../../dist/lib/program/encode.js'),
+      load('container/build/build-container.js'),
+      load('container/build/bundle.js'),
+      load('host/facts.js'),
+      load('plan/base/context.js'),
+      load('plan/run-program.js'),
+      load('program/encode.js'),
+      load('own-process/own-process.js'),
     ]);
-  const read = readBundle(directory, undefined, log);
-  const host = readHostFacts();
-  const user = read.config.process;
-  if (user === undefined) throw new Error('the bundle has no process');
-  const plan = planContainer(runtime, { ...options, id, seccomp: undefined }, read, host);
+  const log = { debug() {}, warning() {}, error() {} };
+  const operations = own.ownRuntime({ root, cgroupManager: 'cgroupfs', log });
+  const options = { id, bundle, noPivot: false, noNewKeyring: false, preserved: [], seccomp: undefined };
+  const read = readBundle(options, operations);
+  const host = readHostFacts(operations.caller.proc);
+  const plan = planContainer(operations, options, read, host);
   if (plan.idmapNamespaces.length > 0) throw new Error('the floor knows no idmapped mounts');
   const descriptors = context.descriptorNumbers(0);
   const last = planRunProgram(descriptors, {
-    process: user,
+    process: read.config.process,
     executable: plan.candidates[0] ?? '',
     home: '/',
   });
-  const toPackets = (/** @type {Program} */ program) => encode(program, { arch: host.arch, syncFd: descriptors.sync });
+  const toPackets = (program) => encode(program, { arch: host.arch, syncFd: descriptors.sync });
   return {
     arch: host.arch,
     syncFd: descriptors.sync,
@@ -87,9 +69,8 @@ async function prepareFloor(id, directory) {
   };
 }
 
-/** @param {string} id */
 async function floorRunner(id) {
-  const floor = await prepareFloor(id, options.bundle);
+  const floor = await prepareFloor(id);
   const [
     { selectCgroupManager },
     { spawnInit },
@@ -97,19 +78,19 @@ async function floorRunner(id) {
     { waitChild },
     { LAYOUT, TAG_FAILURE, TAG_MORE },
   ] = await Promise.all([
-    import('../../dist/lib/cgroup/select.js'),
-    import('../../dist/lib/process/spawned.js'),
-    import('../../dist/lib/sys/socket.js'),
-    import('../../dist/lib/sys/wait.js'),
-    import('../../dist/lib/program/layout.js'),
+    load('cgroup/select.js'),
+    load('process/spawned.js'),
+    load('sys/socket.js'),
+    load('sys/wait.js'),
+    load('program/layout.js'),
   ]);
-  const receive = (/** @type {Socket} */ socket) => {
+  const receive = (socket) => {
     const { bytes, descriptors } = receiveMessage(socket.number, LAYOUT.message.size);
     for (const descriptor of descriptors) descriptor.close();
     if (bytes.length === 0 || bytes.readBigUInt64LE(0) === TAG_FAILURE) throw new Error('floor: init failed');
     return bytes;
   };
-  const send = (/** @type {Socket} */ socket, /** @type {readonly Packet[]} */ packets) => {
+  const send = (socket, packets) => {
     packets.forEach((packet, index) => {
       if (index > 0 && receive(socket).readBigUInt64LE(0) !== TAG_MORE) throw new Error('floor: init wanted no more');
       sendMessage(socket.number, packet.bytes);
@@ -137,12 +118,46 @@ async function floorRunner(id) {
     const status = waitChild(pid);
     spawned.socket.close();
     for (const { hostPath } of cgroup.reference.directories) fs.rmdirSync(hostPath);
-    if (status.kind !== 'exited' || status.code !== 0) throw new Error('floor: the program failed');
+    if (status.code !== 0) throw new Error('floor: the program failed');
     return performance.now() - start;
   };
 }
 
-/** The event loop while containers run in it, a batch after the other. */
+/** Processor time of this thread, ms. */
+function cpuMs() {
+  const time = Buffer.alloc(16);
+  clockGettime(CLOCK_THREAD_CPUTIME_ID, time);
+  return Number(time.readBigInt64LE(0)) * 1000 + Number(time.readBigInt64LE(8)) / 1e6;
+}
+
+/** How much processor time each round of the event loop takes, until it is stopped: the stretches in which nobody else has a turn. */
+function watchStretches() {
+  const found = [];
+  let last = cpuMs();
+  let goesOn = true;
+  const look = () => {
+    const now = cpuMs();
+    found.push(now - last);
+    last = now;
+    if (goesOn) setImmediate(look);
+  };
+  setImmediate(look);
+  return () => {
+    goesOn = false;
+    // Rounds in which nothing of ours was done are no stretches.
+    const stretches = found.filter((ms) => ms > IDLE_ROUND_MS).sort((a, b) => a - b);
+    const at = (part) => stretches[Math.min(stretches.length - 1, Math.floor(stretches.length * part))];
+    return {
+      median: at(0.5),
+      p99: at(0.99),
+      max: at(1),
+      over5: stretches.filter((ms) => ms > 5).length,
+      of: stretches.length,
+    };
+  };
+}
+
+/** The event loop while containers run in it, a batch after the other; once with its delay measured, once its stretches. */
 async function measureConcurrency() {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
@@ -152,8 +167,13 @@ async function measureConcurrency() {
   }
   const elapsed = performance.now() - start;
   delay.disable();
-  const ms = (/** @type {number} */ ns) => ns / 1e6;
+  const ms = (ns) => ns / 1e6;
+  const stop = watchStretches();
+  for (let batch = 0; batch < BATCHES; batch++) {
+    await Promise.all(Array.from({ length: CONCURRENT }, (_, index) => runOnce(`tsrun-bench-cpu-${batch}-${index}`)));
+  }
   return {
+    stretchCpuMs: stop(),
     concurrent: CONCURRENT,
     perContainerMs: elapsed / (BATCHES * CONCURRENT),
     delayMs: { median: ms(delay.percentile(50)), p99: ms(delay.percentile(99)), max: ms(delay.max) },

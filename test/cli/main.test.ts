@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import t from 'tap';
 
-// Stands in for every module of src/container, so that the command as a whole runs without a container.
+// Stands in for every module of src/container and src/own-process, so that the command as a whole runs without a container.
 const fakeOperations = `
 import { TsrunError } from ${JSON.stringify(join(process.cwd(), 'src/errors.ts'))};
 export const readStatus = () => { throw new TsrunError('not-found', 'container does not exist: "x"'); };
 export const startContainer = () => { throw new TypeError('x is undefined'); };
 export const execInContainer = () => { throw new TsrunError('status', 'cannot exec in a stopped container'); };
 export const keepInheritedFromChildren = () => undefined;
+export const ownRuntime = (runtime) => runtime;
+export const ownForegroundRuntime = ownRuntime;
 export const deleteContainer = (runtime) => { runtime.log.warning('careful'); };
 export const listContainers = () => Array.from({ length: 5000 }, (_, index) => ({ id: 'container-' + index }));
 // A handle that is still open must not keep the command from ending.
@@ -20,7 +22,7 @@ export const runContainer = async () => { setInterval(() => undefined, 1000); re
 const fakeContainers: Plugin = {
   name: 'fake containers',
   setup(context) {
-    context.onResolve({ filter: /\/container\// }, () => ({ path: 'operations', namespace: 'fake' }));
+    context.onResolve({ filter: /\/(container|own-process)\// }, () => ({ path: 'operations', namespace: 'fake' }));
     context.onLoad({ filter: /./, namespace: 'fake' }, () => ({ contents: fakeOperations, resolveDir: process.cwd() }));
   },
 };

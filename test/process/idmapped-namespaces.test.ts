@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { openIdmapNamespaces } from '../../src/process/idmapped-namespaces.ts';
+import { sleep } from '../../src/sys/events/poll.ts';
 import { ARCH, makeDirectory } from './init-rig.ts';
 
 const skip = process.geteuid?.() === 0 ? false : 'needs root';
@@ -40,6 +41,8 @@ t.test('openIdmapNamespaces() makes a namespace with the maps and nothing that l
 
 t.test('openIdmapNamespaces() leaves nothing when one of them fails', { skip }, async (t) => {
   const options = { arch: ARCH, fallbackDirectory: makeDirectory(t) };
+  // All waits of a process are behind one descriptor, made at the first and kept.
+  await sleep(0);
   const before = readdirSync('/proc/self/fd').length;
   const processes = children();
   const good = { kind: 'new', uid: map(1000), gid: map(1000) } as const;
