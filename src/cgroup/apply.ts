@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import type { CgroupWrite, ControllerEnable, InheritWrite, UsageCheck, ValueWrite } from '../plan/cgroup/plan.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 import {
   cgroupError,
   errnoOf,
@@ -98,7 +98,7 @@ function applyValue(write: ValueWrite, directory: string, options: ValueOptions)
 /** In runc's words. */
 function tooLow(write: ValueWrite, usage: { current: string; peak: string }, directory: string): TsrunError {
   const read = (file: string): string => tryReadControlFile(`${directory}/${file}`) ?? 'unknown';
-  const message = words.memoryLimitTooLow(write.value, read(usage.current), read(usage.peak));
+  const message = wording.memoryLimitTooLow(write.value, read(usage.current), read(usage.peak));
   const issues = write.pointer === undefined ? [] : [{ pointer: write.pointer, message }];
   return new TsrunError('cgroup', `${write.label}: ${message}: ${errnoText('EBUSY')}`, { errno: 'EBUSY', issues });
 }

@@ -20,7 +20,7 @@ import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirec
 import { giveAway } from './owner.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 import { errnoText } from '../util/errno.ts';
 import { SIGNALS } from '../util/signals.ts';
 
@@ -73,9 +73,9 @@ export function refuseInUse(directory: CgroupReferenceDirectory): void {
   const { pids, outside } = listProcesses(directory.hostPath);
   const count = pids.length + outside;
   if (count > 0) {
-    throw new TsrunError('cgroup', `use cgroup ${where}: ${words.cgroupNotEmpty(count)}`);
+    throw new TsrunError('cgroup', `use cgroup ${where}: ${wording.cgroupNotEmpty(count)}`);
   }
-  if (isDirectoryFrozen(directory)) throw new TsrunError('cgroup', `use cgroup ${where}: ${words.cgroupFrozen}`);
+  if (isDirectoryFrozen(directory)) throw new TsrunError('cgroup', `use cgroup ${where}: ${wording.cgroupFrozen}`);
 }
 
 /** A state file may be damaged or forged: nothing outside the hierarchies it names is ever removed because of it. */

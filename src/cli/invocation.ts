@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import { createLog, type LogSink } from '../log.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 import { ArgumentError } from './argument-error.ts';
 import type { Command, CommandContext, CommandEntry } from './command.ts';
 import { commandTable } from './command-table.ts';
@@ -81,7 +81,7 @@ async function explainUsage<T>(parts: InvocationParts, command: Command | undefi
     return read();
   } catch (error) {
     if (error instanceof ArgumentError) {
-      parts.surroundings.writeStdout(`${words.incorrectUsage}\n\n`);
+      parts.surroundings.writeStdout(`${wording.incorrectUsage}\n\n`);
       await showHelp(parts, command);
     }
     throw error;
@@ -170,7 +170,7 @@ function requirePositionals({ name, positionals: { minimum, maximum } }: Command
   if (count >= minimum && count <= maximum) return;
   const exactly = minimum === maximum ? `exactly ${minimum}` : undefined;
   const wanted = exactly ?? (count < minimum ? `a minimum of ${minimum}` : `a maximum of ${maximum}`);
-  throw new ArgumentError(words.wrongCount(name, wanted));
+  throw new ArgumentError(wording.wrongCount(name, wanted));
 }
 
 async function withPrefix(prefix: string | undefined, run: () => Promise<number>): Promise<number> {

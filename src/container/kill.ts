@@ -7,7 +7,7 @@ import { forMatchingIds } from './store/select-ids.ts';
 import type { KillOptions, RuntimeOptions } from './store/options.ts';
 import { StateDirectory } from './store/directory.ts';
 import { currentStatus } from './store/status.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 
 const SIGKILL = 9;
 /** Signals that people send to end a process: HUP INT QUIT ABRT USR1 USR2 PIPE ALRM TERM, whose default action does that (man 7 signal). */
@@ -60,5 +60,5 @@ async function killOne(runtime: RuntimeOptions, { id, signal, all }: KillOptions
 }
 
 function notRunning(): TsrunError {
-  return new TsrunError('status', words.notRunning);
+  return new TsrunError('status', wording.notRunning);
 }

@@ -2,7 +2,7 @@ import { TsrunError } from '../errors.ts';
 import { nextTurn, takePart } from '../process/turns.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
 import { exitCode, type ExitStatus } from '../sys/wait.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 import { becomeProgram, stateOf } from './build/become-program.ts';
 import { buildContainer, type BuiltContainer } from './build/build-container.ts';
 import { waitForEnd } from './build/end-process.ts';
@@ -47,7 +47,7 @@ async function build(runtime: Runtime, options: RunOptions, foreground: Foregrou
   const { consoleSocket, detach } = options;
   const opened = openBundle(runtime, options);
   const { process } = opened.bundle.config;
-  if (process === undefined) throw new TsrunError('config', `${words.noProcess}: there is nothing to run`);
+  if (process === undefined) throw new TsrunError('config', `${wording.noProcess}: there is nothing to run`);
   const terminal = process.terminal === true;
   requireConsole({ terminal, detached: detach, consoleSocket });
   if (terminal && !detach) foreground.requireTerminal();

@@ -21,7 +21,7 @@ import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory } from './store/directory.ts';
 import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 
 /**
  * Has init become the container's program (runtime.md, "Start").
@@ -46,7 +46,7 @@ export async function startContainer(
     return;
   }
   using pidfd = openProcess(init);
-  if (pidfd === undefined) throw new TsrunError('status', words.startStopped);
+  if (pidfd === undefined) throw new TsrunError('status', wording.startStopped);
   // The lock is free again while the program gets ready, which may take its time.
   const socket = await startUnderLock(runtime, directory, { prepare: () => bindNotifySocket(directory) });
   if (socket !== undefined) await relayReadiness({ socket, host, mainPid: init.pid, pidfd }, runtime.log);
@@ -62,12 +62,12 @@ async function startUnderLock(
   const record = directory.readRecord();
   const init = requireCreated(directory, record);
   const config = readSavedConfig(directory);
-  if (config.process === undefined) throw new TsrunError('status', `${words.noProcess}: there is nothing to start`);
+  if (config.process === undefined) throw new TsrunError('status', `${wording.noProcess}: there is nothing to start`);
   const descriptors = descriptorNumbers(record.preserveFds);
   // What can fail does so before init has anybody whose end would be its own.
   const seccomp = await compileFor(runtime, config);
   using pidfd = openProcess(init);
-  if (pidfd === undefined) throw new TsrunError('status', words.startStopped);
+  if (pidfd === undefined) throw new TsrunError('status', wording.startStopped);
   const prepared = prepare?.();
   try {
     const waiting = { socketPath: directory.file(INIT_SOCKET), token: record.startToken };
@@ -137,13 +137,13 @@ function requireCreated(directory: StateDirectory, record: ContainerRecord): Pro
   switch (status) {
     case 'created':
       if (record.init !== undefined) return record.init;
-      throw new TsrunError('status', words.startStopped);
+      throw new TsrunError('status', wording.startStopped);
     case 'stopped':
-      throw new TsrunError('status', words.startStopped);
+      throw new TsrunError('status', wording.startStopped);
     case 'running':
-      throw new TsrunError('status', words.startRunning);
+      throw new TsrunError('status', wording.startRunning);
     case 'creating':
     case 'paused':
-      throw new TsrunError('status', words.startInState(status));
+      throw new TsrunError('status', wording.startInState(status));
   }
 }

@@ -10,7 +10,7 @@ import type { UpdateOptions } from './store/options.ts';
 import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory } from './store/directory.ts';
 import { currentStatus } from './store/status.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 
 /**
  * Changes the limits of a container that is created, running or paused, and keeps them in its saved config.
@@ -25,7 +25,7 @@ export async function updateContainer(runtime: Runtime, options: UpdateOptions):
   using _lock = await directory.lock();
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
-  if (status === 'stopped' || status === 'creating') throw new TsrunError('status', words.notRunning);
+  if (status === 'stopped' || status === 'creating') throw new TsrunError('status', wording.notRunning);
   const config = readSavedConfig(directory);
   requireRdt(config, options);
   const changes = readChanges(options, config.linux?.resources ?? {});

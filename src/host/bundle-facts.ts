@@ -6,7 +6,7 @@ import { findDevices } from './devices.ts';
 import { realPath } from './real-path.ts';
 import { readRootfsPath } from './rootfs-path.ts';
 import { MountTable, parseMountinfo } from './mountinfo.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 import { errnoText } from '../util/errno.ts';
 
 /** The places to look at; see `planLookups`. */
@@ -71,13 +71,13 @@ export function resolveRootfs(wanted: string): string {
   try {
     const resolved = realPath(wanted);
     if (!statSync(resolved).isDirectory()) {
-      throw new TsrunError('bundle', `invalid rootfs: ${shown} is ${words.ENOTDIR} (/root/path of config.json)`);
+      throw new TsrunError('bundle', `invalid rootfs: ${shown} is ${wording.ENOTDIR} (/root/path of config.json)`);
     }
     return resolved;
   } catch (error) {
     if (error instanceof TsrunError) throw error;
     const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
-    const what = errno === 'ENOENT' ? words.ENOENT : errno;
+    const what = errno === 'ENOENT' ? wording.ENOENT : errno;
     throw new TsrunError('bundle', `invalid rootfs: ${shown}: ${what} (/root/path of config.json)`, {
       errno,
       cause: error,

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 
 const FIRST = 3;
 
@@ -22,7 +22,7 @@ export function requirePreservedDescriptors(count: number): void {
       const last = FIRST + count - 1;
       throw new TsrunError(
         'usage',
-        `${words.noPreservedFd(number)}: the caller has to open descriptors ${FIRST} to ${last}`,
+        `${wording.noPreservedFd(number)}: the caller has to open descriptors ${FIRST} to ${last}`,
       );
     }
   }

@@ -8,7 +8,7 @@ import { findNamespace, type PlanContext } from './base/context.ts';
 import { deviceKey, listDevices } from './rootfs/device-nodes.ts';
 import { makesDevices, mustBindDevices } from './rootfs/devices.ts';
 import { S_IFIFO } from '../util/constants.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 
 /**
  * What a config asks for that only a look at the host can refuse, all of it at once, as a user wants to mend it in one go.
@@ -41,7 +41,7 @@ function missingSources({ config, bundle }: PlanContext): Issue[] {
       return [{ pointer, message: `${shown} is a symlink inside the rootfs, wanted one of the host to copy` }];
     }
     if (sourceKind(bundle, bind) !== 'missing') return [];
-    return [{ pointer, message: `${shown} does not exist: ${words.ENOENT}` }];
+    return [{ pointer, message: `${shown} does not exist: ${wording.ENOENT}` }];
   });
 }
 
@@ -53,7 +53,7 @@ function strippedDestinations({ config }: PlanContext): Issue[] {
 function missingNamespaces({ config, bundle }: PlanContext): Issue[] {
   return (config.linux?.namespaces ?? []).flatMap(({ type, path = '' }, index) => {
     if (bundle.namespaces[path] !== 'missing') return [];
-    const message = `${type} namespace ${JSON.stringify(path)} does not exist: ${words.ENOENT}`;
+    const message = `${type} namespace ${JSON.stringify(path)} does not exist: ${wording.ENOENT}`;
     return [{ pointer: `/linux/namespaces/${index}/path`, message }];
   });
 }

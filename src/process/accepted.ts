@@ -4,7 +4,7 @@ import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { connectUnix, sendMessage } from '../sys/socket.ts';
 import { O_NOFOLLOW, O_PATH } from '../util/constants.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 import { killAndWait } from './kill-and-wait.ts';
 import { DEATH_TIMEOUT_MS, type Partner } from './partner.ts';
 import { waitReadable } from '../sys/events/poll.ts';
@@ -26,7 +26,7 @@ export function connectToInit({ socketPath, token }: WaitingInit): OwnedFd {
   } catch (error) {
     connection?.close();
     if (hasErrno(error, 'ECONNREFUSED', 'ENOENT', 'EPIPE', 'ECONNRESET'))
-      throw new TsrunError('status', words.startStopped);
+      throw new TsrunError('status', wording.startStopped);
     throw error;
   }
 }

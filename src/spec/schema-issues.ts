@@ -2,7 +2,7 @@ import type { Issue } from '../errors.ts';
 import type { SchemaError, Validator } from './generated/validators.js';
 import { valueAt } from './pointer.ts';
 import { quote } from './quote.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 
 /** What a schema refuses in a document. */
 export interface SchemaIssues {
@@ -32,8 +32,8 @@ export function findSchemaIssues(validator: Validator, document: unknown): Schem
 
 // Wording that callers of runc look for.
 const knownMissing: ReadonlyMap<string, string> = new Map([
-  ['/process cwd', words.emptyCwd],
-  [' cwd', words.emptyCwd],
+  ['/process cwd', wording.emptyCwd],
+  [' cwd', wording.emptyCwd],
 ]);
 
 function describeMissing({ instancePath, params }: SchemaError): string {

@@ -8,7 +8,7 @@ import { pointerOf } from './pointer.ts';
 import { advice } from './rules/advice.ts';
 import { type DraftConfig, draftWithout } from './rules/draft.ts';
 import { processRules, resourcesRules, type Rule, rules } from './rules/table.ts';
-import { words } from '../util/words.ts';
+import { wording } from '../util/wording.ts';
 import { findSchemaIssues } from './schema-issues.ts';
 
 /** A document and the remarks on it that do not make it invalid. */
@@ -70,7 +70,7 @@ export function loadFeatures(text: string, name = 'features'): Features {
 
 /** Everything that is wrong with a config; integers may be numbers or BigInts. */
 export function validateConfig(value: unknown): readonly Issue[] {
-  if (value === null) return [{ pointer: '', message: `is null, wanted an object: ${words.configNull}` }];
+  if (value === null) return [{ pointer: '', message: `is null, wanted an object: ${wording.configNull}` }];
   const { issues, damaged } = findSchemaIssues(validators.config, value);
   return damaged.includes('') ? issues : [...issues, ...applyRules(rules, value, damaged)];
 }

@@ -1,4 +1,4 @@
-import { words } from './words.ts';
+import { wording } from './wording.ts';
 
 /** errno name -> number, the same on x86-64 and arm64 (include/uapi/asm-generic/errno.h). */
 export const ERRNO = {
@@ -94,9 +94,9 @@ const NAMES = new Map<number, Errno>(Object.entries(ERRNO).map(([name, value]) =
 
 /** errno name -> the words of strerror(3) as Go spells them, lower case, for which engines look. */
 const TEXTS: Readonly<Partial<Record<string, string>>> = {
-  EPERM: words.EPERM,
-  ENOENT: words.ENOENT,
-  ESRCH: words.noSuchProcess,
+  EPERM: wording.EPERM,
+  ENOENT: wording.ENOENT,
+  ESRCH: wording.noSuchProcess,
   EINTR: 'interrupted system call',
   EIO: 'input/output error',
   ENXIO: 'no such device or address',
@@ -106,15 +106,15 @@ const TEXTS: Readonly<Partial<Record<string, string>>> = {
   ECHILD: 'no child processes',
   EAGAIN: 'resource temporarily unavailable',
   ENOMEM: 'cannot allocate memory',
-  EACCES: words.EACCES,
+  EACCES: wording.EACCES,
   EFAULT: 'bad address',
   ENOTBLK: 'block device required',
   EBUSY: 'device or resource busy',
   EEXIST: 'file exists',
   EXDEV: 'invalid cross-device link',
   ENODEV: 'no such device',
-  ENOTDIR: words.ENOTDIR,
-  EISDIR: words.EISDIR,
+  ENOTDIR: wording.ENOTDIR,
+  EISDIR: wording.EISDIR,
   EINVAL: 'invalid argument',
   ENFILE: 'too many open files in system',
   EMFILE: 'too many open files',

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { words } from './words.ts';
+import { wording } from './wording.ts';
 
 /** Signal name without `SIG` -> number, on every architecture but MIPS, SPARC, Alpha and PA-RISC (man 7 signal). */
 export const SIGNALS = {
@@ -53,7 +53,7 @@ const numbers: ReadonlyMap<string, number> = new Map(Object.entries(SIGNALS));
 export function parseSignal(text: string): number {
   const number = /^\d{1,2}$/.test(text) ? Number(text) : signalOfName(text.toUpperCase());
   if (number === undefined || number > SIGRTMAX)
-    throw new TsrunError('usage', `${words.unknownSignal} ${JSON.stringify(text)}`);
+    throw new TsrunError('usage', `${wording.unknownSignal} ${JSON.stringify(text)}`);
   return number;
 }
 

@@ -4,7 +4,7 @@ import type { OptionTable } from './table.ts';
 import { parseBoolean } from '../canonical-arguments.ts';
 import { readArguments } from '../read-arguments.ts';
 import { absolutePath, type Surroundings } from '../surroundings.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 /** The options that stand before the command. */
 export const globalOptionTable = {
@@ -89,7 +89,7 @@ export function readCommandLine(args: readonly string[], surroundings: Surroundi
 
 function readRoot(given: string | undefined, surroundings: Surroundings): string {
   const root = absolutePath(given, surroundings) ?? ownDirectory('tsrun', surroundings) ?? '/run/tsrun';
-  if (/^\/+$/.test(root)) throw new TsrunError('usage', words.rootIsSlash);
+  if (/^\/+$/.test(root)) throw new TsrunError('usage', wording.rootIsSlash);
   return root.replace(/\/+$/, '');
 }
 
@@ -132,7 +132,7 @@ function readRootless(text = 'auto'): boolean | undefined {
 
 function readLogFormat(text = 'text'): LogFormat {
   if (text === 'text' || text === 'json') return text;
-  throw new TsrunError('usage', `${words.invalidLogFormat}: ${text}`);
+  throw new TsrunError('usage', `${wording.invalidLogFormat}: ${text}`);
 }
 
 function readLogLevel(text = 'info'): LogLevel {

@@ -4,7 +4,7 @@ import type { ProcessChange } from '../../container/store/options.ts';
 import type { OptionTable, OptionValues } from './table.ts';
 import { absolutePath, type Surroundings } from '../surroundings.ts';
 import { readId, readUser } from './values.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 import { errnoText } from '../../util/errno.ts';
 
 /** The options of `exec` that say what to run. */
@@ -49,7 +49,7 @@ function readDocument(path: string): string {
 }
 
 function changeByOptions(values: OptionValues<typeof processOptions>, args: readonly string[]): ProcessChange {
-  if (args.length === 0) throw new TsrunError('usage', words.noArgsForExec);
+  if (args.length === 0) throw new TsrunError('usage', wording.noArgsForExec);
   const { cwd, user, apparmor } = values;
   const label = values['process-label'];
   const noNewPrivileges = values['no-new-privs'];

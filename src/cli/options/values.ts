@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
 import type { SubCgroup } from '../../container/store/options.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 // One more means "no change" to the kernel, in setuid(2) and its kin.
 const largestId = 0xffff_fffe;
@@ -53,7 +53,7 @@ export function readSubCgroups(values: readonly string[]): SubCgroup[] {
 /** `table` or `json`. Errors: `usage`, in runc's words. */
 export function readListFormat(text = 'table'): 'table' | 'json' {
   if (text === 'table' || text === 'json') return text;
-  throw new TsrunError('usage', words.invalidFormat);
+  throw new TsrunError('usage', wording.invalidFormat);
 }
 
 /** An integer in decimal. Shape: a BigInt where a number cannot hold it. Errors: `usage`. */

@@ -10,7 +10,7 @@ import { loadConfig } from '../../spec/validate.ts';
 import type { Runtime } from '../caller/caller.ts';
 import type { CreateOptions } from '../store/options.ts';
 import { readBounded } from '../store/read-bounded.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 export interface Bundle {
   readonly config: Config;
@@ -57,7 +57,7 @@ function readConfigText(file: string, name: string): string {
   } catch (error) {
     if (error instanceof TsrunError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new TsrunError('bundle', `${words.configMissing(name)}: ${JSON.stringify(file)}`, {
+      throw new TsrunError('bundle', `${wording.configMissing(name)}: ${JSON.stringify(file)}`, {
         errno: 'ENOENT',
         cause: error,
       });
@@ -68,6 +68,6 @@ function readConfigText(file: string, name: string): string {
 
 function bundleError(what: string, cause: unknown): TsrunError {
   const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-  const text = errno === 'ENOENT' ? words.ENOENT : errno;
+  const text = errno === 'ENOENT' ? wording.ENOENT : errno;
   return new TsrunError('bundle', `${what}: ${text}`, { errno, cause });
 }

@@ -3,14 +3,14 @@ import { killAndWait } from '../../process/kill-and-wait.ts';
 import { DEATH_TIMEOUT_MS, type Partner } from '../../process/partner.ts';
 import type { ExitStatus } from '../../sys/wait.ts';
 import { errnoText } from '../../util/errno.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 import { openProcess, type ProcessIdentity } from '../store/process-identity.ts';
 
 /** Kills the init of a container, and waits for its end. Errors: `status` when it does not die in time. */
 export async function endProcess(identity: ProcessIdentity): Promise<void> {
   using pidfd = openProcess(identity);
   if (pidfd === undefined || (await killAndWait(pidfd, DEATH_TIMEOUT_MS))) return;
-  throw new TsrunError('status', words.initStillRunning);
+  throw new TsrunError('status', wording.initStillRunning);
 }
 
 /** Waits for the end of a program, however long that takes. Errors: `host` (ECHILD) where its end is told to somebody else. */

@@ -10,7 +10,7 @@ import type { OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { O_DIRECTORY, O_PATH } from '../../util/constants.ts';
 import { unreachable } from '../../util/unreachable.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 import { handOverConsole } from '../caller/console.ts';
 import type { ExecOptions } from '../store/options.ts';
 import type { ProcessHandle } from '../store/process-handle.ts';
@@ -73,7 +73,11 @@ async function setUp(
         applyRlimits(partner.pid, plan.rlimits);
         break;
       case 'console':
-        handOverConsole(reply.master, { process, ...(consoleSocket && { consoleSocket }), ...(foreground && { foreground }) });
+        handOverConsole(reply.master, {
+          process,
+          ...(consoleSocket && { consoleSocket }),
+          ...(foreground && { foreground }),
+        });
         break;
       case 'passwd':
         home = readHome(reply, process.user?.uid ?? 0);
@@ -99,7 +103,7 @@ function spawnEntering(
   const { descriptors } = plan;
   using opened = view.root === undefined ? openRoot(init) : undefined;
   const root = view.root ?? opened;
-  if (root === undefined || !init.isAlive()) throw new TsrunError('status', words.execStopped);
+  if (root === undefined || !init.isAlive()) throw new TsrunError('status', wording.execStopped);
   const lent = foreground?.lend(process) ?? stdio;
   const inherited = new Map<number, number>([...lent, ...preserved].entries());
   inherited.set(descriptors.pidfd, init.pidfd.number);
@@ -120,9 +124,9 @@ function openRoot(init: ProcessHandle): OwnedFd {
     const root = openFile(`${init.path}/root`, O_PATH | O_DIRECTORY);
     if (init.isAlive()) return root;
     root.close();
-    throw new TsrunError('status', words.execStopped);
+    throw new TsrunError('status', wording.execStopped);
   } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ESRCH')) throw new TsrunError('status', words.execStopped);
+    if (hasErrno(error, 'ENOENT', 'ESRCH')) throw new TsrunError('status', wording.execStopped);
     throw error;
   }
 }

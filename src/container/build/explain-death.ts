@@ -1,7 +1,7 @@
 import { TsrunError } from '../../errors.ts';
 import { DEATH_TIMEOUT_MS, type Partner } from '../../process/partner.ts';
 import { hasErrno } from '../../sys/errno.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 /**
  * What a failure of bringing a partner up comes from: an init that is gone tells nothing, the way it ended does. Where a limit that was
@@ -16,7 +16,7 @@ export async function explainDeath(error: unknown, partner: Partner, wasOomKille
   const status = await partner.howItEnded(isGone ? DEATH_TIMEOUT_MS : 0);
   if (status === undefined) return error;
   // In runc's words.
-  if (wasOomKilled()) return new TsrunError('init', words.oomKilled, { cause: error });
+  if (wasOomKilled()) return new TsrunError('init', wording.oomKilled, { cause: error });
   if (!isGone) return error;
   const end = status.kind === 'exited' ? `exit code ${status.code}` : `killed by signal ${status.signal}`;
   const hint = status.kind === 'killed' ? (HINTS[status.signal] ?? '') : '';
@@ -25,4 +25,4 @@ export async function explainDeath(error: unknown, partner: Partner, wasOomKille
 
 const REFUSED = ' (the seccomp profile refuses a call that init makes when its filter is loaded)';
 /** What a signal is a sign of. Init executes an instruction that is none (SIGILL, 4) where it is refused even exit_group(2). */
-const HINTS: Readonly<Record<number, string>> = { 4: REFUSED, 9: ` ${words.killedInSetup}`, 31: REFUSED };
+const HINTS: Readonly<Record<number, string>> = { 4: REFUSED, 9: ` ${wording.killedInSetup}`, 31: REFUSED };

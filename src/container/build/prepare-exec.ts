@@ -8,7 +8,7 @@ import { execProcess } from '../../plan/exec-process.ts';
 import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../../plan/seccomp/refusals.ts';
 import type { Process } from '../../spec/generated/config.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 import type { Runtime } from '../caller/caller.ts';
 import { requireConsole } from '../caller/console.ts';
 import { Foreground } from '../caller/foreground.ts';
@@ -75,7 +75,7 @@ async function prepare(
   const foreground = detach ? undefined : hold(new Foreground(caller, options));
   if (terminal) foreground?.requireTerminal();
   const init = openProcessHandle(identity);
-  if (init === undefined) throw new TsrunError('status', words.execStopped);
+  if (init === undefined) throw new TsrunError('status', wording.execStopped);
   hold(init);
   const host = readHostFacts(caller.proc);
   const view = hold(await lookInto(init, { directory, record, host }));
@@ -107,10 +107,10 @@ function requireRunning(
 ): ProcessIdentity {
   const status = currentStatus(directory, record);
   if (status === 'stopped' || status === 'creating' || record.init === undefined) {
-    throw new TsrunError('status', words.execStopped);
+    throw new TsrunError('status', wording.execStopped);
   }
   if (status === 'paused' && !ignorePaused) {
-    throw new TsrunError('status', words.execPaused);
+    throw new TsrunError('status', wording.execPaused);
   }
   return record.init;
 }

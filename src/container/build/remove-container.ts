@@ -1,7 +1,7 @@
 import { TsrunError } from '../../errors.ts';
 import { nextTurn, takePart } from '../../process/turns.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 import type { Runtime } from '../caller/caller.ts';
 import { StateDirectory } from '../store/directory.ts';
 import type { DeleteOptions } from '../store/options.ts';
@@ -31,7 +31,7 @@ export async function removeContainer(
   }
   const status = currentStatus(directory, record);
   const mayDelete = (found: Status): boolean => force || found === 'stopped' || (found === 'created' && !strict);
-  if (!mayDelete(status)) throw new TsrunError('status', words.deleteNotStopped(id, status));
+  if (!mayDelete(status)) throw new TsrunError('status', wording.deleteNotStopped(id, status));
   // Without its init a creator at work fails and cleans up. It is not killed itself: it may be a server with other containers.
   if (status === 'creating' && record.init !== undefined) await endProcess(record.init);
   using lock = await takeLock(directory, force);
@@ -45,7 +45,7 @@ export async function removeContainer(
   }
   // Somebody may have started it while this waited for the lock.
   const found = currentStatus(directory, current);
-  if (!mayDelete(found)) throw new TsrunError('status', words.deleteNotStopped(id, found));
+  if (!mayDelete(found)) throw new TsrunError('status', wording.deleteNotStopped(id, found));
   // Without a pid namespace of its own the end of init leaves its other processes running; one that was paused does not die.
   const kill = force || found === 'created' || !current.hasPidNamespace;
   await destroyContainer(directory, current, { kill, runtime });

@@ -2,7 +2,7 @@ import { TsrunError } from '../../errors.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { connectUnix, sendMessage } from '../../sys/socket.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 import type { Foreground } from './foreground.ts';
 
 /**
@@ -16,10 +16,10 @@ export function requireConsole(options: {
 }): void {
   const { terminal, detached, consoleSocket } = options;
   if (terminal && detached && consoleSocket === undefined) {
-    throw new TsrunError('usage', words.ttyWithoutSocket('tsrun'));
+    throw new TsrunError('usage', wording.ttyWithoutSocket('tsrun'));
   }
   if (consoleSocket !== undefined && !(terminal && detached)) {
-    throw new TsrunError('usage', words.socketWithoutTty('tsrun'));
+    throw new TsrunError('usage', wording.socketWithoutTty('tsrun'));
   }
 }
 

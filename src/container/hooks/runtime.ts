@@ -7,7 +7,7 @@ import { hasErrno } from '../../sys/errno.ts';
 import { callAfter } from '../../sys/events/poll.ts';
 import { startWithOpenFiles } from '../../sys/open-files.ts';
 import { errnoText } from '../../util/errno.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 import { HookOutput } from './output.ts';
 import type { Caller, Runtime } from '../caller/caller.ts';
 
@@ -56,7 +56,7 @@ export async function runHook(hook: Hook, { kind, index, state, surroundings }: 
   const env = hook.env === undefined ? { ...runtime.caller.environment } : environment(hook.env);
   const cwd = isDirectory(directory) ? directory : '/';
   const text = JSON.stringify(state);
-  const title = words.hookFailed(kind, index);
+  const title = wording.hookFailed(kind, index);
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   const talk = (command: Command): Promise<void> =>
     talkWithChild(() => spawnLimited(spawnProcess, runtime.caller.openFiles, command, { cwd, env }), {

@@ -24,7 +24,7 @@ import { doesNotExist, requireId } from './ids.ts';
 import { readBounded } from './read-bounded.ts';
 import { requireRecord, type ContainerRecord } from './record.ts';
 import { stateError } from './state-error.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 const STATE_FILE = 'state.json';
 const CONFIG_FILE = 'config.json';
@@ -65,7 +65,7 @@ export class StateDirectory implements Disposable {
       mkdirSync(this.path, { mode: 0o711 });
     } catch (error) {
       if (hasErrno(error, 'EEXIST')) {
-        throw new TsrunError('exists', `${words.alreadyExists}: ${JSON.stringify(this.id)}`);
+        throw new TsrunError('exists', `${wording.alreadyExists}: ${JSON.stringify(this.id)}`);
       }
       throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
     }

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 import { stateError } from './state-error.ts';
 
 /** The ids below a root directory that look like containers; none when the directory is missing. Errors: `state`. */
@@ -23,13 +23,13 @@ function isId(id: string): boolean {
 
 /** runtime.md leaves the form of an id to the runtime; this is runc's. Errors: `id`. */
 export function requireId(id: string): void {
-  if (id === '') throw new TsrunError('id', words.emptyId);
+  if (id === '') throw new TsrunError('id', wording.emptyId);
   if (!isId(id) || id.length > 255) {
-    throw new TsrunError('id', `${words.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
+    throw new TsrunError('id', `${wording.invalidId}: ${JSON.stringify(id)}, wanted letters, digits and "_+.-"`);
   }
 }
 
 /** What is answered where no container has an id. */
 export function doesNotExist(id: string): TsrunError {
-  return new TsrunError('not-found', `${words.doesNotExist}: ${JSON.stringify(id)}`);
+  return new TsrunError('not-found', `${wording.doesNotExist}: ${JSON.stringify(id)}`);
 }

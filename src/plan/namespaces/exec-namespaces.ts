@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
 import type { NamespaceType } from '../../spec/generated/config.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 /** File name below /proc/PID/ns -> type in config.json. */
 const NAMESPACE_TYPES: Readonly<Record<string, NamespaceType>> = {
@@ -25,7 +25,7 @@ export type NamespaceInodes = Readonly<Record<string, string>>;
  */
 export function differingNamespaces(theirs: NamespaceInodes, own: NamespaceInodes): NamespaceType[] {
   const files = Object.keys(NAMESPACE_TYPES).filter((file) => own[file] !== undefined);
-  if (files.some((file) => theirs[file] === undefined)) throw new TsrunError('status', words.execStopped);
+  if (files.some((file) => theirs[file] === undefined)) throw new TsrunError('status', wording.execStopped);
   return files.flatMap((file) => {
     const type = NAMESPACE_TYPES[file];
     return type === undefined || theirs[file] === own[file] ? [] : [type];

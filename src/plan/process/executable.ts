@@ -6,7 +6,7 @@ import { errnoText, type Errno } from '../../util/errno.ts';
 import type { PlanContext } from '../base/context.ts';
 import { failedWith } from '../base/failed-with.ts';
 import { isDirectory, isFileType } from '../base/handles.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 /**
  * Looking up the program inside the container, as execvp(3) and Go's exec.LookPath do, without asking the parent.
@@ -93,7 +93,7 @@ function lookAt(context: PlanContext, path: string, found: Region): Step[] {
     fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${errnoText('ENOTDIR')}`),
     fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: ${errnoText('EACCES')}`),
     // dockerd before 23 knows no other word than the second for it, as execve(2) gives that errno.
-    fail(isDirectory(context), 'EISDIR', `${words.EISDIR}: ${errnoText('EACCES')}`),
+    fail(isDirectory(context), 'EISDIR', `${wording.EISDIR}: ${errnoText('EACCES')}`),
     // execve(2) answers EACCES to FIFOs and the like.
     fail(not(isRegular(context)), 'EACCES', errnoText('EACCES')),
     checkAccess(path, target, { label, failure: `${shown}: {errno}`, accept: ['EACCES'] }),
@@ -117,7 +117,7 @@ function search(context: PlanContext, { name, paths, found }: Search): Step[] {
   });
   const notFound = {
     label: `${shown}: look for it`,
-    failure: `${shown}: ${words.notInPath}`,
+    failure: `${shown}: ${wording.notInPath}`,
     code: 'program',
   } as const;
   return [...steps, failWhen(isZero(at(found, 0)), 'ENOENT', notFound)];

@@ -2,13 +2,13 @@
 import type { Issue } from '../../errors.ts';
 import { quote } from '../quote.ts';
 import { type DraftConfig, isAbsent, isDamaged, isForLinux, itemsOf } from './draft.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 /** The working directory is absolute. */
 export function checkCwd({ process }: DraftConfig): Issue[] {
   const cwd = process?.cwd;
   if (cwd === undefined || cwd.startsWith('/')) return [];
-  const rule = cwd === '' ? words.emptyCwd : words.relativeCwd;
+  const rule = cwd === '' ? wording.emptyCwd : wording.relativeCwd;
   return [{ pointer: '/process/cwd', message: `is ${quote(cwd)}, wanted an absolute path: ${rule}` }];
 }
 
@@ -17,11 +17,11 @@ export function checkArgs(config: DraftConfig): Issue[] {
   const { process } = config;
   if (process === undefined || !isForLinux(config) || isDamaged(process, 'args')) return [];
   if (process.args === undefined) {
-    return [{ pointer: '/process', message: `lacks the property "args": ${words.noArgs}` }];
+    return [{ pointer: '/process', message: `lacks the property "args": ${wording.noArgs}` }];
   }
-  if (isAbsent(process.args)) return [{ pointer: '/process/args', message: `is []: ${words.noArgs}` }];
+  if (isAbsent(process.args)) return [{ pointer: '/process/args', message: `is []: ${wording.noArgs}` }];
   if (process.args[0] !== '') return [];
-  return [{ pointer: '/process/args/0', message: `is "", wanted the name of a program: ${words.notInPath}` }];
+  return [{ pointer: '/process/args/0', message: `is "", wanted the name of a program: ${wording.notInPath}` }];
 }
 
 /** Environment entries are `NAME=value`. */

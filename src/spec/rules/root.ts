@@ -3,7 +3,7 @@ import type { Issue } from '../../errors.ts';
 import { pointerTo } from '../pointer.ts';
 import { quote } from '../quote.ts';
 import { type DraftConfig, hasNamespace, isAbsent, isDamaged, isForLinux } from './draft.ts';
-import { words } from '../../util/words.ts';
+import { wording } from '../../util/wording.ts';
 
 /** The specification's major version is one that tsrun follows; 0.x documents differ little and are let through. */
 export function checkVersion(config: DraftConfig): Issue[] {
@@ -15,7 +15,7 @@ export function checkVersion(config: DraftConfig): Issue[] {
 /** There is a root file system. */
 export function checkRoot(config: DraftConfig): Issue[] {
   if (config.root !== undefined || isDamaged(config, 'root')) return [];
-  return [{ pointer: '', message: `lacks the property "root": ${words.noRoot}` }];
+  return [{ pointer: '', message: `lacks the property "root": ${wording.noRoot}` }];
 }
 
 /** A host or domain name is only set in a namespace that is not the host's. */

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { TsrunError } from '../../../errors.ts';
 import { specTemplate } from '../../../spec/template.ts';
-import { words } from '../../../util/words.ts';
+import { wording } from '../../../util/wording.ts';
 import { defineCommand } from '../../command.ts';
 import { absolutePath, workingDirectory } from '../../surroundings.ts';
 import { errnoText } from '../../../util/errno.ts';
@@ -34,7 +34,7 @@ function writeNewFile({ file, name }: { file: string; name: string }, text: stri
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     const details = { cause: error, errno };
-    if (errno === 'EEXIST') throw new TsrunError('bundle', words.configExists(name), details);
+    if (errno === 'EEXIST') throw new TsrunError('bundle', wording.configExists(name), details);
     throw new TsrunError('bundle', `write ${JSON.stringify(file)}: ${errnoText(errno)}`, details);
   }
 }

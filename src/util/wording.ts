@@ -3,9 +3,9 @@
  *
  * Callers look for a part of a message and never for all of it, so a message may say more before and after these words, such as
  * `tsrun create failed: ` in the place of runc's own name. Every message that has one of these situations takes the words from
- * here; test/util/words.test.ts and test/live/words.test.ts hold them to the letter.
+ * here; test/util/wording.test.ts and test/live/words.test.ts hold them to the letter.
  */
-export const words = {
+export const wording = {
   // containerd: `does not exist` becomes its error "not found"; the same for every command.
   doesNotExist: 'container does not exist',
   // containerd: the answer to `kill` that is no failure.
