@@ -1,7 +1,8 @@
 /** features.md and features-linux.md: what `tsrun features` prints. */
 import { capabilityNumbers } from '../util/capability-names.ts';
 import type { Features, LinuxFeatures, SeccompFeatures } from './generated/features.ts';
-import { mountOptions } from './mount-options.ts';
+import { configAnnotations } from './annotations.ts';
+import { isIdMapOption, mountOptions } from './mount-options.ts';
 import { hookKinds } from './rules/hooks.ts';
 import { specVersionMax, specVersionMin } from './versions.ts';
 
@@ -26,8 +27,6 @@ export interface FeatureClaims {
   readonly memoryPolicy: boolean;
   readonly idmap: boolean;
   readonly netDevices: boolean;
-  /** Annotations of config.json that change what tsrun does; prefixes end in a dot. */
-  readonly unsafeAnnotations: readonly string[];
 }
 
 /** The claims that hold for this version of tsrun: the one place to change when something is implemented. */
@@ -43,7 +42,6 @@ export const currentClaims: FeatureClaims = {
   memoryPolicy: true,
   idmap: true,
   netDevices: true,
-  unsafeAnnotations: ['run.oci.hooks.'],
 };
 
 export interface FeaturesBuild {
@@ -62,19 +60,15 @@ export function features(build: FeaturesBuild): Features {
     ociVersionMin: specVersionMin,
     ociVersionMax: specVersionMax,
     hooks: [...hookKinds],
-    mountOptions: [...mountOptions.keys()].filter((name) => claims.idmap || !isIdmapOption(name)).sort(),
+    mountOptions: [...mountOptions.keys()].filter((name) => claims.idmap || !isIdMapOption(name)).sort(),
     linux: linuxFeatures(claims, build.seccomp),
     annotations: {
       'org.tsrun.version': build.version,
       'org.tsrun.commit': build.commit,
       ...(build.seccomp && { 'io.github.seccomp.libseccomp.version': build.seccomp.libraryVersion }),
     },
-    potentiallyUnsafeConfigAnnotations: [...claims.unsafeAnnotations],
+    potentiallyUnsafeConfigAnnotations: Object.values(configAnnotations).sort(),
   };
-}
-
-function isIdmapOption(name: string): boolean {
-  return name === 'idmap' || name === 'ridmap';
 }
 
 function linuxFeatures(claims: FeatureClaims, seccomp: SeccompBuild | undefined): LinuxFeatures {

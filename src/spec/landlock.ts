@@ -1,8 +1,6 @@
+import { configAnnotations } from './annotations.ts';
 import type { Config } from './generated/config.ts';
 import { quote } from './quote.ts';
-
-/** The annotation that asks for Landlock: the runtime specification has no property for it. */
-export const LANDLOCK_ANNOTATION = 'run.tsrun.landlock';
 
 /** What may be done below which paths of the container. Everything that no list allows is denied. */
 export interface LandlockPaths {
@@ -23,7 +21,7 @@ const MAX_PATHS = 256;
  * undefined when it is absent.
  */
 export function readLandlock(annotations: Config['annotations']): LandlockPaths | string | undefined {
-  const text = annotations?.[LANDLOCK_ANNOTATION];
+  const text = annotations?.[configAnnotations.landlock];
   if (text === undefined) return undefined;
   let value: unknown;
   try {

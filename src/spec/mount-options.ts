@@ -35,7 +35,39 @@ import {
 
 /** config.md, "Linux mount options": every option string that tsrun itself understands. */
 
-export type MountExtension = 'tmpcopyup' | 'idmap' | 'ridmap' | 'copy-symlink' | 'src-nofollow' | 'dest-nofollow';
+/** How a mount is made, beyond its flags and the data for its file system. */
+export interface MountManner {
+  /** What becomes of a symlink at the source: its target is mounted, or it is mounted itself, or it is copied in place of a mount. */
+  readonly sourceLink: 'follow' | 'mount' | 'copy';
+  /** Whether the mount point may be reached through a symlink at its name. */
+  readonly targetLink: 'follow' | 'refuse';
+  /** Whether the source's owners are shown through an id map: those of its mount alone, or of all below it too. */
+  readonly idMap: 'none' | 'mount' | 'tree';
+  /** Whether a tmpfs begins with what was at its mount point. */
+  readonly copyUp: boolean;
+}
+
+/** A mount whose options name no extension. */
+export const PLAIN_MANNER: MountManner = { sourceLink: 'follow', targetLink: 'follow', idMap: 'none', copyUp: false };
+
+/** One thing that an extension changes: of every member of MountManner a value. */
+type Change = { [Name in keyof MountManner]: Readonly<Record<Name, MountManner[Name]>> }[keyof MountManner];
+
+interface Extension {
+  /** The mounts on which it has an effect. */
+  readonly mounts: 'bind' | 'tmpfs' | 'any';
+  readonly change: Change;
+}
+
+/** Options that tsrun carries out by itself -> what they change in the making of a mount. */
+export const mountExtensions = {
+  'copy-symlink': { mounts: 'bind', change: { sourceLink: 'copy' } },
+  'dest-nofollow': { mounts: 'any', change: { targetLink: 'refuse' } },
+  idmap: { mounts: 'bind', change: { idMap: 'mount' } },
+  ridmap: { mounts: 'bind', change: { idMap: 'tree' } },
+  'src-nofollow': { mounts: 'bind', change: { sourceLink: 'mount' } },
+  tmpcopyup: { mounts: 'tmpfs', change: { copyUp: true } },
+} as const satisfies Readonly<Record<string, Extension>>;
 
 /**
  * What an option does.
@@ -43,13 +75,13 @@ export type MountExtension = 'tmpcopyup' | 'idmap' | 'ridmap' | 'copy-symlink' |
  * - `flag`         flags of mount(2) that it sets and clears; `bind` and `rbind` are the ones that set MS_BIND
  * - `recursive`    attr_set and attr_clr of mount_setattr(2) with AT_RECURSIVE
  * - `propagation`  flags of a mount(2) of their own, after the mount
- * - `extension`    something that tsrun does itself
+ * - `extension`    something that tsrun does itself, in `mountExtensions`
  */
 export type MountOption =
   | { readonly kind: 'flag'; readonly set: number; readonly clear: number }
   | { readonly kind: 'recursive'; readonly attrSet: number; readonly attrClear: number }
   | { readonly kind: 'propagation'; readonly set: number }
-  | { readonly kind: 'extension'; readonly extension: MountExtension };
+  | ({ readonly kind: 'extension' } & Extension);
 
 /** Option string -> what it does. Strings that are not here are data for the file system. */
 export const mountOptions: ReadonlyMap<string, MountOption> = new Map<string, MountOption>([
@@ -122,13 +154,14 @@ export const mountOptions: ReadonlyMap<string, MountOption> = new Map<string, Mo
   ['rsuid', clearRecursive(MOUNT_ATTR_NOSUID)],
   ['rsymfollow', clearRecursive(MOUNT_ATTR_NOSYMFOLLOW)],
 
-  ['copy-symlink', { kind: 'extension', extension: 'copy-symlink' }],
-  ['dest-nofollow', { kind: 'extension', extension: 'dest-nofollow' }],
-  ['idmap', { kind: 'extension', extension: 'idmap' }],
-  ['ridmap', { kind: 'extension', extension: 'ridmap' }],
-  ['src-nofollow', { kind: 'extension', extension: 'src-nofollow' }],
-  ['tmpcopyup', { kind: 'extension', extension: 'tmpcopyup' }],
+  ...Object.entries(mountExtensions).map(([name, extension]) => [name, { kind: 'extension', ...extension }] as const),
 ]);
+
+/** Whether an option asks for an id map. */
+export function isIdMapOption(option: string | undefined): boolean {
+  const found = option === undefined ? undefined : mountOptions.get(option);
+  return found?.kind === 'extension' && 'idMap' in found.change;
+}
 
 /** The options that only tmpfs has, up to their values. man 5 tmpfs. */
 const TMPFS_OPTION = /^(gid|huge|mode|mpol|nr_blocks|nr_inodes|size|uid)=/;

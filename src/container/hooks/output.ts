@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { configAnnotations } from '../../spec/annotations.ts';
 import { errnoText } from '../../util/errno.ts';
 import { reasonOf } from '../../sys/errno.ts';
 
@@ -9,10 +10,9 @@ export type OutputName = 'stdout' | 'stderr';
 /** What a hook printed is for the failure message: more of it than this helps nobody. */
 const LIMIT_BYTES = 16 * 1024;
 
-/** Annotations that name a file to which the output of all hooks is appended, as crun has them. */
 const ANNOTATIONS: Readonly<Record<OutputName, string>> = {
-  stdout: 'run.oci.hooks.stdout',
-  stderr: 'run.oci.hooks.stderr',
+  stdout: configAnnotations.hookStdout,
+  stderr: configAnnotations.hookStderr,
 };
 
 /** What one hook prints: the beginning of it is kept, and all of it goes to the files that the annotations name. */

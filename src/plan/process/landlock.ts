@@ -1,7 +1,8 @@
 import { TsrunError } from '../../errors.ts';
 import { at, call, failWhen, isNegative, unless, when } from '../../program/build.ts';
 import type { Region, Step } from '../../program/step.ts';
-import { LANDLOCK_ANNOTATION, readLandlock, type LandlockPaths } from '../../spec/landlock.ts';
+import { configAnnotations } from '../../spec/annotations.ts';
+import { readLandlock, type LandlockPaths } from '../../spec/landlock.ts';
 import { pointerTo } from '../../spec/pointer.ts';
 import type { PlanContext } from '../base/context.ts';
 import { closeWord, isDirectory, openInRoot, statHandle } from '../base/handles.ts';
@@ -32,7 +33,7 @@ const FILE_RIGHTS =
   LANDLOCK_ACCESS_FS_TRUNCATE |
   LANDLOCK_ACCESS_FS_IOCTL_DEV;
 
-const POINTER = pointerTo('/annotations', LANDLOCK_ANNOTATION);
+const POINTER = pointerTo('/annotations', configAnnotations.landlock);
 
 /**
  * Confines the process to the paths of the annotation; nothing without it. It comes while the process has all its rights, which

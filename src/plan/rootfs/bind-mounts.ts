@@ -95,7 +95,7 @@ function planPropagation(
 /** The mount point is what the source is: known in advance, but for a source that an earlier mount may provide. */
 function ensureTarget(context: PlanContext, bind: BindMount, tree: Region, kind: 'directory' | 'file'): Step[] {
   const { mount, index, options, inRootfs } = bind;
-  const noFollow = options.extensions.has('dest-nofollow');
+  const noFollow = options.manner.targetLink === 'refuse';
   const common = { pointer: `/mounts/${index}/destination`, ...(noFollow ? { noFollow } : {}) };
   const ensure = (made: 'directory' | 'file') => ensureInRoot(context, mount.destination, { kind: made, ...common });
   const refusal = noFollow ? refuseUnfollowedTarget(context, describeBind(bind), common.pointer) : [];

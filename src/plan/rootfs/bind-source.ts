@@ -49,15 +49,14 @@ export interface BindMount {
 export function makeBindMount({ bundle }: Pick<PlanContext, 'bundle'>, mount: Mount, index: number): BindMount {
   const source = bindSource(mount, bundle.bundle);
   const options = parseMountOptions(mount.options ?? []);
-  const copiedLink = options.extensions.has('copy-symlink') ? bundle.links?.[source] : undefined;
+  const copiedLink = options.manner.sourceLink === 'copy' ? bundle.links?.[source] : undefined;
   return { mount, index, options, source, inRootfs: bundle.inRootfs?.[source], copiedLink };
 }
 
 /** What lies at the source of a bind mount, as far as its options let symlinks be followed. */
 export function sourceKind(bundle: BundleFacts, { source, options }: BindMount): SourceKind | undefined {
   const isLink = bundle.links?.[source] !== undefined;
-  const takesLink = options.extensions.has('src-nofollow') || options.extensions.has('copy-symlink');
-  return isLink && takesLink ? 'file' : bundle.sources[source];
+  return isLink && options.manner.sourceLink !== 'follow' ? 'file' : bundle.sources[source];
 }
 
 /** `bind "/source" on "/destination"`, for labels. */
@@ -133,7 +132,7 @@ export function openSource(context: PlanContext, bind: BindMount, tree: Region):
 /** A source inside the rootfs is looked up as the container would: its symlinks are the image's, and never lead to the host. */
 function openTree(context: PlanContext, bind: BindMount, tree: Region): Step[] {
   const recursive = (bind.options.flags & MS_REC) !== 0 ? AT_RECURSIVE : 0;
-  const noFollow = bind.options.extensions.has('src-nofollow');
+  const noFollow = bind.options.manner.sourceLink === 'mount';
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive;
   const options = { label: `${describeBind(bind)}: open source`, pointer: `/mounts/${bind.index}/source` };
   const clone = { ...options, result: tree };
@@ -154,7 +153,7 @@ function planIdmap(context: PlanContext, bind: BindMount, tree: Region): Step[] 
   const options = { label: `${describeBind(bind)}: map ids`, pointer: `/mounts/${bind.index}` };
   requireMountSetattr(context, options, 'idmapped mounts');
   const usernsFd = context.descriptors.idmaps + namespace;
-  const scope = AT_EMPTY_PATH | (bind.options.extensions.has('ridmap') ? AT_RECURSIVE : 0);
+  const scope = AT_EMPTY_PATH | (bind.options.manner.idMap === 'tree' ? AT_RECURSIVE : 0);
   return [
     call('mount_setattr', [tree, '', scope, mountAttr({ set: MOUNT_ATTR_IDMAP, usernsFd }), MOUNT_ATTR_SIZE], options),
   ];

@@ -1,5 +1,6 @@
 import { isBindMount } from '../../spec/bind-mount.ts';
 import type { Config, IdMapping, Mount } from '../../spec/generated/config.ts';
+import { isIdMapOption } from '../../spec/mount-options.ts';
 import { findNamespace } from '../base/context.ts';
 
 /** A user namespace that exists only to lend its id maps to mounts: made with these maps, or found at a path. */
@@ -31,7 +32,7 @@ function collect(config: Config): Map<string, IdmapNamespace> {
 
 /** The mount's own maps where it has some, otherwise those of the container's user namespace. */
 function namespaceFor(config: Config, mount: Mount): IdmapNamespace | undefined {
-  const asked = mount.options?.some((option) => option === 'idmap' || option === 'ridmap') === true;
+  const asked = mount.options?.some(isIdMapOption) === true;
   const uid = mount.uidMappings ?? [];
   const gid = mount.gidMappings ?? [];
   if (!isBindMount(mount) || (!asked && uid.length === 0)) return undefined;

@@ -1,4 +1,4 @@
-import { mountOptions, type MountExtension } from '../../spec/mount-options.ts';
+import { mountOptions, PLAIN_MANNER, type MountManner } from '../../spec/mount-options.ts';
 import {
   MOUNT_ATTR_NOATIME,
   MOUNT_ATTR_NODEV,
@@ -34,7 +34,8 @@ export interface ParsedMountOptions {
   readonly recursive: MountAttributes;
   /** Propagation flags, each for a call of its own, in the order given. */
   readonly propagation: readonly number[];
-  readonly extensions: ReadonlySet<MountExtension>;
+  /** What the extensions among them change. */
+  readonly manner: MountManner;
   /** What tsrun does not know is for the file system. */
   readonly data: readonly string[];
 }
@@ -51,7 +52,7 @@ export function parseMountOptions(options: readonly string[]): ParsedMountOption
   let cleared = 0;
   let recursive: MountAttributes = { set: 0, clear: 0 };
   const propagation: number[] = [];
-  const extensions = new Set<MountExtension>();
+  let manner = PLAIN_MANNER;
   const data: string[] = [];
   for (const text of options) {
     const option = mountOptions.get(text);
@@ -65,9 +66,9 @@ export function parseMountOptions(options: readonly string[]): ParsedMountOption
         clear: (recursive.clear & ~option.attrSet) | option.attrClear,
       };
     } else if (option.kind === 'propagation') propagation.push(option.set);
-    else extensions.add(option.extension);
+    else manner = { ...manner, ...option.change };
   }
-  return { flags, cleared, recursive, propagation, extensions, data };
+  return { flags, cleared, recursive, propagation, manner, data };
 }
 
 const SIMPLE: readonly (readonly [number, number])[] = [

@@ -87,7 +87,7 @@ function ensureTarget({ context, mount, pointer, options }: FileSystemMount): St
   const where = { kind: 'directory', pointer: `${pointer}/destination` } as const;
   if (NO_SYMLINKS.has(mount.type ?? ''))
     return ensureInRoot(context, mount.destination, { ...where, noSymlinks: true, symlinkFailure: notOrdinary(mount) });
-  const noFollow = options.extensions.has('dest-nofollow');
+  const noFollow = options.manner.targetLink === 'refuse';
   return [
     ...ensureInRoot(context, mount.destination, { ...where, noFollow }),
     ...refuseMountOnProc(context, mount.destination, label, where.pointer),
@@ -148,7 +148,7 @@ function planTmpfs(input: FileSystemMount): Stage[] {
   const { target, source, stat, existed } = context.words;
   const hasMode = options.data.some((option) => option.startsWith('mode='));
   const shown = JSON.stringify(mount.destination);
-  const copyUp = options.extensions.has('tmpcopyup');
+  const { copyUp } = options.manner;
   const before: Step[] = hasMode
     ? []
     : openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] });

@@ -1,7 +1,7 @@
 /** What is worth a warning and nothing more. */
 import type { Issue } from '../../errors.ts';
 import { isBindMount } from '../bind-mount.ts';
-import { isTmpfsOption } from '../mount-options.ts';
+import { isTmpfsOption, mountOptions } from '../mount-options.ts';
 import { quote } from '../quote.ts';
 import { specVersionMax } from '../versions.ts';
 import { type DraftConfig, isAbsent, itemsOf } from './draft.ts';
@@ -13,6 +13,7 @@ export const advice: readonly Rule[] = [
   { name: 'capabilities', check: adviseOnCapabilities },
   { name: 'relative-destinations', check: adviseOnDestinations },
   { name: 'tmpfs-options', check: adviseOnTmpfsOptions },
+  { name: 'mount-extensions', check: adviseOnMountExtensions },
   { name: 'joined-user-namespace', check: adviseOnMappings },
   { name: 'personality-flags', check: adviseOnPersonality },
   { name: 'network-devices', check: adviseOnNetDevices },
@@ -60,6 +61,22 @@ function adviseOnTmpfsOptions({ mounts }: DraftConfig): Issue[] {
         pointer: at,
         message: `is ${quote(option)}, an option of tmpfs: it has no effect on a bind mount`,
       });
+    }
+  }
+  return issues;
+}
+
+// As with runc and crun, they are passed over where there is nothing for them to do. Id maps are refused there.
+function adviseOnMountExtensions({ mounts }: DraftConfig): Issue[] {
+  const issues: Issue[] = [];
+  for (const [mount, pointer] of itemsOf(mounts, '/mounts')) {
+    const kind = isBindMount(mount) ? 'bind' : mount.type;
+    for (const [option, at] of itemsOf(mount.options, `${pointer}/options`)) {
+      const found = mountOptions.get(option);
+      if (found?.kind !== 'extension' || found.mounts === 'any' || found.mounts === kind) continue;
+      if ('idMap' in found.change) continue;
+      const where = kind === 'bind' ? 'a bind mount' : `a mount of type ${quote(kind)}`;
+      issues.push({ pointer: at, message: `is ${quote(option)}: it has no effect on ${where}` });
     }
   }
   return issues;

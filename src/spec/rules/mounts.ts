@@ -2,7 +2,7 @@
 import type { Issue } from '../../errors.ts';
 import { isBindMount } from '../bind-mount.ts';
 import { cleanPath } from '../clean-path.ts';
-import { isTmpfsOption, mountOptions } from '../mount-options.ts';
+import { isIdMapOption, isTmpfsOption, mountOptions } from '../mount-options.ts';
 import { quote } from '../quote.ts';
 import { type DraftConfig, hasNamespace, isAbsent, isForLinux, itemsOf } from './draft.ts';
 
@@ -108,7 +108,7 @@ export function checkIdMappedMounts(config: DraftConfig): Issue[] {
   const issues: Issue[] = [];
   for (const [mount, pointer] of itemsOf(config.mounts, '/mounts')) {
     const hasMappings = !isAbsent(mount.uidMappings) || !isAbsent(mount.gidMappings);
-    const hasOption = (mount.options ?? []).some((option) => option === 'idmap' || option === 'ridmap');
+    const hasOption = (mount.options ?? []).some(isIdMapOption);
     if (!hasMappings && !hasOption) continue;
     if (!isBindMount(mount)) {
       issues.push({ pointer, message: 'is id-mapped, wanted a bind mount: the option "bind" or "rbind"' });

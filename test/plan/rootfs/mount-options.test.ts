@@ -5,7 +5,7 @@ import {
   parseMountOptions,
   replacedAttributes,
 } from '../../../src/plan/rootfs/mount-options.ts';
-import { mountOptions } from '../../../src/spec/mount-options.ts';
+import { mountOptions, PLAIN_MANNER } from '../../../src/spec/mount-options.ts';
 
 const flagsOf = (...options: string[]) => parseMountOptions(options).flags;
 
@@ -25,7 +25,7 @@ t.test('parseMountOptions() sorts options by who acts on them', (t) => {
   t.equal(parsed.cleared, 0);
   t.same(parsed.recursive, { set: 1, clear: 0 });
   t.same(parsed.propagation, [0x80000 | 0x4000, 0x100000]);
-  t.same([...parsed.extensions], ['idmap', 'tmpcopyup']);
+  t.same(parsed.manner, { ...PLAIN_MANNER, idMap: 'mount', copyUp: true });
   t.same(parsed.data, ['size=1m', 'uid=0']);
   t.end();
 });
@@ -44,7 +44,7 @@ t.test('parseMountOptions() leaves no option of the specification to the file sy
   for (const option of mountOptions.keys()) t.same(parseMountOptions([option]).data, [], option);
   t.same(parseMountOptions([]), {
     ...{ flags: 0, cleared: 0, recursive: { set: 0, clear: 0 } },
-    ...{ propagation: [], extensions: new Set(), data: [] },
+    ...{ propagation: [], manner: PLAIN_MANNER, data: [] },
   });
   t.end();
 });

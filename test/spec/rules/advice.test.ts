@@ -25,6 +25,25 @@ const rows: Record<string, Rows> = {
     accepted: [{}, { process: { capabilities: {} } }, { process: { capabilities: { effective: ['CAP_NEW'] } } }],
     refused: [[{ process: { cwd: '/' } }, '/process/capabilities', 'is absent: the program gets no capabilities']],
   },
+  'mount-extensions': {
+    accepted: [
+      {},
+      { mounts: [{ destination: '/a', type: 'tmpfs', options: ['tmpcopyup', 'dest-nofollow', 'size=1k'] }] },
+      { mounts: [{ destination: '/a', source: '/b', options: ['bind', 'src-nofollow', 'idmap'] }] },
+    ],
+    refused: [
+      [
+        { mounts: [{ destination: '/a', type: 'proc', options: ['nodev', 'tmpcopyup'] }] },
+        '/mounts/0/options/1',
+        'is "tmpcopyup": it has no effect on a mount of type "proc"',
+      ],
+      [
+        { mounts: [{ destination: '/a', source: '/b', options: ['bind', 'tmpcopyup'] }] },
+        '/mounts/0/options/1',
+        'is "tmpcopyup": it has no effect on a bind mount',
+      ],
+    ],
+  },
   'tmpfs-options': {
     accepted: [
       {},

@@ -1,8 +1,10 @@
+import { configAnnotations } from '../../../spec/annotations.ts';
+import { pointerTo } from '../../../spec/pointer.ts';
 import type { Problems } from '../problems.ts';
 import { parseGvariant } from './gvariant.ts';
 import type { UnitProperty } from './properties.ts';
 
-const PREFIX = 'org.systemd.property.';
+const PREFIX = configAnnotations.unitProperty;
 const US_PER_SECOND = 1_000_000;
 
 /**
@@ -16,7 +18,7 @@ export function planAnnotatedProperties(
   return Object.entries(annotations).flatMap(([key, text]): UnitProperty[] => {
     if (!key.startsWith(PREFIX)) return [];
     const name = key.slice(PREFIX.length);
-    const pointer = `/annotations/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const pointer = pointerTo('/annotations', key);
     if (!/^[A-Za-z]{3,}$/.test(name)) {
       problems.wrong(pointer, `expected the name of a unit property, found ${JSON.stringify(name)}`);
       return [];

@@ -1,0 +1,15 @@
+/**
+ * Annotations of config.json that change what tsrun does. Who reads one takes its name from here, and `features` prints all of them,
+ * so that callers can keep them from people who may not use them.
+ *
+ * Shape: what it is for -> its key, or the beginning of its keys, which ends in a dot.
+ */
+export const configAnnotations = {
+  /** crun: a file to which the output of all hooks is appended. */
+  hookStdout: 'run.oci.hooks.stdout',
+  hookStderr: 'run.oci.hooks.stderr',
+  /** runc, crun: a property of the container's unit of systemd, as the text of a GVariant. */
+  unitProperty: 'org.systemd.property.',
+  /** The runtime specification has no property for Landlock. */
+  landlock: 'run.tsrun.landlock',
+} as const;
