@@ -9,7 +9,8 @@ import { POLLIN, POLLPRI, type Interest } from '../sys/events/poll.ts';
 import { O_RDONLY } from '../util/constants.ts';
 import { cgroupError, writeControlFile } from './control-file.ts';
 import type { CgroupReference } from './manager.ts';
-import { parseInteger, readTable } from './stats/read.ts';
+import { parseInteger, readTable } from '../plan/cgroup/controllers/counters.ts';
+import { counterReader } from './stats/read.ts';
 
 type Directories = Pick<CgroupReference, 'directories'>;
 
@@ -21,9 +22,9 @@ type Directories = Pick<CgroupReference, 'directories'>;
 export function readOomKills(reference: Pick<CgroupReference, 'directories' | 'manager'>): Integer {
   const place = findMemory(reference);
   if (place === undefined) return 0;
-  if (place.kind === 'v1') return readTable(place.hostPath, 'memory.oom_control')['oom_kill'] ?? 0;
+  if (place.kind === 'v1') return readTable(counterReader(place.hostPath), 'memory.oom_control')['oom_kill'] ?? 0;
   const counter = reference.manager === 'systemd' ? path.dirname(place.hostPath) : place.hostPath;
-  return readTable(counter, 'memory.events')['oom_kill'] ?? 0;
+  return readTable(counterReader(counter), 'memory.events')['oom_kill'] ?? 0;
 }
 
 /** Tells that a container ran out of memory. */

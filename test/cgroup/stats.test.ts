@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { CgroupReferenceDirectory } from '../../src/cgroup/manager.ts';
-import { parseNumberList } from '../../src/cgroup/stats/number-list.ts';
+import { parseNumberList } from '../../src/plan/cgroup/controllers/cpuset.ts';
 import { readStats } from '../../src/cgroup/stats/stats.ts';
 import { formatEvent } from '../../src/cli/event-output.ts';
 import { parseNetDev } from '../../src/host/network-interfaces.ts';

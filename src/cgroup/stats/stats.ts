@@ -1,15 +1,14 @@
+import { blockIoStats } from '../../plan/cgroup/controllers/block-io-stats.ts';
+import type { Counted } from '../../plan/cgroup/controllers/controller.ts';
+import type { CounterReader } from '../../plan/cgroup/controllers/counters.ts';
+import { readCpuV1, readCpuV2 } from '../../plan/cgroup/controllers/cpu.ts';
+import { readCpusetV1 } from '../../plan/cgroup/controllers/cpuset.ts';
+import { hugetlbStats } from '../../plan/cgroup/controllers/hugetlb.ts';
+import { memoryStats } from '../../plan/cgroup/controllers/memory.ts';
+import { readPids } from '../../plan/cgroup/controllers/pids.ts';
+import type { Stats } from '../../plan/cgroup/stats.ts';
 import type { CgroupReference } from '../manager.ts';
-import type { Stats } from './document.ts';
-import { readPids } from './pids.ts';
-import { NO_BLKIO, readBlkioV1 } from './v1/blkio.ts';
-import { readCpuV1 } from './v1/cpu.ts';
-import { readCpusetV1 } from './v1/cpuset.ts';
-import { readHugetlbV1 } from './v1/hugetlb.ts';
-import { NO_MEMORY, readMemoryV1 } from './v1/memory.ts';
-import { readCpuV2 } from './v2/cpu.ts';
-import { readHugetlbV2 } from './v2/hugetlb.ts';
-import { readIoV2 } from './v2/io.ts';
-import { readMemoryV2 } from './v2/memory.ts';
+import { counterReader } from './read.ts';
 
 /**
  * What the kernel has counted for a container, each controller where the machine has it: a v1 hierarchy first, else cgroup2.
@@ -17,22 +16,23 @@ import { readMemoryV2 } from './v2/memory.ts';
  * A file that the kernel does not have, or no longer has, counts 0. Errors: those of node:fs.
  */
 export function readStats({ directories }: Pick<CgroupReference, 'directories'>): Stats {
-  const v1 = (controller: string): string | undefined =>
-    directories.find(({ kind, controllers }) => kind === 'v1' && controllers.includes(controller))?.hostPath;
-  const unified = directories.find(({ kind }) => kind === 'v2')?.hostPath;
-  /** Reads from the v1 hierarchy of a controller, from cgroup2, or answers what there is without either. */
-  const choose = <T>(controller: string, none: T, v1Reader: (path: string) => T, v2Reader: (path: string) => T): T => {
-    const path = v1(controller);
-    if (path !== undefined) return v1Reader(path);
-    return unified === undefined ? none : v2Reader(unified);
+  const reader = (hostPath: string | undefined): CounterReader | undefined =>
+    hostPath === undefined ? undefined : counterReader(hostPath);
+  const v1 = (controller: string): CounterReader | undefined =>
+    reader(directories.find(({ kind, controllers }) => kind === 'v1' && controllers.includes(controller))?.hostPath);
+  const unified = reader(directories.find(({ kind }) => kind === 'v2')?.hostPath);
+  const choose = <Part>(controller: string, counted: Counted<Part>): Part => {
+    const files = v1(controller);
+    if (files !== undefined) return counted.v1(files);
+    return unified === undefined ? counted.none : counted.v2(unified);
   };
   const hasV1Cpu = v1('cpuacct') !== undefined || v1('cpu') !== undefined || unified === undefined;
   return {
     cpu: hasV1Cpu ? readCpuV1(v1('cpuacct'), v1('cpu')) : readCpuV2(unified),
     cpuset: readCpusetV1(v1('cpuset')),
-    memory: choose('memory', NO_MEMORY, readMemoryV1, readMemoryV2),
+    memory: choose('memory', memoryStats),
     pids: readPids(v1('pids') ?? unified),
-    blkio: choose('blkio', NO_BLKIO, readBlkioV1, readIoV2),
-    hugetlb: choose('hugetlb', {}, readHugetlbV1, readHugetlbV2),
+    blkio: choose('blkio', blockIoStats),
+    hugetlb: choose('hugetlb', hugetlbStats),
   };
 }

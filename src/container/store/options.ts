@@ -1,4 +1,4 @@
-import type { Stats } from '../../cgroup/stats/document.ts';
+import type { Stats } from '../../plan/cgroup/stats.ts';
 import type { NetworkInterface } from '../../host/network-interfaces.ts';
 import type { Log } from '../../log.ts';
 import type { OpenFilesLimit } from '../../plan/base/facts.ts';

@@ -1,5 +1,5 @@
 import type { Config, Resources } from '../../spec/generated/config.ts';
-import { resolvePidsLimit } from './pids.ts';
+import { resolvePidsLimit } from './controllers/pids.ts';
 import type { CgroupManagerName } from './plan.ts';
 
 export interface ManagerChoice {

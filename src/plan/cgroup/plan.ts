@@ -1,22 +1,22 @@
 import { TsrunError } from '../../errors.ts';
 import type { Resources } from '../../spec/generated/config.ts';
-import { planControllers } from './controllers.ts';
+import { planControllers } from './apply-controllers.ts';
+import { planDevicesV1 } from './controllers/devices.ts';
+import { resolvePidsLimit } from './controllers/pids.ts';
 import { planDeviceFilter, type DeviceFilter } from './device-filter.ts';
 import { collectDeviceRules } from './device-rules.ts';
 import type { CgroupLayout } from '../base/cgroup-layout.ts';
 import { planCgroupOwner, type CgroupOwner, type OwnerConfig } from './owner.ts';
 import { planCgroupDirectories, type CgroupDirectory } from './path.ts';
-import { resolvePidsLimit } from './pids.ts';
 import { Problems } from './problems.ts';
 import { planScope, scopeDirectories, type ScopePlan } from './systemd/scope.ts';
 import { planUnit, type BusName } from './systemd/unit.ts';
-import { planDevicesV1 } from './v1/devices.ts';
 import type { CgroupWrite } from './writes.ts';
 
 export type { CgroupOwner } from './owner.ts';
 export type { CgroupDirectory } from './path.ts';
 export type { ScopePlan } from './systemd/scope.ts';
-export type { UnitProperty, UnitValue } from './systemd/properties.ts';
+export type { UnitProperty, UnitValue } from './systemd/unit-property.ts';
 export type { BusName } from './systemd/unit.ts';
 export type { CgroupWrite, ControllerEnable, InheritWrite, UsageCheck, ValueWrite } from './writes.ts';
 
@@ -119,7 +119,7 @@ function planDevices(input: {
   rootless: boolean;
 }): DevicePlan {
   const { directories, problems, rootless: optional } = input;
-  const rules = collectDeviceRules(input.resources.devices ?? [], problems);
+  const rules = collectDeviceRules(input.resources.devices ?? []);
   const v1 = directories.findIndex(({ kind, controllers }) => kind === 'v1' && controllers.includes('devices'));
   if (v1 >= 0) return { kind: 'v1', writes: planDevicesV1(rules, { directory: v1 }, problems), optional };
   const v2 = directories.findIndex(({ kind }) => kind === 'v2');

@@ -1,12 +1,13 @@
 import { TsrunError } from '../../errors.ts';
 import type { Config, CpuResources, MemoryResources, Resources } from '../../spec/generated/config.ts';
-import { planControllers } from './controllers.ts';
-import { meantChanges, mergeResources } from './merge.ts';
+import { planControllers } from './apply-controllers.ts';
+import { resolvePidsLimit } from './controllers/pids.ts';
+import { meantChanges, mergeResources, writtenResources } from './merge.ts';
 import type { CgroupDirectory } from './path.ts';
 import type { CgroupManagerName, CgroupPlan } from './plan.ts';
-import { resolvePidsLimit } from './pids.ts';
 import { Problems } from './problems.ts';
-import { planResourceProperties, type UnitProperty } from './systemd/properties.ts';
+import { planResourceProperties } from './systemd/resource-properties.ts';
+import type { UnitProperty } from './systemd/unit-property.ts';
 import { isSet } from './values.ts';
 
 export interface UpdateInput {
@@ -91,30 +92,6 @@ export function planUpdate({ ociVersion, manager, version, directories, ...input
 
 function hasUnifiedMemory(directories: readonly CgroupDirectory[]): boolean {
   return !directories.some(({ kind, controllers }) => kind === 'v1' && controllers.includes('memory'));
-}
-
-/** The changes, completed by what belongs to the same value of the kernel. */
-function writtenResources(changes: Resources, merged: Resources): Resources {
-  return {
-    ...changes,
-    ...(changes.memory !== undefined && { memory: writtenMemory(changes.memory, merged.memory) }),
-    ...(changes.cpu !== undefined && { cpu: writtenCpu(changes.cpu, merged.cpu) }),
-  };
-}
-
-/** The limit of swap is understood beside that of memory; only a new limit of memory is compared with the usage. */
-function writtenMemory(changes: MemoryResources, merged: MemoryResources = {}): MemoryResources {
-  const { checkBeforeUpdate: _check, ...written } = changes;
-  if (changes.limit !== undefined) return { ...written, checkBeforeUpdate: merged.checkBeforeUpdate === true };
-  if (changes.swap === undefined || merged.limit === undefined) return written;
-  return { ...written, limit: merged.limit };
-}
-
-/** Quota and period are one file on cgroup v2, and each is checked against the other on v1. */
-function writtenCpu(changes: CpuResources, merged: CpuResources = {}): CpuResources {
-  if (changes.quota === undefined && changes.period === undefined) return changes;
-  const { quota, period } = merged;
-  return { ...changes, ...(quota !== undefined && { quota }), ...(period !== undefined && { period }) };
 }
 
 function warningsOf(memory: MemoryResources = {}): string[] {

@@ -20,7 +20,7 @@ export function checkMemory({ linux }: DraftConfig): Issue[] {
   const pointer = `${base}/memory/swap`;
   if (swap <= 0 || limit < 0 || isDamaged(memory, 'limit')) return [];
   if (Number(limit) === 0) {
-    return [{ pointer, message: `is ${swap} without "limit": unable to set swap limit without memory limit` }];
+    return [{ pointer, message: 'unable to set swap limit without memory limit' }];
   }
   if (swap >= limit) return [];
   return [{ pointer, message: `is ${swap}, wanted at least ${limit}: memory+swap limit should be >= memory limit` }];
@@ -96,13 +96,17 @@ export function checkRdma({ linux }: DraftConfig): Issue[] {
   return issues;
 }
 
-/** Keys of `unified` are names of files in the container's own cgroup. */
+/** Files that act on processes instead of setting a limit: they would move, stop or kill what is not there yet. */
+const notLimits: readonly string[] = ['cgroup.procs', 'cgroup.threads', 'cgroup.kill', 'cgroup.freeze'];
+
+/** Keys of `unified` are names of files in the container's own cgroup, and each of them is a limit. */
 export function checkUnified({ linux }: DraftConfig): Issue[] {
   const issues: Issue[] = [];
   for (const key of Object.keys(linux?.resources?.unified ?? {})) {
-    if (/^[^/]+\.[^/]+$/.test(key)) continue;
-    const message = `is named ${quote(key)}, wanted a file name such as "memory.high", without "/"`;
-    issues.push({ pointer: pointerTo(`${base}/unified`, key), message });
+    const report = (message: string) => issues.push({ pointer: pointerTo(`${base}/unified`, key), message });
+    if (!/^[a-z_]+\.[A-Za-z0-9_.]+$/.test(key)) {
+      report(`is named ${quote(key)}, wanted a file name such as "memory.high", without "/"`);
+    } else if (notLimits.includes(key)) report(`is named ${quote(key)}, which acts on processes, wanted a limit`);
   }
   return issues;
 }

@@ -1,9 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { TsrunError } from '../../../src/errors.ts';
+import { TsrunError, type Issue } from '../../../src/errors.ts';
 import { planCgroup, type CgroupPlanInput } from '../../../src/plan/cgroup/plan.ts';
 import { printCgroupPlan } from '../../../src/plan/cgroup/print.ts';
 import type { Resources } from '../../../src/spec/generated/config.ts';
+import { resourcesRules } from '../../../src/spec/rules/table.ts';
 import { LAYOUTS } from './fixtures.ts';
 
 /**
@@ -82,6 +83,8 @@ function planLines(resources: Resources, host: Pick<CgroupPlanInput, 'layout' | 
 
 /** What a setting adds to the plan of a container without any; all about devices, whose rules are one list. */
 function describe(resources: Resources, host: Pick<CgroupPlanInput, 'layout' | 'manager'>): string[] {
+  const issues = resourcesRules.flatMap(({ check }) => check({ linux: { resources } }));
+  if (issues.length > 0) return refusals(issues);
   try {
     const lines = planLines(resources, host);
     const isDevices = resources.devices !== undefined;
@@ -91,8 +94,12 @@ function describe(resources: Resources, host: Pick<CgroupPlanInput, 'layout' | '
     return [...own, ...(isDevices ? lines.slice(from) : [])].map((line) => line.trim());
   } catch (error) {
     if (!(error instanceof TsrunError)) throw error;
-    return error.issues.map(({ pointer, message }) => `refused: ${pointer}: ${message}`);
+    return refusals(error.issues);
   }
+}
+
+function refusals(issues: readonly Issue[]): string[] {
+  return issues.map(({ pointer, message }) => `refused: ${pointer}: ${message}`);
 }
 
 function goldenOf(samples: readonly Resources[]): string {

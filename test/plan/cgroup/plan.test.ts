@@ -47,12 +47,6 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
     resources: { memory: { limit: 4096, swap: 4096 } },
     v2: ['memory.swap.max=0?ENOENT', 'memory.max=4096'],
   },
-  'memory.swap without limit': refusedEverywhere({ memory: { swap: 4096 } }, '/linux/resources/memory/swap'),
-  'memory.swap below the limit': refusedEverywhere(
-    { memory: { limit: 8192, swap: 4096 } },
-    '/linux/resources/memory/swap',
-  ),
-  'memory.limit -2': refusedEverywhere({ memory: { limit: -2 } }, '/linux/resources/memory/limit'),
   'memory.reservation': {
     resources: { memory: { reservation: 4096 } },
     v1: ['memory/memory.soft_limit_in_bytes=4096'],
@@ -77,7 +71,6 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
     resources: { memory: { disableOOMKiller: false, kernel: -1, useHierarchy: true } },
     v2: [],
   },
-  'memory.swappiness 101': refusedEverywhere({ memory: { swappiness: 101 } }, '/linux/resources/memory/swappiness'),
   'cpu.shares': {
     resources: { cpu: { shares: 512 } },
     v1: ['cpu,cpuacct/cpu.shares=512'],
@@ -179,17 +172,7 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
     resources: { unified: { 'misc.max': 'x 1' } },
     refused: { v2: ['/linux/resources/unified/misc.max'] },
   },
-  'unified that is no limit': {
-    resources: { unified: { 'cgroup.procs': '1', '../x': '1', 'memory.max/..': '1', memory: '1' } },
-    refused: {
-      v2: ['cgroup.procs', '..~1x', 'memory.max~1..', 'memory'].map((name) => `/linux/resources/unified/${name}`),
-    },
-  },
 };
-
-function refusedEverywhere(resources: Resources, pointer: string): Golden {
-  return { resources, refused: { v1: [pointer], hybrid: [pointer], v2: [pointer] } };
-}
 
 for (const [name, golden] of Object.entries(GOLDENS)) {
   t.test(`planCgroup() applies ${name}`, (t) => {

@@ -9,6 +9,7 @@ import {
   checkRdma,
   checkUnified,
 } from '../../../src/spec/rules/resources.ts';
+import { validateResources } from '../../../src/spec/validate.ts';
 import { checkRows } from './rows.ts';
 
 const withResources = (resources: Resources) => ({ linux: { resources } });
@@ -86,5 +87,20 @@ checkRows(t, checkUnified, {
     [withResources({ unified: { '../cgroup.procs': '1' } }), `${base}/unified/..~1cgroup.procs`, 'without "/"'],
     [withResources({ unified: { '..': '1' } }), `${base}/unified/..`, 'wanted a file name'],
     [withResources({ unified: { memory: '1' } }), `${base}/unified/memory`, 'wanted a file name'],
+    [withResources({ unified: { 'memory.max/..': '1' } }), `${base}/unified/memory.max~1..`, 'wanted a file name'],
+    [withResources({ unified: { 'cgroup.procs': '1' } }), `${base}/unified/cgroup.procs`, 'wanted a limit'],
   ],
+});
+
+t.test('validateResources() refuses values that no machine could apply, so that no plan has to', (t) => {
+  const pointers = (resources: unknown) => validateResources(resources).map(({ pointer }) => pointer);
+  t.strictSame(pointers({ memory: { limit: -2 } }), ['/memory/limit']);
+  t.strictSame(pointers({ memory: { swappiness: 101 } }), ['/memory/swappiness']);
+  const devices = [
+    { allow: true, access: 'rx' },
+    { allow: true, major: -2, minor: 2 ** 32, access: 'r' },
+  ];
+  const wrong = ['0/access', '1/major', '1/minor'].map((place) => `/devices/${place}`);
+  t.strictSame(pointers({ devices }).sort(), wrong);
+  t.end();
 });

@@ -1,11 +1,12 @@
 import type { Resources } from '../../../spec/generated/config.ts';
+import { planDeviceProperties } from '../controllers/devices.ts';
 import { collectDeviceRules } from '../device-rules.ts';
 import type { CgroupLayout } from '../../base/cgroup-layout.ts';
 import type { CgroupDirectory } from '../path.ts';
 import type { Problems } from '../problems.ts';
 import { planAnnotatedProperties } from './annotations.ts';
-import { planDeviceProperties } from './devices.ts';
-import { planResourceProperties, type UnitProperty } from './properties.ts';
+import { planResourceProperties } from './resource-properties.ts';
+import type { UnitProperty } from './unit-property.ts';
 import type { BusName, UnitPlace } from './unit.ts';
 
 /** The unit that systemd is asked to start for a container: StartTransientUnit of org.freedesktop.systemd1.Manager. */
@@ -54,7 +55,7 @@ export function planScope(input: {
       flag('MemoryAccounting', true),
       flag('TasksAccounting', true),
       flag(unified ? 'IOAccounting' : 'BlockIOAccounting', true),
-      ...planDeviceProperties(collectDeviceRules(resources.devices ?? [], problems)),
+      ...planDeviceProperties(collectDeviceRules(resources.devices ?? [])),
       ...limits.filter((limit) => !isLate(limit)),
       ...planAnnotatedProperties(annotations, problems),
     ],

@@ -1,4 +1,4 @@
-import type { Integer } from '../../plan/cgroup/values.ts';
+import type { Integer } from './values.ts';
 
 /**
  * What the kernel counts for a container, in the sections of the document that `events` prints. Integers that a number cannot hold

@@ -1,48 +1,12 @@
 import type { Resources } from '../../spec/generated/config.ts';
-import { planCpuset } from './cpuset.ts';
 import type { CgroupLayout } from '../base/cgroup-layout.ts';
+import type { Controller } from './controllers/controller.ts';
+import { planCpusetInheritanceV1 } from './controllers/cpuset.ts';
+import { CONTROLLERS } from './controllers/table.ts';
+import { controllerOf, planUnified } from './controllers/unified.ts';
 import { ancestorsOf, type CgroupDirectory } from './path.ts';
-import { planPids } from './pids.ts';
 import type { Problems } from './problems.ts';
-import { planRdma } from './rdma.ts';
-import { planBlkioV1 } from './v1/blkio.ts';
-import { planCpuRealtimeV1, planCpuV1 } from './v1/cpu.ts';
-import { planCpusetInheritanceV1 } from './v1/cpuset.ts';
-import { planHugetlbV1 } from './v1/hugetlb.ts';
-import { planMemoryV1 } from './v1/memory.ts';
-import { planNetClsV1, planNetPrioV1 } from './v1/network.ts';
-import { planCpuV2 } from './v2/cpu.ts';
-import { planHugetlbV2 } from './v2/hugetlb.ts';
-import { planIoV2 } from './v2/io.ts';
-import { planMemoryV2 } from './v2/memory.ts';
-import { controllerOf, planUnified } from './v2/unified.ts';
-import type { CgroupWrite, ControllerPlace } from './writes.ts';
-
-type ControllerPlanner = (resources: Resources, place: ControllerPlace, problems: Problems) => CgroupWrite[];
-
-/** A controller in both worlds; a missing planner means that this world has no such setting. */
-interface Controller {
-  readonly v1: string;
-  readonly v2?: string;
-  readonly planV1: ControllerPlanner;
-  readonly planV2?: ControllerPlanner;
-  /** On v1 its writes come before anyone joins. */
-  readonly early?: true;
-}
-
-/** In the order in which the limits are applied. */
-const CONTROLLERS: readonly Controller[] = [
-  { v1: 'cpuset', v2: 'cpuset', planV1: planCpuset, planV2: planCpuset, early: true },
-  { v1: 'cpu', planV1: planCpuRealtimeV1, early: true },
-  { v1: 'memory', v2: 'memory', planV1: planMemoryV1, planV2: planMemoryV2 },
-  { v1: 'cpu', v2: 'cpu', planV1: planCpuV1, planV2: planCpuV2 },
-  { v1: 'pids', v2: 'pids', planV1: planPids, planV2: planPids },
-  { v1: 'blkio', v2: 'io', planV1: planBlkioV1, planV2: planIoV2 },
-  { v1: 'hugetlb', v2: 'hugetlb', planV1: planHugetlbV1, planV2: planHugetlbV2 },
-  { v1: 'rdma', v2: 'rdma', planV1: planRdma, planV2: planRdma },
-  { v1: 'net_cls', planV1: planNetClsV1 },
-  { v1: 'net_prio', planV1: planNetPrioV1 },
-];
+import type { CgroupWrite } from './writes.ts';
 
 interface ControllersInput {
   readonly resources: Resources;
@@ -64,12 +28,13 @@ export function planControllers(input: ControllersInput): { prepare: CgroupWrite
   const limits: CgroupWrite[] = [];
   const required: Record<string, string> = {};
   for (const controller of CONTROLLERS) {
-    const v1 = directories.findIndex(({ kind, controllers }) => kind === 'v1' && controllers.includes(controller.v1));
+    const { names } = controller;
+    const v1 = directories.findIndex(({ kind, controllers }) => kind === 'v1' && controllers.includes(names.v1));
     if (v1 >= 0) {
-      (controller.early ? prepare : limits).push(...controller.planV1(resources, { directory: v1 }, problems));
-    } else if (controller.v2 !== undefined && available.includes(controller.v2)) {
-      const writes = controller.planV2?.(resources, { directory: unified }, problems) ?? [];
-      for (const { pointer } of writes) required[controller.v2] ??= pointer ?? '';
+      (controller.early ? prepare : limits).push(...controller.v1(resources, { directory: v1 }, problems));
+    } else if (names.v2 !== undefined && available.includes(names.v2)) {
+      const writes = controller.v2?.(resources, { directory: unified }, problems) ?? [];
+      for (const { pointer } of writes) required[names.v2] ??= pointer ?? '';
       limits.push(...writes);
     } else reportMissing(controller, input);
   }
@@ -87,13 +52,13 @@ function planInheritance(directories: readonly CgroupDirectory[]): CgroupWrite[]
   return cpuset === undefined ? [] : planCpusetInheritanceV1({ directory: index }, ancestorsOf(cpuset.path));
 }
 
-function reportMissing(controller: Controller, { resources, layout, problems }: ControllersInput): void {
-  const onV2 = layout.mode === 'v2' && controller.v2 !== undefined;
-  const planner = (onV2 ? controller.planV2 : undefined) ?? controller.planV1;
+function reportMissing({ names, v1, v2 }: Controller, { resources, layout, problems }: ControllersInput): void {
+  const onV2 = layout.mode === 'v2' && names.v2 !== undefined;
+  const planner = (onV2 ? v2 : undefined) ?? v1;
   const name =
     onV2 || layout.mode !== 'v2'
-      ? `cgroup controller ${JSON.stringify(onV2 ? controller.v2 : controller.v1)}`
-      : `cgroup v1 controller ${JSON.stringify(controller.v1)}`;
+      ? `cgroup controller ${JSON.stringify(onV2 ? names.v2 : names.v1)}`
+      : `cgroup v1 controller ${JSON.stringify(names.v1)}`;
   const writes = planner(resources, { directory: -1 }, problems).filter((write) => !isUnlimited(write));
   for (const pointer of new Set(writes.map((write) => write.pointer ?? ''))) {
     problems.unsupported(pointer, `needs the ${name}, which this machine does not have`);

@@ -1,6 +1,12 @@
-import { matchesEverything, printDevicePattern, type DeviceKind, type DevicePattern } from '../device-rules.ts';
 import type { Problems } from '../problems.ts';
+import { matchesEverything, printDevicePattern, type DeviceKind, type DevicePattern } from '../device-rules.ts';
+import type { UnitProperty } from '../systemd/unit-property.ts';
 import type { CgroupWrite, ControllerPlace } from '../writes.ts';
+
+/**
+ * config-linux.md, "Allowed Device list". No table of controllers has it, since its rules come last, updates never touch them, and
+ * what cgroup v2 has in its place is an eBPF program (device-filter.ts). What is asked for is in device-rules.ts.
+ */
 
 const POINTER = '/linux/resources/devices';
 
@@ -70,4 +76,33 @@ function overlaps(a: DevicePattern, b: DevicePattern): boolean {
 function covers(outer: DevicePattern, inner: DevicePattern): boolean {
   const holds = (x: unknown, y: unknown): boolean => x === undefined || x === y;
   return holds(outer.kind, inner.kind) && holds(outer.major, inner.major) && holds(outer.minor, inner.minor);
+}
+
+/**
+ * The device rules as far as systemd can say them: DeviceAllow is a list of what is allowed beside nothing.
+ *
+ * systemd's filter and tsrun's own both have to agree to an access, so that the list may be wider than the rules, never narrower: an
+ * exception from a wider permission is left out of it, and a pattern that it cannot say (`c *:3`) widens it to the whole kind.
+ */
+export function planDeviceProperties(rules: readonly DevicePattern[]): UnitProperty[] {
+  const allowsEverything = rules.some((rule) => rule.allow && matchesEverything(rule));
+  if (allowsEverything) return [{ name: 'DevicePolicy', signature: 's', value: 'auto' }];
+  const entries = rules.filter(({ allow }) => allow).flatMap(describe);
+  const unique = [...new Map(entries.map((entry) => [entry.join(' '), entry])).values()];
+  return [
+    { name: 'DevicePolicy', signature: 's', value: 'strict' },
+    { name: 'DeviceAllow', signature: 'a(ss)', value: unique },
+  ];
+}
+
+function describe(rule: DevicePattern): [string, string][] {
+  const access = printDevicePattern(rule).split(' ').at(-1) ?? '';
+  const kinds = rule.kind === undefined ? (['c', 'b'] as const) : [rule.kind];
+  return kinds.map((kind) => {
+    const group = kind === 'c' ? 'char' : 'block';
+    if (rule.major === undefined) return [`${group}-*`, access];
+    // The number of a major is taken in the place of its name since version 240.
+    if (rule.minor === undefined) return [`${group}-${rule.major}`, access];
+    return [`/dev/${group}/${rule.major}:${rule.minor}`, access];
+  });
 }
