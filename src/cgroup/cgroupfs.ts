@@ -16,7 +16,7 @@ import {
   type FileSystemProbe,
 } from './directory.ts';
 import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from './freezer.ts';
-import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
+import type { CgroupManager, Cgroup, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
 import { giveAway } from './owner.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
@@ -30,7 +30,7 @@ const REMOVE_TIMEOUT_MS = 1000;
 const KILL_TIMEOUT_MS = 10_000;
 
 /** Makes cgroups by itself, in every mounted hierarchy. `probe` is for tests on plain folders. */
-export function cgroupfsDriver(probe: FileSystemProbe = realProbe): CgroupDriver {
+export function cgroupfsManager(probe: FileSystemProbe = realProbe): CgroupManager {
   return {
     preview: (plan) => {
       const directories = plan.directories.map(({ kind, controllers, mountPoint, path }): CgroupReferenceDirectory => {
@@ -38,15 +38,15 @@ export function cgroupfsDriver(probe: FileSystemProbe = realProbe): CgroupDriver
       });
       return { manager: 'cgroupfs', version: plan.version, directories };
     },
-    create: (plan) => createCgroups(plan, probe),
+    make: (plan) => createCgroups(plan, probe),
     open: (reference) => {
       verifyReference(reference);
-      return new CgroupfsManager(reference, probe);
+      return new CgroupfsCgroup(reference, probe);
     },
   };
 }
 
-function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): CgroupManager {
+function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): Cgroup {
   const directories: CgroupReferenceDirectory[] = [];
   try {
     for (const { kind, controllers, mountPoint, path } of plan.directories) {
@@ -61,7 +61,7 @@ function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): CgroupManager 
     for (const { made } of directories) removeEmpty(made);
     throw error;
   }
-  return new CgroupfsManager({ manager: 'cgroupfs', version: plan.version, directories }, probe);
+  return new CgroupfsCgroup({ manager: 'cgroupfs', version: plan.version, directories }, probe);
 }
 
 /**
@@ -91,7 +91,7 @@ function verifyReference({ directories }: CgroupReference): void {
   }
 }
 
-class CgroupfsManager implements CgroupManager {
+class CgroupfsCgroup implements Cgroup {
   readonly reference: CgroupReference;
   readonly #probe: FileSystemProbe;
 

@@ -1,11 +1,11 @@
-import type { CgroupDriver, CgroupManager, CgroupReference } from './manager.ts';
+import type { CgroupManager, Cgroup, CgroupReference } from './manager.ts';
 
 const REFERENCE: CgroupReference = { manager: 'disabled', version: 'none', directories: [] };
 
 /** The container stays in the cgroup of whoever started it; nothing is limited, and nobody is found through a cgroup. */
-export const disabledDriver: CgroupDriver = { preview: () => REFERENCE, create: () => nothing, open: () => nothing };
+export const disabledManager: CgroupManager = { preview: () => REFERENCE, make: () => nothing, open: () => nothing };
 
-const nothing: CgroupManager = {
+const nothing: Cgroup = {
   reference: REFERENCE,
   openDirectory: () => undefined,
   attach: () => Promise.resolve(),

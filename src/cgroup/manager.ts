@@ -19,10 +19,10 @@ export interface CgroupReferenceDirectory {
   readonly made: readonly string[];
 }
 
-/** How a driver makes and finds the cgroups of containers. */
-export interface CgroupDriver {
+/** How a manager makes and finds the cgroups of containers. */
+export interface CgroupManager {
   /**
-   * The reference that `create` would give now, to be kept before anything is made: if tsrun is killed in the middle of `create`, the
+   * The reference that `make` would give now, to be kept before anything is made: if tsrun is killed in the middle of it, the
    * cgroups can still be found and removed. Touches nothing.
    */
   readonly preview: (plan: CgroupPlan) => CgroupReference;
@@ -31,13 +31,13 @@ export interface CgroupDriver {
    *
    * Errors: `cgroup`, also when a cgroup that was there before has processes or is frozen. Nothing is left behind then.
    */
-  readonly create: (plan: CgroupPlan) => CgroupManager;
+  readonly make: (plan: CgroupPlan) => Cgroup;
   /** The cgroups of a container that exists. Touches nothing. */
-  readonly open: (reference: CgroupReference) => CgroupManager;
+  readonly open: (reference: CgroupReference) => Cgroup;
 }
 
 /** The cgroups of one container. Every method throws `cgroup` when the kernel refuses. */
-export interface CgroupManager {
+export interface Cgroup {
   readonly reference: CgroupReference;
   /**
    * Handle of the cgroup2 directory for CLONE_INTO_CGROUP (O_PATH, close-on-exec), owned by the caller; undefined where there is
@@ -51,7 +51,7 @@ export interface CgroupManager {
   applyLimits(plan: CgroupPlan, properties?: readonly UnitProperty[]): Promise<void>;
   /**
    * With systemd, starts the container's unit around a process, and when it runs already moves the process into it; the cgroups exist
-   * from then on, with what `prepare` writes. Nothing happens with the other managers, whose cgroups are made by `create`.
+   * from then on, with what `prepare` writes. Nothing happens with the other managers, whose cgroups are made by `make`.
    */
   attach(pid: number, plan?: CgroupPlan): Promise<void>;
   /** Tells systemd about changed limits, so that it keeps them when it is reloaded. Nothing happens with the other managers. */

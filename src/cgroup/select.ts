@@ -1,25 +1,25 @@
 import type { CgroupManagerName } from '../plan/cgroup/plan.ts';
 import { unreachable } from '../util/unreachable.ts';
-import { cgroupfsDriver } from './cgroupfs.ts';
-import { disabledDriver } from './disabled.ts';
-import type { CgroupDriver, CgroupManager, CgroupReference } from './manager.ts';
-import { systemdDriver } from './systemd.ts';
+import { cgroupfsManager } from './cgroupfs.ts';
+import { disabledManager } from './disabled.ts';
+import type { CgroupManager, Cgroup, CgroupReference } from './manager.ts';
+import { systemdManager } from './systemd.ts';
 
-/** The driver of a plan's `manager`. */
-export function selectCgroupManager(manager: CgroupManagerName): CgroupDriver {
+/** The manager that a plan names. */
+export function selectCgroupManager(manager: CgroupManagerName): CgroupManager {
   switch (manager) {
     case 'cgroupfs':
-      return cgroupfsDriver();
+      return cgroupfsManager();
     case 'systemd':
-      return systemdDriver();
+      return systemdManager();
     case 'disabled':
-      return disabledDriver;
+      return disabledManager;
     default:
       return unreachable(manager);
   }
 }
 
 /** The cgroups of a container from what its state keeps. Errors: `state` when a path in it is not below its mount point. */
-export function openCgroup(reference: CgroupReference): CgroupManager {
+export function openCgroup(reference: CgroupReference): Cgroup {
   return selectCgroupManager(reference.manager).open(reference);
 }

@@ -1,9 +1,9 @@
 import { TsrunError } from '../errors.ts';
 import type { CgroupPlan, CgroupWrite, UnitProperty } from '../plan/cgroup/plan.ts';
 import { applyWrites } from './apply.ts';
-import { cgroupfsDriver, refuseInUse } from './cgroupfs.ts';
+import { cgroupfsManager, refuseInUse } from './cgroupfs.ts';
 import { ensureDirectory, previewDirectory, removeEmpty } from './directory.ts';
-import type { CgroupDriver, CgroupManager, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
+import type { CgroupManager, Cgroup, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
 import { giveAway } from './owner.ts';
 import { isUnitExists, SystemdUnits } from './systemd-units.ts';
 
@@ -13,16 +13,16 @@ import { isUnitExists, SystemdUnits } from './systemd-units.ts';
  * A scope starts with a process in it: only `attach` starts it. From then on its cgroups are worked on like those that tsrun makes
  * itself, and so are the v1 hierarchies that systemd leaves alone.
  */
-export function systemdDriver(): CgroupDriver {
+export function systemdManager(): CgroupManager {
   return {
     preview,
-    create: (plan) => {
+    make: (plan) => {
       const reference = preview(plan);
       // systemd would put the unit into a cgroup that is there already.
       for (const directory of reference.directories) refuseInUse(directory);
-      return new SystemdManager(reference, { isStarted: false });
+      return new SystemdCgroup(reference, { isStarted: false });
     },
-    open: (reference) => new SystemdManager(reference, { isStarted: true }),
+    open: (reference) => new SystemdCgroup(reference, { isStarted: true }),
   };
 }
 
@@ -35,17 +35,17 @@ function preview(plan: CgroupPlan): CgroupReference {
   return { manager: 'systemd', version, directories, unit: { name: scope.unit, bus: scope.bus } };
 }
 
-class SystemdManager implements CgroupManager {
+class SystemdCgroup implements Cgroup {
   #reference: CgroupReference;
   /** What a unit's cgroups have in common with those that tsrun makes. */
-  #files: CgroupManager;
+  #files: Cgroup;
   /** Without a unit there is nothing that could be removed. */
   #isStarted: boolean;
 
   constructor(reference: CgroupReference, { isStarted }: { isStarted: boolean }) {
     this.#isStarted = isStarted;
     this.#reference = reference;
-    this.#files = cgroupfsDriver().open(reference);
+    this.#files = cgroupfsManager().open(reference);
   }
 
   get reference(): CgroupReference {
@@ -144,7 +144,7 @@ class SystemdManager implements CgroupManager {
       throw error;
     }
     this.#reference = { ...this.#reference, directories };
-    this.#files = cgroupfsDriver().open(this.#reference);
+    this.#files = cgroupfsManager().open(this.#reference);
   }
 }
 

@@ -98,7 +98,7 @@ async function floorRunner(id) {
   };
   return () => {
     const start = performance.now();
-    const cgroup = selectCgroupManager(floor.cgroup.manager).create(floor.cgroup);
+    const cgroup = selectCgroupManager(floor.cgroup.manager).make(floor.cgroup);
     const { arch, syncFd } = floor;
     const descriptors = new Map([0, 1, 2].map((fd) => [fd, fd]));
     const spawned = spawnInit({ arch, syncFd, descriptors, fallbackDirectory: root });

@@ -55,7 +55,7 @@ async function mountIn(
     manager: 'cgroupfs',
     rootless: true,
   });
-  const manager = selectCgroupManager('cgroupfs').create(plan);
+  const manager = selectCgroupManager('cgroupfs').make(plan);
   const init = new RealInit({ arch: NATIVE_ARCH, directory: t.testdir({ image: {} }) });
   try {
     if (layout.unified !== undefined) joinCgroups(manager, init.pid);

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import type { CgroupManager } from '../../src/cgroup/manager.ts';
+import type { Cgroup } from '../../src/cgroup/manager.ts';
 import { openCgroup, selectCgroupManager } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
@@ -29,13 +29,13 @@ function plan(options: { path?: string; resources?: Resources; layout?: CgroupLa
   const linux = { cgroupsPath: options.path ?? nextPath(), resources: options.resources ?? {} };
   return planCgroup({ config: { linux }, layout: options.layout ?? layout, id: PREFIX, manager: 'cgroupfs' });
 }
-const create = (planned: CgroupPlan): CgroupManager => selectCgroupManager('cgroupfs').create(planned);
-const hostPath = (manager: CgroupManager, controller: string): string => {
+const create = (planned: CgroupPlan): Cgroup => selectCgroupManager('cgroupfs').make(planned);
+const hostPath = (manager: Cgroup, controller: string): string => {
   return manager.reference.directories.find(({ controllers }) => controllers.includes(controller))?.hostPath ?? '';
 };
 const read = (path: string): string => readFileSync(path, 'utf8').trim();
 
-live('CgroupManager creates, joins, limits and removes', async (t) => {
+live('Cgroup creates, joins, limits and removes', async (t) => {
   const resources = {
     memory: { limit: 64 << 20, reservation: 32 << 20 },
     cpu: { shares: 512, quota: 50_000, period: 100_000, cpus: '0' },
@@ -56,34 +56,31 @@ live('CgroupManager creates, joins, limits and removes', async (t) => {
   t.equal(read(`${hostPath(manager, 'cpu')}/cpu.cfs_quota_us`), '50000');
   t.equal(read(`${hostPath(manager, 'cpuset')}/cpuset.cpus`), '0');
   t.equal(read(`${hostPath(manager, 'pids')}/pids.max`), '7');
-  const again = openCgroup(JSON.parse(JSON.stringify(manager.reference)) as CgroupManager['reference']);
+  const again = openCgroup(JSON.parse(JSON.stringify(manager.reference)) as Cgroup['reference']);
   t.strictSame(again.processes(), [child.pid]);
   await again.remove({ kill: true });
   t.equal(await child.ended(), 'SIGKILL');
   t.strictSame(allGroups(), [], 'the cgroup above it is gone too');
 });
 
-live(
-  'CgroupManager names the setting that the kernel refuses, and leaves nothing when that is at create',
-  async (t) => {
-    const planned = plan({ resources: { cpu: { cpus: '4000' } } });
-    t.throws(() => create(planned), {
-      code: 'cgroup',
-      issues: [{ pointer: '/linux/resources/cpu/cpus' }],
-      message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": .+: E[A-Z]+$/,
-    });
-    t.strictSame(allGroups(), []);
-    const late = plan({ resources: { cpu: { quota: 1 } } });
-    const manager = create(late);
-    await t.rejects(manager.applyLimits(late), {
-      code: 'cgroup',
-      errno: 'EINVAL',
-      issues: [{ pointer: '/linux/resources/cpu/quota' }],
-    });
-  },
-);
+live('Cgroup names the setting that the kernel refuses, and leaves nothing when that is at create', async (t) => {
+  const planned = plan({ resources: { cpu: { cpus: '4000' } } });
+  t.throws(() => create(planned), {
+    code: 'cgroup',
+    issues: [{ pointer: '/linux/resources/cpu/cpus' }],
+    message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": .+: E[A-Z]+$/,
+  });
+  t.strictSame(allGroups(), []);
+  const late = plan({ resources: { cpu: { quota: 1 } } });
+  const manager = create(late);
+  await t.rejects(manager.applyLimits(late), {
+    code: 'cgroup',
+    errno: 'EINVAL',
+    issues: [{ pointer: '/linux/resources/cpu/quota' }],
+  });
+});
 
-live('CgroupManager lets a limit rise above the old memory and swap', async (t) => {
+live('Cgroup lets a limit rise above the old memory and swap', async (t) => {
   const path = nextPath();
   const small = plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } });
   const manager = create(small);
@@ -98,7 +95,7 @@ live('CgroupManager lets a limit rise above the old memory and swap', async (t) 
   t.equal(read(`${hostPath(manager, 'memory')}/memory.limit_in_bytes`), String(32 << 20));
 });
 
-live('CgroupDriver refuses a cgroup with processes, also further down', (t) => {
+live('CgroupManager refuses a cgroup with processes, also further down', (t) => {
   const path = nextPath();
   const child = start();
   joinCgroups(create(plan({ path: `${path}/deep` })), child.pid);
@@ -111,7 +108,7 @@ live('CgroupDriver refuses a cgroup with processes, also further down', (t) => {
   return Promise.resolve();
 });
 
-live('CgroupDriver refuses a frozen cgroup, v1 and v2', async (t) => {
+live('CgroupManager refuses a frozen cgroup, v1 and v2', async (t) => {
   const parts = [partOf(layout, ['freezer'], { unified: false })];
   if (layout.unified !== undefined) parts.push(partOf(layout, [], { unified: true }));
   for (const part of parts) {
@@ -129,7 +126,7 @@ live('CgroupDriver refuses a frozen cgroup, v1 and v2', async (t) => {
   }
 });
 
-live('CgroupManager freezes and thaws', async (t) => {
+live('Cgroup freezes and thaws', async (t) => {
   const manager = create(plan({}));
   const child = start();
   joinCgroups(manager, child.pid);
@@ -144,7 +141,7 @@ live('CgroupManager freezes and thaws', async (t) => {
   t.equal(await answer, 0);
 });
 
-live('CgroupManager.killAll() ends frozen processes, also with the v1 freezer alone', async (t) => {
+live('Cgroup.killAll() ends frozen processes, also with the v1 freezer alone', async (t) => {
   const parts = { whole: layout, v1: partOf(layout, ['freezer', 'devices'], { unified: false }) };
   for (const [name, part] of Object.entries(parts)) {
     const manager = create(plan({ layout: part }));
@@ -157,7 +154,7 @@ live('CgroupManager.killAll() ends frozen processes, also with the v1 freezer al
   }
 });
 
-live('CgroupManager.killAll() sends other signals', async (t) => {
+live('Cgroup.killAll() sends other signals', async (t) => {
   const manager = create(plan({}));
   const child = start();
   joinCgroups(manager, child.pid);
@@ -167,7 +164,7 @@ live('CgroupManager.killAll() sends other signals', async (t) => {
   t.strictSame(manager.processes(), [], 'an empty cgroup has nobody to kill');
 });
 
-live('CgroupManager.remove() removes cgroups made inside, and does not kill unless told to', async (t) => {
+live('Cgroup.remove() removes cgroups made inside, and does not kill unless told to', async (t) => {
   const manager = create(plan({}));
   const inside = `${hostPath(manager, 'pids')}/a/b`;
   mkdirSync(inside, { recursive: true });
@@ -182,7 +179,7 @@ live('CgroupManager.remove() removes cgroups made inside, and does not kill unle
   t.strictSame(allGroups(), []);
 });
 
-live('CgroupManager.remove() leaves a cgroup that was there before', async (t) => {
+live('Cgroup.remove() leaves a cgroup that was there before', async (t) => {
   const path = nextPath();
   const pids = layout.hierarchies.find(({ controllers }) => controllers.includes('pids'))?.mountPoint ?? '';
   mkdirSync(`${pids}${path}`);
@@ -191,7 +188,7 @@ live('CgroupManager.remove() leaves a cgroup that was there before', async (t) =
   t.strictSame(allGroups(), [`${pids}${path}`]);
 });
 
-live('CgroupDriver.preview() says what create will make, so that a broken off create can be cleaned up', async (t) => {
+live('CgroupManager.preview() says what create will make, so that a broken off create can be cleaned up', async (t) => {
   const planned = plan({ path: `${nextPath()}/inner` });
   const reference = selectCgroupManager('cgroupfs').preview(planned);
   t.strictSame(allGroups(), [], 'nothing is made');
@@ -212,7 +209,7 @@ live('openCgroup() refuses a reference that leads out of its hierarchy', (t) => 
   return Promise.resolve();
 });
 
-live('CgroupDriver makes nothing where a plain directory looks like a controller', (t) => {
+live('CgroupManager makes nothing where a plain directory looks like a controller', (t) => {
   const fake = { controllers: ['memory'], mountPoint: t.testdir({ 'cgroup.procs': '', tasks: '' }), ownPath: '/' };
   const real = partOf(layout, ['pids', 'devices'], { unified: false });
   const planned = plan({ layout: { ...real, hierarchies: [...real.hierarchies, fake] } });
@@ -222,7 +219,7 @@ live('CgroupDriver makes nothing where a plain directory looks like a controller
   return Promise.resolve();
 });
 
-live('CgroupManager.openDirectory() is a handle of the cgroup2 directory', (t) => {
+live('Cgroup.openDirectory() is a handle of the cgroup2 directory', (t) => {
   const manager = create(plan({}));
   const fd = manager.openDirectory();
   if (layout.unified === undefined) return t.equal(fd, undefined);
@@ -260,11 +257,11 @@ async function tryDevices(t: Test, part: CgroupLayout): Promise<void> {
   await manager.remove({ kill: true });
 }
 
-live('CgroupManager.applyDevices() denies and allows on v1', (t) =>
+live('Cgroup.applyDevices() denies and allows on v1', (t) =>
   tryDevices(t, partOf(layout, ['devices'], { unified: false })),
 );
 
-live('CgroupManager.applyDevices() denies and allows by eBPF on cgroup2', async (t) => {
+live('Cgroup.applyDevices() denies and allows by eBPF on cgroup2', async (t) => {
   if (layout.unified === undefined) {
     t.plan(0, 'no cgroup2 mount');
     return;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { removeTree, listTree } from '../../src/cgroup/directory.ts';
-import type { CgroupManager } from '../../src/cgroup/manager.ts';
+import type { Cgroup } from '../../src/cgroup/manager.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 
@@ -89,7 +89,7 @@ export function partOf(
 }
 
 /** Moves a process into the cgroups of a container. */
-export function joinCgroups({ reference }: CgroupManager, pid: number): void {
+export function joinCgroups({ reference }: Cgroup, pid: number): void {
   for (const { hostPath } of reference.directories) writeFileSync(`${hostPath}/cgroup.procs`, String(pid));
 }
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { cgroupfsDriver, refuseInUse } from '../../src/cgroup/cgroupfs.ts';
+import { cgroupfsManager, refuseInUse } from '../../src/cgroup/cgroupfs.ts';
 import type { CgroupReferenceDirectory } from '../../src/cgroup/manager.ts';
 import { giveAway } from '../../src/cgroup/owner.ts';
 import { listProcesses } from '../../src/cgroup/processes.ts';
@@ -20,10 +20,10 @@ function planWith(more: Partial<CgroupPlan>): CgroupPlan {
   return { manager: 'cgroupfs', version: 'v1', directories: [], prepare: [], limits: [], ...more };
 }
 
-t.test('CgroupManager.applyDevices() fails where rules cannot be set, unless the plan can do without', (t) => {
+t.test('Cgroup.applyDevices() fails where rules cannot be set, unless the plan can do without', (t) => {
   const directory = makeCgroup(t, { 'cgroup.procs': '' });
   const reference = { manager: 'cgroupfs', version: 'v1', directories: [directory] } as const;
-  const manager = cgroupfsDriver(probeOf('v1')).open(reference);
+  const manager = cgroupfsManager(probeOf('v1')).open(reference);
   const apply = (optional: boolean) => (): void => {
     const write = { kind: 'value', directory: 0, file: 'devices.deny', value: 'a', label: 'deny devices' } as const;
     manager.applyDevices(planWith({ devices: { kind: 'v1', writes: [write], optional } }));

@@ -1,4 +1,4 @@
-import type { CgroupManager, CgroupReference } from '../../cgroup/manager.ts';
+import type { Cgroup, CgroupReference } from '../../cgroup/manager.ts';
 import { selectCgroupManager } from '../../cgroup/select.ts';
 import { hasNewNamespace } from '../../plan/base/context.ts';
 import { hasOwnPids } from '../../plan/choose-container.ts';
@@ -10,7 +10,7 @@ import { removeResctrl, Resctrl } from './resctrl.ts';
 
 /** Where the processes of a container are going to be. */
 export interface Groups {
-  readonly cgroup: CgroupManager;
+  readonly cgroup: Cgroup;
   readonly resctrl: Resctrl | undefined;
 }
 
@@ -20,13 +20,13 @@ export interface Groups {
  */
 export function makeGroups(runtime: Runtime, attempt: Attempt, prepared: PreparedContainer): Groups {
   const { plan } = prepared;
-  const driver = selectCgroupManager(plan.cgroup.manager);
+  const manager = selectCgroupManager(plan.cgroup.manager);
   const resctrl = makeResctrl(prepared);
   attempt.rememberFirst({
-    ...firstRecord(runtime, prepared, driver.preview(plan.cgroup)),
+    ...firstRecord(runtime, prepared, manager.preview(plan.cgroup)),
     ...(resctrl === undefined ? {} : { resctrl: resctrl.preview() }),
   });
-  const cgroup = driver.create(plan.cgroup);
+  const cgroup = manager.make(plan.cgroup);
   // Hooks that ran in the container may have left processes in it.
   attempt.undoWith('remove the cgroup', () => cgroup.remove({ kill: true }));
   const made = resctrl?.make();
