@@ -1,3 +1,5 @@
+import { errnoText } from './util/errno.ts';
+
 /**
  * What can go wrong on purpose. Everything else that is thrown is a bug and shows its stack.
  *
@@ -57,6 +59,10 @@ export interface ErrorDetails {
   readonly step?: FailedStep;
   /** The errno's name, where a system call is behind the failure. */
   readonly errno?: string;
+  /** JSON pointer of what in config.json asked for it; the message ends in it. */
+  readonly pointer?: string | undefined;
+  /** What a command puts before the message, because its callers look for it there. */
+  readonly prefix?: string;
 }
 
 /** An expected failure: one clear line for the caller, a code for programs. */
@@ -65,15 +71,62 @@ export class TsrunError extends Error {
   readonly issues: readonly Issue[];
   readonly step: FailedStep | undefined;
   readonly errno: string | undefined;
+  readonly pointer: string | undefined;
+  readonly prefix: string;
+  /** The message without the prefix and the pointer. */
+  readonly text: string;
 
-  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+  constructor(code: ErrorCode, text: string, details: ErrorDetails = {}) {
+    const { cause, pointer, prefix = '' } = details;
+    const where = pointer === undefined ? '' : ` (${pointer} of config.json)`;
+    super(`${prefix}${text}${where}`, cause === undefined ? undefined : { cause });
     this.name = 'TsrunError';
     this.code = code;
+    this.pointer = pointer;
+    this.prefix = prefix;
+    this.text = text;
     this.issues = details.issues ?? [];
     this.step = details.step;
     this.errno = details.errno ?? details.step?.errno;
   }
+
+  /**
+   * The failure of an action, such as `open "/x"`, with the reason behind it: the words of the errno that the cause carries, or else
+   * the cause's own message. A cause that is a name of an errno, such as `EBUSY`, is that errno.
+   */
+  static of(code: ErrorCode, action: string, cause: unknown, details: Omit<ErrorDetails, 'cause'> = {}): TsrunError {
+    const errno = errnoOf(cause);
+    const kept = typeof cause === 'string' ? {} : { cause };
+    return new TsrunError(code, `${action}: ${explainCause(cause)}`, {
+      ...kept,
+      ...(errno === undefined ? {} : { errno }),
+      ...details,
+    });
+  }
+
+  /** The same failure behind a prefix. */
+  withPrefix(prefix: string): TsrunError {
+    const { code, text, issues, step, errno, pointer } = this;
+    return new TsrunError(code, text, {
+      ...{ cause: this, issues, pointer, prefix: prefix + this.prefix },
+      ...(step && { step }),
+      ...(errno !== undefined && { errno }),
+    });
+  }
+}
+
+/** Why something failed, to stand behind what was being done: the words of the errno, or else the error's own message. */
+export function explainCause(cause: unknown): string {
+  const errno = errnoOf(cause);
+  if (errno !== undefined) return errnoText(errno);
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** The name of the errno that an error carries: one of ours, one of Node, or the name itself. */
+function errnoOf(cause: unknown): string | undefined {
+  if (cause instanceof TsrunError) return cause.errno;
+  const code = typeof cause === 'string' ? cause : (cause as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^(E[A-Z0-9]+|errno \d+)$/.test(code) ? code : undefined;
 }
 
 /** More than these nobody reads in one go. */

@@ -1,7 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { TsrunError } from './errors.ts';
 import { escapeControls } from './util/escape-controls.ts';
-import { errnoText } from './util/errno.ts';
 import { shorten } from './util/shorten.ts';
 
 export type LogLevel = 'debug' | 'warning' | 'error';
@@ -124,8 +123,7 @@ function openLogFile(file: string): number {
   try {
     return openSync(file, 'a', 0o644);
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('host', `open log file ${JSON.stringify(file)}: ${errnoText(errno)}`, { cause: error, errno });
+    throw TsrunError.of('host', `open log file ${JSON.stringify(file)}`, error);
   }
 }
 

@@ -10,7 +10,6 @@ import {
   writeControlFile,
   type OpenControlFile,
 } from './control-file.ts';
-import { errnoText } from '../util/errno.ts';
 
 /** A place where writes go: the cgroup's own path and the mount point that ancestors are relative to. */
 export interface WriteTarget {
@@ -100,7 +99,7 @@ function tooLow(write: ValueWrite, usage: { current: string; peak: string }, dir
   const read = (file: string): string => tryReadControlFile(`${directory}/${file}`) ?? 'unknown';
   const message = wording.memoryLimitTooLow(write.value, read(usage.current), read(usage.peak));
   const issues = write.pointer === undefined ? [] : [{ pointer: write.pointer, message }];
-  return new TsrunError('cgroup', `${write.label}: ${message}: ${errnoText('EBUSY')}`, { errno: 'EBUSY', issues });
+  return TsrunError.of('cgroup', `${write.label}: ${message}`, 'EBUSY', { issues });
 }
 
 function inherit(write: InheritWrite, directory: string): void {
@@ -123,7 +122,7 @@ function checkUsage(write: UsageCheck, directory: string): void {
     throw failure(write, `read ${JSON.stringify(path)}`, error);
   }
   if (BigInt(usage) < BigInt(write.limit)) return;
-  const message = `expected a usage below ${write.limit}, found ${usage}`;
+  const message = `the usage is ${usage}, wanted less than ${write.limit}`;
   const issues = write.pointer === undefined ? [] : [{ pointer: write.pointer, message }];
   throw new TsrunError('cgroup', `${write.label}: ${message}`, { issues });
 }

@@ -21,7 +21,6 @@ import { giveAway } from './owner.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
 import { wording } from '../util/wording.ts';
-import { errnoText } from '../util/errno.ts';
 import { SIGNALS } from '../util/signals.ts';
 
 /** How long a removal waits for processes that are on their way out. */
@@ -86,7 +85,7 @@ function verifyReference({ directories }: CgroupReference): void {
     if (bad === undefined) continue;
     throw new TsrunError(
       'state',
-      `use cgroup ${JSON.stringify(bad)}: expected a path below ${JSON.stringify(mountPoint)}`,
+      `use cgroup ${JSON.stringify(bad)}: it is no path below ${JSON.stringify(mountPoint)}`,
     );
   }
 }
@@ -201,8 +200,8 @@ class CgroupfsCgroup implements Cgroup {
       throw cgroupError(`remove cgroup ${JSON.stringify(hostPath)}`, error);
     }
     const { pids, outside } = listProcesses(hostPath);
-    const message = `remove cgroup ${JSON.stringify(hostPath)}: ${pids.length + outside} process(es) left: ${errnoText('EBUSY')}`;
-    throw new TsrunError('cgroup', message, { errno: 'EBUSY' });
+    const count = pids.length + outside;
+    throw TsrunError.of('cgroup', `remove cgroup ${JSON.stringify(hostPath)}: ${count} process(es) left`, 'EBUSY');
   }
 
   /** False when the cgroup is gone; verifies that what is there lies in a hierarchy, since it is about to be removed. */

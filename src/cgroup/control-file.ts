@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
-import { TsrunError } from '../errors.ts';
-import { errnoText } from '../util/errno.ts';
+import { explainCause, TsrunError } from '../errors.ts';
 
 /** Largest control file that is read; cgroup.procs of a busy cgroup is the longest. */
 const READ_BYTES_MAX = 16 * 1024 * 1024;
@@ -75,10 +74,9 @@ export function errnoOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** A failure of code `cgroup`: the errno's name closes the message. */
-export function cgroupError(message: string, cause: unknown, pointer?: string): TsrunError {
-  const errno = errnoOf(cause);
-  const text = errno === '' ? String(cause) : errnoText(errno);
-  const issues = pointer === undefined ? [] : [{ pointer, message: text }];
-  return new TsrunError('cgroup', `${message}: ${text}`, { cause, issues, ...(errno === '' ? {} : { errno }) });
+/** A failure of code `cgroup`; its issue has the JSON pointer of what asked for it. */
+export function cgroupError(action: string, cause: unknown, pointer?: string): TsrunError {
+  return TsrunError.of('cgroup', action, cause, {
+    issues: pointer === undefined ? [] : [{ pointer, message: explainCause(cause) }],
+  });
 }

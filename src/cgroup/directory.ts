@@ -85,7 +85,7 @@ export function verifyMount(
   const name = kind === 'v1' ? 'cgroup' : 'cgroup2';
   throw new TsrunError(
     'cgroup',
-    `use ${JSON.stringify(mountPoint)} as a cgroup hierarchy: expected file system ${name} (0x${wanted.toString(16)}), found type 0x${found.toString(16)}`,
+    `use ${JSON.stringify(mountPoint)} as a cgroup hierarchy: it is of type 0x${found.toString(16)}, wanted file system ${name} (0x${wanted.toString(16)})`,
   );
 }
 
@@ -102,7 +102,7 @@ function makeOrFind(hostPath: string, mountPoint: string): boolean {
   const what = found.isDirectory() ? 'another file system' : 'no directory';
   throw new TsrunError(
     'cgroup',
-    `use cgroup ${JSON.stringify(hostPath)}: expected a cgroup of the same hierarchy, found ${what}`,
+    `use cgroup ${JSON.stringify(hostPath)}: it is ${what}, wanted a cgroup of the same hierarchy`,
   );
 }
 

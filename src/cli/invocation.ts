@@ -178,8 +178,6 @@ async function withPrefix(prefix: string | undefined, run: () => Promise<number>
     return await run();
   } catch (error) {
     if (prefix === undefined || !(error instanceof TsrunError)) throw error;
-    const { code, message, issues, step, errno } = error;
-    const details = { cause: error, issues, ...(step && { step }), ...(errno !== undefined && { errno }) };
-    throw new TsrunError(code, prefix + message, details);
+    throw error.withPrefix(prefix);
   }
 }

@@ -1,6 +1,5 @@
 import { readSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import { errnoText } from '../util/errno.ts';
 
 /** A document has some kilobytes; what is much larger is a mistake. */
 const LIMIT_BYTES = 16 * 1024 * 1024;
@@ -30,8 +29,7 @@ function tryRead(fd: number, chunk: Buffer): number | 'later' {
   try {
     return readSync(fd, chunk);
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    if (errno === 'EAGAIN') return 'later';
-    throw new TsrunError('host', `read descriptor ${fd}: ${errnoText(errno)}`, { cause: error, errno });
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 'later';
+    throw TsrunError.of('host', `read descriptor ${fd}`, error);
   }
 }

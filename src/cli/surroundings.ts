@@ -6,7 +6,6 @@ import { readCallersOpenFiles, type OpenFilesLimit } from '../host/open-files.ts
 import type { Launched } from './launched.ts';
 import { readText } from './read-text.ts';
 import { writeText } from './write-text.ts';
-import { errnoText } from '../util/errno.ts';
 
 /** What stands in a text for bytes that are not UTF-8. */
 const REPLACEMENT = '\uFFFD';
@@ -110,8 +109,7 @@ export function workingDirectory(surroundings: Surroundings): string {
   try {
     return surroundings.currentDirectory();
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    const reason = errno === 'EILSEQ' ? ', whose path is not UTF-8' : '';
-    throw new TsrunError('host', `find the working directory${reason}: ${errnoText(errno)}`, { cause: error, errno });
+    const reason = (error as NodeJS.ErrnoException).code === 'EILSEQ' ? ', whose path is not UTF-8' : '';
+    throw TsrunError.of('host', `find the working directory${reason}`, error);
   }
 }

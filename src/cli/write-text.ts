@@ -1,6 +1,5 @@
 import { writeSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import { errnoText } from '../util/errno.ts';
 
 // A reader of a pipe that takes nothing for so long is taken for dead.
 const longestWaitMs = 30_000;
@@ -20,8 +19,7 @@ export function writeText(fd: number, text: string, write: typeof writeSync = wr
     if (written === 'closed') return false;
     rest = rest.subarray(written);
     waitedMs = written === 0 ? waitedMs + pauseMs : 0;
-    if (waitedMs > longestWaitMs)
-      throw new TsrunError('host', `write to descriptor ${fd}: ${errnoText('EAGAIN')}`, { errno: 'EAGAIN' });
+    if (waitedMs > longestWaitMs) throw TsrunError.of('host', `write to descriptor ${fd}`, 'EAGAIN');
     if (written === 0) pause(pauseMs);
   }
   return true;
@@ -31,11 +29,11 @@ function tryWrite(fd: number, bytes: Buffer, write: typeof writeSync): number | 
   try {
     return write(fd, bytes);
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    const errno = (error as NodeJS.ErrnoException).code;
     // The descriptor is shared with other processes, any of which may have made it non-blocking.
     if (errno === 'EAGAIN') return 0;
     if (errno === 'EPIPE') return 'closed';
-    throw new TsrunError('host', `write to descriptor ${fd}: ${errnoText(errno)}`, { cause: error, errno });
+    throw TsrunError.of('host', `write to descriptor ${fd}`, error);
   }
 }
 

@@ -7,7 +7,6 @@ import { realPath } from './real-path.ts';
 import { readRootfsPath } from './rootfs-path.ts';
 import { MountTable, parseMountinfo } from './mountinfo.ts';
 import { wording } from '../util/wording.ts';
-import { errnoText } from '../util/errno.ts';
 
 /** The places to look at; see `planLookups`. */
 interface Places {
@@ -71,17 +70,15 @@ export function resolveRootfs(wanted: string): string {
   try {
     const resolved = realPath(wanted);
     if (!statSync(resolved).isDirectory()) {
-      throw new TsrunError('bundle', `invalid rootfs: ${shown} is ${wording.ENOTDIR} (/root/path of config.json)`);
+      throw new TsrunError('bundle', `invalid rootfs: ${shown} is ${wording.ENOTDIR}`, { pointer: '/root/path' });
     }
     return resolved;
   } catch (error) {
     if (error instanceof TsrunError) throw error;
     const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
     const what = errno === 'ENOENT' ? wording.ENOENT : errno;
-    throw new TsrunError('bundle', `invalid rootfs: ${shown}: ${what} (/root/path of config.json)`, {
-      errno,
-      cause: error,
-    });
+    const details = { errno, cause: error, pointer: '/root/path' };
+    throw new TsrunError('bundle', `invalid rootfs: ${shown}: ${what}`, details);
   }
 }
 
@@ -99,11 +96,8 @@ function inodeOf(file: string): string {
   try {
     return String(statSync(file, { bigint: true }).ino);
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
+    const errno = (error as NodeJS.ErrnoException).code;
     if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ESRCH') return 'missing';
-    throw new TsrunError('bundle', `look at namespace ${JSON.stringify(file)}: ${errnoText(errno)}`, {
-      errno,
-      cause: error,
-    });
+    throw TsrunError.of('bundle', `look at namespace ${JSON.stringify(file)}`, error);
   }
 }

@@ -3,7 +3,6 @@ import { TsrunError } from '../errors.ts';
 import type { HostFacts, IdentityFacts, KernelFacts, LsmFacts } from '../plan/base/facts.ts';
 import type { Arch } from '../program/calls.ts';
 import { readCgroupLayout } from './cgroup-layout.ts';
-import { errnoText } from '../util/errno.ts';
 
 /**
  * Looks at this machine, once per command, as the process whose directory below /proc is `proc` sees it. Nothing is changed.
@@ -105,6 +104,5 @@ function readOptional(path: string): string | undefined {
 }
 
 function hostError(what: string, error: unknown): TsrunError {
-  const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
-  return new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno, cause: error });
+  return TsrunError.of('host', what, error);
 }

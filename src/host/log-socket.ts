@@ -2,7 +2,6 @@ import { TsrunError } from '../errors.ts';
 import type { LogLevel, LogSocket } from '../log.ts';
 import { connectUnix, sendMessage } from '../sys/socket.ts';
 import { escapeControls } from '../util/escape-controls.ts';
-import { errnoText } from '../util/errno.ts';
 
 /** A service of the host that collects messages, and what they are filed under. */
 export interface LogService {
@@ -58,9 +57,7 @@ function connect(kind: LogService['kind'], path: string): ReturnType<typeof conn
     return connectUnix(path, 'datagram');
   } catch (error) {
     if (!(error instanceof TsrunError)) throw error;
-    const errno = error.errno ?? 'unknown error';
-    const message = `open log "${kind}": nobody listens at ${JSON.stringify(path)}: ${errnoText(errno)}`;
-    throw new TsrunError('host', message, { errno, cause: error });
+    throw TsrunError.of('host', `open log "${kind}": nobody listens at ${JSON.stringify(path)}`, error);
   }
 }
 

@@ -25,7 +25,7 @@ export function compileFilter(rules: FilterRules, log: Log): Uint8Array {
   const count = program.length / INSTRUCTION_SIZE;
   if (count > INSTRUCTIONS_MAX) {
     const found = `the seccomp filter has ${count} instructions, the kernel takes ${INSTRUCTIONS_MAX}`;
-    throw new TsrunError('unsupported', `${found} (/linux/seccomp of config.json)`);
+    throw new TsrunError('unsupported', found, { pointer: '/linux/seccomp' });
   }
   return program;
 }
@@ -34,10 +34,9 @@ function requireToken(name: string): number {
   const token = architectureToken(name);
   if (token !== undefined) return token;
   const shown = JSON.stringify(`SCMP_ARCH_${name.toUpperCase()}`);
-  throw new TsrunError(
-    'unsupported',
-    `this libseccomp does not know architecture ${shown} (/linux/seccomp/architectures of config.json)`,
-  );
+  throw new TsrunError('unsupported', `this libseccomp does not know architecture ${shown}`, {
+    pointer: '/linux/seccomp/architectures',
+  });
 }
 
 /** The highest number among the calls that the profile knows, for each architecture that has any of them. */

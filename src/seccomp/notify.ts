@@ -3,7 +3,6 @@ import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { connectUnix, sendMessage } from '../sys/socket.ts';
 import { O_PATH } from '../util/constants.ts';
-import { errnoText } from '../util/errno.ts';
 
 const POINTER = '/linux/seccomp/listenerPath';
 
@@ -36,8 +35,7 @@ function connectToAgent(listenerPath: string): OwnedFd {
     return connectUnix(descriptorPath(handle.number), 'stream');
   } catch (cause) {
     if (!(cause instanceof TsrunError) || cause.errno === undefined) throw cause;
-    const { errno } = cause;
-    const message = `connect to the seccomp agent at ${JSON.stringify(listenerPath)}: ${errnoText(errno)} (${POINTER} of config.json)`;
-    throw new TsrunError('host', message, { cause, errno });
+    const action = `connect to the seccomp agent at ${JSON.stringify(listenerPath)}`;
+    throw TsrunError.of('host', action, cause, { pointer: POINTER });
   }
 }

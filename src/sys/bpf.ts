@@ -2,7 +2,6 @@ import { TsrunError } from '../errors.ts';
 import { checked, lastErrno } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import { bindLibc, loadKoffi } from './library.ts';
-import { errnoText } from '../util/errno.ts';
 
 // include/uapi/linux/bpf.h
 const BPF_PROG_LOAD = 5;
@@ -57,14 +56,11 @@ export function loadDeviceProgram(instructions: Uint8Array, name: string): Owned
   const fd = load(false);
   if (fd >= 0) return new OwnedFd(fd);
   const errno = lastErrno();
-  if (errno === 'EPERM') throw new TsrunError('host', `load the device program: ${errnoText(errno)}`, { errno });
+  if (errno === 'EPERM') throw TsrunError.of('host', 'load the device program', errno);
   load(true);
   const said = log.subarray(0, log.indexOf(0)).toString('latin1').trim();
-  throw new TsrunError(
-    'host',
-    `load the device program: ${said === '' ? '' : `the verifier says ${JSON.stringify(said)}: `}${errnoText(errno)}`,
-    { errno },
-  );
+  const verdict = said === '' ? '' : `: the verifier says ${JSON.stringify(said)}`;
+  throw TsrunError.of('host', `load the device program${verdict}`, errno);
 }
 
 /**

@@ -14,8 +14,7 @@ export function lastErrno(): string {
  */
 export function checked(result: number, what: string): number {
   if (result >= 0) return result;
-  const errno = lastErrno();
-  throw new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno });
+  throw TsrunError.of('host', what, lastErrno());
 }
 
 /** Why something failed, to stand behind what was being done: the words of the errno, or else the error's own message. */

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { ERRNO, errnoName, errnoText } from '../util/errno.ts';
+import { ERRNO, errnoName } from '../util/errno.ts';
 import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW } from '../util/constants.ts';
 import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
@@ -101,7 +101,7 @@ export class Netlink implements Disposable {
 function throwUnlessDone(result: number, what: string): void {
   if (result === 0) return;
   const errno = errnoName(-result);
-  throw new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno: errno in ERRNO ? errno : 'EIO' });
+  throw TsrunError.of('host', what, errno, { errno: errno in ERRNO ? errno : 'EIO' });
 }
 
 /** struct rtattr with its padding. */

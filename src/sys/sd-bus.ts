@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName, errnoText } from '../util/errno.ts';
+import { errnoName } from '../util/errno.ts';
 import { bindLibc, loadKoffi, openLibrary, type CFunction } from './library.ts';
 import { waitAny } from './events/poll.ts';
 
@@ -288,6 +288,5 @@ function describeCall({ member, destination }: BusMember): string {
 /** sd-bus gives an errno as a negative result. */
 function check(result: number, action: string): number {
   if (result >= 0) return result;
-  const errno = errnoName(-result);
-  throw new TsrunError('host', `${action}: ${errnoText(errno)}`, { errno });
+  throw TsrunError.of('host', action, errnoName(-result));
 }

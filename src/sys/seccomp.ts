@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName, errnoText } from '../util/errno.ts';
+import { errnoName } from '../util/errno.ts';
 import { readAt } from './io.ts';
 import { loadKoffi, openLibrary } from './library.ts';
 import { createMemfd } from './memfd.ts';
@@ -77,9 +77,10 @@ export class SeccompFilter implements Disposable {
   constructor(defaultAction: number) {
     const filter = load().init(defaultAction >>> 0);
     if (filter === null)
-      throw new TsrunError(
+      throw TsrunError.of(
         'host',
-        `begin a seccomp filter with default action 0x${defaultAction.toString(16)}: ${errnoText('EINVAL')}`,
+        `begin a seccomp filter with default action 0x${defaultAction.toString(16)}`,
+        'EINVAL',
       );
     this.#filter = filter;
   }
@@ -131,8 +132,7 @@ export class SeccompFilter implements Disposable {
 /** libseccomp answers with negative errnos. */
 function check(result: number, what: string): void {
   if (result >= 0) return;
-  const errno = errnoName(-result);
-  throw new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno });
+  throw TsrunError.of('host', what, errnoName(-result));
 }
 
 function load(): Functions {

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { errnoName, errnoText } from '../util/errno.ts';
+import { errnoName } from '../util/errno.ts';
 import { loadKoffi, bindLibc } from './library.ts';
 import { duplicateAbove, type OwnedFd } from './fd.ts';
 import { inheritedSignals } from './events/signals.ts';
@@ -100,6 +100,5 @@ function pointers(addresses: readonly bigint[]): Buffer {
 /** The posix_spawn family returns the error number instead of setting errno. */
 function requireZero(result: number, what: string): void {
   if (result === 0) return;
-  const errno = errnoName(result);
-  throw new TsrunError('host', `${what}: ${errnoText(errno)}`, { errno });
+  throw TsrunError.of('host', what, errnoName(result));
 }

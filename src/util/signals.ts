@@ -1,6 +1,3 @@
-import { TsrunError } from '../errors.ts';
-import { wording } from './wording.ts';
-
 /** Signal name without `SIG` -> number, on every architecture but MIPS, SPARC, Alpha and PA-RISC (man 7 signal). */
 export const SIGNALS = {
   HUP: 1,
@@ -48,13 +45,11 @@ const numbers: ReadonlyMap<string, number> = new Map(Object.entries(SIGNALS));
 /**
  * The number of a signal that a person or a caller has written: `TERM`, `SIGTERM`, `sigterm`, `15`, `RTMIN+3`.
  *
- * 0 is allowed and only looks whether there is a process. Errors: `usage` for everything else.
+ * 0 is allowed and only looks whether there is a process. Undefined for everything else.
  */
-export function parseSignal(text: string): number {
+export function parseSignal(text: string): number | undefined {
   const number = /^\d{1,2}$/.test(text) ? Number(text) : signalOfName(text.toUpperCase());
-  if (number === undefined || number > SIGRTMAX)
-    throw new TsrunError('usage', `${wording.unknownSignal} ${JSON.stringify(text)}`);
-  return number;
+  return number === undefined || number > SIGRTMAX ? undefined : number;
 }
 
 function signalOfName(upperCase: string): number | undefined {

@@ -88,7 +88,7 @@ t.test('applyWrites() refuses a limit that is used up', (t) => {
     },
     {
       code: 'cgroup',
-      message: 'compare: expected a usage below 4096, found 4096',
+      message: 'compare: the usage is 4096, wanted less than 4096',
       issues: [{ pointer: '/p' }],
     },
   );

@@ -16,7 +16,7 @@ t.test('ensureDirectory() makes nothing on a plain file system that looks like a
   for (const kind of ['v1', 'v2'] as const) {
     t.throws(() => ensureDirectory({ kind, mountPoint, path: '/c1' }), {
       code: 'cgroup',
-      message: /expected file system cgroup2? \(0x/,
+      message: /wanted file system cgroup2? \(0x/,
     });
   }
   t.throws(

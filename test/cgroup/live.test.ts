@@ -213,7 +213,7 @@ live('CgroupManager makes nothing where a plain directory looks like a controlle
   const fake = { controllers: ['memory'], mountPoint: t.testdir({ 'cgroup.procs': '', tasks: '' }), ownPath: '/' };
   const real = partOf(layout, ['pids', 'devices'], { unified: false });
   const planned = plan({ layout: { ...real, hierarchies: [...real.hierarchies, fake] } });
-  t.throws(() => create(planned), { code: 'cgroup', message: /expected file system cgroup/ });
+  t.throws(() => create(planned), { code: 'cgroup', message: /wanted file system cgroup/ });
   t.strictSame(allGroups(), [], 'what was made in the real hierarchies is removed');
   t.notOk(existsSync(`${fake.mountPoint}/${PREFIX}-${counter}`));
   return Promise.resolve();

@@ -152,7 +152,7 @@ live('limits, as the kernel shows them', async (t, rig) => {
   });
 
   await t.test('a limit below the usage is refused when it is to be compared', async (t) => {
-    const message = /compare the memory limit with the usage: expected a usage below 4096, found \d+/;
+    const message = /compare the memory limit with the usage: the usage is \d+, wanted less than 4096/;
     await expectRefused(t, rig, { memory: { limit: 4096, checkBeforeUpdate: true } }, message);
     t.strictSame(rig.leftovers(), []);
   });

@@ -48,8 +48,6 @@ t.test('parseSignal() refuses everything else', (t) => {
     'RTMAX+1',
   ];
   rows.push('RTMIN+31', 'RTMAX-31', 'RTMIN+', 'RTMAX-', 'TERM\n', 'constructor', '__proto__');
-  for (const text of rows) {
-    t.throws(() => parseSignal(text), { code: 'usage', message: `unknown signal ${JSON.stringify(text)}` }, text);
-  }
+  for (const text of rows) t.equal(parseSignal(text), undefined, text);
   t.end();
 });

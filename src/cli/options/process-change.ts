@@ -5,7 +5,6 @@ import type { OptionTable, OptionValues } from './table.ts';
 import { absolutePath, type Surroundings } from '../surroundings.ts';
 import { readId, readUser } from './values.ts';
 import { wording } from '../../util/wording.ts';
-import { errnoText } from '../../util/errno.ts';
 
 /** The options of `exec` that say what to run. */
 export const processOptions = {
@@ -40,11 +39,7 @@ function readDocument(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('config', `read process document ${JSON.stringify(path)}: ${errnoText(errno)}`, {
-      cause: error,
-      errno,
-    });
+    throw TsrunError.of('config', `read process document ${JSON.stringify(path)}`, error);
   }
 }
 

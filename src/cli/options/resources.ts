@@ -5,7 +5,6 @@ import type { Resources } from '../../spec/generated/config.ts';
 import type { OptionTable, OptionValues } from './table.ts';
 import { absolutePath, type Surroundings } from '../surroundings.ts';
 import { readInteger, readSize } from './values.ts';
-import { errnoText } from '../../util/errno.ts';
 
 const NUMBER = { type: 'string', placeholder: 'N' } as const;
 const SCHEMA = { type: 'string', placeholder: 'SCHEMA' } as const;
@@ -63,11 +62,7 @@ function readChanges(values: Values, surroundings: Surroundings): UpdateOptions[
   try {
     return { kind: 'document', name: path, text: readFileSync(path, 'utf8') };
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new TsrunError('config', `read resources document ${JSON.stringify(path)}: ${errnoText(errno)}`, {
-      cause: error,
-      errno,
-    });
+    throw TsrunError.of('config', `read resources document ${JSON.stringify(path)}`, error);
   }
 }
 

@@ -70,21 +70,22 @@ function parentOf(path: string): string {
 /** Names of a cgroupsPath. `..` is refused rather than resolved: nobody who means well needs it (crun refuses it too). */
 function splitCgroupPath(path: string): string[] {
   const names = path.split('/').filter((name) => name !== '' && name !== '.');
-  const problem = describeProblem(path, names);
-  if (problem === undefined) return names;
+  const wanted = wantedPath(path, names);
+  if (wanted === undefined) return names;
   const pointer = '/linux/cgroupsPath';
-  const message = `${problem}, found ${JSON.stringify(path)}`;
+  const message = `is ${JSON.stringify(path)}, wanted ${wanted}`;
   throw new TsrunError('config', `choose a cgroup: ${pointer}: ${message}`, { issues: [{ pointer, message }] });
 }
 
-function describeProblem(path: string, names: readonly string[]): string | undefined {
-  if (names.length === 0) return 'expected a cgroup below the root cgroup';
-  if (names.includes('..')) return 'expected a path without ".."';
+/** What a path would have to be; undefined for one that is. */
+function wantedPath(path: string, names: readonly string[]): string | undefined {
+  if (names.length === 0) return 'a cgroup below the root cgroup';
+  if (names.includes('..')) return 'a path without ".."';
   // The kernel refuses a line feed too, because /proc/<pid>/cgroup could no longer be read.
-  if (/[\0\n]/.test(path)) return 'expected a path without NUL and line feed';
-  if (path.length > PATH_LENGTH_MAX) return `expected at most ${PATH_LENGTH_MAX} characters`;
+  if (/[\0\n]/.test(path)) return 'a path without NUL and line feed';
+  if (path.length > PATH_LENGTH_MAX) return `at most ${PATH_LENGTH_MAX} characters`;
   if (names.some((name) => encodeURIComponent(name.toWellFormed()).replaceAll(/%../g, 'x').length > NAME_BYTES_MAX)) {
-    return `expected names of at most ${NAME_BYTES_MAX} bytes`;
+    return `names of at most ${NAME_BYTES_MAX} bytes`;
   }
   return undefined;
 }

@@ -82,7 +82,7 @@ export function planCgroup(input: CgroupPlanInput): CgroupPlan {
   if (directories.length === 0) {
     throw new TsrunError(
       'unsupported',
-      'plan the cgroup: no cgroup hierarchy is mounted, expected one below "/sys/fs/cgroup"',
+      'plan the cgroup: no cgroup hierarchy is mounted, wanted one below "/sys/fs/cgroup"',
     );
   }
   const { prepare: allPrepare, limits } = planControllers({ resources, layout, directories, problems });

@@ -47,7 +47,7 @@ export function planLandlock(context: PlanContext): Step[] {
   const [major, minor] = context.host.kernel.version;
   if (major < 6 || (major === 6 && minor < 2)) {
     const found = `this is Linux ${major}.${minor}, Landlock needs 6.2`;
-    throw new TsrunError('unsupported', `${found} (${POINTER} of config.json)`);
+    throw new TsrunError('unsupported', found, { pointer: POINTER });
   }
   const handled = major > 6 || minor >= 10 ? 0xffff : 0x7fff;
   const ruleset = context.memory.word('ruleset');

@@ -92,8 +92,6 @@ interface Wanted {
 }
 
 function missing(lsm: 'AppArmor' | 'SELinux', { pointer, shown, what }: Wanted): TsrunError {
-  return new TsrunError(
-    'unsupported',
-    `apply ${lsm} ${what} ${shown}: ${lsm} is not enabled on this host (${pointer} of config.json)`,
-  );
+  const message = `apply ${lsm} ${what} ${shown}: ${lsm} is not enabled on this host`;
+  return new TsrunError('unsupported', message, { pointer });
 }

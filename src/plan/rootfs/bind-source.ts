@@ -107,10 +107,7 @@ function refuseProvided({ config }: PlanContext, bind: BindMount, inRootfs: stri
     .some(({ destination }) => components(destination).every((part, depth) => parts[depth] === part));
   if (!isProvided) return;
   const problem = 'an earlier mount provides the source, which cannot be id-mapped in a user namespace';
-  throw new TsrunError(
-    'unsupported',
-    `${describeBind(bind)}: ${problem} (/mounts/${bind.index}/source of config.json)`,
-  );
+  throw new TsrunError('unsupported', `${describeBind(bind)}: ${problem}`, { pointer: `/mounts/${bind.index}/source` });
 }
 
 function openHostTree(context: PlanContext, bind: BindMount, tree: Region): Step[] {

@@ -87,9 +87,10 @@ export function changePropagation(context: PlanContext, handle: Region, flags: n
 /** Throws `unsupported` where the kernel has no mount_setattr(2). */
 export function requireMountSetattr(context: PlanContext, options: ChangeOptions, what: string): void {
   if (context.host.kernel.mountSetattr) return;
-  const where = options.pointer === undefined ? '' : ` (${options.pointer} of config.json)`;
   const version = context.host.kernel.version.join('.');
-  throw new TsrunError('unsupported', `${options.label}: ${what} need Linux 5.12, found ${version}${where}`);
+  throw new TsrunError('unsupported', `${options.label}: ${what} need Linux 5.12, found ${version}`, {
+    pointer: options.pointer,
+  });
 }
 
 function setattr(handle: Region, flags: number, attr: Block, options: ChangeOptions): Step {

@@ -93,7 +93,7 @@ function planListener(
   const index = syscalls.findIndex(({ action, names }) => action === 'SCMP_ACT_NOTIFY' && names.includes('sendmsg'));
   if (way === 'sent' && index >= 0) {
     const message = 'SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall without CAP_SYS_PTRACE';
-    throw new TsrunError('unsupported', `${message} (${POINTER}/syscalls/${index} of config.json)`);
+    throw new TsrunError('unsupported', message, { pointer: `${POINTER}/syscalls/${index}` });
   }
   return { path: listenerPath, metadata: listenerMetadata, way };
 }
@@ -108,7 +108,7 @@ function planFlags(seccomp: Seccomp, { kernel }: HostFacts, listens: boolean): n
       const [major, minor] = kernel.version;
       if (major < 5 || (major === 5 && minor < 19)) {
         const found = `this is Linux ${major}.${minor}, ${flag} needs 5.19`;
-        throw new TsrunError('unsupported', `${found} (${POINTER}/flags of config.json)`);
+        throw new TsrunError('unsupported', found, { pointer: `${POINTER}/flags` });
       }
     }
     bits |= FLAGS[flag];

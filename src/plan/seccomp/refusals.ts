@@ -49,7 +49,8 @@ export function requirePassableFilter(seccomp: SeccompPlan | undefined, { waits 
   const why = 'without noNewPrivileges and CAP_SYS_ADMIN the filter is on before the program starts, and has to let';
   throw new TsrunError(
     'unsupported',
-    `load the seccomp filter: it refuses ${refused.join(', ')}: ${why} ${needed.join(', ')} pass (/linux/seccomp of config.json)`,
+    `load the seccomp filter: it refuses ${refused.join(', ')}: ${why} ${needed.join(', ')} pass`,
+    { pointer: '/linux/seccomp' },
   );
 }
 

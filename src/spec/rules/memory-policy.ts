@@ -33,7 +33,10 @@ export function checkMemoryPolicyFlags({ linux }: DraftConfig): Issue[] {
     issues.push({ pointer, message: 'has MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES, wanted at most one of them' });
   }
   if (flags.includes('MPOL_F_NUMA_BALANCING') && mode !== 'MPOL_BIND' && mode !== 'MPOL_PREFERRED_MANY') {
-    issues.push({ pointer, message: `has MPOL_F_NUMA_BALANCING, wanted the mode "MPOL_BIND", found ${quote(mode)}` });
+    issues.push({
+      pointer,
+      message: `has MPOL_F_NUMA_BALANCING with the mode ${quote(mode)}, wanted the mode "MPOL_BIND"`,
+    });
   }
   const isNodeless = nodelessModes.has(mode) || (mode === 'MPOL_PREFERRED' && (nodes ?? '').trim() === '');
   if (isPlaced && isNodeless && !isDamaged(policy, 'nodes')) {

@@ -5,7 +5,6 @@ import { specTemplate } from '../../../spec/template.ts';
 import { wording } from '../../../util/wording.ts';
 import { defineCommand } from '../../command.ts';
 import { absolutePath, workingDirectory } from '../../surroundings.ts';
-import { errnoText } from '../../../util/errno.ts';
 
 /** `tsrun spec`: writes the template of a config.json. */
 export const command = defineCommand({
@@ -32,9 +31,8 @@ function writeNewFile({ file, name }: { file: string; name: string }, text: stri
   try {
     writeFileSync(file, text, { flag: 'wx', mode: 0o666 });
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    const details = { cause: error, errno };
-    if (errno === 'EEXIST') throw new TsrunError('bundle', wording.configExists(name), details);
-    throw new TsrunError('bundle', `write ${JSON.stringify(file)}: ${errnoText(errno)}`, details);
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw TsrunError.of('bundle', `write ${JSON.stringify(file)}`, error);
+    throw new TsrunError('bundle', wording.configExists(name), { cause: error, errno: 'EEXIST' });
   }
 }

@@ -1,4 +1,6 @@
+import { TsrunError } from '../../../errors.ts';
 import { parseSignal } from '../../../util/signals.ts';
+import { wording } from '../../../util/wording.ts';
 import { defineCommand } from '../../command.ts';
 
 /** `tsrun kill`: sends a signal, TERM unless told otherwise. */
@@ -14,10 +16,16 @@ export const command = defineCommand({
   async run({ values, positionals: [id = '', signal = 'TERM'] }, { runtime, operations }) {
     await operations.killContainer(runtime, {
       id,
-      signal: parseSignal(signal),
+      signal: readSignal(signal),
       all: values.all === true,
       ...(values.regex === true && { isPattern: true }),
     });
     return 0;
   },
 });
+
+function readSignal(text: string): number {
+  const signal = parseSignal(text);
+  if (signal === undefined) throw new TsrunError('usage', `${wording.unknownSignal} ${JSON.stringify(text)}`);
+  return signal;
+}

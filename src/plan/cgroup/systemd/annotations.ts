@@ -20,17 +20,17 @@ export function planAnnotatedProperties(
     const name = key.slice(PREFIX.length);
     const pointer = pointerTo('/annotations', key);
     if (!/^[A-Za-z]{3,}$/.test(name)) {
-      problems.wrong(pointer, `expected the name of a unit property, found ${JSON.stringify(name)}`);
+      problems.wrong(pointer, `is for ${JSON.stringify(name)}, wanted the name of a unit property`);
       return [];
     }
     const parsed = parseGvariant(text);
     if (parsed === undefined) {
-      problems.wrong(pointer, `expected a value such as "true", "'text'" or "uint64 5", found ${JSON.stringify(text)}`);
+      problems.wrong(pointer, `is ${JSON.stringify(text)}, wanted a value such as "true", "'text'" or "uint64 5"`);
       return [];
     }
     if (!name.endsWith('Sec') || name.endsWith('USec')) return [{ name, ...parsed }];
     if (typeof parsed.value !== 'bigint' && typeof parsed.value !== 'number') {
-      problems.wrong(pointer, `expected a number of seconds, found ${JSON.stringify(text)}`);
+      problems.wrong(pointer, `is ${JSON.stringify(text)}, wanted a number of seconds`);
       return [];
     }
     const microseconds = BigInt(Math.round(Number(parsed.value) * US_PER_SECOND));

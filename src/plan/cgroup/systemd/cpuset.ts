@@ -15,7 +15,7 @@ export function parseCpuset(list: string, pointer: string, problems: Problems): 
     const last = Number(match?.[2] ?? match?.[1]);
     // A comparison with NaN, the number of an entry that does not match, never holds.
     if (!(first <= last && last < NUMBER_MAX)) {
-      problems.wrong(pointer, `expected a list such as "0-3,7", found ${JSON.stringify(list)}`);
+      problems.wrong(pointer, `is ${JSON.stringify(list)}, wanted a list such as "0-3,7"`);
       return undefined;
     }
     for (let bit = first; bit <= last; bit++) {

@@ -36,13 +36,11 @@ export function planUnit(input: {
   const { cgroupsPath = '', id, bus } = input;
   const parts = cgroupsPath === '' ? ['', PREFIX, id] : cgroupsPath.split(':');
   const [slice = '', prefix = '', name = ''] = parts;
-  if (parts.length !== 3 || name === '')
-    throw refuse('expected "slice:prefix:name" with the systemd manager', cgroupsPath);
+  if (parts.length !== 3 || name === '') throw refuse('"slice:prefix:name" with the systemd manager', cgroupsPath);
   const isSlice = name.endsWith('.slice');
   const unit = isSlice ? name : `${prefix === '' ? '' : `${prefix}-`}${name}.scope`;
-  if (!/^[A-Za-z0-9:_.@\\+-]+$/.test(unit)) throw refuse('expected characters that a unit name may have', cgroupsPath);
-  if (unit.length > UNIT_NAME_MAX)
-    throw refuse(`expected a unit name of at most ${UNIT_NAME_MAX} characters`, cgroupsPath);
+  if (!/^[A-Za-z0-9:_.@\\+-]+$/.test(unit)) throw refuse('characters that a unit name may have', cgroupsPath);
+  if (unit.length > UNIT_NAME_MAX) throw refuse(`a unit name of at most ${UNIT_NAME_MAX} characters`, cgroupsPath);
   const chosen = slice === '' ? (bus === 'user' ? 'user.slice' : 'system.slice') : slice;
   const base = bus === 'user' ? userManagerPath(input) : '';
   const parent = isSlice ? '' : slicePath(chosen, cgroupsPath);
@@ -64,7 +62,7 @@ function slicePath(slice: string, cgroupsPath: string): string {
   const stem = slice.slice(0, -'.slice'.length);
   const names = stem.split('-');
   if (!slice.endsWith('.slice') || !/^[A-Za-z0-9:_.@\\+-]+$/.test(stem) || names.includes('')) {
-    throw refuse(`expected a slice such as "machine.slice", found ${JSON.stringify(slice)}`, cgroupsPath);
+    throw refuse(`a slice such as "machine.slice" for ${JSON.stringify(slice)}`, cgroupsPath);
   }
   return names.map((_, index) => `/${names.slice(0, index + 1).join('-')}.slice`).join('');
 }
@@ -76,8 +74,8 @@ function userManagerPath({ layout, uid }: { readonly layout: CgroupLayout; reado
   return /^.*?\/user@\d+\.service(?=\/|$)/.exec(own)?.[0] ?? `/user.slice/user-${uid}.slice/user@${uid}.service`;
 }
 
-function refuse(problem: string, found: string): TsrunError {
-  const message = `${problem}, found ${JSON.stringify(found)}`;
+function refuse(wanted: string, found: string): TsrunError {
+  const message = `is ${JSON.stringify(found)}, wanted ${wanted}`;
   return new TsrunError('config', `choose a systemd unit: ${POINTER}: ${message}`, {
     issues: [{ pointer: POINTER, message }],
   });
