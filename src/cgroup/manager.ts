@@ -1,23 +1,7 @@
-import type { BusName, CgroupManagerName, CgroupPlan, UnitProperty } from '../plan/cgroup/plan.ts';
+import type { CgroupPlan, UnitProperty } from '../plan/cgroup/plan.ts';
+import type { CgroupReference } from '../spec/generated/record.ts';
 
-/** What is kept in the state of a container, so that its cgroups can be found without a plan. Plain JSON. */
-export interface CgroupReference {
-  readonly manager: CgroupManagerName;
-  readonly version: CgroupPlan['version'];
-  readonly directories: readonly CgroupReferenceDirectory[];
-  /** The unit of systemd whose cgroups these are. */
-  readonly unit?: { readonly name: string; readonly bus: BusName };
-}
-
-export interface CgroupReferenceDirectory {
-  readonly kind: 'v1' | 'v2';
-  /** Controllers of a v1 hierarchy; for v2 those of its root. */
-  readonly controllers: readonly string[];
-  readonly mountPoint: string;
-  readonly hostPath: string;
-  /** Directories that tsrun made, deepest first; the container's own is missing when it was there before. Only these are removed. */
-  readonly made: readonly string[];
-}
+export type { CgroupReference, CgroupReferenceDirectory } from '../spec/generated/record.ts';
 
 /** How a manager makes and finds the cgroups of containers. */
 export interface CgroupManager {

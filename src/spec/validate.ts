@@ -97,6 +97,11 @@ export function validateState(value: unknown): readonly Issue[] {
   return findSchemaIssues(validators.state, value).issues;
 }
 
+/** Everything that is wrong with the record of a container. */
+export function validateRecord(value: unknown): readonly Issue[] {
+  return findSchemaIssues(validators.record, value).issues;
+}
+
 /** Everything that is wrong with a features document. */
 export function validateFeatures(value: unknown): readonly Issue[] {
   return findSchemaIssues(validators.features, value).issues;

@@ -152,11 +152,17 @@ t.test('StateDirectory.readRecord() does not believe in what is damaged', (t) =>
     { ...makeRecord(), creator: undefined },
     { ...makeRecord(), init: { pid: 1 } },
     { ...makeRecord(), init: null },
+    { ...makeRecord(), isComplete: 'yes' },
+    { ...makeRecord(), preserveFds: '3' },
+    { ...makeRecord(), environment: ['=x'] },
+    { ...makeRecord(), startToken: 'x' },
+    { ...makeRecord(), rootfsCover: { rootfs: '/r' } },
     { ...makeRecord(), cgroup: undefined },
     { ...makeRecord(), cgroup: { manager: 'cgroupfs', version: 'v1', directories: {} } },
+    { ...makeRecord(), cgroup: { manager: 'systemd', version: 'v2', directories: [] } },
   ];
   for (const value of wrong)
-    t.throws(() => read(value), { code: 'state', message: /it is no state of container "c1"$/ }, JSON.stringify(value));
+    t.throws(() => read(value), { code: 'state', message: /it is no state of container "c1": / }, JSON.stringify(value));
   t.throws(() => read('x'.repeat(16 * 1024 * 1024 + 1)), {
     code: 'state',
     message: /too long, wanted at most 16777216$/,
