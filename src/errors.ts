@@ -53,6 +53,7 @@ export interface FailedStep {
   readonly pointer?: string;
 }
 
+/** What a failure knows beside its code and its text. */
 export interface ErrorDetails {
   readonly cause?: unknown;
   readonly issues?: readonly Issue[];

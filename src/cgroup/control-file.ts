@@ -20,6 +20,7 @@ export interface OpenControlFile extends Disposable {
   write(value: string): void;
 }
 
+/** Opens a control file for writing. The descriptor is the caller's. Errors: those of node:fs. */
 export function openControlFile(path: string): OpenControlFile {
   // NOFOLLOW: a cgroup file system has no symlinks, so that one means we are elsewhere.
   const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);

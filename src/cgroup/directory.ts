@@ -17,6 +17,7 @@ export interface FileSystemProbe {
   readonly type: (path: string) => number;
 }
 
+/** Asks the kernel. */
 export const realProbe: FileSystemProbe = { type: (path) => statfsSync(path).type };
 
 /** A cgroup of the container in one hierarchy, with what tsrun made on the way to it. */

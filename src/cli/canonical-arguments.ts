@@ -3,12 +3,14 @@ import { ArgumentError } from './argument-error.ts';
 import { nearestName } from './nearest.ts';
 import { findLong, findShort, type OptionSpec, type OptionTable } from './options/table.ts';
 
+/** Arguments in the one form that yargs reads. */
 export interface CanonicalArguments {
   /** `--name=value`, in the order given; booleans have the value `true` or `false`. */
   readonly options: readonly string[];
   readonly positionals: readonly string[];
 }
 
+/** What the arguments are read by. */
 export interface ArgumentRules {
   readonly table: OptionTable;
   /** How messages name what the options belong to, such as ` of "exec"`. */

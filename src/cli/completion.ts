@@ -6,6 +6,7 @@ export interface CompletionTable {
   readonly commands: Readonly<Record<string, CompletedCommand>>;
 }
 
+/** What of a command can be completed. */
 export interface CompletedCommand {
   readonly description: string;
   readonly options: OptionTable;
@@ -13,6 +14,7 @@ export interface CompletedCommand {
   readonly takesId: boolean;
 }
 
+/** A shell that there is a script for. */
 export type Shell = 'bash' | 'zsh' | 'fish';
 
 /** A script for a shell to read, after which it completes the words of a tsrun command line. */

@@ -44,6 +44,7 @@ export const currentClaims: FeatureClaims = {
   netDevices: true,
 };
 
+/** Which tsrun the document is about. */
 export interface FeaturesBuild {
   readonly version: string;
   readonly commit: string;

@@ -1,6 +1,7 @@
 import type { Capabilities, Config, Linux, Mount } from './generated/config.ts';
 import { specVersionMax } from './versions.ts';
 
+/** For whom the template is. */
 export interface TemplateOptions {
   /** For a user without privileges: a user namespace with that user as root, no network namespace, no limits. */
   readonly rootless: boolean;

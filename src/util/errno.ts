@@ -88,6 +88,7 @@ export const ERRNO = {
   EKEYEXPIRED: 127,
 } as const;
 
+/** The name of an errno that tsrun knows by number. */
 export type Errno = keyof typeof ERRNO;
 
 const NAMES = new Map<number, Errno>(Object.entries(ERRNO).map(([name, value]) => [value, name as Errno]));

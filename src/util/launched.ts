@@ -22,4 +22,5 @@ export const LAUNCHED = {
 
 /** Files that lie beside each other: what people run, what it executes, and koffi's compiled module. */
 export const LAUNCHER_FILE = 'tsrun';
+/** Name of the file with the engine, beside the launcher. */
 export const ENGINE_FILE = 'tsrun-cold';

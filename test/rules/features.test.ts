@@ -23,7 +23,11 @@ const supportedFlags = [
   'SECCOMP_FILTER_FLAG_TSYNC',
   'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV',
 ] as const;
-const announced = features({ version: '0', commit: '', seccomp: { libraryVersion: '2.6.0', supportedFlags } });
+const announced = features({
+  version: '0',
+  commit: '',
+  seccomp: { libraryVersion: '2.6.0', supportedFlags: [...supportedFlags] },
+});
 const linux = announced.linux ?? {};
 
 /** Announced name -> the file that shows its effect, a text in that file, and why no plan shows it. */

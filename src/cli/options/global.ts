@@ -4,6 +4,7 @@ import type { OptionTable } from './table.ts';
 import { parseBoolean } from '../canonical-arguments.ts';
 import { readArguments } from '../read-arguments.ts';
 import { absolutePath, type Surroundings } from '../surroundings.ts';
+import type { CgroupManagerName } from '../../spec/generated/record.ts';
 import { wording } from '../../util/wording.ts';
 
 /** The options that stand before the command. */
@@ -30,8 +31,6 @@ export const globalOptionTable = {
   help: { type: 'boolean', short: 'h', aliases: ['?', 'usage'], description: 'print this text' },
   version: { type: 'boolean', short: 'v', aliases: ['V'], description: 'print the version' },
 } as const satisfies OptionTable;
-
-export type CgroupManagerName = 'cgroupfs' | 'systemd' | 'disabled';
 
 /** The options before the command, checked. */
 export interface GlobalOptions {

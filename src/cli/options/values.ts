@@ -6,6 +6,7 @@ import { wording } from '../../util/wording.ts';
 const largestId = 0xffff_fffe;
 
 // No process can have more open descriptors than this by the kernel's default limit (fs.nr_open).
+/** Most descriptors that are passed on; more than the usual hard limit of open files. */
 export const mostDescriptors = 1_048_576;
 
 /** A user or group number. Strict, since a name that is half read as a number would be user 0: CVE-2026-30892. Errors: `usage`. */

@@ -8,6 +8,7 @@ export interface CgroupLayout {
   readonly unified?: UnifiedHierarchy;
 }
 
+/** A v1 hierarchy that is mounted. */
 export interface CgroupHierarchy {
   /** Controllers mounted together, such as `['cpu', 'cpuacct']` or `['name=systemd']`. */
   readonly controllers: readonly string[];
@@ -17,6 +18,7 @@ export interface CgroupHierarchy {
   readonly ownPath: string;
 }
 
+/** The mount of cgroup v2. */
 export interface UnifiedHierarchy {
   readonly mountPoint: string;
   readonly ownPath: string;

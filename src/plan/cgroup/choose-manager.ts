@@ -2,6 +2,7 @@ import type { Config, Resources } from '../../spec/generated/config.ts';
 import { resolvePidsLimit } from './controllers/pids.ts';
 import type { CgroupManagerName } from './plan.ts';
 
+/** What decides about the manager beside the config. */
 export interface ManagerChoice {
   /** What the caller asked for. */
   readonly asked: CgroupManagerName;

@@ -4,12 +4,16 @@ import type { DeviceRule } from '../../spec/generated/config.ts';
 
 /** Bits of an access: `m`, `r`, `w`. The values are BPF_DEVCG_ACC_* of include/uapi/linux/bpf.h. */
 export const ACCESS_MKNOD = 1;
+/** Reading; see ACCESS_MKNOD. */
 export const ACCESS_READ = 2;
+/** Writing; see ACCESS_MKNOD. */
 export const ACCESS_WRITE = 4;
+/** Every access. */
 export const ACCESS_ALL = ACCESS_MKNOD | ACCESS_READ | ACCESS_WRITE;
 
 const ACCESS_BITS: Readonly<Record<string, number>> = { m: ACCESS_MKNOD, r: ACCESS_READ, w: ACCESS_WRITE };
 
+/** Block or character device. */
 export type DeviceKind = 'b' | 'c';
 
 /** One rule; a missing part matches anything. */

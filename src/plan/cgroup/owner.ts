@@ -12,6 +12,7 @@ export interface CgroupOwner {
   readonly optional: boolean;
 }
 
+/** The parts of a config that decide who owns a cgroup. */
 export type OwnerConfig = Pick<Config, 'process' | 'mounts'> & {
   readonly linux?: Pick<NonNullable<Config['linux']>, 'namespaces' | 'uidMappings'>;
 };

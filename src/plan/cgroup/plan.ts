@@ -1,5 +1,6 @@
 import { TsrunError } from '../../errors.ts';
 import type { Resources } from '../../spec/generated/config.ts';
+import type { CgroupManagerName } from '../../spec/generated/record.ts';
 import { planControllers } from './apply-controllers.ts';
 import { planDevicesV1 } from './controllers/devices.ts';
 import { resolvePidsLimit } from './controllers/pids.ts';
@@ -13,6 +14,7 @@ import { planScope, scopeDirectories, type ScopePlan } from './systemd/scope.ts'
 import { planUnit, type BusName } from './systemd/unit.ts';
 import type { CgroupWrite } from './writes.ts';
 
+export type { CgroupManagerName } from '../../spec/generated/record.ts';
 export type { CgroupOwner } from './owner.ts';
 export type { CgroupDirectory } from './path.ts';
 export type { ScopePlan } from './systemd/scope.ts';
@@ -48,9 +50,7 @@ export interface CgroupPlan {
   readonly devices?: DevicePlan;
 }
 
-/** Who makes the cgroups: tsrun by itself, systemd, or nobody (`--cgroup-manager=disabled` as in crun). */
-export type CgroupManagerName = 'cgroupfs' | 'systemd' | 'disabled';
-
+/** What a plan of cgroups is made from. */
 export interface CgroupPlanInput {
   readonly config: OwnerConfig & {
     readonly ociVersion?: string;

@@ -14,6 +14,7 @@ export interface Stats {
   readonly hugetlb: Readonly<Record<string, HugetlbStats>>;
 }
 
+/** CPU time, and how often the quota was used up. */
 export interface CpuStats {
   /** Nanoseconds. */
   readonly usage: {
@@ -41,6 +42,7 @@ export interface CpusetStats {
   readonly flags: Readonly<Record<string, Integer>>;
 }
 
+/** One of the counters of memory. */
 export interface MemoryEntry {
   /** Bytes; the kernel's largest value is no limit. */
   readonly limit: Integer;
@@ -51,6 +53,7 @@ export interface MemoryEntry {
   readonly failcnt: Integer;
 }
 
+/** Memory, with swap, and that of the kernel on the container's behalf. */
 export interface MemoryStats {
   /** Bytes of the page cache. */
   readonly cache: Integer;
@@ -65,12 +68,14 @@ export interface MemoryStats {
   readonly psi?: Pressure;
 }
 
+/** Number of tasks. */
 export interface PidsStats {
   readonly current: Integer;
   /** 0 is no limit. */
   readonly limit: Integer;
 }
 
+/** A counter of one device and kind of operation. */
 export interface BlkioEntry {
   readonly major: number;
   readonly minor: number;
@@ -92,6 +97,7 @@ export interface BlkioStats {
   readonly psi?: Pressure;
 }
 
+/** Huge pages of one size. */
 export interface HugetlbStats {
   /** Bytes. */
   readonly usage: Integer;
@@ -105,6 +111,7 @@ export interface Pressure {
   readonly full: PressureLine;
 }
 
+/** Lost time of some tasks, or of all at once. */
 export interface PressureLine {
   /** Percent of the last 10, 60 and 300 seconds. */
   readonly avg10: number;

@@ -10,6 +10,7 @@ import { planResourceProperties } from './systemd/resource-properties.ts';
 import type { UnitProperty } from './systemd/unit-property.ts';
 import { isSet } from './values.ts';
 
+/** What a change of limits is planned from. */
 export interface UpdateInput {
   /** Of the container's config: it decides what a pids limit of 0 means. */
   readonly ociVersion?: string;
@@ -22,6 +23,7 @@ export interface UpdateInput {
   readonly directories: readonly CgroupDirectory[];
 }
 
+/** A change of limits, decided. */
 export interface LimitUpdate {
   /** What the container's config has from now on. */
   readonly resources: Resources;

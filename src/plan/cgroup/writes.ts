@@ -51,6 +51,7 @@ export interface ControllerEnable extends WriteBase {
   readonly required: Readonly<Record<string, string>>;
 }
 
+/** One thing that is done to a control file. */
 export type CgroupWrite = ValueWrite | InheritWrite | UsageCheck | ControllerEnable;
 
 /** Where the writes of one controller go. */

@@ -12,6 +12,7 @@ export type Draft<T> = T extends readonly (infer Item)[]
     ? { readonly [Key in keyof T]?: Draft<T[Key]> | undefined }
     : T;
 
+/** A config some of whose parts the schema refused. */
 export type DraftConfig = Draft<Config>;
 
 /**

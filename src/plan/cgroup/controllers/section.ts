@@ -12,6 +12,7 @@ export interface ResourceSection {
   readonly written: (changes: Resources, merged: Resources) => Resources;
 }
 
+/** What of the machine decides how sections are merged. */
 export interface MergeOptions {
   /** The kernel limits swap apart from memory (cgroup v2). */
   readonly swapIsApart: boolean;

@@ -10,6 +10,7 @@ export interface UnitProperty {
   readonly since?: number;
 }
 
+/** A value on D-Bus, as deep as its signature says. */
 export type UnitValue = string | boolean | number | bigint | readonly UnitValue[];
 
 /** CGROUP_LIMIT_MAX and USEC_INFINITY. */
