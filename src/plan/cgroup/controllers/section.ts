@@ -35,8 +35,11 @@ export function resourceSection<Name extends keyof Resources>(
   type Section = NonNullable<Resources[Name]>;
   const only = (section: Section | undefined): Resources => (section === undefined ? {} : { [name]: section });
   const of = (resources: Resources): Section | undefined => resources[name] as Section | undefined;
-  const { meant = (changes) => changes, written = (changes) => changes } = parts;
-  const { merge = (old, changes) => ({ ...old, ...changes }) } = parts;
+  const same = (changes: Section): Section => changes;
+  const replace = (old: Section | undefined, changes: Section): Section => Object.assign({}, old, changes);
+  const meant: (changes: Section) => Section | undefined = parts.meant ?? same;
+  const written: (changes: Section, merged: Section | undefined) => Section = parts.written ?? same;
+  const merge: (old: Section | undefined, changes: Section, options: MergeOptions) => Section = parts.merge ?? replace;
   const where = (changes: Resources, change: (section: Section) => Section | undefined): Resources => {
     const section = of(changes);
     return section === undefined ? {} : only(change(section));
