@@ -7,6 +7,7 @@ import { planCgroupMount } from '../../src/plan/rootfs/cgroup-mount.ts';
 import { joinPlaces, planCgroupJoin } from '../../src/plan/namespaces/join-cgroups.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 import { planCgroup } from '../../src/plan/cgroup/plan.ts';
+import { EXCHANGES } from '../../src/plan/base/exchanges.ts';
 import { reply } from '../../src/plan/base/reply.ts';
 import { call } from '../../src/program/build.ts';
 import { Memory, type Step } from '../../src/program/step.ts';
@@ -62,7 +63,7 @@ async function mountIn(
     const steps = planSteps({ plan, layout, target, ...options });
     const answers = init.run({ name: 'mount the cgroups', steps, replies: true });
     const [tag, at, result] = wordsOf(answers[0] ?? new Uint8Array());
-    if (tag !== 99n) throw new Error(`step ${at}: ${BigInt.asIntN(64, result ?? 0n)}`);
+    if (tag !== EXCHANGES.ready.tag) throw new Error(`step ${at}: ${BigInt.asIntN(64, result ?? 0n)}`);
     const root = `/proc/${init.pid}/root${target}`;
     options.check({
       names: readdirSync(root).sort(),

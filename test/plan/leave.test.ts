@@ -11,9 +11,9 @@ t.test('planLeave() ends when the program runs, and executes the engine for ever
   t.equal(
     printSteps(program.steps),
     `
-   0  sendmsg(8, {packet}, 16384) = answer, accepts any errno  # have init become the program
+   0  sendmsg(8, {packet}, MSG_NOSIGNAL) = answer, accepts any errno  # have init become the program
    1  if answer < 0 skip 1  # skip 1 when answer < 0
-   2    recvmsg(8, {first bytes}, 2) = answer, accepts any errno  # wait until it is the program
+   2    recvmsg(8, {first bytes}, MSG_PEEK) = answer, accepts any errno  # wait until it is the program
    3  if not (answer == 0) skip 1  # skip 1 when not (answer == 0)
    4    exit_group(0)  # the program runs
    5  execve("/opt/tsrun-cold", ["tsrun","start","c1"], ["A=1"]), accepts any errno  # execute the engine

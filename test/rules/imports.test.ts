@@ -186,14 +186,14 @@ function problemOf({ file, target, isOutside, isTypeOnly }: Import): string | un
 /** Within container/: from a room to a later one or to a verb, or from one verb to another. A room without a place is wrong as well. */
 function isUpwards({ file, target }: Import): boolean {
   if (folderOf(file) !== 'container' || folderOf(target) !== 'container') return false;
-  const [from, to] = [file, target].map(roomOf);
+  const [from, to] = [file, target].map(containerRoomOf);
   if (from === undefined) return to === undefined;
   const [fromPlace, toPlace] = [from, to ?? ''].map((room) => CONTAINER_ROOMS.indexOf(room));
   return fromPlace === -1 || toPlace === -1 || (toPlace ?? 0) > (fromPlace ?? 0);
 }
 
 /** `store` of `container/store/ids.ts`; undefined for a verb. */
-function roomOf(file: string): string | undefined {
+function containerRoomOf(file: string): string | undefined {
   const [, room, name] = file.split('/');
   return name === undefined ? undefined : room;
 }

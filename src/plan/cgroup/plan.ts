@@ -18,7 +18,7 @@ export type { CgroupManagerName } from '../../spec/generated/record.ts';
 export type { CgroupOwner } from './owner.ts';
 export type { CgroupDirectory } from './path.ts';
 export type { ScopePlan } from './systemd/scope.ts';
-export type { UnitProperty, UnitValue } from './systemd/unit-property.ts';
+export type { UnitProperty, UnitValue } from './unit-property.ts';
 export type { BusName } from './systemd/unit.ts';
 export type { CgroupWrite, ControllerEnable, InheritWrite, UsageCheck, ValueWrite } from './writes.ts';
 

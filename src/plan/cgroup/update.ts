@@ -1,5 +1,5 @@
 import { TsrunError } from '../../errors.ts';
-import type { Config, CpuResources, MemoryResources, Resources } from '../../spec/generated/config.ts';
+import type { Config, MemoryResources, Resources } from '../../spec/generated/config.ts';
 import { planControllers } from './apply-controllers.ts';
 import { resolvePidsLimit } from './controllers/pids.ts';
 import { meantChanges, mergeResources, writtenResources } from './merge.ts';
@@ -7,7 +7,7 @@ import type { CgroupDirectory } from './path.ts';
 import type { CgroupManagerName, CgroupPlan } from './plan.ts';
 import { Problems } from './problems.ts';
 import { planResourceProperties } from './systemd/resource-properties.ts';
-import type { UnitProperty } from './systemd/unit-property.ts';
+import type { UnitProperty } from './unit-property.ts';
 import { isSet } from './values.ts';
 
 /** What a change of limits is planned from. */

@@ -1,6 +1,6 @@
 import type { BlockIo, Resources, ThrottleDevice } from '../../../spec/generated/config.ts';
 import type { Problems } from '../problems.ts';
-import { numberProperty, type UnitProperty } from '../systemd/unit-property.ts';
+import { numberProperty, type UnitProperty } from '../unit-property.ts';
 import { ioWeightFromBlkio, isSet } from '../values.ts';
 import type { CgroupWrite, ControllerPlace, ValueWrite } from '../writes.ts';
 import type { Controller, SystemdOptions } from './controller.ts';

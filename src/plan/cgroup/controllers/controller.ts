@@ -1,6 +1,6 @@
 import type { Resources } from '../../../spec/generated/config.ts';
 import type { Problems } from '../problems.ts';
-import type { UnitProperty } from '../systemd/unit-property.ts';
+import type { UnitProperty } from '../unit-property.ts';
 import type { CgroupWrite, ControllerPlace, ValueWrite } from '../writes.ts';
 import type { ResourceSection } from './section.ts';
 import type { CounterReader } from './counters.ts';

@@ -1,6 +1,6 @@
 import type { CpuResources, Resources } from '../../../spec/generated/config.ts';
 import type { CpuStats } from '../stats.ts';
-import { INFINITY, numberProperty, type UnitProperty } from '../systemd/unit-property.ts';
+import { INFINITY, numberProperty, type UnitProperty } from '../unit-property.ts';
 import { isSet, NO_BURST, weightFromShares, type Integer } from '../values.ts';
 import type { CgroupWrite, ControllerPlace, ValueWrite } from '../writes.ts';
 import type { Controller, SystemdOptions } from './controller.ts';

@@ -1,7 +1,7 @@
 import type { Resources } from '../../../spec/generated/config.ts';
 import type { CpusetStats } from '../stats.ts';
-import { parseCpuset } from '../systemd/cpuset.ts';
-import type { UnitProperty } from '../systemd/unit-property.ts';
+import { parseCpuset } from '../cpuset-mask.ts';
+import type { UnitProperty } from '../unit-property.ts';
 import type { CgroupWrite, ControllerPlace } from '../writes.ts';
 import type { Controller, SystemdOptions } from './controller.ts';
 import { readInteger, type CounterReader } from './counters.ts';

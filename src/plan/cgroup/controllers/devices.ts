@@ -1,6 +1,6 @@
 import type { Problems } from '../problems.ts';
 import { matchesEverything, printDevicePattern, type DeviceKind, type DevicePattern } from '../device-rules.ts';
-import type { UnitProperty } from '../systemd/unit-property.ts';
+import type { UnitProperty } from '../unit-property.ts';
 import type { CgroupWrite, ControllerPlace } from '../writes.ts';
 
 /**

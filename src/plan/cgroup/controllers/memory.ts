@@ -2,7 +2,7 @@ import type { MemoryResources, Resources } from '../../../spec/generated/config.
 import type { Errno } from '../../../util/errno.ts';
 import type { Problems } from '../problems.ts';
 import type { MemoryEntry, MemoryStats } from '../stats.ts';
-import { limitProperty, INFINITY, numberProperty, type UnitProperty } from '../systemd/unit-property.ts';
+import { limitProperty, INFINITY, numberProperty, type UnitProperty } from '../unit-property.ts';
 import { isSet, maxOr, swapMax, toInteger } from '../values.ts';
 import type { CgroupWrite, ControllerPlace, ValueWrite } from '../writes.ts';
 import type { Controller, Counted, SystemdOptions } from './controller.ts';

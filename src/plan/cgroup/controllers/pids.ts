@@ -1,7 +1,7 @@
 import type { Resources } from '../../../spec/generated/config.ts';
 import { isSince } from '../../../spec/versions.ts';
 import type { PidsStats } from '../stats.ts';
-import { limitProperty, numberProperty, type UnitProperty } from '../systemd/unit-property.ts';
+import { limitProperty, numberProperty, type UnitProperty } from '../unit-property.ts';
 import { maxOr } from '../values.ts';
 import type { CgroupWrite, ControllerPlace } from '../writes.ts';
 import type { Controller } from './controller.ts';

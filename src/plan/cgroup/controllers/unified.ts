@@ -1,8 +1,8 @@
 import type { Resources } from '../../../spec/generated/config.ts';
 import { pointerTo } from '../../../spec/pointer.ts';
 import type { Problems } from '../problems.ts';
-import { parseCpuset } from '../systemd/cpuset.ts';
-import { INFINITY, numberProperty, type UnitProperty } from '../systemd/unit-property.ts';
+import { parseCpuset } from '../cpuset-mask.ts';
+import { INFINITY, numberProperty, type UnitProperty } from '../unit-property.ts';
 import { isSet } from '../values.ts';
 import type { CgroupWrite, ControllerPlace } from '../writes.ts';
 import type { SystemdOptions } from './controller.ts';

@@ -2,7 +2,7 @@ import { configAnnotations } from '../../../spec/annotations.ts';
 import { pointerTo } from '../../../spec/pointer.ts';
 import type { Problems } from '../problems.ts';
 import { parseGvariant } from './gvariant.ts';
-import type { UnitProperty } from './unit-property.ts';
+import type { UnitProperty } from '../unit-property.ts';
 
 const PREFIX = configAnnotations.unitProperty;
 const US_PER_SECOND = 1_000_000;

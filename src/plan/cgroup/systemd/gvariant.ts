@@ -1,4 +1,4 @@
-import type { UnitValue } from './unit-property.ts';
+import type { UnitValue } from '../unit-property.ts';
 
 /** A value with its D-Bus signature. */
 export interface TypedValue {

@@ -6,7 +6,7 @@ import type { CgroupDirectory } from '../path.ts';
 import type { Problems } from '../problems.ts';
 import { planAnnotatedProperties } from './annotations.ts';
 import { planResourceProperties } from './resource-properties.ts';
-import type { UnitProperty } from './unit-property.ts';
+import type { UnitProperty } from '../unit-property.ts';
 import type { BusName, UnitPlace } from './unit.ts';
 
 /** The unit that systemd is asked to start for a container: StartTransientUnit of org.freedesktop.systemd1.Manager. */

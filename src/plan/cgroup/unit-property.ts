@@ -1,4 +1,4 @@
-import type { Integer } from '../values.ts';
+import type { Integer } from './values.ts';
 
 /** A property of a unit, as org.freedesktop.systemd1 takes it. Source: man 5 org.freedesktop.systemd1. */
 export interface UnitProperty {

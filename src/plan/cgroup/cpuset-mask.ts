@@ -1,4 +1,4 @@
-import type { Problems } from '../problems.ts';
+import type { Problems } from './problems.ts';
 
 /** NR_CPUS of no kernel is higher; a bound for what is allocated. */
 const NUMBER_MAX = 8192;
