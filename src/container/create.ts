@@ -20,14 +20,16 @@ export async function createContainer(runtime: Runtime, options: CreateOptions):
   await nextTurn();
   const opened = openBundle(runtime, options);
   const terminal = opened.bundle.config.process?.terminal === true;
-  requireConsole({ terminal, detached: true, consoleSocket: options.consoleSocket });
+  const { consoleSocket, takeConsole } = options;
+  requireConsole({ terminal, detached: true, consoleSocket, isTaken: takeConsole !== undefined });
   const prepared = await prepareContainer(runtime, opened, { ...options, listens: true });
   const built = await buildContainer(runtime, prepared);
   const { attempt, partner } = built;
   try {
-    sendPidfd(options.pidfdSocket, { pid: partner.pid, kind: 'standard' });
+    await sendPidfd(options.pidfdSocket, { pid: partner.pid, kind: 'standard' });
     attempt.announce(partner.pid, options.pidFile, runtime.caller);
     park(built);
+    options.onProcess?.(partner.pid);
   } catch (error) {
     await attempt.undo();
     throw error;

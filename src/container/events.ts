@@ -24,8 +24,7 @@ export function containerStats(runtime: Runtime, id: string): ContainerStats {
 /**
  * Statistics at every interval, the first after one, and each time that the container runs out of memory; ends with the container.
  *
- * Errors: those of `containerStats`, at the first element. Effects: as long as somebody listens, a thread of the pool waits, the same
- * one for all waits of the process.
+ * Errors: those of `containerStats`, at the first element.
  */
 export async function* containerEvents(
   runtime: Runtime,

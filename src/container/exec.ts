@@ -31,7 +31,7 @@ export async function execPrepared(runtime: Runtime, prepared: PreparedExec, opt
     const { partner, conversation, executable, home } = await enterContainer(prepared, options, cleanup);
     const { pid } = partner;
     using pidfd = pidfdOpen(pid);
-    sendPidfd(options.pidfdSocket, { pid, kind: 'setns' });
+    await sendPidfd(options.pidfdSocket, { pid, kind: 'setns' });
     if (options.pidFile !== undefined) writePidFile(options.pidFile, pid, runtime.caller);
     const { listenFds = 0 } = options;
     const environment = serviceEnvironment({ listenFds, pid: innermostPid(pid), notifies: false });
@@ -41,7 +41,10 @@ export async function execPrepared(runtime: Runtime, prepared: PreparedExec, opt
     const become = (): Promise<void> => becomeProgram(conversation, { descriptors, program, seccomp, pid, state });
     await (foreground === undefined ? become() : foreground.catchSignals(pidfd, become));
     conversation.close();
-    if (foreground === undefined) return 0;
+    if (foreground === undefined) {
+      options.onProcess?.(pid);
+      return 0;
+    }
     return exitCode(await foreground.supervise(pidfd, () => waitForEnd(partner)));
   } catch (error) {
     await cleanup.run();

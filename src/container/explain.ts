@@ -16,7 +16,7 @@ import { compileSeccomp } from './build/become-program.ts';
 
 export type ExplainOptions = Pick<
   CreateOptions,
-  'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserved'
+  'id' | 'bundle' | 'configFile' | 'configText' | 'noPivot' | 'noNewKeyring' | 'preserved'
 >;
 
 export interface Explanation {

@@ -1,5 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import { nextTurn, takePart } from '../process/turns.ts';
+import { uninterrupted } from '../sys/events/interruption.ts';
 import { pidfdOpen } from '../sys/pidfd.ts';
 import { exitCode, type ExitStatus } from '../sys/wait.ts';
 import { wording } from '../util/wording.ts';
@@ -44,12 +45,12 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
 async function build(runtime: Runtime, options: RunOptions, foreground: Foreground): Promise<BuiltContainer> {
   using _part = takePart();
   await nextTurn();
-  const { consoleSocket, detach } = options;
+  const { consoleSocket, takeConsole, detach } = options;
   const opened = openBundle(runtime, options);
   const { process } = opened.bundle.config;
   if (process === undefined) throw new TsrunError('config', `${wording.noProcess}: there is nothing to run`);
   const terminal = process.terminal === true;
-  requireConsole({ terminal, detached: detach, consoleSocket });
+  requireConsole({ terminal, detached: detach, consoleSocket, isTaken: takeConsole !== undefined });
   if (terminal && !detach) foreground.requireTerminal();
   const ours = { listens: false, ...(detach ? {} : { foreground }) };
   const prepared = await prepareContainer(runtime, opened, { ...options, ...ours });
@@ -72,7 +73,7 @@ async function superviseProgram(
   const { pid } = partner;
   using pidfd = pidfdOpen(pid);
   using orphans = options.subreaper === true && !detach ? new Orphans(pid) : undefined;
-  sendPidfd(options.pidfdSocket, { pid, kind: 'standard' });
+  await sendPidfd(options.pidfdSocket, { pid, kind: 'standard' });
   using socket = host === undefined ? undefined : bindNotifySocket(attempt.directory);
   attempt.announce(pid, options.pidFile, runtime.caller);
   await startProgram(runtime, built, (become) => (detach ? become() : foreground.catchSignals(pidfd, become)));
@@ -83,10 +84,11 @@ async function superviseProgram(
     if (!detach) orphans?.reap();
     const status = detach ? undefined : await foreground.supervise(pidfd, () => waitForEnd(partner));
     await notified;
+    if (detach) options.onProcess?.(pid);
     return status;
   } catch (error) {
     // Its end is also that of the relay, which must not outlive the descriptors it waits on.
-    await partner.end();
+    await uninterrupted(() => partner.end());
     await notified;
     throw error;
   }

@@ -6,6 +6,7 @@ import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { acceptedInit } from '../process/accepted.ts';
 import { Conversation } from '../process/conversation.ts';
 import type { Config } from '../spec/generated/config.ts';
+import { currentInterruption } from '../sys/events/interruption.ts';
 import { OwnedFd } from '../sys/fd.ts';
 import { Cleanup } from './build/cleanup.ts';
 import { destroyContainer } from './build/destroy.ts';
@@ -71,7 +72,7 @@ async function startUnderLock(
   const prepared = prepare?.();
   try {
     const waiting = { socketPath: directory.file(INIT_SOCKET), token: record.startToken };
-    const partner = acceptedInit(waiting, { pid: init.pid, pidfd });
+    const partner = await acceptedInit(waiting, { pid: init.pid, pidfd });
     using conversation = new Conversation(partner.socket, { arch: readArch(), syncFd: descriptors.sync });
     await runStartContainer(runtime, conversation, { record, config, seccomp });
     // From the next message on the program may run and end, and a caller who reaps it takes the container apart while this waits.
@@ -93,7 +94,9 @@ async function startUnderLock(
     return prepared;
   } catch (error) {
     prepared?.close();
-    if (error instanceof TsrunError && error.code === 'hook') await destroy(runtime, directory, record);
+    const isHook = error instanceof TsrunError && error.code === 'hook';
+    // Init has ended with the conversation: there is nothing left that could be started once more.
+    if (isHook || currentInterruption()?.aborted === true) await destroy(runtime, directory, record);
     throw error;
   }
 }

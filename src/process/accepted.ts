@@ -1,8 +1,9 @@
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
+import { descriptorPath, setBlocking, type OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
-import { connectUnix, sendMessage } from '../sys/socket.ts';
+import { reachUnix } from '../sys/events/unix-socket.ts';
+import { sendMessage } from '../sys/socket.ts';
 import { O_NOFOLLOW, O_PATH } from '../util/constants.ts';
 import { wording } from '../util/wording.ts';
 import { killAndWait } from './kill-and-wait.ts';
@@ -16,11 +17,13 @@ export interface WaitingInit {
 }
 
 /** A connection to it, proven to be the creator's. Errors: `status` when it does not listen any more; `host`. */
-export function connectToInit({ socketPath, token }: WaitingInit): OwnedFd {
+export async function connectToInit({ socketPath, token }: WaitingInit): Promise<OwnedFd> {
   let connection: OwnedFd | undefined;
   try {
     using socket = openFile(socketPath, O_PATH | O_NOFOLLOW);
-    connection = connectUnix(descriptorPath(socket.number), 'seqpacket');
+    connection = await reachUnix(descriptorPath(socket.number), 'seqpacket');
+    // What follows is a conversation with init, which reads what it is sent.
+    setBlocking(connection.number);
     if (token !== undefined) sendMessage(connection.number, Buffer.from(token, 'hex'));
     return connection;
   } catch (error) {
@@ -32,10 +35,13 @@ export function connectToInit({ socketPath, token }: WaitingInit): OwnedFd {
 }
 
 /** The waiting init as a partner; the pidfd stays the caller's. Errors: those of `connectToInit`. */
-export function acceptedInit(waiting: WaitingInit, { pid, pidfd }: { pid: number; pidfd: OwnedFd }): Partner {
+export async function acceptedInit(
+  waiting: WaitingInit,
+  { pid, pidfd }: { pid: number; pidfd: OwnedFd },
+): Promise<Partner> {
   return {
     pid,
-    socket: connectToInit(waiting),
+    socket: await connectToInit(waiting),
     becomes: () => {
       throw new Error('bug: an init that has waited clones no other');
     },

@@ -45,6 +45,7 @@ export class Conversation implements Disposable {
    */
   async run(program: Program, next?: Program): Promise<Reply> {
     const last = await this.#sendAll(program);
+    if (next !== undefined) await nextTurn();
     if (next !== undefined) this.#encoded = { program: next, packets: this.#encode(next) };
     const reply = await this.#receive(program, last);
     expectForm(program, reply);

@@ -1,5 +1,16 @@
 import { TsrunError } from '../errors.ts';
-import { reasonOf } from '../sys/errno.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { uninterrupted } from '../sys/events/interruption.ts';
+import { NonBlocking } from '../sys/events/nonblocking.ts';
+import { POLLIN, waitAny, waitReadable } from '../sys/events/poll.ts';
+import type { OwnedFd } from '../sys/fd.ts';
+import { isExecutableFile, openFile } from '../sys/file.ts';
+import { pidfdOpen, pidfdSendSignal } from '../sys/pidfd.ts';
+import { pipe } from '../sys/pipe.ts';
+import { spawn } from '../sys/spawn.ts';
+import { reapByPidfd, type ExitStatus } from '../sys/wait.ts';
+import { O_RDWR } from '../util/constants.ts';
+import { errnoText } from '../util/errno.ts';
 
 export interface ToolResult {
   readonly code: number;
@@ -8,47 +19,146 @@ export interface ToolResult {
 
 /** How long a tool may take. */
 const TIMEOUT_MS = 30_000;
+/** How long a killed one may take to die. */
+const DEATH_TIMEOUT_MS = 10_000;
 /** Of what a tool complains about, this much is kept. */
 const STDERR_LIMIT_BYTES = 64 * 1024;
 /** `ps -ef` of a large machine has some ten megabytes. */
 const STDOUT_LIMIT_BYTES = 64 * 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
+/** Then others have a turn. */
+const CHUNKS_AT_ONCE = 8;
+const SIGKILL = 9;
+const DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /**
- * Runs a small tool of the system to its end, with the usual system directories as PATH and nothing else of the environment.
+ * Runs a small tool of the system to its end, with the usual system directories as PATH and nothing else of the environment. The event loop
+ * goes on meanwhile.
  *
- * Errors: `host` when it is not installed or does not end within 30 s.
+ * Shape: its exit code, 128 when it was killed. Errors: `host` when it is not installed or does not end within 30 s, when it is killed.
  */
 export async function runTool(name: string, args: readonly string[]): Promise<ToolResult> {
-  const { code, stderr } = await spawn(name, args, { output: 'ignore', limitBytes: STDERR_LIMIT_BYTES });
+  const { code, stderr } = await run(name, args, { readsOutput: false });
   return { code, stderr };
 }
 
 /** As `runTool`, with what the tool wrote on standard output. Errors: also `host` when that is more than 64 MiB. */
 export async function readTool(name: string, args: readonly string[]): Promise<ToolResult & { stdout: string }> {
-  return spawn(name, args, { output: 'pipe', limitBytes: STDOUT_LIMIT_BYTES });
+  return run(name, args, { readsOutput: true });
 }
 
-async function spawn(
+async function run(
   name: string,
   args: readonly string[],
-  { output, limitBytes }: { output: 'ignore' | 'pipe'; limitBytes: number },
+  { readsOutput }: { readonly readsOutput: boolean },
 ): Promise<ToolResult & { stdout: string }> {
-  // Most commands never need it.
-  const { spawnSync } = await import('node:child_process');
-  const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-  const result = spawnSync(name, args, {
-    env,
-    encoding: 'utf8',
-    stdio: ['ignore', output, 'pipe'],
-    timeout: TIMEOUT_MS,
-    maxBuffer: limitBytes,
+  const path = DIRECTORIES.map((directory) => `${directory}/${name}`).find(isExecutableFile);
+  if (path === undefined) throw toolError(name, 'ENOENT');
+  using nothing = openFile('/dev/null', O_RDWR);
+  using stdout = new Output(name, STDOUT_LIMIT_BYTES);
+  using stderr = new Output(name, STDERR_LIMIT_BYTES);
+  const pid = spawn({
+    path,
+    name,
+    args,
+    environment: [`PATH=${DIRECTORIES.join(':')}`],
+    descriptors: new Map([
+      [0, nothing.number],
+      [1, readsOutput ? stdout.theirs.number : nothing.number],
+      [2, stderr.theirs.number],
+    ]),
   });
-  if (result.error !== undefined) {
-    const errno = (result.error as NodeJS.ErrnoException).code;
-    const details = { cause: result.error, ...(errno !== undefined && { errno }) };
-    throw new TsrunError('host', `run ${JSON.stringify(name)}: ${reasonOf(result.error)}`, details);
+  using pidfd = pidfdOpen(pid);
+  stdout.start();
+  stderr.start();
+  const status = await waitForEnd(name, pidfd, [stdout, stderr]);
+  return { code: status.kind === 'exited' ? status.code : 128, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** Takes what the tool prints until it ends; one that takes too long, or that nobody wants any more, is killed. */
+async function waitForEnd(name: string, pidfd: OwnedFd, outputs: readonly Output[]): Promise<ExitStatus> {
+  const deadline = process.uptime() * 1000 + TIMEOUT_MS;
+  try {
+    for (;;) {
+      const status = reapByPidfd(pidfd.number);
+      if (status !== undefined) {
+        // What it has written is in the pipes by now, whoever else keeps them open.
+        for (const output of outputs) output.take(Infinity);
+        return status;
+      }
+      const leftMs = Math.ceil(deadline - process.uptime() * 1000);
+      const interests = outputs.flatMap((output) => output.interests());
+      const ready = leftMs <= 0 ? [] : await waitAny([{ fd: pidfd.number, events: POLLIN }, ...interests], leftMs);
+      if (ready.length === 0) throw toolError(name, 'ETIMEDOUT');
+      for (const output of outputs) output.take(CHUNKS_AT_ONCE);
+    }
+  } catch (error) {
+    await uninterrupted(() => kill(pidfd));
+    throw error;
   }
-  // Typed as a string, but null where the stream was not piped.
-  const stdout = (result.stdout as string | null) ?? '';
-  return { code: result.status ?? 128, stdout, stderr: result.stderr };
+}
+
+async function kill(pidfd: OwnedFd): Promise<void> {
+  try {
+    pidfdSendSignal(pidfd.number, SIGKILL);
+    if (await waitReadable(pidfd.number, DEATH_TIMEOUT_MS)) reapByPidfd(pidfd.number);
+  } catch (error) {
+    if (!hasErrno(error, 'ESRCH', 'ECHILD')) throw error;
+  }
+}
+
+/** What a tool writes on one of its descriptors. */
+class Output implements Disposable {
+  /** The tool's end. */
+  readonly theirs: OwnedFd;
+  readonly #name: string;
+  readonly #limitBytes: number;
+  readonly #ours: NonBlocking;
+  readonly #parts: Buffer[] = [];
+  #size = 0;
+  #isOver = false;
+
+  constructor(name: string, limitBytes: number) {
+    this.#name = name;
+    this.#limitBytes = limitBytes;
+    const [reader, writer] = pipe();
+    this.theirs = writer;
+    this.#ours = new NonBlocking(reader.number, 'read');
+    reader.close();
+  }
+
+  /** The tool has its end: ours is over when nobody else has it. */
+  start(): void {
+    this.theirs.close();
+  }
+
+  interests(): { fd: number; events: number }[] {
+    return this.#isOver ? [] : [{ fd: this.#ours.number, events: POLLIN }];
+  }
+
+  /** Takes what is there, so many chunks at most. Errors: `host` when it is too much. */
+  take(chunks: number): void {
+    for (let taken = 0; !this.#isOver && taken < chunks; taken++) {
+      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+      const count = this.#ours.read(chunk);
+      if (count === undefined) return;
+      this.#isOver = count === 0;
+      this.#size += count;
+      if (this.#size > this.#limitBytes) throw toolError(this.#name, 'ENOBUFS');
+      this.#parts.push(chunk.subarray(0, count));
+    }
+  }
+
+  text(): string {
+    return Buffer.concat(this.#parts).toString('utf8');
+  }
+
+  [Symbol.dispose](): void {
+    this.theirs.close();
+    this.#ours[Symbol.dispose]();
+  }
+}
+
+function toolError(name: string, errno: string): TsrunError {
+  return new TsrunError('host', `run ${JSON.stringify(name)}: ${errnoText(errno)}`, { errno });
 }

@@ -2,6 +2,7 @@ import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { INSTRUCTION_SIZE, INSTRUCTIONS_MAX, prependEnosys, type LastCall } from '../plan/seccomp/enosys.ts';
 import type { FilterRules } from '../plan/seccomp/filter.ts';
+import { Stretch } from '../sys/events/stretch.ts';
 import { architectureToken, callNumber, nativeCallNumber, SeccompFilter } from '../sys/seccomp.ts';
 
 /**
@@ -11,16 +12,19 @@ import { architectureToken, callNumber, nativeCallNumber, SeccompFilter } from '
  * Errors: `host` without libseccomp, and for what it cannot compile; `unsupported` for an architecture that it does not have and
  * for a filter that is longer than seccomp(2) takes.
  */
-export function compileFilter(rules: FilterRules, log: Log): Uint8Array {
+export async function compileFilter(rules: FilterRules, log: Log): Promise<Uint8Array> {
   const tokens = rules.architectures.map(requireToken);
   using filter = new SeccompFilter(rules.defaultAction);
   for (const token of tokens) filter.addArchitecture(token);
   if (rules.isTree) filter.buildTree();
+  const stretch = new Stretch();
   for (const { syscall, action, conditions } of rules.rules) {
+    await stretch.rest();
     const number = nativeCallNumber(syscall);
     if (number === undefined) log.debug(`seccomp: unknown system call ${JSON.stringify(syscall)} is ignored`);
     else filter.addRule({ number, action, conditions }, JSON.stringify(syscall));
   }
+  await stretch.rest();
   const program = prependEnosys(filter.export(), lastCalls(tokens, rules.known));
   const count = program.length / INSTRUCTION_SIZE;
   if (count > INSTRUCTIONS_MAX) {

@@ -20,12 +20,12 @@ export interface FilterOptions {
  *
  * Errors: those of `compileFilter`.
  */
-export function makeFilter(rules: FilterRules, { cache, log }: FilterOptions): Uint8Array {
+export async function makeFilter(rules: FilterRules, { cache, log }: FilterOptions): Promise<Uint8Array> {
   if (cache === undefined) return compileFilter(rules, log);
   const key = cacheKey(rules, libraryIdentity());
   const kept = cache.read(key);
   if (kept !== undefined) return kept;
-  const program = compileFilter(rules, log);
+  const program = await compileFilter(rules, log);
   cache.write(key, program);
   return program;
 }

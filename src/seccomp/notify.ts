@@ -1,7 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
-import { connectUnix, sendMessage } from '../sys/socket.ts';
+import { deliver, reachUnix } from '../sys/events/unix-socket.ts';
 import { O_PATH } from '../util/constants.ts';
 
 const POINTER = '/linux/seccomp/listenerPath';
@@ -23,16 +23,20 @@ export interface ContainerProcessState {
  *
  * Errors: `host` when nobody listens at the path.
  */
-export function sendListener(listenerFd: number, listenerPath: string, state: ContainerProcessState): void {
-  using socket = connectToAgent(listenerPath);
-  sendMessage(socket.number, Buffer.from(JSON.stringify(state)), [listenerFd]);
+export async function sendListener(
+  listenerFd: number,
+  listenerPath: string,
+  state: ContainerProcessState,
+): Promise<void> {
+  using socket = await connectToAgent(listenerPath);
+  await deliver(socket, Buffer.from(JSON.stringify(state)), [listenerFd]);
 }
 
-function connectToAgent(listenerPath: string): OwnedFd {
+async function connectToAgent(listenerPath: string): Promise<OwnedFd> {
   try {
     // The path of a socket is short (108 bytes): it is named through a descriptor.
     using handle = openFile(listenerPath, O_PATH);
-    return connectUnix(descriptorPath(handle.number), 'stream');
+    return await reachUnix(descriptorPath(handle.number), 'stream');
   } catch (cause) {
     if (!(cause instanceof TsrunError) || cause.errno === undefined) throw cause;
     const action = `connect to the seccomp agent at ${JSON.stringify(listenerPath)}`;

@@ -63,6 +63,11 @@ export function setNonBlocking(fd: number): void {
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
 }
 
+/** Has calls wait again. */
+export function setBlocking(fd: number): void {
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) & ~O_NONBLOCK);
+}
+
 /** True when the number is an open descriptor of this process. */
 export function isOpenFd(fd: number): boolean {
   return fcntl(fd, F_GETFD, 0) >= 0;

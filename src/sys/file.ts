@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from '../util/constants.ts';
 import { checked, lastErrno } from './errno.ts';
 import { OwnedFd } from './fd.ts';
@@ -49,5 +50,15 @@ export function createUnlinkedExecutable(directory: string, name: string, bytes:
     return openFile(path, O_RDONLY);
   } finally {
     unlinkCall(path);
+  }
+}
+
+/** Whether there is a regular file of the host that this process may execute. */
+export function isExecutableFile(hostPath: string): boolean {
+  try {
+    accessSync(hostPath, constants.X_OK);
+    return statSync(hostPath).isFile();
+  } catch {
+    return false;
   }
 }

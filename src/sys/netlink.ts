@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
-import { ERRNO, errnoName } from '../util/errno.ts';
-import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW } from '../util/constants.ts';
+import { ERRNO, errnoName, errnoText } from '../util/errno.ts';
+import { AF_NETLINK, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from '../util/constants.ts';
 import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import { bindLibc } from './library.ts';
@@ -73,10 +73,13 @@ export class Netlink implements Disposable {
     this.#socket.close();
   }
 
-  /** Takes one datagram; true when it ends the answer. The kernel has put it there while it served the request. */
+  /**
+   * Takes one datagram; true when it ends the answer. The kernel has put it there while it served the request, or does so for the one
+   * before: there is nothing to wait for.
+   */
   #receive(answer: NetlinkMessage[], what: string): boolean {
     const buffer = Buffer.alloc(RECEIVE_BYTES);
-    const length = checked(recvCall(this.#socket.number, buffer, buffer.length, 0), what);
+    const length = checked(recvCall(this.#socket.number, buffer, buffer.length, MSG_DONTWAIT), what);
     for (let at = 0; at + HEADER_SIZE <= length;) {
       const size = buffer.readUInt32LE(at);
       if (size < HEADER_SIZE || at + size > length) break;

@@ -1,5 +1,5 @@
 import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
 import { TsrunError } from '../errors.ts';
 import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
@@ -64,10 +64,12 @@ export function listenUnix(path: string, type: SocketType, mode = 0o777): OwnedF
 /**
  * A unix socket connected to `path` (an abstract name when it starts with `@`), close-on-exec.
  *
- * Errors: `host`; EAGAIN when the other side has not taken the connection, or later a message, within 10 s.
+ * Errors: `host`; EAGAIN when the other side has not taken the connection, or later a message, within 10 s, for which this thread waits:
+ * with `nonBlocking` at once (`reachUnix` waits for it).
  */
-export function connectUnix(path: string, type: SocketType): OwnedFd {
-  const socket = new OwnedFd(checked(socketCall(AF_UNIX, typeFlags(type), 0), 'create a socket'));
+export function connectUnix(path: string, type: SocketType, options: { readonly nonBlocking?: boolean } = {}): OwnedFd {
+  const flags = typeFlags(type) | (options.nonBlocking === true ? SOCK_NONBLOCK : 0);
+  const socket = new OwnedFd(checked(socketCall(AF_UNIX, flags, 0), 'create a socket'));
   try {
     const address = unixAddress(path);
     limitSending(socket);
@@ -106,6 +108,12 @@ function unixAddress(path: string): Buffer {
 
 /** Sends one message, with descriptors where given. Errors: `host` (EPIPE when the other side is gone). */
 export function sendMessage(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): void {
+  const sent = sendPart(fd, bytes, descriptors);
+  if (sent !== bytes.length) throw new TsrunError('host', `send ${bytes.length} bytes: only ${sent} were taken`);
+}
+
+/** The same where a stream may take a part of it: how many bytes those were. Errors: also EAGAIN. */
+export function sendPart(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): number {
   const control = Buffer.alloc(descriptors.length === 0 ? 0 : align8(16 + descriptors.length * 4));
   if (descriptors.length > 0) {
     control.writeBigUInt64LE(BigInt(16 + descriptors.length * 4), 0);
@@ -114,8 +122,7 @@ export function sendMessage(fd: number, bytes: Uint8Array, descriptors: readonly
     descriptors.forEach((descriptor, index) => control.writeInt32LE(descriptor, 16 + index * 4));
   }
   const message = new MessageHeader(bytes, control);
-  const sent = checked(sendmsgCall(fd, message.bytes, MSG_NOSIGNAL), `send ${bytes.length} bytes`);
-  if (sent !== bytes.length) throw new TsrunError('host', `send ${bytes.length} bytes: only ${sent} were taken`);
+  return checked(sendmsgCall(fd, message.bytes, MSG_NOSIGNAL), `send ${bytes.length} bytes`);
 }
 
 export interface ReceivedMessage {

@@ -23,14 +23,18 @@ const OPAQUE_SIZE = 512;
 
 export interface SpawnOptions {
   readonly path: string;
-  /** argv[0]: what `ps` shows. There are no other arguments, and the environment is empty. */
+  /** argv[0]: what `ps` shows. */
   readonly name: string;
+  /** Behind argv[0]. Default: none. */
+  readonly args?: readonly string[];
+  /** Entries `NAME=value`. Default: none. */
+  readonly environment?: readonly string[];
   /** Descriptor number in the child -> descriptor here. Everything else is close-on-exec and does not arrive. */
   readonly descriptors: ReadonlyMap<number, number>;
 }
 
 /**
- * Starts a program with an empty environment, the signals blocked and ignored that whoever started this process had blocked and ignored, and
+ * Starts a program with no other environment than that given, the signals blocked and ignored that whoever started this process had blocked and ignored, and
  * exactly the descriptors given.
  *
  * Returns the pid; the caller reaps it. posix_spawn(3) does not copy this process, so it is safe in one with many threads.
@@ -51,11 +55,10 @@ export function spawn(options: SpawnOptions): number {
     attrSetSigmask(attributes, signalSet(blocked));
     attrSetSigdefault(attributes, signalSet(BigInt.asUintN(64, ~ignored)));
     const pid = Buffer.alloc(8);
-    const name = Buffer.from(`${options.name}\0`);
-    const argv = pointers([loadKoffi().address(name), 0n]);
-    const envp = pointers([0n]);
+    const argv = new TextList([options.name, ...(options.args ?? [])]);
+    const envp = new TextList(options.environment ?? []);
     requireZero(
-      posixSpawn(pid, options.path, actions, attributes, argv, envp),
+      posixSpawn(pid, options.path, actions, attributes, argv.pointers, envp.pointers),
       `start ${JSON.stringify(options.path)}`,
     );
     return pid.readInt32LE(0);
@@ -91,10 +94,16 @@ function freeOfOverlaps(descriptors: ReadonlyMap<number, number>, moved: OwnedFd
   return free;
 }
 
-function pointers(addresses: readonly bigint[]): Buffer {
-  const array = Buffer.alloc(addresses.length * 8);
-  addresses.forEach((address, index) => array.writeBigUInt64LE(address, index * 8));
-  return array;
+/** An array of pointers to texts, with a null pointer at its end. Keeps what it points to alive. */
+class TextList {
+  readonly pointers: Buffer;
+  readonly kept: readonly Buffer[];
+
+  constructor(texts: readonly string[]) {
+    this.kept = texts.map((text) => Buffer.from(`${text}\0`));
+    this.pointers = Buffer.alloc((texts.length + 1) * 8);
+    this.kept.forEach((text, index) => this.pointers.writeBigUInt64LE(loadKoffi().address(text), index * 8));
+  }
 }
 
 /** The posix_spawn family returns the error number instead of setting errno. */

@@ -1,5 +1,6 @@
 import { O_CLOEXEC, O_NOCTTY, O_RDWR, TIOCGPTPEER, TIOCGWINSZ, TIOCSWINSZ } from '../util/constants.ts';
 import { SIGNALS } from '../util/signals.ts';
+import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import { bindLibc } from './library.ts';
 import { withBlocked } from './events/signals.ts';
@@ -90,4 +91,15 @@ export function openPeer(master: number): OwnedFd | undefined {
 export function copyWindowSize(fromFd: number, toFd: number): void {
   const size = Buffer.alloc(8);
   if (ioctl(fromFd, TIOCGWINSZ, size) === 0) ioctl(toFd, TIOCSWINSZ, size);
+}
+
+/** Gives a terminal a size, in characters. Errors: `host`. Source: man 2 ioctl_tty. */
+export function setWindowSize(
+  fd: number,
+  { columns, rows }: { readonly columns: number; readonly rows: number },
+): void {
+  const size = Buffer.alloc(8);
+  size.writeUInt16LE(rows, 0);
+  size.writeUInt16LE(columns, 2);
+  checked(ioctl(fd, TIOCSWINSZ, size), 'set the size of a terminal');
 }

@@ -2,15 +2,21 @@ import { PR_SET_CHILD_SUBREAPER } from '../util/constants.ts';
 import { checked, lastErrno } from './errno.ts';
 import { bindLibc } from './library.ts';
 
-const waitpidCall = bindLibc('int waitpid(int pid, void *status, int options)');
 const waitidCall = bindLibc('int waitid(int idtype, unsigned int id, void *info, int options)');
 const prctlCall = bindLibc('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
 const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x0100_0000;
 const P_ALL = 0;
-/** Offset of si_pid in siginfo_t, which has 128 bytes, on 64-bit architectures. */
+const P_PID = 1;
+const P_PIDFD = 3;
+/** siginfo_t has 128 bytes. Offsets of si_code, si_pid and si_status on 64-bit architectures. */
+const SIGINFO_BYTES = 128;
+const SI_CODE = 8;
 const SI_PID = 16;
+const SI_STATUS = 24;
+/** The others, CLD_KILLED and CLD_DUMPED, are ends by a signal. */
+const CLD_EXITED = 1;
 
 /** How a process ended. */
 export type ExitStatus =
@@ -22,22 +28,36 @@ export type ExitStatus =
  * Errors: `host` (ECHILD when it is not a child, or was reaped already).
  */
 export function reapChild(pid: number): ExitStatus | undefined {
-  return wait(pid, WNOHANG);
+  return wait(P_PID, pid, WNOHANG);
+}
+
+/**
+ * Reaps the child that a pidfd is of, if it has ended; undefined while it runs. Unlike its number the descriptor is nobody else's when
+ * somebody has reaped it already.
+ *
+ * Errors: `host` (ECHILD as for `reapChild`).
+ */
+export function reapByPidfd(pidfd: number): ExitStatus | undefined {
+  return wait(P_PIDFD, pidfd, WNOHANG);
 }
 
 /** Waits for a child to end, blocking this thread; only for one that is known to be ending. Errors: `host`. */
 export function waitChild(pid: number): ExitStatus {
-  const status = wait(pid, 0);
-  if (status === undefined) throw new Error('bug: waitpid without WNOHANG returned 0');
+  const status = wait(P_PID, pid, 0);
+  if (status === undefined) throw new Error('bug: waitid without WNOHANG found nothing');
   return status;
 }
 
-function wait(pid: number, options: number): ExitStatus | undefined {
-  const status = Buffer.alloc(4);
-  let result = waitpidCall(pid, status, options);
-  while (result < 0 && lastErrno() === 'EINTR') result = waitpidCall(pid, status, options);
-  if (checked(result, `wait for process ${pid}`) === 0) return undefined;
-  return readWaitStatus(status.readInt32LE(0));
+function wait(idType: number, id: number, options: number): ExitStatus | undefined {
+  const info = Buffer.alloc(SIGINFO_BYTES);
+  let result = waitidCall(idType, id, info, WEXITED | options);
+  while (result < 0 && lastErrno() === 'EINTR') result = waitidCall(idType, id, info, WEXITED | options);
+  checked(result, idType === P_PID ? `wait for process ${id}` : 'wait for a process');
+  if (info.readInt32LE(SI_PID) === 0) return undefined;
+  const status = info.readInt32LE(SI_STATUS);
+  return info.readInt32LE(SI_CODE) === CLD_EXITED
+    ? { kind: 'exited', code: status }
+    : { kind: 'killed', signal: status };
 }
 
 /** What a status word of wait(2) means; of a process that has ended. Source: man 2 wait. */
@@ -53,7 +73,7 @@ export function exitCode(status: ExitStatus): number {
 
 /** The pid of a child that has ended and is not reaped yet; undefined when there is none. Reaps nothing. Errors: `host`. */
 export function peekEndedChild(): number | undefined {
-  const info = Buffer.alloc(128);
+  const info = Buffer.alloc(SIGINFO_BYTES);
   let result = waitidCall(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT);
   while (result < 0 && lastErrno() === 'EINTR') result = waitidCall(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT);
   if (result < 0 && lastErrno() === 'ECHILD') return undefined;

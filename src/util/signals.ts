@@ -63,3 +63,10 @@ function realTimeSignal(name: string): number | undefined {
   const number = base === 'RTMIN' ? SIGRTMIN + Number(distance ?? 0) : SIGRTMAX - Number(distance ?? 0);
   return number >= SIGRTMIN && number <= SIGRTMAX ? number : undefined;
 }
+
+/** The name of a signal with `SIG`, such as `SIGTERM`; those for realtime as `SIGRTMIN+3`. */
+export function signalName(number: number): string {
+  const name = Object.entries(SIGNALS).find(([, value]) => value === number)?.[0];
+  if (name !== undefined) return `SIG${name}`;
+  return number < SIGRTMIN ? `SIG${number}` : `SIGRTMIN${number === SIGRTMIN ? '' : `+${number - SIGRTMIN}`}`;
+}

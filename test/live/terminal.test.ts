@@ -295,7 +295,7 @@ live('a run that cannot wait for its program', async (t, rig) => {
     const id = rig.id('supervision');
     const bundle = rig.bundle({ args: ['sleep', '1000'] });
     // The first look at the child is the one after its start.
-    const under = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=wait4', '-e', 'inject=wait4:error=EFAULT:when=1'];
+    const under = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=waitid', '-e', 'inject=waitid:error=EFAULT:when=1'];
     const result = await rig.tsrun(['run', '--bundle', bundle, id], { under });
     t.notOk(result.timedOut);
     t.match(result.stderr, /wait for process \d+: .*EFAULT/);

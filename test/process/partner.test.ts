@@ -63,7 +63,7 @@ t.test('an accepted partner is ended, and its end is told to its parent', async 
   const socketPath = `${directory}/socket`;
   using _listener = listenUnix(socketPath, 'seqpacket');
   using pidfd = pidfdOpen(child.pid);
-  const partner = acceptedInit({ socketPath, token: undefined }, { pid: child.pid, pidfd });
+  const partner = await acceptedInit({ socketPath, token: undefined }, { pid: child.pid, pidfd });
   t.equal(partner.pid, child.pid);
   t.equal(await partner.howItEnded(0), undefined);
   await partner.end();
@@ -74,12 +74,11 @@ t.test('an accepted partner is ended, and its end is told to its parent', async 
   child.socket.close();
 });
 
-t.test('acceptedInit() says so where nobody listens, and keeps nothing open', (t) => {
+t.test('acceptedInit() says so where nobody listens, and keeps nothing open', async (t) => {
   const directory = makeDirectory(t);
   using pidfd = pidfdOpen(process.pid);
   const before = readdirSync('/proc/self/fd').length;
   const waiting = { socketPath: `${directory}/none`, token: undefined };
-  t.throws(() => acceptedInit(waiting, { pid: process.pid, pidfd }), { code: 'status' });
+  await t.rejects(acceptedInit(waiting, { pid: process.pid, pidfd }), { code: 'status' });
   t.equal(readdirSync('/proc/self/fd').length, before);
-  t.end();
 });

@@ -107,8 +107,9 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/seccomp.ts functions': 'the same',
   'sys/events/signals.ts catcher': 'a process has one set of signals',
   'sys/events/poll.ts waiter': 'all waits of a process share its event loop',
+  'sys/events/interruption.ts interruptions': 'who interrupts is one for all of a process',
   'process/turns.ts underWay': 'everyone in a process shares its event loop',
-  'process/turns.ts waiting': 'the same',
+  'sys/events/turn-queue.ts waiting': 'the same',
 };
 
 const sources = readSources();

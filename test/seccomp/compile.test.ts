@@ -14,7 +14,7 @@ const ENOSYS = 0x50026;
 const fail = (line: string): void => void t.fail(line);
 const numberOf = (name: string, token = native): number => callNumber(token, name) ?? -1;
 
-function compile(seccomp: Partial<Seccomp>, debug: string[] = []): Uint8Array {
+function compile(seccomp: Partial<Seccomp>, debug: string[] = []): Promise<Uint8Array> {
   const log = { debug: (line: string) => void debug.push(line), warning: fail, error: fail };
   return compileFilter(planFilterRules({ defaultAction: 'SCMP_ACT_ERRNO', ...seccomp }, arch), log);
 }
@@ -27,8 +27,8 @@ t.test('libseccompVersion() is that of a version 2', (t) => {
   t.end();
 });
 
-t.test('compileFilter() gives each call its action and the others the default', (t) => {
-  const program = compile({
+t.test('compileFilter() gives each call its action and the others the default', async (t) => {
+  const program = await compile({
     syscalls: [
       { names: ['read', 'write'], action: 'SCMP_ACT_ALLOW' },
       { names: ['mount'], action: 'SCMP_ACT_ERRNO', errnoRet: 13 },
@@ -56,7 +56,7 @@ t.test('compileFilter() gives each call its action and the others the default', 
   t.end();
 });
 
-t.test('compileFilter() compares arguments with every operator', (t) => {
+t.test('compileFilter() compares arguments with every operator', async (t) => {
   const rows: [SeccompOperator, Partial<SeccompArg>, allowed: bigint[], refused: bigint[]][] = [
     ['SCMP_CMP_EQ', { value: 5 }, [5n], [4n, 6n, 0x1_0000_0005n]],
     ['SCMP_CMP_NE', { value: 5 }, [4n, 6n, 0x1_0000_0005n], [5n]],
@@ -69,40 +69,44 @@ t.test('compileFilter() compares arguments with every operator', (t) => {
   ];
   for (const [op, values, allowed, refused] of rows) {
     const args = [{ index: 2, value: 0, op, ...values }];
-    const program = compile({ syscalls: [{ names: ['fcntl'], action: 'SCMP_ACT_ALLOW', args }] });
+    const program = await compile({ syscalls: [{ names: ['fcntl'], action: 'SCMP_ACT_ALLOW', args }] });
     for (const value of allowed) t.equal(ask(program, 'fcntl', 0n, 0n, value), ALLOW, `${op} allows ${value}`);
     for (const value of refused) t.equal(ask(program, 'fcntl', 0n, 0n, value), EPERM, `${op} refuses ${value}`);
   }
   t.end();
 });
 
-t.test('compileFilter() takes several conditions on one argument as alternatives, on several as all', (t) => {
+t.test('compileFilter() takes several conditions on one argument as alternatives, on several as all', async (t) => {
   const eq = (index: number, value: number) => ({ index, value, op: 'SCMP_CMP_EQ' as const });
-  const either = compile({ syscalls: [{ names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [eq(0, 1), eq(0, 2)] }] });
+  const either = await compile({
+    syscalls: [{ names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [eq(0, 1), eq(0, 2)] }],
+  });
   t.equal(ask(either, 'socket', 1n), ALLOW);
   t.equal(ask(either, 'socket', 2n), ALLOW);
   t.equal(ask(either, 'socket', 3n), EPERM);
-  const both = compile({ syscalls: [{ names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [eq(0, 1), eq(1, 2)] }] });
+  const both = await compile({
+    syscalls: [{ names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [eq(0, 1), eq(1, 2)] }],
+  });
   t.equal(ask(both, 'socket', 1n, 2n), ALLOW);
   t.equal(ask(both, 'socket', 1n, 3n), EPERM);
   t.end();
 });
 
-t.test('compileFilter() ignores names that nobody knows, and says so for who debugs', (t) => {
+t.test('compileFilter() ignores names that nobody knows, and says so for who debugs', async (t) => {
   const debug: string[] = [];
-  const program = compile({ syscalls: [{ names: ['no_such_call', 'read'], action: 'SCMP_ACT_ALLOW' }] }, debug);
+  const program = await compile({ syscalls: [{ names: ['no_such_call', 'read'], action: 'SCMP_ACT_ALLOW' }] }, debug);
   t.equal(ask(program, 'read'), ALLOW);
   t.same(debug, ['seccomp: unknown system call "no_such_call" is ignored']);
   t.end();
 });
 
-t.test('compileFilter() answers ENOSYS to calls newer than the profile, and the default to older ones', (t) => {
-  const program = compile({ syscalls: [{ names: ['read', 'openat2'], action: 'SCMP_ACT_ALLOW' }] });
+t.test('compileFilter() answers ENOSYS to calls newer than the profile, and the default to older ones', async (t) => {
+  const program = await compile({ syscalls: [{ names: ['read', 'openat2'], action: 'SCMP_ACT_ALLOW' }] });
   const last = numberOf('openat2');
   t.equal(runBpf(program, { arch: native, number: last }), ALLOW);
   t.equal(runBpf(program, { arch: native, number: last + 1 }), ENOSYS);
   t.equal(runBpf(program, { arch: native, number: last - 1 }), EPERM);
-  const lenient = compile({
+  const lenient = await compile({
     defaultAction: 'SCMP_ACT_ALLOW',
     syscalls: [{ names: ['openat2'], action: 'SCMP_ACT_ERRNO' }],
   });
@@ -110,18 +114,18 @@ t.test('compileFilter() answers ENOSYS to calls newer than the profile, and the 
   t.end();
 });
 
-t.test('compileFilter() filters the other architectures of the profile and kills the rest', (t) => {
+t.test('compileFilter() filters the other architectures of the profile and kills the rest', async (t) => {
   const [name, token] = arch === 'arm64' ? ['SCMP_ARCH_ARM', 0x40000028] : ['SCMP_ARCH_X86', 0x40000003];
   const syscalls = [{ names: ['read', 'openat2'], action: 'SCMP_ACT_ALLOW' as const }];
-  const program = compile({ architectures: [name as 'SCMP_ARCH_X86'], syscalls });
+  const program = await compile({ architectures: [name as 'SCMP_ARCH_X86'], syscalls });
   t.equal(runBpf(program, { arch: token, number: numberOf('read', token) }), ALLOW);
   t.equal(runBpf(program, { arch: token, number: 9999 }), ENOSYS);
   t.equal(runBpf(program, { arch: 0x80000016, number: 3 }), 0, 'an architecture that is not there');
-  t.equal(runBpf(compile({ syscalls }), { arch: token, number: 3 }), 0);
+  t.equal(runBpf(await compile({ syscalls }), { arch: token, number: 3 }), 0);
   t.end();
 });
 
-t.test('compileFilter() makes a tree that means what the chain means', (t) => {
+t.test('compileFilter() makes a tree that means what the chain means', async (t) => {
   const names = [
     'read',
     'write',
@@ -164,8 +168,8 @@ t.test('compileFilter() makes a tree that means what the chain means', (t) => {
   );
   t.ok(rules.isTree);
   const log = { debug: fail, warning: fail, error: fail };
-  const tree = compileFilter(rules, log);
-  const chain = compileFilter({ ...rules, isTree: false }, log);
+  const tree = await compileFilter(rules, log);
+  const chain = await compileFilter({ ...rules, isTree: false }, log);
   t.notSame(tree, chain);
   const differing = Array.from({ length: 500 }, (_, number) => ({ arch: native, number, args: [BigInt(number % 4)] }))
     .filter((call) => runBpf(tree, call) !== runBpf(chain, call))
@@ -174,8 +178,8 @@ t.test('compileFilter() makes a tree that means what the chain means', (t) => {
   t.end();
 });
 
-t.test('compileFilter() refuses what it cannot compile', (t) => {
-  t.throws(() => compile({ architectures: ['SCMP_ARCH_PDP11' as 'SCMP_ARCH_X86'] }), {
+t.test('compileFilter() refuses what it cannot compile', async (t) => {
+  await t.rejects(compile({ architectures: ['SCMP_ARCH_PDP11' as 'SCMP_ARCH_X86'] }), {
     code: 'unsupported',
     message: /does not know architecture "SCMP_ARCH_PDP11"/,
   });
@@ -184,7 +188,7 @@ t.test('compileFilter() refuses what it cannot compile', (t) => {
     value: (BigInt(value) << 32n) + BigInt(value),
     op: 'SCMP_CMP_EQ' as const,
   }));
-  t.throws(() => compile({ syscalls: [{ names: ['ioctl'], action: 'SCMP_ACT_ALLOW', args }] }), {
+  await t.rejects(compile({ syscalls: [{ names: ['ioctl'], action: 'SCMP_ACT_ALLOW', args }] }), {
     code: 'unsupported',
     message: /has \d+ instructions, the kernel takes 4096/,
   });

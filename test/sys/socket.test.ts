@@ -5,6 +5,7 @@ import t from 'tap';
 import { OwnedFd } from '../../src/sys/fd.ts';
 import { openFile } from '../../src/sys/file.ts';
 import { writeFully } from '../../src/sys/io.ts';
+import { deliver, reachUnix } from '../../src/sys/events/unix-socket.ts';
 import { connectUnix, listenUnix, receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
 import { bindLibc } from '../../src/sys/library.ts';
 import { O_RDONLY } from '../../src/util/constants.ts';
@@ -125,4 +126,42 @@ t.test('listenUnix() and connectUnix() speak datagrams, also by abstract names',
     t.equal(receiveMessage(receiver.number, 10).bytes.toString(), 'two', name);
   }
   t.end();
+});
+
+t.test('reachUnix() waits for one whose backlog is full, and the event loop goes on', async (t) => {
+  const file = path.join(directory, 'busy');
+  using listener = listenUnix(file, 'stream');
+  // A backlog of 1 takes two.
+  const filling = [connectUnix(file, 'stream'), connectUnix(file, 'stream')];
+  t.throws(() => connectUnix(file, 'stream', { nonBlocking: true }), { code: 'host', errno: 'EAGAIN' });
+  let turns = 0;
+  const counter = setInterval(() => (turns += 1), 1);
+  const reaching = reachUnix(file, 'stream');
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  t.ok(turns > 5, 'timers run');
+  clearInterval(counter);
+  for (let index = 0; index < filling.length; index++) new OwnedFd(accept(listener.number, null, null)).close();
+  using client = await reaching;
+  using server = new OwnedFd(accept(listener.number, null, null));
+  await deliver(client, Buffer.from('hello'));
+  t.equal(receiveMessage(server.number, 10).bytes.toString(), 'hello');
+  for (const fd of filling) fd.close();
+});
+
+t.test('deliver() waits for room', async (t) => {
+  const file = path.join(directory, 'slow');
+  using listener = listenUnix(file, 'stream');
+  using client = await reachUnix(file, 'stream');
+  using server = new OwnedFd(accept(listener.number, null, null));
+  const size = 1024 * 1024;
+  let isDone = false;
+  const delivering = deliver(client, Buffer.alloc(size)).then(() => (isDone = true));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  t.notOk(isDone);
+  let received = 0;
+  while (received < size) {
+    received += receiveMessage(server.number, size).bytes.length;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await delivering;
 });

@@ -1,13 +1,15 @@
 import { readFileSync, readSync } from 'node:fs';
+import path from 'node:path';
 import t from 'tap';
 import { pidfdOpen, pidfdSendSignal } from '../../src/sys/pidfd.ts';
 import { openFile } from '../../src/sys/file.ts';
-import { waitReadable } from '../../src/sys/events/poll.ts';
+import { pollReadable, waitReadable } from '../../src/sys/events/poll.ts';
+import type { OwnedFd } from '../../src/sys/fd.ts';
 import { setRlimit } from '../../src/sys/prlimit.ts';
 import { receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
 import { spawn } from '../../src/sys/spawn.ts';
-import { exitCode, peekEndedChild, reapChild, waitChild } from '../../src/sys/wait.ts';
-import { O_RDONLY } from '../../src/util/constants.ts';
+import { exitCode, peekEndedChild, reapByPidfd, reapChild, waitChild } from '../../src/sys/wait.ts';
+import { O_CREAT, O_RDONLY, O_WRONLY } from '../../src/util/constants.ts';
 
 /** Starts /bin/cat, which lives as long as the other end of its standard input. */
 function startCat() {
@@ -125,5 +127,37 @@ t.test('setRlimit() sets a limit of another process', (t) => {
     },
     { code: 'host', errno: 'ESRCH' },
   );
+  t.end();
+});
+
+t.test('reapByPidfd() reaps once, and finds nothing of a child that somebody else has reaped', (t) => {
+  const start = (name: string): { pid: number; pidfd: OwnedFd } => {
+    const pid = spawn({ path: `/bin/${name}`, name, descriptors: new Map([[0, 0]]) });
+    return { pid, pidfd: pidfdOpen(pid) };
+  };
+  const failed = start('false');
+  t.ok(pollReadable(failed.pidfd.number, 10_000));
+  t.same(reapByPidfd(failed.pidfd.number), { kind: 'exited', code: 1 });
+  t.throws(() => reapByPidfd(failed.pidfd.number), { code: 'host', errno: 'ECHILD' });
+  const other = start('true');
+  waitChild(other.pid);
+  t.throws(() => reapByPidfd(other.pidfd.number), { code: 'host', errno: 'ECHILD' });
+  failed.pidfd.close();
+  other.pidfd.close();
+  t.end();
+});
+
+t.test('spawn() passes arguments and environment', (t) => {
+  const file = path.join(t.testdir(), 'out');
+  const out = openFile(file, O_WRONLY | O_CREAT, 0o600);
+  const descriptors = new Map([
+    [0, 0],
+    [1, out.number],
+    [2, 2],
+  ]);
+  const args = ['-c', 'echo "$0 $1 $NAME"', 'a', 'b c'];
+  waitChild(spawn({ path: '/bin/sh', name: 'sh', args, environment: ['NAME=x=y'], descriptors }));
+  t.equal(readFileSync(file, 'utf8'), 'a b c x=y\n');
+  out.close();
   t.end();
 });

@@ -43,7 +43,7 @@ export async function compileSeccomp(
   ]);
   const { log, cacheDirectory } = runtime;
   const cache = isCached && cacheDirectory !== undefined ? { cache: new FilterCache(cacheDirectory, { uid: host.identity.euid, log }) } : {};
-  const program = makeFilter(plan.rules, { log, ...cache });
+  const program = await makeFilter(plan.rules, { log, ...cache });
   return { ...plan, program };
 }
 
@@ -60,7 +60,7 @@ export async function handOverListener({ pid, state, seccomp }: ListenedProcess,
   const { sendListener } = await import('../../seccomp/notify.ts');
   using listener = reply.descriptors[0] ?? takeListener(pid, listenerNumber(reply));
   const { path, metadata } = seccomp.listener;
-  sendListener(listener.number, path, {
+  await sendListener(listener.number, path, {
     ociVersion: specVersionMax,
     fds: ['seccompFd'],
     pid,

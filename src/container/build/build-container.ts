@@ -63,6 +63,7 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   directory.writeConfig(bundle.text);
   if (options.notifySocket !== undefined) makeNotifyDirectory(directory);
   const groups = makeGroups(runtime, attempt, prepared);
+  await nextTurn();
   if (plan.coversRootfs) await coverRoot(runtime, attempt, prepared);
   const oomKills = readOomKills(groups.cgroup.reference);
   const descriptors = descriptorNumbers(options.preserved.length);
@@ -142,7 +143,7 @@ async function setUp(runtime: Runtime, built: BuiltContainer, { cgroup, resctrl 
         await hideHostMounts(conversation, { pid: partner.pid, statx: reply.statx });
         break;
       case 'console':
-        handOverConsole(reply.master, { ...options, process });
+        await handOverConsole(reply.master, { ...options, process });
         break;
       case 'passwd':
         attempt.learn({ home: readHome(reply, process?.user?.uid ?? 0) });

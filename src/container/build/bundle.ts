@@ -19,6 +19,9 @@ export interface Bundle {
   readonly facts: BundleFacts;
 }
 
+/** The bundle, and where its configuration is. */
+export type BundleSource = Pick<CreateOptions, 'bundle' | 'configFile' | 'configText'>;
+
 /** A configuration has some ten kilobytes; what is much larger is a mistake or an attack. */
 const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
 
@@ -28,12 +31,12 @@ const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
  * Errors: `bundle` when it or its rootfs cannot be read, `config` with every problem of config.json.
  */
 export function readBundle(
-  { bundle: hostPath, configFile: name = 'config.json' }: Pick<CreateOptions, 'bundle' | 'configFile'>,
+  { bundle: hostPath, configFile: name = 'config.json', configText }: BundleSource,
   { log, caller }: Pick<Runtime, 'log' | 'caller'>,
   change: (config: Config) => Config = (config) => config,
 ): Bundle {
   const directory = resolveDirectory(hostPath);
-  const text = readConfigText(path.resolve(directory, name), name);
+  const text = configText ?? readConfigText(path.resolve(directory, name), name);
   const { config: read, warnings } = loadConfig(text);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
   const wanted = path.resolve(directory, read.root?.path ?? '');

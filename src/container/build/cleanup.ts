@@ -1,5 +1,6 @@
 import type { Log } from '../../log.ts';
 import { reasonOf } from '../../sys/errno.ts';
+import { uninterrupted } from '../../sys/events/interruption.ts';
 
 /**
  * What has to be undone when an operation fails half-way. Runs in reverse order; a part that fails is logged and does not keep
@@ -18,6 +19,10 @@ export class Cleanup {
   }
 
   async run(): Promise<void> {
+    await uninterrupted(() => this.#undo());
+  }
+
+  async #undo(): Promise<void> {
     for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop()) {
       try {
         await part.undo();

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { errnoText } from '../../util/errno.ts';
 import { descriptorPath, OwnedFd } from '../../sys/fd.ts';
+import { Stretch } from '../../sys/events/stretch.ts';
 import { asFileOwner, makeNode, readLinkHandle } from '../../sys/node.ts';
 import { copyAttributes } from '../../sys/xattr.ts';
 import { O_DIRECTORY, O_EXCL, O_CREAT, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFMT } from '../../util/constants.ts';
@@ -11,14 +12,13 @@ const MAX_ENTRIES = 100_000;
 const MAX_ATTRIBUTE_BYTES = 4 * 1024 * 1024;
 /** Each level holds two descriptors. */
 const MAX_DEPTH = 128;
-const CHUNK_BYTES = 1024 * 1024;
-/** After so many files the event loop has a turn. */
-const TURN_ENTRIES = 256;
+const CHUNK_BYTES = 256 * 1024;
 
 interface Copy {
   entries: number;
   attributeBytes: number;
   readonly chunk: Buffer;
+  readonly stretch: Stretch;
   /** Whose the tmpfs is: in a user namespace it takes no file of another's, and that is what tsrun is there. */
   readonly owner: { readonly uid: number; readonly gid: number };
 }
@@ -52,7 +52,13 @@ interface Entry {
  */
 export async function copyUp(fromFd: number, toFd: number): Promise<void> {
   const { uid, gid } = fs.fstatSync(toFd);
-  const copy: Copy = { entries: 0, attributeBytes: 0, chunk: Buffer.allocUnsafe(CHUNK_BYTES), owner: { uid, gid } };
+  const copy: Copy = {
+    entries: 0,
+    attributeBytes: 0,
+    chunk: Buffer.allocUnsafe(CHUNK_BYTES),
+    stretch: new Stretch(),
+    owner: { uid, gid },
+  };
   // Opened anew, so that reading moves no position of the caller's.
   using from = reopen(fromFd, O_RDONLY | O_DIRECTORY);
   using to = reopen(toFd, O_RDONLY | O_DIRECTORY);
@@ -65,7 +71,7 @@ async function copyDirectory(copy: Copy, level: Level): Promise<void> {
   for (const name of fs.readdirSync(inside(level.from, Buffer.alloc(0)), { encoding: 'buffer' })) {
     copy.entries += 1;
     if (copy.entries > MAX_ENTRIES) throw tooMuch(`more than ${MAX_ENTRIES} files`);
-    if (copy.entries % TURN_ENTRIES === 0) await turn();
+    await copy.stretch.rest();
     await copyName(copy, level, name);
   }
 }
@@ -127,11 +133,11 @@ async function copyFile(copy: Copy, { level, name, source, stat }: Entry): Promi
   using from = reopen(source.number, O_RDONLY);
   const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
   using to = asFileOwner(copy.owner, () => open(inside(level.to, name), flags));
-  for (let round = 1; ; round++) {
+  for (;;) {
     const length = fs.readSync(from.number, copy.chunk);
     if (length === 0) break;
     for (let start = 0; start < length;) start += fs.writeSync(to.number, copy.chunk, start, length - start);
-    if (round % 2 === 0) await turn();
+    await copy.stretch.rest();
   }
   giveOwner(to, stat);
   giveAttributes(copy, from, to);
@@ -172,10 +178,6 @@ function reopen(fd: number, flags: number): OwnedFd {
 
 function inside({ number }: OwnedFd, name: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${descriptorPath(number)}/`), name]);
-}
-
-async function turn(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
 }
 
 function tooMuch(what: string): TsrunError {

@@ -58,7 +58,7 @@ export async function enterContainer(
 /** The parent's part of the conversation. */
 async function setUp(
   { record, process, plan, seccomp, foreground }: PreparedExec,
-  { consoleSocket }: ExecOptions,
+  { consoleSocket, takeConsole }: ExecOptions,
   { partner, conversation }: Pick<EnteredContainer, 'partner' | 'conversation'>,
 ): Promise<Pick<EnteredContainer, 'executable' | 'home'>> {
   let executable = '';
@@ -73,9 +73,10 @@ async function setUp(
         applyRlimits(partner.pid, plan.rlimits);
         break;
       case 'console':
-        handOverConsole(reply.master, {
+        await handOverConsole(reply.master, {
           process,
           ...(consoleSocket && { consoleSocket }),
+          ...(takeConsole && { takeConsole }),
           ...(foreground && { foreground }),
         });
         break;

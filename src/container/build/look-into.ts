@@ -7,7 +7,7 @@ import { EXCHANGES } from '../../plan/base/exchanges.ts';
 import { connectToInit } from '../../process/accepted.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { pollReadable } from '../../sys/events/poll.ts';
+import { waitReadable } from '../../sys/events/poll.ts';
 import { receiveMessage } from '../../sys/socket.ts';
 import { INIT_SOCKET } from '../store/init-socket.ts';
 import type { ProcessHandle } from '../store/process-handle.ts';
@@ -42,7 +42,7 @@ export async function lookInto(
   // A `start` under way ends with a program that may be looked into.
   using _lock = await directory.lock();
   try {
-    return askInit(directory, record.handlesToken, handedFiles(host));
+    return await askInit(directory, record.handlesToken, handedFiles(host));
   } catch (error) {
     if (error instanceof TsrunError && error.code === 'status') return look();
     throw error;
@@ -56,10 +56,11 @@ function isRefused(error: unknown): boolean {
 /** It answers at once, or it does not wait any more. */
 const PATIENCE_MS = 10_000;
 
-function askInit(directory: StateDirectory, token: string, files: readonly NamespaceFile[]): InitView {
+async function askInit(directory: StateDirectory, token: string, files: readonly NamespaceFile[]): Promise<InitView> {
   const what = 'ask the waiting init for its namespaces';
-  using connection = connectToInit({ socketPath: directory.file(INIT_SOCKET), token });
-  if (!pollReadable(connection.number, PATIENCE_MS)) throw new TsrunError('init', `${what}: no answer within 10 s`);
+  using connection = await connectToInit({ socketPath: directory.file(INIT_SOCKET), token });
+  if (!(await waitReadable(connection.number, PATIENCE_MS)))
+    throw new TsrunError('init', `${what}: no answer within 10 s`);
   const { bytes, descriptors } = receiveMessage(connection.number, 8);
   const dispose = (): void => {
     for (const fd of descriptors) fd.close();

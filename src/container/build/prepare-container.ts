@@ -56,6 +56,7 @@ export async function prepareContainer(
   { directory, bundle }: OpenedBundle,
   options: BuildOptions,
 ): Promise<PreparedContainer> {
+  await nextTurn();
   const host = readHostFacts(runtime.caller.proc);
   await nextTurn();
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
@@ -63,6 +64,7 @@ export async function prepareContainer(
   const lendsStdio = options.foreground !== undefined;
   const plan = planFor(runtime, { ...options, waitsForStart: options.listens, lendsStdio }, { bundle, host, seccomp });
   for (const warning of plan.warnings) runtime.log.warning(warning);
+  await nextTurn();
   return { directory, bundle, options, host, seccomp, plan };
 }
 

@@ -64,14 +64,14 @@ async function prepare(
   hold: <Thing extends Disposable>(thing: Thing) => Thing,
 ): Promise<Omit<PreparedExec, typeof Symbol.dispose>> {
   const { caller, log } = runtime;
-  const { consoleSocket, detach, preserved, subCgroups } = options;
+  const { consoleSocket, takeConsole, detach, preserved, subCgroups } = options;
   const directory = hold(new StateDirectory(runtime.root, options.id));
   const record = directory.readRecord();
   const identity = requireRunning(directory, record, options);
   const saved = readSavedConfig(directory);
   const process = execProcess(saved, options.change);
   const terminal = process.terminal === true;
-  requireConsole({ terminal, detached: detach, consoleSocket });
+  requireConsole({ terminal, detached: detach, consoleSocket, isTaken: takeConsole !== undefined });
   const foreground = detach ? undefined : hold(new Foreground(caller, options));
   if (terminal) foreground?.requireTerminal();
   const init = openProcessHandle(identity);

@@ -1,21 +1,23 @@
 import { TsrunError } from '../../errors.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { connectUnix, sendMessage } from '../../sys/socket.ts';
+import { deliver, reachUnix } from '../../sys/events/unix-socket.ts';
 import { wording } from '../../util/wording.ts';
 import type { Foreground } from './foreground.ts';
 
 /**
- * A terminal needs somebody who holds its master: the one at the console socket, or tsrun itself while it waits in the
- * foreground. Errors: `usage`, in the words that callers know from runc.
+ * A terminal needs somebody who holds its master: the one at the console socket, whoever takes it in this process, or tsrun itself while
+ * it waits in the foreground. Errors: `usage`, in the words that callers know from runc.
  */
 export function requireConsole(options: {
   readonly terminal: boolean;
   readonly detached: boolean;
   readonly consoleSocket: string | undefined;
+  /** Somebody in this process takes it. */
+  readonly isTaken?: boolean;
 }): void {
-  const { terminal, detached, consoleSocket } = options;
-  if (terminal && detached && consoleSocket === undefined) {
+  const { terminal, detached, consoleSocket, isTaken = false } = options;
+  if (terminal && detached && consoleSocket === undefined && !isTaken) {
     throw new TsrunError('usage', wording.ttyWithoutSocket('tsrun'));
   }
   if (consoleSocket !== undefined && !(terminal && detached)) {
@@ -25,18 +27,23 @@ export function requireConsole(options: {
 
 export interface ConsoleTaker {
   readonly consoleSocket?: string;
+  readonly takeConsole?: (master: OwnedFd) => void;
   readonly foreground?: Foreground;
   readonly process: Pick<Process, 'consoleSize'> | undefined;
 }
 
 /** Gives the master of a console to the one that `requireConsole` has found. It stays the caller's. Errors: `host`. */
-export function handOverConsole(master: OwnedFd, { consoleSocket, foreground, process = {} }: ConsoleTaker): void {
-  if (consoleSocket !== undefined) sendConsole(master, consoleSocket);
+export async function handOverConsole(
+  master: OwnedFd,
+  { consoleSocket, takeConsole, foreground, process = {} }: ConsoleTaker,
+): Promise<void> {
+  if (consoleSocket !== undefined) await sendConsole(master, consoleSocket);
+  else if (takeConsole !== undefined) takeConsole(master);
   else foreground?.takeConsole(master, process);
 }
 
 /** Sends the master of a console to the one that listens at the console socket; the message is the terminal's name. Errors: `host`. */
-export function sendConsole(master: OwnedFd, consoleSocket: string): void {
-  using socket = connectUnix(consoleSocket, 'stream');
-  sendMessage(socket.number, Buffer.from('/dev/ptmx'), [master.number]);
+export async function sendConsole(master: OwnedFd, consoleSocket: string): Promise<void> {
+  using socket = await reachUnix(consoleSocket, 'stream');
+  await deliver(socket, Buffer.from('/dev/ptmx'), [master.number]);
 }

@@ -8,7 +8,8 @@ import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { pipe } from '../../sys/pipe.ts';
 import { POLLIN, waitAny, waitReadable } from '../../sys/events/poll.ts';
-import { connectUnix, listenUnix, receiveMessage, sendMessage } from '../../sys/socket.ts';
+import { deliver, reachUnix } from '../../sys/events/unix-socket.ts';
+import { listenUnix, receiveMessage } from '../../sys/socket.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../../util/constants.ts';
 import type { StateDirectory } from '../store/directory.ts';
 import { errnoText } from '../../util/errno.ts';
@@ -82,9 +83,9 @@ export async function relayReadiness(relay: NotifyRelay, log: Log): Promise<void
   const { socket, host, mainPid, pidfd } = relay;
   try {
     if (!(await waitForReady(socket, pidfd))) return;
-    using manager = connectUnix(host, 'datagram');
-    sendMessage(manager.number, Buffer.from('READY=1\n'));
-    sendMessage(manager.number, Buffer.from(`MAINPID=${mainPid}\n`));
+    using manager = await reachUnix(host, 'datagram');
+    await deliver(manager, Buffer.from('READY=1\n'));
+    await deliver(manager, Buffer.from(`MAINPID=${mainPid}\n`));
     await passBarrier(manager);
   } catch (error) {
     if (!(error instanceof TsrunError)) throw error;
@@ -125,7 +126,7 @@ async function passBarrier(manager: OwnedFd): Promise<void> {
   const [reader, writer] = pipe();
   using end = reader;
   try {
-    sendMessage(manager.number, Buffer.from('BARRIER=1'), [writer.number]);
+    await deliver(manager, Buffer.from('BARRIER=1'), [writer.number]);
   } finally {
     writer.close();
   }

@@ -2,6 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { readDescriptorInfo } from '../../sys/descriptor-info.ts';
+import { uninterrupted } from '../../sys/events/interruption.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { pidfdSendSignal } from '../../sys/pidfd.ts';
 import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../../sys/events/poll.ts';
@@ -59,7 +60,11 @@ export async function talkWithHook(pipes: HookPipes, { input, output, timeoutMs 
       await killGroup(pipes.pidfd);
       break;
     }
-    const ready = await waitAny(interestsOf(pipes, feeder, takers), left);
+    const ready = await waitAny(interestsOf(pipes, feeder, takers), left).catch(async (error: unknown) => {
+      // Nobody wants the container any more.
+      await uninterrupted(() => killGroup(pipes.pidfd));
+      throw error;
+    });
     if (feeder.isOpen && ready.includes(pipes.stdin.number)) feeder.feed();
     for (const taker of takers) if (taker.isOpen && ready.includes(taker.number)) taker.takeOnce();
   }

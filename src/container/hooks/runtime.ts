@@ -4,6 +4,7 @@ import { TsrunError } from '../../errors.ts';
 import type { Hook } from '../../spec/generated/config.ts';
 import type { State } from '../../spec/generated/state.ts';
 import { hasErrno } from '../../sys/errno.ts';
+import { currentInterruption, onInterruption } from '../../sys/events/interruption.ts';
 import { callAfter } from '../../sys/events/poll.ts';
 import { startWithOpenFiles } from '../../sys/open-files.ts';
 import { errnoText } from '../../util/errno.ts';
@@ -116,21 +117,29 @@ function talkWithChild(start: Start, { hook, state, title, output }: HookRun): P
     }
     let timedOut = false;
     const timeoutMs = (hook.timeout ?? 0) * 1000;
-    const timer = timeoutMs > 0 ? callAfter(timeoutMs, expire) : undefined;
-    function expire(): void {
-      timedOut = true;
+    const end = (): void => {
       child.kill('SIGKILL');
       // A grandchild may keep the pipes open for ever; its output no longer matters.
       child.stdout.destroy();
       child.stderr.destroy();
-    }
+    };
+    const expire = (): void => {
+      timedOut = true;
+      end();
+    };
+    const limits = [onInterruption(end), ...(timeoutMs > 0 ? [callAfter(timeoutMs, expire)] : [])];
+    const interruption = currentInterruption();
+    const release = (): void => {
+      for (const limit of limits) limit[Symbol.dispose]();
+    };
     child.on('error', (cause) => {
-      timer?.[Symbol.dispose]();
+      release();
       fail(cause);
     });
     child.on('close', (code, signal) => {
-      timer?.[Symbol.dispose]();
-      if (code === 0 && !timedOut) resolve();
+      release();
+      if (interruption?.aborted === true) reject(interruption.reason as Error);
+      else if (code === 0 && !timedOut) resolve();
       else
         reject(
           new TsrunError('hook', `${title}: ${describeEnd({ code, signal, timedOut, hook })}, ${output.describe()}`),

@@ -5,6 +5,7 @@ import type { OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
 import type { ProcessChange } from '../../plan/exec-process.ts';
 import type { Resources } from '../../spec/generated/config.ts';
+import type { OwnedFd } from '../../sys/fd.ts';
 
 export type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
 export type { ProcessChange } from '../../plan/exec-process.ts';
@@ -40,6 +41,8 @@ export interface CreateOptions {
   readonly bundle: string;
   /** Name of the configuration in the bundle. Default: config.json. */
   readonly configFile?: string;
+  /** Text of the configuration, in place of the bundle's file. */
+  readonly configText?: string;
   /** Receives the pid in decimal without a newline, when the container is created. Absolute. */
   readonly pidFile?: string;
   /** Unix socket that is sent the master of the console. Absolute. */
@@ -60,6 +63,13 @@ export interface CreateOptions {
    */
   readonly notifySocket?: string;
   readonly stdio: Stdio;
+  /** Takes the master of the console, in place of a socket. It is closed afterwards: who keeps it duplicates it. */
+  readonly takeConsole?: (master: OwnedFd) => void;
+  /**
+   * Called with the pid of the process at the end of an operation that does not wait for it: a child of this process, which nobody has
+   * reaped.
+   */
+  readonly onProcess?: (pid: number) => void;
 }
 
 export interface StartOptions {
@@ -101,6 +111,10 @@ export interface ExecOptions {
   /** Cgroups below the container's for the process. Default: the container's own. */
   readonly subCgroups?: readonly SubCgroup[];
   readonly stdio: Stdio;
+  /** As for `create`. */
+  readonly takeConsole?: (master: OwnedFd) => void;
+  /** As for `create`, with `detach`. */
+  readonly onProcess?: (pid: number) => void;
   /**
    * In the foreground the signals of this process, all that can be caught, go to the program. No handler of this process is touched
    * otherwise. Default: false.

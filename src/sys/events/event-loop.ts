@@ -14,9 +14,18 @@ import { bindLibc, bindLibrary, loadKoffi } from '../library.ts';
  *     a Worker of Node  its loop cannot be had: one thread of the pool waits
  */
 export interface LoopWatch {
-  /** Calls back in a turn of the loop when there is something, or `timeoutMs` has passed (-1: never); again and again until `stop`. */
-  start(timeoutMs: number): void;
+  /**
+   * Calls back in a turn of the loop when there is something, or `timeoutMs` has passed (-1: never); again and again until `stop`. A weak
+   * watch keeps no process from ending.
+   */
+  start(timeoutMs: number, options: WatchOptions): void;
   stop(): void;
+  /** Whether the loop goes round between two calls, so that those who waited for different things can have a turn each. */
+  readonly hasTurns: boolean;
+}
+
+export interface WatchOptions {
+  readonly isWeak: boolean;
 }
 
 /** The way of this engine. `look` is called in a turn of the loop; for how long it may wait on this thread, it is told. */
@@ -35,6 +44,7 @@ const UV_HANDLE_BYTES = 512;
 
 /** Time limits by the engine's own timer, which a loop that turns serves. */
 abstract class TimedWatch implements LoopWatch {
+  readonly hasTurns = true;
   #timer: NodeJS.Timeout | undefined;
   protected readonly onTurn: () => void;
 
@@ -42,10 +52,11 @@ abstract class TimedWatch implements LoopWatch {
     this.onTurn = onTurn;
   }
 
-  start(timeoutMs: number): void {
+  start(timeoutMs: number, options: WatchOptions): void {
     clearTimeout(this.#timer);
     this.#timer = timeoutMs < 0 ? undefined : setTimeout(this.onTurn, timeoutMs);
-    this.watch();
+    if (options.isWeak) this.#timer?.unref();
+    this.watch(options);
   }
 
   stop(): void {
@@ -54,7 +65,7 @@ abstract class TimedWatch implements LoopWatch {
     this.unwatch();
   }
 
-  protected abstract watch(): void;
+  protected abstract watch(options: WatchOptions): void;
   protected abstract unwatch(): void;
 }
 
@@ -64,7 +75,14 @@ class UvWatch extends TimedWatch {
   readonly #callback: bigint;
   readonly #start = bindLibrary('program', 'int uv_poll_start(void *handle, int events, void *callback)');
   readonly #stop = bindLibrary('program', 'int uv_poll_stop(void *handle)');
+  readonly #ref = bindLibrary('program', 'void uv_ref(void *handle)');
+  readonly #unref = bindLibrary('program', 'void uv_unref(void *handle)');
+  /** A loop that is being taken down must not call into JavaScript any more. */
+  readonly #onExit = (): void => {
+    this.unwatch();
+  };
   #isWatching = false;
+  #isWeak = false;
 
   constructor(epoll: Epoll, onTurn: () => void) {
     super(onTurn);
@@ -75,20 +93,22 @@ class UvWatch extends TimedWatch {
     const init = bindLibrary('program', 'int uv_poll_init(void *loop, void *handle, int fd)');
     const result = init(loop, this.#handle, epoll.number);
     if (result !== 0) throw new Error(`bug: uv_poll_init answers ${result}`);
-    // A loop that is being taken down must not call into JavaScript any more.
-    process.once('exit', () => {
-      this.unwatch();
-    });
   }
 
-  protected watch(): void {
-    if (!this.#isWatching) this.#start(this.#handle, UV_READABLE, this.#callback);
+  protected watch({ isWeak }: WatchOptions): void {
+    if (isWeak !== this.#isWeak) (isWeak ? this.#unref : this.#ref)(this.#handle);
+    this.#isWeak = isWeak;
+    if (this.#isWatching) return;
+    this.#start(this.#handle, UV_READABLE, this.#callback);
     this.#isWatching = true;
+    process.on('exit', this.#onExit);
   }
 
   protected unwatch(): void {
-    if (this.#isWatching) this.#stop(this.#handle);
+    if (!this.#isWatching) return;
+    this.#stop(this.#handle);
     this.#isWatching = false;
+    process.off('exit', this.#onExit);
   }
 }
 
@@ -133,6 +153,7 @@ class PoolWatch extends TimedWatch {
 }
 
 class MainThreadWatch implements LoopWatch {
+  readonly hasTurns = false;
   readonly #look: (patienceMs: number) => void;
   #deadline = Infinity;
   #isWatching = false;
@@ -144,9 +165,11 @@ class MainThreadWatch implements LoopWatch {
     for (const fd of findEventPolls(epoll.number)) epoll.add(fd, 1 | EPOLLET);
   }
 
-  start(timeoutMs: number): void {
+  /** What nobody waits for in earnest is looked at when somebody does: this thread would stand still for it. */
+  start(timeoutMs: number, { isWeak }: WatchOptions): void {
     this.#deadline = timeoutMs < 0 ? Infinity : process.uptime() * 1000 + timeoutMs;
-    this.#isWatching = true;
+    this.#isWatching = !isWeak;
+    if (isWeak) return;
     this.#queue();
   }
 

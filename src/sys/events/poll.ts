@@ -1,5 +1,7 @@
 import { Epoll, type Ready } from './epoll.ts';
 import { watchEpoll, type LoopWatch } from './event-loop.ts';
+import { currentInterruption } from './interruption.ts';
+import { inTurn } from './turn-queue.ts';
 import { bindLibc } from '../library.ts';
 
 const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
@@ -35,13 +37,24 @@ export interface Interest {
 
 /**
  * The descriptors that have what is wanted of them, waited for like `waitReadable`; none when `timeoutMs` passed.
- * They stay open until then. Errors: `host` for one that is not open.
+ * They stay open until then. Errors: `host` for one that is not open; the reason of the signal that aborted.
  *
  * Source: man 2 poll.
  */
-export function waitAny(interests: readonly Interest[], timeoutMs = -1): Promise<readonly number[]> {
+export function waitAny(
+  interests: readonly Interest[],
+  timeoutMs = -1,
+  { signal = currentInterruption(), isWeak = false }: WaitOptions = {},
+): Promise<readonly number[]> {
   waiter ??= new Waiter();
-  return waiter.wait(interests, timeoutMs);
+  return waiter.wait(interests, { timeoutMs, signal, isWeak });
+}
+
+export interface WaitOptions {
+  /** Ends the wait. Default: that of the operation that runs now (`interruption.ts`). */
+  readonly signal?: AbortSignal | undefined;
+  /** The wait alone does not keep the process from ending. */
+  readonly isWeak?: boolean;
 }
 
 /** Resolves after a time. The engine's own timers stand still while the main thread waits for descriptors. */
@@ -59,6 +72,7 @@ interface Wait {
   readonly interests: readonly Interest[];
   /** By the clock of `nowMs`, ms. */
   readonly deadline: number;
+  readonly isWeak: boolean;
   readonly resolve: (ready: readonly number[]) => void;
 }
 
@@ -85,10 +99,20 @@ class Waiter {
     this.#serve(this.#epoll.take(patienceMs));
   });
 
-  wait(interests: readonly Interest[], timeoutMs: number): Promise<readonly number[]> {
-    return new Promise((resolve) => {
+  async wait(
+    interests: readonly Interest[],
+    { timeoutMs, signal, isWeak }: { timeoutMs: number; signal: AbortSignal | undefined; isWeak: boolean },
+  ): Promise<readonly number[]> {
+    signal?.throwIfAborted();
+    let onAbort: (() => void) | undefined;
+    const ready = new Promise<readonly number[]>((resolve, reject) => {
       const deadline = timeoutMs < 0 ? Infinity : nowMs() + timeoutMs;
-      const wait = { interests, deadline, resolve };
+      const wait = { interests, deadline, isWeak, resolve };
+      onAbort = (): void => {
+        this.#forget(wait);
+        this.#adjust();
+        reject(signal?.reason as Error);
+      };
       this.#waits.add(wait);
       let always: number[];
       try {
@@ -100,14 +124,26 @@ class Waiter {
       if (always.length > 0) this.#end(wait, always);
       this.#adjust();
     });
+    if (signal === undefined || onAbort === undefined) return await ready;
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await ready;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   callAfter(timeMs: number, callback: () => void): Disposable {
-    const wait = { interests: [], deadline: nowMs() + timeMs, resolve: callback };
+    let isDisposed = false;
+    const resolve = (): void => {
+      if (!isDisposed) callback();
+    };
+    const wait = { interests: [], deadline: nowMs() + timeMs, isWeak: false, resolve };
     this.#waits.add(wait);
     this.#adjust();
     return {
       [Symbol.dispose]: () => {
+        isDisposed = true;
         if (!this.#waits.has(wait)) return;
         this.#forget(wait);
         this.#adjust();
@@ -157,7 +193,11 @@ class Waiter {
 
   #end(wait: Wait, fds: readonly number[]): void {
     this.#forget(wait);
-    wait.resolve(fds);
+    const resolve = (): void => {
+      wait.resolve(fds);
+    };
+    if (this.#waits.size > 0 && this.#loop.hasTurns) inTurn(resolve);
+    else resolve();
   }
 
   #forget(wait: Wait): void {
@@ -180,7 +220,8 @@ class Waiter {
       return;
     }
     const deadline = Math.min(...[...this.#waits].map((wait) => wait.deadline));
-    this.#loop.start(deadline === Infinity ? -1 : Math.min(TIMEOUT_MS_MAX, Math.ceil(Math.max(0, deadline - nowMs()))));
+    const timeoutMs = deadline === Infinity ? -1 : Math.min(TIMEOUT_MS_MAX, Math.ceil(Math.max(0, deadline - nowMs())));
+    this.#loop.start(timeoutMs, { isWeak: [...this.#waits].every(({ isWeak }) => isWeak) });
   }
 }
 

@@ -46,7 +46,7 @@ t.test('requireConsole() wants somebody who holds the master, and nobody else', 
   t.end();
 });
 
-t.test('sendConsole() sends the master with a name', (t) => {
+t.test('sendConsole() sends the master with a name', async (t) => {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'tsrun-test-'));
   t.teardown(() => {
     rmSync(directory, { recursive: true, force: true });
@@ -54,7 +54,7 @@ t.test('sendConsole() sends the master with a name', (t) => {
   const file = path.join(directory, 'console.sock');
   using listener = listenUnix(file, 'stream');
   using master = openFile('/dev/null', O_RDWR);
-  sendConsole(master, file);
+  await sendConsole(master, file);
   using connection = new OwnedFd(accept(listener.number, null, null));
   const { bytes, descriptors } = receiveMessage(connection.number, 4096);
   t.equal(bytes.toString(), '/dev/ptmx');
@@ -63,11 +63,5 @@ t.test('sendConsole() sends the master with a name', (t) => {
     ['/dev/null'],
   );
   for (const descriptor of descriptors) descriptor.close();
-  t.throws(
-    () => {
-      sendConsole(master, path.join(directory, 'missing.sock'));
-    },
-    { code: 'host', errno: 'ENOENT' },
-  );
-  t.end();
+  await t.rejects(sendConsole(master, path.join(directory, 'missing.sock')), { code: 'host', errno: 'ENOENT' });
 });

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { writeFully } from '../../../src/sys/io.ts';
 import { pipe } from '../../../src/sys/pipe.ts';
@@ -66,4 +68,29 @@ t.test('waits that are begun at the same time share a descriptor', async (t) => 
   t.equal(await waits[2], false);
   writer.close();
   t.strictSame(await Promise.all(waits), [true, true, false]);
+});
+
+t.test('waitAny() ends with the reason of a signal, and lets go of what it waited for', async (t) => {
+  const [reader, writer] = pipe();
+  const aborting = new AbortController();
+  const waiting = waitAny([{ fd: reader.number, events: POLLIN }], -1, { signal: aborting.signal });
+  aborting.abort(new Error('no more'));
+  await t.rejects(waiting, { message: 'no more' });
+  await t.rejects(waitAny([], 0, { signal: aborting.signal }), { message: 'no more' });
+  writer.close();
+  t.same(await waitAny([{ fd: reader.number, events: POLLIN }]), [reader.number]);
+  reader.close();
+});
+
+t.test('a weak wait alone keeps no process from ending', (t) => {
+  const script = `
+    import { waitAny } from ${JSON.stringify(fileURLToPath(new URL('../../../dist/lib/sys/events/poll.js', import.meta.url)))};
+    import { pipe } from ${JSON.stringify(fileURLToPath(new URL('../../../dist/lib/sys/pipe.js', import.meta.url)))};
+    const [reader] = pipe();
+    void waitAny([{ fd: reader.number, events: 1 }], -1, { isWeak: true });
+    await waitAny([], 5);
+  `;
+  const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000 });
+  t.same({ status, signal }, { status: 0, signal: null });
+  t.end();
 });
