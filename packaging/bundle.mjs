@@ -45,6 +45,7 @@ async function bundleLibrary() {
     format: 'esm',
     splitting: true,
     packages: 'external',
+    define: { TSRUN_BUILD: JSON.stringify(describeBuild()) },
   });
 }
 

@@ -6,7 +6,7 @@ import type { GlobalOptions } from './options/global.ts';
 import type { OptionTable, OptionValues } from './options/table.ts';
 import type { ReadArguments } from './read-arguments.ts';
 import type { Surroundings } from './surroundings.ts';
-import type { Version } from './version.ts';
+import type { Version } from '../host/version.ts';
 
 /** A command that is not loaded yet. */
 export interface CommandEntry {

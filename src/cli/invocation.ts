@@ -10,7 +10,8 @@ import type { Operations } from './operations.ts';
 import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options/global.ts';
 import { readArguments } from './read-arguments.ts';
 import type { Surroundings } from './surroundings.ts';
-import { readVersion, versionText } from './version.ts';
+import { readVersion } from '../host/version.ts';
+import { versionText } from './version.ts';
 
 /** What an invocation works with. */
 export interface InvocationParts {

@@ -36,22 +36,22 @@ async function runOnce(id) {
 
 /** Everything of the floor that is decided before the clock runs. */
 async function prepareFloor(id) {
-  const [{ planContainer }, { readBundle }, { readHostFacts }, context, { planRunProgram }, { encode }, own] =
+  const [{ planFor }, { readBundle }, { ownRuntime }, { readHostFacts }, context, { planRunProgram }, { encode }] =
     await Promise.all([
-      load('container/build/build-container.js'),
+      load('container/build/prepare-container.js'),
       load('container/build/bundle.js'),
+      load('own-process/own-process.js'),
       load('host/facts.js'),
       load('plan/base/context.js'),
       load('plan/run-program.js'),
       load('program/encode.js'),
-      load('own-process/own-process.js'),
     ]);
   const log = { debug() {}, warning() {}, error() {} };
-  const operations = own.ownRuntime({ root, cgroupManager: 'cgroupfs', log });
-  const options = { id, bundle, noPivot: false, noNewKeyring: false, preserved: [], seccomp: undefined };
-  const read = readBundle(options, operations);
-  const host = readHostFacts(operations.caller.proc);
-  const plan = planContainer(operations, options, read, host);
+  const own = ownRuntime({ root, cgroupManager: 'cgroupfs', log });
+  const options = { id, bundle, noPivot: false, noNewKeyring: false, preserved: [] };
+  const read = readBundle(options, own);
+  const host = readHostFacts(own.caller.proc);
+  const plan = planFor(own, options, { bundle: read, host, seccomp: undefined });
   if (plan.idmapNamespaces.length > 0) throw new Error('the floor knows no idmapped mounts');
   const descriptors = context.descriptorNumbers(0);
   const last = planRunProgram(descriptors, {
@@ -98,7 +98,7 @@ async function floorRunner(id) {
   };
   return () => {
     const start = performance.now();
-    const cgroup = selectCgroupManager(floor.cgroup.manager).make(floor.cgroup);
+    const cgroup = selectCgroupManager(floor.cgroup.manager).create(floor.cgroup);
     const { arch, syncFd } = floor;
     const descriptors = new Map([0, 1, 2].map((fd) => [fd, fd]));
     const spawned = spawnInit({ arch, syncFd, descriptors, fallbackDirectory: root });

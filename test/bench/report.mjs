@@ -78,7 +78,7 @@ function describeCpu(rigs, results) {
  * @param {Library} library
  */
 function describeLibrary(rigs, results, { run, floor, concurrency }) {
-  const { concurrent, perContainerMs, delayMs } = concurrency;
+  const { concurrent, perContainerMs, delayMs, stretchCpuMs } = concurrency;
   const runCase = CASES.findIndex(({ name }) => name === '`run` of /bin/true');
   const peers = rigs.slice(OWN).map(({ name }, index) => {
     const peer = median(results[runCase]?.[index + OWN]?.values ?? []);
@@ -95,6 +95,10 @@ function describeLibrary(rigs, results, { run, floor, concurrency }) {
       [
         'delay of the event loop meanwhile',
         `median ${delayMs.median.toFixed(1)} ms, 99 % ${delayMs.p99.toFixed(1)} ms, longest ${delayMs.max.toFixed(1)} ms`,
+      ],
+      [
+        'processor time without a turn for others',
+        `median ${stretchCpuMs.median.toFixed(1)} ms, 99 % ${stretchCpuMs.p99.toFixed(1)} ms, longest ${stretchCpuMs.max.toFixed(1)} ms; ${stretchCpuMs.over5} of ${stretchCpuMs.of} over 5 ms`,
       ],
     ],
   );

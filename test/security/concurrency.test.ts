@@ -7,7 +7,7 @@ import {
   readStatus,
   startContainer,
   TsrunError,
-} from '../../src/index.ts';
+} from './own-caller.ts';
 import { live } from '../live/support/rig.ts';
 import { isRunning, waitFor } from '../live/support/wait.ts';
 import { count } from './count.mjs';

@@ -13,7 +13,7 @@ import {
   readStatus,
   startContainer,
   TsrunError,
-} from '../../src/index.ts';
+} from './own-caller.ts';
 import { ownRuntime } from '../../src/own-process/own-process.ts';
 import { encode } from '../../src/program/encode.ts';
 import { verify } from '../../src/program/model/verify.ts';

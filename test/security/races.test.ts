@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Test } from 'tap';
-import { createContainer, deleteContainer, TsrunError } from '../../src/index.ts';
+import { createContainer, deleteContainer, TsrunError } from './own-caller.ts';
 import { listOwnProcesses, removeCgroups } from '../live/support/leftovers.ts';
 import { killQuietly, live, type Rig } from '../live/support/rig.ts';
 import { findTool, raceRounds } from '../live/support/surroundings.ts';

@@ -5,7 +5,8 @@ import { openBundle, prepareContainer, type PreparedContainer } from '../../src/
 import { prepareExec } from '../../src/container/build/prepare-exec.ts';
 import { park } from '../../src/container/create.ts';
 import { execPrepared } from '../../src/container/exec.ts';
-import { deleteContainer, startContainer, TsrunError, type CreateOptions } from '../../src/index.ts';
+import type { CreateOptions } from '../../src/container/store/options.ts';
+import { deleteContainer, startContainer, TsrunError } from './own-caller.ts';
 import type { Runtime } from '../../src/container/caller/caller.ts';
 import { ownRuntime } from '../../src/own-process/own-process.ts';
 import type { Phase } from '../../src/plan/base/phases.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { deleteContainer, execInContainer, killContainer, readStatus, startContainer } from '../../src/index.ts';
+import { deleteContainer, execInContainer, killContainer, readStatus, startContainer } from './own-caller.ts';
 import { expectFailure, expectSuccess, live, setUserNamespace, type BaseConfig } from '../live/support/rig.ts';
 import type { CommandResult } from '../live/support/command.ts';
 import { after } from '../live/support/mounts.ts';

@@ -1,0 +1,185 @@
+import type { ProcessChange, SubCgroup } from '../container/store/options.ts';
+import { stringifyJson } from '../spec/parse.ts';
+import type { Config, Process as ProcessSection } from '../spec/generated/config.ts';
+import { type Checks, CHECKS } from './check.ts';
+import type { Patience } from './interruption.ts';
+import { checkStdio, type StdioOptions } from './stdio.ts';
+import { checkConsole, type ConsoleOption } from './terminal.ts';
+
+/** What a program is connected to. */
+export interface ProgramOptions extends Patience {
+  /** Default: `ignore`. Without effect for a program with a terminal. */
+  readonly stdio?: StdioOptions;
+  /** Of a program with a terminal. */
+  readonly console?: ConsoleOption;
+  /** Descriptors that become 3 and up of the program, in this order. Default: none. */
+  readonly descriptors?: readonly number[];
+  /** How many of them, the first ones, are sockets that are handed over by the protocol of sd_listen_fds(3). Default: 0. */
+  readonly listenFds?: number;
+  /** Absolute path of a file that receives the pid, in decimal. */
+  readonly pidFile?: string;
+  /** Absolute path of a unix socket that is sent a pidfd. */
+  readonly pidfdSocket?: string;
+}
+
+/** What a container is made from. */
+export interface ConfigOptions {
+  /** Names the container; letters, digits and `_+.-`. */
+  readonly id: string;
+  /** Absolute path of the directory with config.json. With `config` only what is relative there, and hooks, refer to it. */
+  readonly bundle?: string;
+  /** Name of the configuration in the bundle. Default: config.json. */
+  readonly configFile?: string;
+  /** The configuration, in place of a file. */
+  readonly config?: Config;
+  /** Absolute path of the root file system, in place of that of `config`; the bundle is then its parent directory unless given. */
+  readonly rootfs?: string;
+  /** MS_MOVE and chroot in place of pivot_root. Default: false. */
+  readonly noPivot?: boolean;
+  /** Keep the session keyring of this process. Default: false. */
+  readonly noNewKeyring?: boolean;
+}
+
+export interface CreateContainerOptions extends ConfigOptions, ProgramOptions {
+  /** Socket of a service manager that is told when the program is ready: a path, or an abstract name behind `@`. */
+  readonly notifySocket?: string;
+}
+
+export interface RunContainerOptions extends CreateContainerOptions {
+  /** Keep the container when the program has ended. Default: false. */
+  readonly keep?: boolean;
+  /** Signals that this process gets go to the program while it runs. No handler of this process is touched otherwise. Default: false. */
+  readonly forwardSignals?: boolean;
+}
+
+export interface StartContainerOptions extends Patience {
+  /** As when it was created, which has to have been given one too. */
+  readonly notifySocket?: string;
+}
+
+export interface ExecOptions extends ProgramOptions {
+  /** The program and its arguments; what is not said besides is as it is for the container's own process. */
+  readonly args?: readonly string[];
+  /** The whole process, in place of `args` and what else changes it. */
+  readonly process?: ProcessSection;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly terminal?: boolean;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly additionalGids?: readonly number[];
+  /** Added, such as `CAP_NET_ADMIN`. */
+  readonly capabilities?: readonly string[];
+  readonly noNewPrivileges?: boolean;
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
+  /** Also in a container that is paused. Default: false. */
+  readonly ignorePaused?: boolean;
+  /** Cgroups below the container's for the process. Default: the container's own. */
+  readonly subCgroups?: readonly SubCgroup[];
+  /** As for `runContainer`. */
+  readonly forwardSignals?: boolean;
+}
+
+export interface DeleteContainerOptions extends Patience {
+  /** Kill what still runs; a container that does not exist is no error. Default: false. */
+  readonly force?: boolean;
+}
+
+const PATIENCE = { signal: CHECKS.signal, timeoutMs: CHECKS.timeoutMs };
+
+const PROGRAM = {
+  ...PATIENCE,
+  stdio: checkStdio,
+  console: checkConsole,
+  descriptors: CHECKS.descriptors,
+  listenFds: CHECKS.count,
+  pidFile: CHECKS.path,
+  pidfdSocket: CHECKS.path,
+};
+
+const CONFIG: Checks<ConfigOptions> = {
+  id: CHECKS.text,
+  bundle: CHECKS.path,
+  configFile: CHECKS.text,
+  config: CHECKS.object,
+  rootfs: CHECKS.path,
+  noPivot: CHECKS.flag,
+  noNewKeyring: CHECKS.flag,
+};
+
+/** What the options of each call may be. */
+export const OPTION_CHECKS = {
+  patience: PATIENCE satisfies Checks<Patience>,
+  explain: CONFIG,
+  create: { ...CONFIG, ...PROGRAM, notifySocket: CHECKS.text } satisfies Checks<CreateContainerOptions>,
+  run: {
+    ...CONFIG,
+    ...PROGRAM,
+    notifySocket: CHECKS.text,
+    keep: CHECKS.flag,
+    forwardSignals: CHECKS.flag,
+  } satisfies Checks<RunContainerOptions>,
+  start: { ...PATIENCE, notifySocket: CHECKS.text } satisfies Checks<StartContainerOptions>,
+  exec: {
+    ...PROGRAM,
+    args: CHECKS.texts,
+    process: CHECKS.object,
+    env: CHECKS.object,
+    cwd: CHECKS.path,
+    terminal: CHECKS.flag,
+    uid: CHECKS.count,
+    gid: CHECKS.count,
+    additionalGids: CHECKS.numbers,
+    capabilities: CHECKS.texts,
+    noNewPrivileges: CHECKS.flag,
+    apparmorProfile: CHECKS.text,
+    selinuxLabel: CHECKS.text,
+    ignorePaused: CHECKS.flag,
+    subCgroups: CHECKS.object,
+    forwardSignals: CHECKS.flag,
+  } satisfies Checks<ExecOptions>,
+  delete: { ...PATIENCE, force: CHECKS.flag } satisfies Checks<DeleteContainerOptions>,
+};
+
+/** What a container is made from, as the operations take it. Errors: TypeError without a bundle and a root file system. */
+export function configSource(
+  call: string,
+  { id, bundle, configFile, config, rootfs, noPivot = false, noNewKeyring = false }: ConfigOptions,
+) {
+  const common = { id, noPivot, noNewKeyring };
+  if (config === undefined) {
+    if (bundle === undefined) throw new TypeError(`${call}: neither "bundle" nor "config" is given`);
+    if (rootfs !== undefined) throw new TypeError(`${call}: "rootfs" is given without "config"`);
+    return { ...common, bundle, ...(configFile !== undefined && { configFile }) };
+  }
+  const directory = bundle ?? rootfs?.replace(/\/[^/]+\/*$/, '');
+  if (directory === undefined) throw new TypeError(`${call}: "config" is given without "bundle" and "rootfs"`);
+  const whole = rootfs === undefined ? config : { ...config, root: { ...config.root, path: rootfs } };
+  return { ...common, bundle: directory === '' ? '/' : directory, configText: stringifyJson(whole) };
+}
+
+/** The process of an exec, as the operation takes it. Errors: TypeError without one. */
+export function processChange(call: string, options: ExecOptions): ProcessChange {
+  const { args, process, uid, gid, cwd, noNewPrivileges, apparmorProfile, selinuxLabel } = options;
+  if (process !== undefined) {
+    if (args !== undefined) throw new TypeError(`${call}: "args" and "process" are given, wanted one of them`);
+    return { kind: 'document', text: stringifyJson(process), path: 'process' };
+  }
+  if (args === undefined || args.length === 0) throw new TypeError(`${call}: "args" is empty, wanted a program`);
+  if (gid !== undefined && uid === undefined) throw new TypeError(`${call}: "gid" is given without "uid"`);
+  return {
+    kind: 'options',
+    args,
+    env: Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`),
+    terminal: options.terminal === true,
+    additionalGids: options.additionalGids ?? [],
+    capabilities: options.capabilities ?? [],
+    ...(cwd !== undefined && { cwd }),
+    ...(uid !== undefined && { user: { uid, ...(gid !== undefined && { gid }) } }),
+    ...(noNewPrivileges !== undefined && { noNewPrivileges }),
+    ...(apparmorProfile !== undefined && { apparmorProfile }),
+    ...(selinuxLabel !== undefined && { selinuxLabel }),
+  };
+}
