@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { setInterruptions } from '../../src/sys/events/interruption.ts';
 import { readTool, runTool } from '../../src/process/run-tool.ts';
 
 t.test('runTool() answers the exit code and what was said', async (t) => {
@@ -30,3 +32,29 @@ t.test('readTool() answers what the tool wrote, however much', async (t) => {
   t.same(await readTool('sh', ['-c', 'echo out; echo err >&2']), { code: 0, stdout: 'out\n', stderr: 'err\n' });
   t.equal((await readTool('head', ['-c', '1000000', '/dev/zero'])).stdout.length, 1_000_000);
 });
+
+t.test('runTool() leaves the event loop its turns, and ends a tool that nobody waits for any more', async (t) => {
+  const losing = new AbortController();
+  setInterruptions({ current: () => losing.signal, exempt: (body) => withoutSignal(body) });
+  t.teardown(() => {
+    setInterruptions({ current: () => undefined, exempt: (body) => body() });
+  });
+  function withoutSignal<T>(body: () => T): T {
+    setInterruptions({ current: () => undefined, exempt: (inner) => inner() });
+    return body();
+  }
+  const running = runTool('sleep', ['1000']);
+  let turns = 0;
+  const counter = setInterval(() => (turns += 1), 1);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  clearInterval(counter);
+  t.ok(turns > 5, 'timers run');
+  t.not(children(), '', 'it runs');
+  losing.abort(new Error('no more'));
+  await t.rejects(running, { message: 'no more' });
+  t.equal(children(), '', 'neither a process nor a zombie is left');
+});
+
+function children(): string {
+  return readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
+}
