@@ -69,11 +69,10 @@ export function either(first: Check, second: Check): Check {
 
 /** The number of a signal that is given by name, such as `SIGTERM` or `TERM`, or by number. Errors: TypeError. */
 export function signalNumber(call: string, signal: string | number): number {
-  try {
-    return parseSignal(String(signal));
-  } catch {
+  const number = parseSignal(String(signal));
+  if (number === undefined)
     throw new TypeError(`${call}: "signal" is ${show(signal)}, wanted the name or number of a signal`);
-  }
+  return number;
 }
 
 /** A value as a message shows it. */

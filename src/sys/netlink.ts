@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { ERRNO, errnoName, errnoText } from '../util/errno.ts';
+import { ERRNO, errnoName } from '../util/errno.ts';
 import { AF_NETLINK, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from '../util/constants.ts';
 import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
