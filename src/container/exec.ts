@@ -1,6 +1,6 @@
 import { serviceEnvironment } from '../plan/service-manager.ts';
-import { pidfdOpen } from '../sys/pidfd.ts';
-import { exitCode } from '../sys/wait.ts';
+import { pidfdOpen } from '../sys/process/pidfd.ts';
+import { exitCode } from '../sys/process/wait.ts';
 import { becomeProgram, stateOf } from './build/become-program.ts';
 import { Cleanup } from './build/cleanup.ts';
 import { waitForEnd } from './build/end-process.ts';

@@ -1,7 +1,7 @@
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { pidfdSendSignal } from '../sys/pidfd.ts';
+import { pidfdSendSignal } from '../sys/process/pidfd.ts';
 import { openProcess } from './store/process-identity.ts';
 import { forMatchingIds } from './store/select-ids.ts';
 import type { KillOptions, RuntimeOptions } from './store/options.ts';

@@ -1,8 +1,8 @@
 import { TsrunError } from '../errors.ts';
 import { nextTurn, takePart } from '../process/turns.ts';
 import { uninterrupted } from '../sys/events/interruption.ts';
-import { pidfdOpen } from '../sys/pidfd.ts';
-import { exitCode, type ExitStatus } from '../sys/wait.ts';
+import { pidfdOpen } from '../sys/process/pidfd.ts';
+import { exitCode, type ExitStatus } from '../sys/process/wait.ts';
 import { wording } from '../util/wording.ts';
 import { becomeProgram, stateOf } from './build/become-program.ts';
 import { buildContainer, type BuiltContainer } from './build/build-container.ts';

@@ -3,7 +3,7 @@ import type { CgroupReference } from '../cgroup/manager.ts';
 import { StateDirectory } from '../container/store/directory.ts';
 import { TsrunError } from '../errors.ts';
 import { signalName } from '../util/signals.ts';
-import type { ExitStatus } from '../sys/wait.ts';
+import type { ExitStatus } from '../sys/process/wait.ts';
 
 /** How a process ended. */
 export interface ProcessEnd {

@@ -2,8 +2,8 @@ import { hasErrno } from '../sys/errno.ts';
 import { uninterrupted } from '../sys/events/interruption.ts';
 import { POLLIN, waitAny } from '../sys/events/poll.ts';
 import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
-import { pidfdOpen, pidfdSendSignal } from '../sys/pidfd.ts';
-import { reapByPidfd, type ExitStatus } from '../sys/wait.ts';
+import { pidfdOpen, pidfdSendSignal } from '../sys/process/pidfd.ts';
+import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';
 import { type Patience, withPatience } from './interruption.ts';
 import { describeEnd, type OomCounter, type ProcessEnd } from './process-end.ts';
 

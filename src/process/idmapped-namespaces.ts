@@ -3,7 +3,7 @@ import type { Arch } from '../program/calls.ts';
 import type { Program } from '../program/step.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
-import { waitChild } from '../sys/wait.ts';
+import { waitChild } from '../sys/process/wait.ts';
 import { CLONE_NEWUSER, O_RDONLY, O_RDWR } from '../util/constants.ts';
 import { Conversation } from './conversation.ts';
 import { writeIdMaps, type IdMaps } from './id-maps.ts';

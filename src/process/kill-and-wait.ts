@@ -1,7 +1,7 @@
 import { hasErrno } from '../sys/errno.ts';
 import { waitReadable } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { pidfdSendSignal } from '../sys/pidfd.ts';
+import { pidfdSendSignal } from '../sys/process/pidfd.ts';
 
 const SIGKILL = 9;
 

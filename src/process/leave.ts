@@ -3,7 +3,7 @@ import type { Arch } from '../program/calls.ts';
 import { encode } from '../program/encode.ts';
 import type { Program } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { becomeExecutable } from '../sys/exec.ts';
+import { becomeExecutable } from '../sys/process/exec.ts';
 import { setCloseOnExec, type OwnedFd } from '../sys/fd.ts';
 import { createSealedExecutable } from '../sys/memfd.ts';
 import { sendMessage, socketPair } from '../sys/socket.ts';

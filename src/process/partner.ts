@@ -1,5 +1,5 @@
 import type { OwnedFd } from '../sys/fd.ts';
-import type { ExitStatus } from '../sys/wait.ts';
+import type { ExitStatus } from '../sys/process/wait.ts';
 
 /**
  * The init at the other end of a conversation, apart from the conversation: who it is, how it is ended, and how it ended by itself. What

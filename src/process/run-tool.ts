@@ -5,10 +5,10 @@ import { NonBlocking } from '../sys/events/nonblocking.ts';
 import { POLLIN, waitAny, waitReadable } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { isExecutableFile, openFile } from '../sys/file.ts';
-import { pidfdOpen, pidfdSendSignal } from '../sys/pidfd.ts';
+import { pidfdOpen, pidfdSendSignal } from '../sys/process/pidfd.ts';
 import { pipe } from '../sys/pipe.ts';
-import { spawn } from '../sys/spawn.ts';
-import { reapByPidfd, type ExitStatus } from '../sys/wait.ts';
+import { spawn } from '../sys/process/spawn.ts';
+import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';
 import { O_RDWR } from '../util/constants.ts';
 import { errnoText } from '../util/errno.ts';
 

@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import { OwnedFd } from '../../src/sys/fd.ts';
 import { waitReadable } from '../../src/sys/events/poll.ts';
 import { bindLibc } from '../../src/sys/library.ts';
-import { pidfdSendSignal } from '../../src/sys/pidfd.ts';
+import { pidfdSendSignal } from '../../src/sys/process/pidfd.ts';
 import { listenUnix, receiveMessage } from '../../src/sys/socket.ts';
 import { expectFailure, expectSuccess, live, type Rig } from './support/rig.ts';
 import { findTool, missingTools } from './support/surroundings.ts';

@@ -6,7 +6,7 @@ import { Memory, type Program, type ReplyForm, type Step } from '../../src/progr
 import { encode } from '../../src/program/encode.ts';
 import { Conversation } from '../../src/process/conversation.ts';
 import { receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
-import { waitChild } from '../../src/sys/wait.ts';
+import { waitChild } from '../../src/sys/process/wait.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../src/util/constants.ts';
 import { ARCH, startInit, SYNC_FD } from './init-rig.ts';
 

@@ -7,7 +7,7 @@ import { Conversation } from '../../src/process/conversation.ts';
 import { spawnInit } from '../../src/process/spawned.ts';
 import { OwnedFd } from '../../src/sys/fd.ts';
 import { openFile } from '../../src/sys/file.ts';
-import { reapChild, waitChild } from '../../src/sys/wait.ts';
+import { reapChild, waitChild } from '../../src/sys/process/wait.ts';
 import { hasErrno } from '../../src/sys/errno.ts';
 import { O_RDWR } from '../../src/util/constants.ts';
 

@@ -4,9 +4,9 @@ import { acceptedInit } from '../../src/process/accepted.ts';
 import type { Partner } from '../../src/process/partner.ts';
 import { spawnInit } from '../../src/process/spawned.ts';
 import { openFile } from '../../src/sys/file.ts';
-import { pidfdOpen } from '../../src/sys/pidfd.ts';
+import { pidfdOpen } from '../../src/sys/process/pidfd.ts';
 import { listenUnix } from '../../src/sys/socket.ts';
-import { reapChild } from '../../src/sys/wait.ts';
+import { reapChild } from '../../src/sys/process/wait.ts';
 import { O_RDWR } from '../../src/util/constants.ts';
 import { ARCH, endChild, makeDirectory, SYNC_FD } from './init-rig.ts';
 

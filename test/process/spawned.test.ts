@@ -7,8 +7,8 @@ import { INIT_IMAGE_NAME } from '../../src/process/init-name.ts';
 import { spawnInit } from '../../src/process/spawned.ts';
 import { duplicateAbove } from '../../src/sys/fd.ts';
 import { createUnlinkedExecutable, openFile } from '../../src/sys/file.ts';
-import { spawn } from '../../src/sys/spawn.ts';
-import { waitChild } from '../../src/sys/wait.ts';
+import { spawn } from '../../src/sys/process/spawn.ts';
+import { waitChild } from '../../src/sys/process/wait.ts';
 import { O_RDONLY, O_RDWR } from '../../src/util/constants.ts';
 import { ARCH, endChild, makeDirectory, startInit, SYNC_FD } from './init-rig.ts';
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import type { CreateOptions, ExecOptions, RuntimeOptions } from '../../src/container/store/options.ts';
 import type { Log } from '../../src/log.ts';
-import { reapChild } from '../../src/sys/wait.ts';
+import { reapChild } from '../../src/sys/process/wait.ts';
 import { findCgroups } from '../live/support/leftovers.ts';
 import type { Rig } from '../live/support/rig.ts';
 

@@ -12,7 +12,7 @@ import type { State } from '../../spec/generated/state.ts';
 import { specVersionMax } from '../../spec/versions.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { pidfdGetfd, pidfdOpen } from '../../sys/pidfd.ts';
+import { pidfdGetfd, pidfdOpen } from '../../sys/process/pidfd.ts';
 import { waitReadable } from '../../sys/events/poll.ts';
 import { hookState } from '../hooks/state.ts';
 import type { Runtime } from '../caller/caller.ts';
@@ -42,7 +42,10 @@ export async function compileSeccomp(
     import('../../seccomp/cache.ts'),
   ]);
   const { log, cacheDirectory } = runtime;
-  const cache = isCached && cacheDirectory !== undefined ? { cache: new FilterCache(cacheDirectory, { uid: host.identity.euid, log }) } : {};
+  const cache =
+    isCached && cacheDirectory !== undefined
+      ? { cache: new FilterCache(cacheDirectory, { uid: host.identity.euid, log }) }
+      : {};
   const program = await makeFilter(plan.rules, { log, ...cache });
   return { ...plan, program };
 }

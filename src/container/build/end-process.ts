@@ -1,7 +1,7 @@
 import { TsrunError } from '../../errors.ts';
 import { killAndWait } from '../../process/kill-and-wait.ts';
 import { DEATH_TIMEOUT_MS, type Partner } from '../../process/partner.ts';
-import type { ExitStatus } from '../../sys/wait.ts';
+import type { ExitStatus } from '../../sys/process/wait.ts';
 import { errnoText } from '../../util/errno.ts';
 import { wording } from '../../util/wording.ts';
 import { openProcess, type ProcessIdentity } from '../store/process-identity.ts';

@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
 import type { RlimitSetting } from '../../plan/process/rlimits.ts';
-import { setRlimit } from '../../sys/prlimit.ts';
+import { setRlimit } from '../../sys/process/prlimit.ts';
 import { errnoText } from '../../util/errno.ts';
 
 /** Sets the planned resource limits of a process. Errors: `step`, with the limit and its place in config.json. */

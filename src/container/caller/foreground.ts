@@ -6,7 +6,7 @@ import { duplicateAbove, setNonBlocking, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { pipe } from '../../sys/pipe.ts';
 import { clearOnlcr, copyWindowSize, isTerminal, makeRaw, mayReadTerminal, openPeer } from '../../sys/tty.ts';
-import type { ExitStatus } from '../../sys/wait.ts';
+import type { ExitStatus } from '../../sys/process/wait.ts';
 import { O_NOCTTY, O_RDWR } from '../../util/constants.ts';
 import { Relay, type Route } from './relay.ts';
 import type { RunOptions, Stdio } from '../store/options.ts';

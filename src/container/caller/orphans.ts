@@ -1,5 +1,5 @@
 import { catchSignals, type SignalCatch } from '../../sys/events/signals.ts';
-import { peekEndedChild, reapChild, setChildSubreaper } from '../../sys/wait.ts';
+import { peekEndedChild, reapChild, setChildSubreaper } from '../../sys/process/wait.ts';
 import { SIGNALS } from '../../util/signals.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { pidfdOpen } from '../../sys/pidfd.ts';
+import { pidfdOpen } from '../../sys/process/pidfd.ts';
 import { deliver, reachUnix } from '../../sys/events/unix-socket.ts';
 
 /** What the message beside the pidfd says, as runc has it: a container's init, or a further process. */

@@ -1,6 +1,6 @@
 import { hasErrno } from '../../sys/errno.ts';
 import { duplicateAbove, type OwnedFd } from '../../sys/fd.ts';
-import { pidfdSendSignal } from '../../sys/pidfd.ts';
+import { pidfdSendSignal } from '../../sys/process/pidfd.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import type { SignalSource } from './caller.ts';
 

@@ -5,7 +5,7 @@ import type { Conversation, Reply } from '../../process/conversation.ts';
 import type { Hook } from '../../spec/generated/config.ts';
 import type { State } from '../../spec/generated/state.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { readWaitStatus } from '../../sys/wait.ts';
+import { readWaitStatus } from '../../sys/process/wait.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import { HookOutput } from './output.ts';
 import { talkWithHook, type HookEnd, type HookPipes } from './pipes.ts';

@@ -4,7 +4,7 @@ import { hasErrno } from '../../sys/errno.ts';
 import { readDescriptorInfo } from '../../sys/descriptor-info.ts';
 import { uninterrupted } from '../../sys/events/interruption.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { pidfdSendSignal } from '../../sys/pidfd.ts';
+import { pidfdSendSignal } from '../../sys/process/pidfd.ts';
 import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../../sys/events/poll.ts';
 import type { HookOutput } from './output.ts';
 

@@ -6,7 +6,7 @@ import type { State } from '../../spec/generated/state.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { currentInterruption, onInterruption } from '../../sys/events/interruption.ts';
 import { callAfter } from '../../sys/events/poll.ts';
-import { startWithOpenFiles } from '../../sys/open-files.ts';
+import { startWithOpenFiles } from '../../sys/process/open-files.ts';
 import { errnoText } from '../../util/errno.ts';
 import { wording } from '../../util/wording.ts';
 import { HookOutput } from './output.ts';

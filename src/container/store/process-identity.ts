@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { pidfdOpen } from '../../sys/pidfd.ts';
+import { pidfdOpen } from '../../sys/process/pidfd.ts';
 
 /** A process that cannot be mistaken for a later one with the same number. */
 export interface ProcessIdentity {

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { SignalForwarder } from '../../../src/container/caller/signal-forwarder.ts';
 import { catchSignals } from '../../../src/sys/events/signals.ts';
-import { pidfdOpen } from '../../../src/sys/pidfd.ts';
+import { pidfdOpen } from '../../../src/sys/process/pidfd.ts';
 
 /** Waiting for a signal keeps no process alive. */
 const alive = setInterval(() => undefined, 60_000);

@@ -14,7 +14,7 @@ import {
 import path from 'node:path';
 import t from 'tap';
 import { readSavedConfig } from '../../../src/container/store/saved-config.ts';
-import { withSoftLimit } from '../../../src/sys/prlimit.ts';
+import { withSoftLimit } from '../../../src/sys/process/prlimit.ts';
 import { RLIMIT_NOFILE } from '../../../src/util/constants.ts';
 import { StateDirectory } from '../../../src/container/store/directory.ts';
 import { doesNotExist, listIds, requireId } from '../../../src/container/store/ids.ts';
@@ -162,7 +162,11 @@ t.test('StateDirectory.readRecord() does not believe in what is damaged', (t) =>
     { ...makeRecord(), cgroup: { manager: 'systemd', version: 'v2', directories: [] } },
   ];
   for (const value of wrong)
-    t.throws(() => read(value), { code: 'state', message: /it is no state of container "c1": / }, JSON.stringify(value));
+    t.throws(
+      () => read(value),
+      { code: 'state', message: /it is no state of container "c1": / },
+      JSON.stringify(value),
+    );
   t.throws(() => read('x'.repeat(16 * 1024 * 1024 + 1)), {
     code: 'state',
     message: /too long, wanted at most 16777216$/,

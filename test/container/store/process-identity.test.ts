@@ -4,10 +4,10 @@ import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { identifyProcess, isAlive, openProcess } from '../../../src/container/store/process-identity.ts';
-import { spawn as spawnChild } from '../../../src/sys/spawn.ts';
+import { spawn as spawnChild } from '../../../src/sys/process/spawn.ts';
 import { waitReadable } from '../../../src/sys/events/poll.ts';
-import { pidfdOpen } from '../../../src/sys/pidfd.ts';
-import { waitChild } from '../../../src/sys/wait.ts';
+import { pidfdOpen } from '../../../src/sys/process/pidfd.ts';
+import { waitChild } from '../../../src/sys/process/wait.ts';
 import { GONE, makeDirectory, ownIdentity } from '../rig.ts';
 
 t.test('identifyProcess() reads the start time of a live process', (t) => {

@@ -1,8 +1,8 @@
-import { TsrunError } from '../errors.ts';
-import { errnoName } from '../util/errno.ts';
-import { loadKoffi, bindLibc } from './library.ts';
-import { duplicateAbove, type OwnedFd } from './fd.ts';
-import { inheritedSignals } from './events/signals.ts';
+import { TsrunError } from '../../errors.ts';
+import { errnoName } from '../../util/errno.ts';
+import { loadKoffi, bindLibc } from '../library.ts';
+import { duplicateAbove, type OwnedFd } from '../fd.ts';
+import { inheritedSignals } from '../events/signals.ts';
 
 const actionsInit = bindLibc('int posix_spawn_file_actions_init(void *actions)');
 const actionsDup2 = bindLibc('int posix_spawn_file_actions_adddup2(void *actions, int fd, int newfd)');

@@ -1,5 +1,5 @@
-import { checked } from './errno.ts';
-import { bindLibc } from './library.ts';
+import { checked } from '../errno.ts';
+import { bindLibc } from '../library.ts';
 
 const prlimitCall = bindLibc('int prlimit(int pid, int resource, const void *new_limit, void *old_limit)');
 

@@ -1,5 +1,5 @@
-import { lastErrno } from './errno.ts';
-import { bindLibc, loadKoffi } from './library.ts';
+import { lastErrno } from '../errno.ts';
+import { bindLibc, loadKoffi } from '../library.ts';
 
 const fexecve = bindLibc('int fexecve(int fd, const void *argv, const void *envp)');
 

@@ -1,6 +1,6 @@
-import { checked } from './errno.ts';
-import { OwnedFd } from './fd.ts';
-import { bindLibc } from './library.ts';
+import { checked } from '../errno.ts';
+import { OwnedFd } from '../fd.ts';
+import { bindLibc } from '../library.ts';
 
 /** The numbers are the same on x86-64 and arm64 (include/uapi/asm-generic/unistd.h). */
 const SYS_PIDFD_SEND_SIGNAL = 424;

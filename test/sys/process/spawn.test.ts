@@ -1,15 +1,15 @@
 import { readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { pidfdOpen, pidfdSendSignal } from '../../src/sys/pidfd.ts';
-import { openFile } from '../../src/sys/file.ts';
-import { pollReadable, waitReadable } from '../../src/sys/events/poll.ts';
-import type { OwnedFd } from '../../src/sys/fd.ts';
-import { setRlimit } from '../../src/sys/prlimit.ts';
-import { receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
-import { spawn } from '../../src/sys/spawn.ts';
-import { exitCode, peekEndedChild, reapByPidfd, reapChild, waitChild } from '../../src/sys/wait.ts';
-import { O_CREAT, O_RDONLY, O_WRONLY } from '../../src/util/constants.ts';
+import { pidfdOpen, pidfdSendSignal } from '../../../src/sys/process/pidfd.ts';
+import { openFile } from '../../../src/sys/file.ts';
+import { pollReadable, waitReadable } from '../../../src/sys/events/poll.ts';
+import type { OwnedFd } from '../../../src/sys/fd.ts';
+import { setRlimit } from '../../../src/sys/process/prlimit.ts';
+import { receiveMessage, sendMessage, socketPair } from '../../../src/sys/socket.ts';
+import { spawn } from '../../../src/sys/process/spawn.ts';
+import { exitCode, peekEndedChild, reapByPidfd, reapChild, waitChild } from '../../../src/sys/process/wait.ts';
+import { O_CREAT, O_RDONLY, O_WRONLY } from '../../../src/util/constants.ts';
 
 /** Starts /bin/cat, which lives as long as the other end of its standard input. */
 function startCat() {

@@ -1,6 +1,6 @@
-import { PR_SET_CHILD_SUBREAPER } from '../util/constants.ts';
-import { checked, lastErrno } from './errno.ts';
-import { bindLibc } from './library.ts';
+import { PR_SET_CHILD_SUBREAPER } from '../../util/constants.ts';
+import { checked, lastErrno } from '../errno.ts';
+import { bindLibc } from '../library.ts';
 
 const waitidCall = bindLibc('int waitid(int idtype, unsigned int id, void *info, int options)');
 const prctlCall = bindLibc('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');

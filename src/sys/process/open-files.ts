@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { RLIMIT_NOFILE } from '../util/constants.ts';
+import { RLIMIT_NOFILE } from '../../util/constants.ts';
 import { setRlimit, withSoftLimit } from './prlimit.ts';
 
 /** What the start of a process itself opens has to fit below the limit. */
