@@ -10,6 +10,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 import koffi from 'koffi';
 import { top } from '../../bundles/ready.mjs';
+import { load } from '../../bundles/untyped.mjs';
 
 const ROUNDS = 60;
 const WARM_UP_ROUNDS = 20;
@@ -18,14 +19,22 @@ const BATCHES = 10;
 const IDLE_ROUND_MS = 0.2;
 const CLOCK_THREAD_CPUTIME_ID = 3;
 
-const clockGettime = koffi.load('libc.so.6').func('int clock_gettime(int clock, void *time)');
-const bundle = process.argv[2];
-const root = fs.mkdtempSync(path.join(path.dirname(bundle), 'library-'));
-const load = (file) => import(pathToFileURL(path.join(top, 'dist/lib', file)).href);
+/**
+ * @typedef {import('../../dist/lib/sys/fd.js').OwnedFd} Socket
+ * @typedef {import('../../dist/lib/program/encode.js').Packet} Packet
+ * @typedef {import('../../dist/lib/program/step.js').Program} Program
+ */
 
-const { Runtime } = await import(pathToFileURL(path.join(top, 'dist/bin/index.mjs')).href);
+const clockGettime = koffi.load('libc.so.6').func('int clock_gettime(int clock, void *time)');
+const [, , bundle] = /** @type {[string, string, string]} */ (process.argv);
+const root = fs.mkdtempSync(path.join(path.dirname(bundle), 'library-'));
+
+const { Runtime } = /** @type {typeof import('../../dist/lib/index.js')} */ (
+  await load(pathToFileURL(path.join(top, 'dist/bin/index.mjs')).href)
+);
 const runtime = new Runtime({ root });
 
+/** @param {string} id */
 async function runOnce(id) {
   const start = performance.now();
   const program = await runtime.runContainer({ id, bundle, stdio: 'inherit' });
@@ -34,32 +43,37 @@ async function runOnce(id) {
   return performance.now() - start;
 }
 
-/** Everything of the floor that is decided before the clock runs. */
+/**
+ * Everything of the floor that is decided before the clock runs.
+ * @param {string} id
+ */
 async function prepareFloor(id) {
   const [{ planFor }, { readBundle }, { ownRuntime }, { readHostFacts }, context, { planRunProgram }, { encode }] =
     await Promise.all([
-      load('container/build/prepare-container.js'),
-      load('container/build/bundle.js'),
-      load('own-process/own-process.js'),
-      load('host/facts.js'),
-      load('plan/base/context.js'),
-      load('plan/run-program.js'),
-      load('program/encode.js'),
+      import('../../dist/lib/container/build/prepare-container.js'),
+      import('../../dist/lib/container/build/bundle.js'),
+      import('../../dist/lib/own-process/own-process.js'),
+      import('../../dist/lib/host/facts.js'),
+      import('../../dist/lib/plan/base/context.js'),
+      import('../../dist/lib/plan/run-program.js'),
+      import('../../dist/lib/program/encode.js'),
     ]);
   const log = { debug() {}, warning() {}, error() {} };
   const own = ownRuntime({ root, cgroupManager: 'cgroupfs', log });
   const options = { id, bundle, noPivot: false, noNewKeyring: false, preserved: [] };
   const read = readBundle(options, own);
+  const { process: user } = read.config;
+  if (user === undefined) throw new Error('the bundle has no process');
   const host = readHostFacts(own.caller.proc);
   const plan = planFor(own, options, { bundle: read, host, seccomp: undefined });
   if (plan.idmapNamespaces.length > 0) throw new Error('the floor knows no idmapped mounts');
   const descriptors = context.descriptorNumbers(0);
   const last = planRunProgram(descriptors, {
-    process: read.config.process,
+    process: user,
     executable: plan.candidates[0] ?? '',
     home: '/',
   });
-  const toPackets = (program) => encode(program, { arch: host.arch, syncFd: descriptors.sync });
+  const toPackets = (/** @type {Program} */ program) => encode(program, { arch: host.arch, syncFd: descriptors.sync });
   return {
     arch: host.arch,
     syncFd: descriptors.sync,
@@ -69,6 +83,7 @@ async function prepareFloor(id) {
   };
 }
 
+/** @param {string} id */
 async function floorRunner(id) {
   const floor = await prepareFloor(id);
   const [
@@ -78,19 +93,19 @@ async function floorRunner(id) {
     { waitChild },
     { LAYOUT, TAG_FAILURE, TAG_MORE },
   ] = await Promise.all([
-    load('cgroup/select.js'),
-    load('process/spawned.js'),
-    load('sys/socket.js'),
-    load('sys/wait.js'),
-    load('program/layout.js'),
+    import('../../dist/lib/cgroup/select.js'),
+    import('../../dist/lib/process/spawned.js'),
+    import('../../dist/lib/sys/socket.js'),
+    import('../../dist/lib/sys/process/wait.js'),
+    import('../../dist/lib/program/layout.js'),
   ]);
-  const receive = (socket) => {
+  const receive = (/** @type {Socket} */ socket) => {
     const { bytes, descriptors } = receiveMessage(socket.number, LAYOUT.message.size);
     for (const descriptor of descriptors) descriptor.close();
     if (bytes.length === 0 || bytes.readBigUInt64LE(0) === TAG_FAILURE) throw new Error('floor: init failed');
     return bytes;
   };
-  const send = (socket, packets) => {
+  const send = (/** @type {Socket} */ socket, /** @type {readonly Packet[]} */ packets) => {
     packets.forEach((packet, index) => {
       if (index > 0 && receive(socket).readBigUInt64LE(0) !== TAG_MORE) throw new Error('floor: init wanted no more');
       sendMessage(socket.number, packet.bytes);
@@ -98,7 +113,7 @@ async function floorRunner(id) {
   };
   return () => {
     const start = performance.now();
-    const cgroup = selectCgroupManager(floor.cgroup.manager).create(floor.cgroup);
+    const cgroup = selectCgroupManager(floor.cgroup.manager).make(floor.cgroup);
     const { arch, syncFd } = floor;
     const descriptors = new Map([0, 1, 2].map((fd) => [fd, fd]));
     const spawned = spawnInit({ arch, syncFd, descriptors, fallbackDirectory: root });
@@ -118,7 +133,7 @@ async function floorRunner(id) {
     const status = waitChild(pid);
     spawned.socket.close();
     for (const { hostPath } of cgroup.reference.directories) fs.rmdirSync(hostPath);
-    if (status.code !== 0) throw new Error('floor: the program failed');
+    if (status.kind !== 'exited' || status.code !== 0) throw new Error('floor: the program failed');
     return performance.now() - start;
   };
 }
@@ -132,6 +147,7 @@ function cpuMs() {
 
 /** How much processor time each round of the event loop takes, until it is stopped: the stretches in which nobody else has a turn. */
 function watchStretches() {
+  /** @type {number[]} */
   const found = [];
   let last = cpuMs();
   let goesOn = true;
@@ -146,7 +162,8 @@ function watchStretches() {
     goesOn = false;
     // Rounds in which nothing of ours was done are no stretches.
     const stretches = found.filter((ms) => ms > IDLE_ROUND_MS).sort((a, b) => a - b);
-    const at = (part) => stretches[Math.min(stretches.length - 1, Math.floor(stretches.length * part))];
+    const at = (/** @type {number} */ part) =>
+      stretches[Math.min(stretches.length - 1, Math.floor(stretches.length * part))];
     return {
       median: at(0.5),
       p99: at(0.99),
@@ -167,7 +184,7 @@ async function measureConcurrency() {
   }
   const elapsed = performance.now() - start;
   delay.disable();
-  const ms = (ns) => ns / 1e6;
+  const ms = (/** @type {number} */ ns) => ns / 1e6;
   const stop = watchStretches();
   for (let batch = 0; batch < BATCHES; batch++) {
     await Promise.all(Array.from({ length: CONCURRENT }, (_, index) => runOnce(`tsrun-bench-cpu-${batch}-${index}`)));

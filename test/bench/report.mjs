@@ -7,7 +7,9 @@ import { CASES } from './cases.mjs';
  * @typedef {import('./rigs.mjs').Rig} Rig
  * @typedef {{ values: number[], cpuMs: number[] }} Measured one each for a round
  * @typedef {readonly (readonly Measured[])[]} Results by case and runtime
- * @typedef {{ concurrent: number, perContainerMs: number, delayMs: { median: number, p99: number, max: number } }} Concurrency
+ * @typedef {{ median: number, p99: number, max: number }} Spread
+ * @typedef {Spread & { over5: number, of: number }} Stretches
+ * @typedef {{ concurrent: number, perContainerMs: number, delayMs: Spread, stretchCpuMs: Stretches }} Concurrency
  * @typedef {{ run: number[], floor: number[], concurrency: Concurrency }} Library
  * @typedef {readonly string[]} Row
  */

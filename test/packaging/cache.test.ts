@@ -65,7 +65,7 @@ t.test('the cache is for the script beside it', (t) => {
 
 t.test('the library is there beside the command', async (t) => {
   const library = (await import(path.resolve('dist/bin/index.mjs'))) as Record<string, unknown>;
-  for (const name of ['createContainer', 'runContainer', 'loadConfig', 'TsrunError'])
+  for (const name of ['Runtime', 'features', 'loadConfig', 'TsrunError'])
     t.type(library[name], 'function', name);
 });
 

@@ -7,11 +7,26 @@ import path from 'node:path';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { load } from '../../../bundles/untyped.mjs';
 
-const [library, rootfs, directory, prefix, cgroupManager] = process.argv.slice(2);
-const { Runtime, specTemplate } = await import(library);
+/**
+ * @typedef {typeof import('../../../dist/lib/index.js')} Library
+ * @typedef {import('../../../dist/lib/index.js').Config} Config
+ * @typedef {Config & Required<Pick<Config, 'process' | 'linux'>>} Document as the template is
+ * @typedef {NonNullable<import('../../../dist/lib/index.js').RuntimeOptions['cgroupManager']>} CgroupManager
+ * @typedef {import('../../../dist/lib/index.js').Container} Container
+ * @typedef {import('../../../dist/lib/index.js').Process} Process
+ * @typedef {{ stdin: import('node:stream').Writable }} Writes
+ * @typedef {{ stdout: import('node:stream').Readable }} Reads
+ * @typedef {{ stderr: import('node:stream').Readable }} ReadsErrors
+ */
+
+const [library, rootfs, directory, prefix, cgroupManager] =
+  /** @type {[string, string, string, string, CgroupManager]} */ (process.argv.slice(2));
+const { Runtime, specTemplate } = /** @type {Library} */ (await load(library));
 
 const CONTAINERS = 50;
+/** @type {string[]} */
 const log = [];
 const runtime = new Runtime({
   root: path.join(directory, 'state'),
@@ -20,14 +35,19 @@ const runtime = new Runtime({
   log: { warn: (message) => log.push(message), error: (message) => log.push(message) },
 });
 
+/** @type {string[]} */
 const warnings = [];
 process.on('warning', ({ name, message }) => warnings.push(`${name}: ${message}`));
 let terms = 0;
 process.on('SIGTERM', () => (terms += 1));
 
-/** A configuration for a script; `change` has the last word. */
+/**
+ * A configuration for a script; `change` has the last word.
+ * @param {string} script
+ * @param {(document: Document) => unknown} change
+ */
 function config(script, change = () => undefined) {
-  const document = specTemplate({ rootless: false });
+  const document = /** @type {Document} */ (specTemplate({ rootless: false }));
   document.process.terminal = false;
   document.process.args = ['/bin/sh', '-c', script];
   change(document);
@@ -35,21 +55,27 @@ function config(script, change = () => undefined) {
 }
 
 let count = 0;
-const fresh = (name) => `${prefix}-${name}-${(count += 1)}`;
-const limitMemory = (document) => (document.linux.resources = { memory: { limit: 16 * 1024 * 1024 } });
+const fresh = (/** @type {string} */ name) => `${prefix}-${name}-${(count += 1)}`;
+const limitMemory = (/** @type {Document} */ document) =>
+  (document.linux.resources = { memory: { limit: 16 * 1024 * 1024 } });
 
+/** @param {number} index */
 async function one(index) {
   const runsOut = index % 10 === 9;
   const script = runsOut ? 'read line; tail /dev/zero' : `cat; echo error of ${index} >&2; exit ${index}`;
   const made = config(script, runsOut ? limitMemory : undefined);
-  const container = await runtime.createContainer({ id: fresh('many'), config: made, rootfs, stdio: 'pipe' });
+  const container = /** @type {Container & Writes & Reads & ReadsErrors} */ (
+    await runtime.createContainer({ id: fresh('many'), config: made, rootfs, stdio: 'pipe' })
+  );
   const said = Promise.all([text(container.stdout), text(container.stderr)]);
   await container.start();
-  const program = await container.exec({
-    args: ['/bin/sh', '-c', `echo exec $WHO ${index}; exit ${index + 1}`],
-    env: { WHO: 'of' },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  const program = /** @type {Process & Reads} */ (
+    await container.exec({
+      args: ['/bin/sh', '-c', `echo exec $WHO ${index}; exit ${index + 1}`],
+      env: { WHO: 'of' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+  );
   const executed = [await text(program.stdout), await program.wait()];
   container.stdin.end(`input of ${index}\n`);
   const end = await container.wait();
@@ -68,6 +94,7 @@ async function hanging() {
   const deaf = path.join(directory, 'deaf');
   const sleeps = { path: '/bin/sleep', args: ['sleep', '1000'] };
   const startedAt = performance.now();
+  /** @type {Record<string, Promise<unknown>>} */
   const hung = {
     createRuntime: runtime.createContainer({
       id: fresh('hung'),
@@ -102,11 +129,15 @@ async function hanging() {
       timeoutMs: 1500,
     }),
   };
+  /** @type {Record<string, string>} */
   const ends = {};
   const done = Object.entries(hung).map(([name, promise]) =>
     promise.then(
       () => (ends[name] = 'resolved'),
-      (error) => (ends[name] = `${error.name}: ${error.message}`),
+      (/** @type {unknown} */ reason) => {
+        const error = /** @type {Error} */ (reason);
+        ends[name] = `${error.name}: ${error.message}`;
+      },
     ),
   );
   const others = await Promise.all(Array.from({ length: 5 }, (_, index) => one(index)));
@@ -134,22 +165,26 @@ async function various() {
   sink.end();
   fs.closeSync(file);
 
-  const terminal = await runtime.runContainer({
-    id: fresh('terminal'),
-    config: config('read line; stty size; exit 4', (document) => (document.process.terminal = true)),
-    rootfs,
-  });
+  const terminal = /** @type {Process & Writes & Reads} */ (
+    await runtime.runContainer({
+      id: fresh('terminal'),
+      config: config('read line; stty size; exit 4', (document) => (document.process.terminal = true)),
+      rootfs,
+    })
+  );
   terminal.resize({ columns: 132, rows: 43 });
   terminal.stdin.write('go\n');
   const shown = await text(terminal.stdout);
 
-  const forwarded = await runtime.runContainer({
-    id: fresh('signals'),
-    config: config('trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done'),
-    rootfs,
-    stdio: ['ignore', 'pipe', 'ignore'],
-    forwardSignals: true,
-  });
+  const forwarded = /** @type {Process & Reads} */ (
+    await runtime.runContainer({
+      id: fresh('signals'),
+      config: config('trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done'),
+      rootfs,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      forwardSignals: true,
+    })
+  );
   await once(forwarded.stdout, 'data');
   forwarded.stdout.resume();
   process.kill(process.pid, 'SIGTERM');
@@ -158,7 +193,9 @@ async function various() {
   const killed = await runtime.createContainer({ id: fresh('killed'), config: config('sleep 1000'), rootfs });
   await killed.start();
   const opened = runtime.openContainer(killed.id);
-  const impatient = await killed.wait({ timeoutMs: 20 }).catch(({ name }) => name);
+  const impatient = await killed
+    .wait({ timeoutMs: 20 })
+    .catch((/** @type {unknown} */ error) => /** @type {Error} */ (error).name);
   await opened.kill('kill');
   const openedEnd = await opened.wait();
   JSON.stringify([opened.status(), killed.status()]);
@@ -188,7 +225,7 @@ function state() {
   return {
     children: fs.readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim(),
     listeners: Object.fromEntries(process.eventNames().map((name) => [String(name), process.listenerCount(name)])),
-    caught: /^SigCgt:\s*(\w+)$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1],
+    caught: /** @type {RegExpExecArray} */ (/^SigCgt:\s*(\w+)$/m.exec(fs.readFileSync('/proc/self/status', 'utf8')))[1],
     descriptors: descriptors(),
     containers: runtime.listContainers().map(({ id }) => id),
   };
