@@ -270,7 +270,9 @@ live('update', async (t, rig) => {
     const before = shown(rig, id).memory;
     const stdin = '{"memory":{"limit":4096,"checkBeforeUpdate":true}}';
     const result = await rig.tsrun(['update', '-r', '-', id], { stdin });
-    expectFailure(t, result, { message: /compare the memory limit with the usage: the usage is \d+, wanted less than 4096/ });
+    expectFailure(t, result, {
+      message: /compare the memory limit with the usage: the usage is \d+, wanted less than 4096/,
+    });
     t.equal(shown(rig, id).memory, before);
     await rig.delete(t, id);
   });

@@ -65,8 +65,7 @@ t.test('the cache is for the script beside it', (t) => {
 
 t.test('the library is there beside the command', async (t) => {
   const library = (await import(path.resolve('dist/bin/index.mjs'))) as Record<string, unknown>;
-  for (const name of ['Runtime', 'features', 'loadConfig', 'TsrunError'])
-    t.type(library[name], 'function', name);
+  for (const name of ['Runtime', 'features', 'loadConfig', 'TsrunError']) t.type(library[name], 'function', name);
 });
 
 // The type is that of the module under test: a change of its interface fails the build of this file.

@@ -186,7 +186,10 @@ t.test('loadResources() compares with what the document changes', (t) => {
   t.strictSame(loadResources('{"memory":{"limit":0,"swap":100}}', 'x', base), { memory: { limit: 0, swap: 100 } });
   const wrong = { code: 'config', issues: [{ pointer: '/memory/swap', message: /is 99, wanted at least 100/ }] };
   t.throws(() => loadResources('{"memory":{"swap":99}}', 'x', base), wrong);
-  t.throws(() => loadResources('{"memory":{"swap":99}}'), { code: 'config', issues: [{ message: /without memory limit/ }] });
+  t.throws(() => loadResources('{"memory":{"swap":99}}'), {
+    code: 'config',
+    issues: [{ message: /without memory limit/ }],
+  });
   t.throws(() => loadResources('{"cpu":{"burst":5001}}', 'x', base), {
     code: 'config',
     issues: [{ pointer: '/cpu/burst' }],

@@ -68,7 +68,7 @@ export async function* bringUp<At extends ExchangeName>(
   for (const [index, { program, exchange }] of phases.entries()) {
     const reply = await conversation.run(program, phases[index + 1]?.program);
     try {
-      yield { exchange, ...READERS[exchange](reply) } as ReplyAt<At>;
+      yield { exchange, ...READERS[exchange](reply) };
     } finally {
       for (const descriptor of reply.descriptors) descriptor.close();
     }
@@ -115,7 +115,10 @@ export function readHome({ passwd }: Pick<ReplyAt<'passwd'>, 'passwd'>, uid: num
 }
 
 /** The program that was found. Word 0 says that one was, word 1 + i that it is candidate i. */
-export function readExecutable({ found: body }: Pick<ReplyAt<'ready'>, 'found'>, candidates: readonly string[]): string {
+export function readExecutable(
+  { found: body }: Pick<ReplyAt<'ready'>, 'found'>,
+  candidates: readonly string[],
+): string {
   const index = candidates.findIndex((_, i) => body.length >= 16 + i * 8 && body.readBigUInt64LE(8 + i * 8) !== 0n);
   return candidates[index] ?? '';
 }
