@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -5,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -36,6 +38,14 @@ t.test('FilterCache gives back what it was given, in files that are its own', (t
   t.equal(statSync(file).mode & 0o777, 0o600);
   t.equal(statSync(directory).mode & 0o777, 0o700);
   t.same(readdirSync(directory), [key], 'no temporary file is left');
+  t.end();
+});
+
+t.test('FilterCache does not wait for what somebody writes to a FIFO in the place of a file', (t) => {
+  const { cache, file } = makeCache(t.testdir());
+  rmSync(file);
+  execFileSync('mkfifo', ['-m', '600', file]);
+  t.equal(cache.read(key), undefined);
   t.end();
 });
 

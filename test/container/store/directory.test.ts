@@ -102,6 +102,20 @@ t.test('StateDirectory keeps a record and a config, and leaves no temporary file
   t.end();
 });
 
+t.test('StateDirectory.writeRecord() leaves nothing of a file that could not be written', (t) => {
+  const directory = new StateDirectory(makeDirectory(t), 'c1');
+  directory.make();
+  mkdirSync(path.join(directory.path, 'state.json/in-the-way'), { recursive: true });
+  t.throws(
+    () => {
+      directory.writeRecord(makeRecord());
+    },
+    { code: 'state', message: /^write ".*state\.json": / },
+  );
+  t.same(readdirSync(directory.path), ['state.json']);
+  t.end();
+});
+
 t.test('StateDirectory.writeRecord() replaces the file in one step', (t) => {
   const directory = new StateDirectory(makeDirectory(t), 'c1');
   directory.make();
