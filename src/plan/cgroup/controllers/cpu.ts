@@ -23,16 +23,7 @@ export const cpuRealtime: Controller = { names: { v1: 'cpu' }, v1: planRealtime,
 
 function planV1(resources: Resources, place: ControllerPlace): CgroupWrite[] {
   const cpu = resources.cpu ?? {};
-  const writes: CgroupWrite[] = [];
-  const value = (
-    property: string,
-    file: string,
-    text: string,
-    more: Pick<ValueWrite, 'accept' | 'again'> = {},
-  ): void => {
-    const label = `set cpu.${property}`;
-    writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${POINTER}/${property}`, ...more });
-  };
+  const { writes, value } = collectWrites(place);
   // A group that is idle does not take shares (EINVAL), so that idle is settled first.
   if (cpu.idle !== undefined) value('idle', 'cpu.idle', String(cpu.idle));
   if (isSet(cpu.shares)) value('shares', 'cpu.shares', String(cpu.shares));
@@ -48,34 +39,14 @@ function planV1(resources: Resources, place: ControllerPlace): CgroupWrite[] {
 
 function planRealtime(resources: Resources, place: ControllerPlace): CgroupWrite[] {
   const { realtimePeriod, realtimeRuntime } = resources.cpu ?? {};
-  const writes: CgroupWrite[] = [];
-  if (isSet(realtimePeriod)) {
-    const label = 'set cpu.realtimePeriod';
-    const pointer = `${POINTER}/realtimePeriod`;
-    writes.push({
-      kind: 'value',
-      ...place,
-      file: 'cpu.rt_period_us',
-      value: String(realtimePeriod),
-      label,
-      pointer,
-      again: ['EINVAL'],
-    });
-  }
-  if (isSet(realtimeRuntime)) {
-    const label = 'set cpu.realtimeRuntime';
-    const pointer = `${POINTER}/realtimeRuntime`;
-    writes.push({ kind: 'value', ...place, file: 'cpu.rt_runtime_us', value: String(realtimeRuntime), label, pointer });
-  }
+  const { writes, value } = collectWrites(place);
+  if (isSet(realtimePeriod)) value('realtimePeriod', 'cpu.rt_period_us', String(realtimePeriod), { again: ['EINVAL'] });
+  if (isSet(realtimeRuntime)) value('realtimeRuntime', 'cpu.rt_runtime_us', String(realtimeRuntime));
   return writes;
 }
 
-/** The kernel's default period, microseconds. */
-const DEFAULT_PERIOD_US = 100_000;
-
-function planV2(resources: Resources, place: ControllerPlace): CgroupWrite[] {
-  const cpu = resources.cpu;
-  if (cpu === undefined) return [];
+/** A list of writes, and what adds one to it: the value of a property of `cpu` for a file. */
+function collectWrites(place: ControllerPlace) {
   const writes: CgroupWrite[] = [];
   const value = (
     property: string,
@@ -86,6 +57,16 @@ function planV2(resources: Resources, place: ControllerPlace): CgroupWrite[] {
     const label = `set cpu.${property}`;
     writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${POINTER}/${property}`, ...more });
   };
+  return { writes, value };
+}
+
+/** The kernel's default period, microseconds. */
+const DEFAULT_PERIOD_US = 100_000;
+
+function planV2(resources: Resources, place: ControllerPlace): CgroupWrite[] {
+  const cpu = resources.cpu;
+  if (cpu === undefined) return [];
+  const { writes, value } = collectWrites(place);
   // A group that is idle does not take a weight (EINVAL), so that idle is settled first.
   if (cpu.idle !== undefined) value('idle', 'cpu.idle', String(cpu.idle));
   if (isSet(cpu.shares)) value('shares', 'cpu.weight', String(weightFromShares(cpu.shares)));
