@@ -15,6 +15,7 @@ const CACHE_FILE = path.join(__dirname, 'command.cache');
 /** The parameters that Node gives a CommonJS module, in its order. */
 const PARAMETERS = 'exports, require, module, __filename, __dirname';
 
+/** The command, ready to run; the build takes V8's cache from `script`. */
 export interface CompiledCommand {
   readonly script: Script;
   run(): void;

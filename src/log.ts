@@ -3,7 +3,9 @@ import { TsrunError } from './errors.ts';
 import { escapeControls } from './util/escape-controls.ts';
 import { shorten } from './util/shorten.ts';
 
+/** How much a message matters, the least first. */
 export type LogLevel = 'debug' | 'warning' | 'error';
+/** How a line looks: `text` as `key=value` pairs, `json` as one object (see `formatLogLine`). */
 export type LogFormat = 'text' | 'json';
 
 /** Where tsrun says what is no result. Only the command decides what becomes of it. */
@@ -31,6 +33,7 @@ export interface LogSocket extends Disposable {
   send(level: LogLevel, message: string): boolean;
 }
 
+/** Where messages go, which of them, and as what. */
 export interface LogOptions {
   /** Absolute path that lines are appended to. Default: `socket`, or else standard error. */
   readonly file?: string;
@@ -98,6 +101,7 @@ export function createLog(options: LogOptions): LogSink {
   };
 }
 
+/** One message with what is told beside it. Of the time whole seconds are written, in UTC. */
 export interface LogLine {
   readonly level: LogLevel;
   readonly message: string;

@@ -61,6 +61,7 @@ function connect(kind: LogService['kind'], path: string): ReturnType<typeof conn
   }
 }
 
+/** A message for a log service; `name` is the identifier that it is filed under (SYSLOG_IDENTIFIER, the tag of syslog). */
 export interface ServiceLine {
   readonly name: string;
   readonly pid: number;

@@ -17,6 +17,7 @@ const SIGN = 63;
 /** The lowest result that is an errno (MAX_ERRNO of include/linux/err.h). */
 const LOWEST_ERRNO = -4095;
 
+/** What an image of init is made for: it holds both as constants. */
 export interface InterpreterOptions {
   readonly arch: Arch;
   /** The descriptor over which packets arrive and failures are reported. */

@@ -28,6 +28,7 @@ const CALL_NUMBERS = {
   write: CALLS.write,
 } as const;
 
+/** Writes `text` to standard error. Of one text only once in a launcher: its labels are named after it. */
 export function writeText(launcher: Launcher, text: string): void {
   launcher.machine.address('a1', labelOf(launcher, text));
   writePrint(launcher, text);
@@ -98,12 +99,14 @@ export function writeCall(
   machine.systemCall();
 }
 
+/** The label of a text in the data behind the code, where `writeTexts` is going to place it, however often it is used. */
 export function labelOf({ texts }: Pick<Launcher, 'texts'>, text: string): string {
   const label = `text ${JSON.stringify(text)}`;
   texts.set(text, label);
   return label;
 }
 
+/** Places the texts that were asked for, each once and with its zero byte. Comes last: the processor must not run into them. */
 export function writeTexts({ machine, texts }: Launcher): void {
   for (const [text, label] of texts) {
     machine.label(label);

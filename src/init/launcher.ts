@@ -26,6 +26,7 @@ import {
   R_OK,
 } from '../util/constants.ts';
 
+/** What the bytes of a launcher depend on. */
 export interface LauncherOptions {
   readonly arch: Arch;
   /** Where the engine's executable is when it does not lie beside the launcher. Absolute. */

@@ -40,11 +40,13 @@ export interface ConfigOptions {
   readonly noNewKeyring?: boolean;
 }
 
+/** A container to create: what it is made from, and what its program, started later, is connected to. */
 export interface CreateContainerOptions extends ConfigOptions, ProgramOptions {
   /** Socket of a service manager that is told when the program is ready: a path, or an abstract name behind `@`. */
   readonly notifySocket?: string;
 }
 
+/** A container to create and start in one operation, and what becomes of it at its end. */
 export interface RunContainerOptions extends CreateContainerOptions {
   /** Keep the container when the program has ended. Default: false. */
   readonly keep?: boolean;
@@ -52,11 +54,13 @@ export interface RunContainerOptions extends CreateContainerOptions {
   readonly forwardSignals?: boolean;
 }
 
+/** What a container that is created is started with; its program's connections are those given at its creation. */
 export interface StartContainerOptions extends Patience {
   /** As when it was created, which has to have been given one too. */
   readonly notifySocket?: string;
 }
 
+/** A further program in a container that runs: what differs from the container's own process. */
 export interface ExecOptions extends ProgramOptions {
   /** The program and its arguments; what is not said besides is as it is for the container's own process. */
   readonly args?: readonly string[];
@@ -82,6 +86,7 @@ export interface ExecOptions extends ProgramOptions {
   readonly forwardSignals?: boolean;
 }
 
+/** How much the state of a container to delete matters: unless forced it has to have stopped, or never been started. */
 export interface DeleteContainerOptions extends Patience {
   /** Kill what still runs; a container that does not exist is no error. Default: false. */
   readonly force?: boolean;

@@ -24,6 +24,7 @@ import { OomCounter } from './process-end.ts';
 import { startProgram } from './start-program.ts';
 import { WatchedProcess } from './watched-process.ts';
 
+/** Where the library keeps its containers, and what it may use of the process that it is in. */
 export interface RuntimeOptions {
   /** Absolute path of the directory with the state of the containers; it is made when it is needed. */
   readonly root: string;

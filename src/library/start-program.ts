@@ -22,6 +22,7 @@ export interface ProgramToStart {
   readonly onProcess: (pid: number) => void;
 }
 
+/** A program that an operation is to start, and who follows it to its end. */
 export interface ProgramStart {
   readonly runtime: Runtime;
   readonly id: string;

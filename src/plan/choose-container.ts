@@ -6,6 +6,7 @@ import { ownCgroupsAreWritable, withoutForeignTracking } from './base/cgroup-lay
 import { planCgroup, type BusName, type CgroupManagerName } from './cgroup/plan.ts';
 import { planCreate, type CreateInput, type CreatePlan } from './create.ts';
 
+/** What `planCreate` needs, and what decides about the manager of the cgroups. */
 export interface ContainerInput extends CreateInput {
   /** What was asked for. */
   readonly cgroupManager: CgroupManagerName;

@@ -38,6 +38,7 @@ export type ContainerHookKind = 'createContainer' | 'startContainer';
 
 /** The pipes between tsrun and a hook, in the order in which their descriptors travel: read end, write end each. */
 export const HOOK_PIPES = ['stdin', 'stdout', 'stderr', 'report'] as const;
+/** `report` is closed by execve(2); what comes through it before is the failure report of a hook that could not be executed. */
 export type HookPipe = (typeof HOOK_PIPES)[number];
 
 /** What the hooks of one conversation have in common. */
@@ -58,6 +59,7 @@ export interface HookSetting {
   readonly filter?: CompiledSeccomp;
 }
 
+/** The two programs around the life of one hook; in between init reads the sync pipe. */
 export interface HookPlan {
   /** Answered by `hook-started` with init's pid in its namespace. */
   readonly start: Program;

@@ -90,6 +90,7 @@ export interface CreatePlan {
   readonly warnings: readonly string[];
 }
 
+/** What is known before planning begins; the rest of the context, `planCreate` makes itself. */
 export interface CreateInput extends Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'> {
   /** The filter of the process, compiled. */
   readonly seccomp?: CompiledSeccomp;

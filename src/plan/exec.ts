@@ -45,6 +45,7 @@ export interface ExecPlan {
   readonly warnings: readonly string[];
 }
 
+/** As for `create`, and two of the container's init. There is no listener. */
 export interface ExecDescriptors extends DescriptorNumbers {
   /** A pidfd of the container's init: through it its namespaces are joined in one call. */
   readonly pidfd: number;
@@ -52,6 +53,7 @@ export interface ExecDescriptors extends DescriptorNumbers {
   readonly root: number;
 }
 
+/** What is known of the process, and of the container that it joins, before planning begins. */
 export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'> {
   readonly process: Process;
   /** Namespace types in which the container's init differs from tsrun. */

@@ -11,6 +11,7 @@ export interface Engine {
   readonly environment: readonly string[];
 }
 
+/** The last packet of `start`, and what to execute in case it has an answer. */
 export interface Leaving {
   /** Descriptor of the connection with the container's init. */
   readonly connection: number;

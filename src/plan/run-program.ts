@@ -14,6 +14,7 @@ import { planLateRlimits } from './process/rlimits.ts';
 import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp, type SeccompPlan } from './seccomp/load.ts';
 import { UCRED_SIZE, ucred } from '../program/structs.ts';
 
+/** All that execve(2) takes, and what is changed just before it. */
 export interface ProgramToRun {
   readonly process: Process;
   /** Path inside the container, as `planFindExecutable` found it. */
@@ -127,6 +128,7 @@ export type StartProof =
 /** Length of a token, bytes. */
 export const TOKEN_SIZE = 16;
 
+/** How init knows the one that starts it. `connection` is the word for the descriptor of whoever has connected. */
 export interface ParkOptions {
   readonly connection: Region;
   readonly proof: StartProof;

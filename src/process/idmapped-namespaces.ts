@@ -13,6 +13,7 @@ import { spawnInit } from './spawned.ts';
 export type IdmapNamespace =
   ({ readonly kind: 'new' } & Pick<IdMaps, 'uid' | 'gid'>) | { readonly kind: 'path'; readonly path: string };
 
+/** What the process that holds a new namespace is started with; the directory is that of `SpawnInitOptions`. */
 export interface IdmapOptions {
   readonly arch: Arch;
   readonly fallbackDirectory: string;

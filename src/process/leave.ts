@@ -9,6 +9,7 @@ import { createSealedExecutable } from '../sys/memfd.ts';
 import { sendMessage, socketPair } from '../sys/socket.ts';
 import { INIT_IMAGE_NAME } from './init-name.ts';
 
+/** The image that takes this process's place, and the descriptors that stay open in it. */
 export interface LeaveOptions {
   readonly arch: Arch;
   /** Descriptors that the program uses. */

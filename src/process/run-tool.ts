@@ -12,6 +12,7 @@ import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';
 import { O_RDWR } from '../util/constants.ts';
 import { errnoText } from '../util/errno.ts';
 
+/** How a tool ended: its exit code, 128 when it was killed, and at most 64 KiB of what it complained about. */
 export interface ToolResult {
   readonly code: number;
   readonly stderr: string;

@@ -15,6 +15,7 @@ import { INIT_IMAGE_NAME } from './init-name.ts';
 import { killAndWait } from './kill-and-wait.ts';
 import { DEATH_TIMEOUT_MS, type Partner } from './partner.ts';
 
+/** What an init has from its start: its image is made for `arch` and `syncFd`, and it inherits nothing but these descriptors. */
 export interface SpawnInitOptions {
   readonly arch: Arch;
   /** Number of the sync pipe inside init. */

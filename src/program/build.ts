@@ -6,6 +6,7 @@ import type { Address, Block, CallStep, CheckStep, Condition, Link, Operand, Pla
 
 /** Short forms in which planners write steps. They only make objects; nothing is executed. */
 
+/** What a call has beside its name and its operands: `label` alone has to be there. */
 export type CallOptions = Omit<CallStep, 'kind' | 'call' | 'operands'>;
 
 /** One system call. */
@@ -39,6 +40,7 @@ export function failWhen(
   return { kind: 'check', condition, then: { fail: errno }, ...options };
 }
 
+/** The bound of a repetition, and the failure at that bound. */
 export interface RepeatOptions {
   /** How often the steps are repeated at most. */
   readonly tries: number;
@@ -62,10 +64,12 @@ export function repeatWhile(
 const ALL_BITS = 0xffff_ffff_ffff_ffffn;
 const SIGN_BIT = 1n << 63n;
 
+/** Holds for a result that is an errno: bit 63 is set. */
 export function isNegative(value: Region | Place): Condition {
   return { value, mask: SIGN_BIT, wanted: SIGN_BIT, invert: false, text: `${describePlace(value)} < 0` };
 }
 
+/** Holds when all eight bytes are zero. */
 export function isZero(value: Region | Place): Condition {
   return equals(value, 0n);
 }
@@ -81,6 +85,7 @@ export function equals(
   return { value, mask: options.mask ?? ALL_BITS, wanted, invert: false, text };
 }
 
+/** Holds exactly when the other does not; the same comparison, inverted. */
 export function not(condition: Condition): Condition {
   return { ...condition, invert: !condition.invert, text: `not (${condition.text})` };
 }
@@ -122,6 +127,7 @@ export function stringArray(values: readonly string[]): Block {
   return words([...values.map(textBlock), 0], JSON.stringify(values));
 }
 
+/** How plans print a place: the name of a region or text of a block, and the offset in bytes, as in `stat+24`. */
 export function describePlace(value: Region | Place): string {
   if (value.kind === 'region') return value.name;
   const base = value.of.kind === 'region' ? value.of.name : value.of.text;

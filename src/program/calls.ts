@@ -80,6 +80,7 @@ export type NameSet =
 /** The constant that an earlier argument is -> what this one is then; `int`, or `else`, with any other. */
 export type KindByName = Readonly<Record<string, ArgumentKind>> & { readonly else?: ArgumentKind };
 
+/** A parameter of a system call by its name in the man page, and how its values are printed and verified. */
 export interface Parameter {
   readonly name: string;
   readonly kind: ArgumentKind | KindByName;
@@ -89,6 +90,7 @@ export interface Parameter {
   readonly isOptional: boolean;
 }
 
+/** The number of a system call on each architecture, and its parameters in the order of the C function, at most six. */
 export interface CallInfo {
   readonly 'x86-64': number;
   readonly arm64: number;
@@ -110,6 +112,7 @@ function parameter([name, kind]: readonly [string, ArgumentKind | KindByName]): 
   };
 }
 
+/** Every system call that a program may use, by its name in section 2 of the man pages; numbers for x86-64, then arm64. */
 export const CALLS = {
   read: call(0, 63, { fd: 'fd', buf: 'written', count: 'int' }),
   write: call(1, 64, { fd: 'fd', buf: 'pointer', count: 'int' }),
@@ -228,4 +231,5 @@ export const CALLS = {
   landlock_restrict_self: call(446, 446, { ruleset_fd: 'fd', flags: 'int' }),
 } as const satisfies Record<string, CallInfo>;
 
+/** What a step may call; the encoder and `verify` know no other. */
 export type CallName = keyof typeof CALLS;

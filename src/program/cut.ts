@@ -8,6 +8,7 @@ export interface Range {
   readonly to: number;
 }
 
+/** Where a program is divided into packets, as indexes of its steps. */
 export interface Cuts {
   /** One range for each packet, in order. */
   readonly ranges: readonly Range[];

@@ -20,6 +20,7 @@ export interface Packet {
   readonly payload: boolean;
 }
 
+/** The init that the bytes are for: both as its image was made with. */
 export interface EncodeOptions {
   readonly arch: Arch;
   /** The sync pipe in the init process, over which it asks for more. */

@@ -15,15 +15,20 @@ export const LAYOUT = {
 
 /** Bytes of *memory* that belong to the failure report; the planner allocates behind them. */
 export const REPORT_SIZE = 32;
+/** Bytes in front of the first operation of a packet. */
 export const PACKET_HEADER_SIZE = 16;
+/** Bytes of one operation, a system call or a check; all are of the same size. */
 export const OPERATION_SIZE = 64;
+/** Says which FORMAT.md a dump follows. Init does not read it: its image is made by the runtime that talks to it. */
 export const FORMAT_VERSION = 1;
 
 /** The number that marks a check instead of a system call. */
 export const CHECK_NUMBER = 0xffff;
 /** Arguments of an operation. */
 export const ARGUMENT_COUNT = 6;
+/** Bit of an operation's flags: the check holds when the values differ. */
 export const FLAG_INVERT = 1;
+/** Bit of an operation's flags: the program goes on after every errno. */
 export const FLAG_ACCEPT_ANY = 2;
 /** The argument of a check that counts its tries. */
 export const TRIES_ARGUMENT = 4;
@@ -51,4 +56,5 @@ export const REPLY_SIZE = 24;
 
 /** Tags of replies that the format itself gives a meaning; planners choose theirs from 16 upwards. */
 export const TAG_FAILURE = 0n;
+/** Init has executed a packet that is not the program's last, and reads the next. */
 export const TAG_MORE = 1n;

@@ -45,6 +45,7 @@ interface StepJsonBase {
   readonly pointer?: string;
 }
 
+/** A system call; operands read as in the text, `result` names the place that its result goes to. */
 export interface CallJson extends StepJsonBase {
   readonly call: string;
   readonly operands: readonly string[];
@@ -52,6 +53,7 @@ export interface CallJson extends StepJsonBase {
   readonly accept?: readonly Errno[] | 'any';
 }
 
+/** A check: its condition as text, and one of skip, fail and repeat. */
 export interface CheckJson extends StepJsonBase {
   readonly if: string;
   /** How many of the next steps are not executed when the condition holds. */
@@ -63,6 +65,7 @@ export interface CheckJson extends StepJsonBase {
   readonly tries?: number;
 }
 
+/** A step of `tsrun explain` in JSON; a call has `call`, a check has `if`. */
 export type StepJson = CallJson | CheckJson;
 
 /** A program as data for JSON.stringify. */

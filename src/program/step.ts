@@ -31,6 +31,7 @@ export interface Block {
   readonly text: string;
 }
 
+/** A pointer inside a structure: its offset in bytes, and what it points to. */
 export interface Link {
   readonly at: number;
   readonly to: Region | Block;
@@ -102,6 +103,7 @@ export interface CheckStep extends StepBase {
   readonly then: { readonly skip: number } | { readonly fail: Errno } | Repetition;
 }
 
+/** What programs are made of: there is nothing else that init can do. */
 export type Step = CallStep | CheckStep;
 
 /** A list of steps that init executes in one go and answers once. */

@@ -13,6 +13,7 @@ export function openHow({ flags, resolve }: { readonly flags: number; readonly r
   return words([all, 0, resolve], `{flags=${flagNames(all, 'O_')}, resolve=${flagNames(resolve, 'RESOLVE_')}}`);
 }
 
+/** Bytes of struct open_how, the `size` of openat2(2). */
 export const OPEN_HOW_SIZE = 24;
 
 /** struct mount_attr: u64 attr_set, attr_clr, propagation, userns_fd (man 2 mount_setattr). */
@@ -39,6 +40,7 @@ function clearedNames(clear: number): string {
   return ['MOUNT_ATTR__ATIME', ...(rest === 0 ? [] : [flagNames(rest, 'MOUNT_ATTR_')])].join('|');
 }
 
+/** Bytes of struct mount_attr, the `size` of mount_setattr(2). */
 export const MOUNT_ATTR_SIZE = 32;
 
 /** struct clone_args, eleven u64: flags first, the cgroup's descriptor last. The exit signal stays 0 (man 2 clone3). */
@@ -46,6 +48,7 @@ export function cloneArgs(flags: bigint): Block {
   return words([flags, ...Array<number>(10).fill(0)], `{flags=${flagNames(flags, 'CLONE_')}}`);
 }
 
+/** Bytes of struct clone_args with the cgroup's descriptor, which Linux 5.7 has added: the `size` of clone3(2). */
 export const CLONE_ARGS_SIZE = 88;
 /** Where struct clone_args has the descriptor of the cgroup. */
 export const CLONE_ARGS_CGROUP = 80;
@@ -104,6 +107,7 @@ export function landlockPathBeneathAttr(allowed: number): Block {
 /** Where struct landlock_path_beneath_attr has the descriptor. */
 export const PATH_BENEATH_PARENT = 8;
 
+/** The members of struct sched_attr that config.json has: `policy` is SCHED_*, `flags` are SCHED_FLAG_*, `nice` is -20 to 19. */
 export interface SchedAttr {
   readonly policy: number;
   readonly flags: number;
@@ -158,6 +162,7 @@ export function ucred(shown: string): Block {
   return block(new Uint8Array(16), shown);
 }
 
+/** Bytes of struct ucred that the kernel fills: the length that SO_PEERCRED takes. */
 export const UCRED_SIZE = 12;
 
 /** A part of a vector: a text or structure with its size, or the value of a word or buffer. */

@@ -34,6 +34,9 @@ export const CACHE_LIMIT_BYTES = 4 * 1024 * 1024;
 const WRITABLE_BY_OTHERS = 0o022;
 const NAME = /^[0-9a-f]{64}$/;
 
+/**
+ * The directory of compiled filters of one user. Where it fails no container does: the filter is compiled, and a debug message says why.
+ */
 export class FilterCache {
   readonly #parent: string;
   readonly #directory: string;

@@ -9,6 +9,7 @@ import { compileFilter } from './compile.ts';
 /** Counts the changes to how rules become a program; programs of another count are compiled anew. */
 const COMPILER_VERSION = 1;
 
+/** Where compiled filters are kept, and who is told what libseccomp could not do. */
 export interface FilterOptions {
   /** Absent: compile in any case and keep nothing. */
   readonly cache?: FilterCache;

@@ -27,6 +27,7 @@ export interface NetlinkMessage {
   readonly payload: Buffer;
 }
 
+/** A message to the kernel without its header, which `request` puts in front (man 7 netlink). */
 export interface NetlinkRequest {
   readonly type: number;
   /** NLM_F_* beside those of every request. */

@@ -26,6 +26,7 @@ const LINK_SIZE = 16;
 /** struct ifaddrmsg: u8 family, u8 prefixlen, u8 flags, u8 scope, u32 index. */
 const ADDRESS_SIZE = 8;
 
+/** A network interface: its index holds in one network namespace alone, and its name can change. */
 export interface Link {
   readonly index: number;
   readonly name: string;

@@ -20,6 +20,7 @@ export interface SeccompCondition {
   readonly valueTwo: bigint;
 }
 
+/** A rule as seccomp_rule_add_array(3) takes it: `action` is SCMP_ACT_*, and all conditions must hold. */
 export interface SeccompRule {
   /** Number of the call on the native architecture; negative ones are libseccomp's own for calls that it lacks. */
   readonly number: number;

@@ -22,6 +22,7 @@ const MSG_CTRUNC = 0x08;
 /** SCM_MAX_FD descriptors at most in one message (include/net/scm.h). */
 const MAX_FDS = 253;
 
+/** SOCK_SEQPACKET keeps messages apart and tells when the other side ends; datagrams do the former, a stream the latter. */
 export type SocketType = 'seqpacket' | 'stream' | 'datagram';
 
 const TYPES: Readonly<Record<SocketType, number>> = {
@@ -125,6 +126,7 @@ export function sendPart(fd: number, bytes: Uint8Array, descriptors: readonly nu
   return checked(sendmsgCall(fd, message.bytes, MSG_NOSIGNAL), `send ${bytes.length} bytes`);
 }
 
+/** One message of a unix socket: of a stream whatever was there, up to the limit. */
 export interface ReceivedMessage {
   /** The bytes; none at the end of the stream. */
   readonly bytes: Buffer;

@@ -18,6 +18,7 @@ import { hookState } from '../hooks/state.ts';
 import type { Runtime } from '../caller/caller.ts';
 import type { ContainerRecord } from '../store/record.ts';
 
+/** How a filter is compiled: what it needs of the runtime, and whether the cache takes part. */
 export interface SeccompOptions {
   readonly runtime: Pick<Runtime, 'log' | 'cacheDirectory'>;
   /** Read and write the cache of compiled filters, where there is a directory for it. */
@@ -87,6 +88,7 @@ export function stateOf(record: ContainerRecord, status: State['status']): State
   return { ...hookState(record, status), pid: record.init?.pid ?? 0 };
 }
 
+/** The program that init becomes, its filter, and what the parent does meanwhile. */
 export interface BecomeProgramOptions {
   readonly descriptors: DescriptorNumbers;
   readonly program: Omit<ProgramToRun, 'seccomp'>;

@@ -12,6 +12,7 @@ import type { CreateOptions } from '../store/options.ts';
 import { readBounded } from '../store/read-bounded.ts';
 import { wording } from '../../util/wording.ts';
 
+/** A bundle that has been read and validated. `config` may differ from `text`: it has gone through `change` (see `readBundle`). */
 export interface Bundle {
   readonly config: Config;
   /** config.json as it was read. */

@@ -16,6 +16,7 @@ import type { CreateOptions } from '../store/options.ts';
 import { compileSeccomp } from './become-program.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 
+/** What `create` and `run` ask for, and in which of their two ways init comes to its program: told by `start`, or at once. */
 export interface BuildOptions extends CreateOptions {
   /** Init gets a socket on which it can wait for `start`. */
   readonly listens: boolean;

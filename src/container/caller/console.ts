@@ -25,6 +25,7 @@ export function requireConsole(options: {
   }
 }
 
+/** Who may get the master of a console: the first of socket, callback and foreground that is there does. */
 export interface ConsoleTaker {
   readonly consoleSocket?: string;
   readonly takeConsole?: (master: OwnedFd) => void;

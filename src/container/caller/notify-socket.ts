@@ -63,6 +63,7 @@ export function bindNotifySocket(directory: StateDirectory): OwnedFd {
   }
 }
 
+/** The two ends between which readiness is passed on. Source: man 3 sd_notify. */
 export interface NotifyRelay {
   /** As `bindNotifySocket` made it; closed at the end, so that later messages are refused rather than piling up. */
   readonly socket: OwnedFd;

@@ -22,6 +22,7 @@ const DRAIN_BYTES = 1024 * 1024;
 /** How soon it is seen that this process is in the foreground of its terminal again, or that nobody waits for the rest any more. */
 const LOOK_AGAIN_MS = 500;
 
+/** What the relay sees of the caller's terminal and leaves to others. */
 export interface RelayOptions {
   /** Called once, when the terminal of the caller has hung up. */
   readonly onHangUp: () => void;

@@ -21,6 +21,7 @@ const FORWARDED = Array.from({ length: HIGHEST }, (_, index) => index + 1).filte
   (number) => !NOT_FORWARDED.has(number) && number !== PIPE,
 );
 
+/** Where the signals come from, and what is called for those that do not simply go on to the program. */
 export interface ForwarderOptions {
   /** Undefined where the caller keeps its signals. */
   readonly signals: SignalSource | undefined;

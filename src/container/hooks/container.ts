@@ -11,6 +11,7 @@ import { HookOutput } from './output.ts';
 import { talkWithHook, type HookEnd, type HookPipes } from './pipes.ts';
 import { describeEnd } from './runtime.ts';
 
+/** Hooks of one kind that run inside the container, in their order, and what each of them reads. */
 export interface ContainerHooks {
   readonly setting: HookSetting;
   readonly hooks: readonly Hook[] | undefined;

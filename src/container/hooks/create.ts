@@ -6,6 +6,7 @@ import { hookState, type HookStateSource } from './state.ts';
 import { runHooks } from './runtime.ts';
 import type { Runtime } from '../caller/caller.ts';
 
+/** What the three kinds of hooks of create have in common. */
 export interface CreateHooks {
   readonly config: Config;
   readonly source: HookStateSource;

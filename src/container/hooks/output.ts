@@ -5,6 +5,7 @@ import { configAnnotations } from '../../spec/annotations.ts';
 import { errnoText } from '../../util/errno.ts';
 import { reasonOf } from '../../sys/errno.ts';
 
+/** The outputs of a hook that are kept; each has an annotation that names a file for it. */
 export type OutputName = 'stdout' | 'stderr';
 
 /** What a hook printed is for the failure message: more of it than this helps nobody. */

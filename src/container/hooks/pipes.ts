@@ -18,6 +18,7 @@ export interface HookPipes {
   readonly pidfd: OwnedFd;
 }
 
+/** What a hook reads on its standard input, who takes what it prints, and how long it may run. */
 export interface HookTalk {
   readonly input: Buffer;
   readonly output: HookOutput;
@@ -25,6 +26,7 @@ export interface HookTalk {
   readonly timeoutMs: number;
 }
 
+/** How the talk with a hook came to its end; its exit status is known only once init has reaped it. */
 export interface HookEnd {
   readonly timedOut: boolean;
   /** The failure report of a hook that could not be executed; empty otherwise. */

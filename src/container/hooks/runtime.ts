@@ -12,6 +12,7 @@ import { wording } from '../../util/wording.ts';
 import { HookOutput } from './output.ts';
 import type { Caller, Runtime } from '../caller/caller.ts';
 
+/** The hooks that run in the runtime's namespaces, as its children (config.md, "POSIX-platform Hooks"). */
 export type RuntimeHookKind = 'prestart' | 'createRuntime' | 'poststart' | 'poststop';
 
 /** Of whoever asked: the environment of hooks without one of their own, and their limit of open files. */

@@ -9,6 +9,7 @@ import { runHooks } from './runtime.ts';
 import type { Runtime } from '../caller/caller.ts';
 import type { ContainerRecord } from '../store/record.ts';
 
+/** The created container whose program is about to start, as it is remembered. */
 export interface StartContainerHooks {
   readonly record: ContainerRecord;
   readonly config: Config;

@@ -1,6 +1,7 @@
 import type { State } from '../../spec/generated/state.ts';
 import { specVersionMax } from '../../spec/versions.ts';
 
+/** What the state of a container says whatever its status is: the members of a ContainerRecord that hooks are told. */
 export interface HookStateSource {
   readonly id: string;
   readonly bundle: string;

@@ -38,6 +38,7 @@ export function hasInitSocket(directory: StateDirectory): boolean {
   return lstatSync(directory.file(INIT_SOCKET), { throwIfNoEntry: false }) !== undefined;
 }
 
+/** Removes the socket, without which a container counts as started; none there is no error. */
 export function removeInitSocket(directory: StateDirectory): void {
   rmSync(directory.file(INIT_SOCKET), { force: true });
 }

@@ -35,6 +35,7 @@ export interface RuntimeOptions {
 /** Descriptors that become standard input, output and error of a container's program. */
 export type Stdio = readonly [input: number, output: number, error: number];
 
+/** What `create` makes a container from, what its program is connected to, and who is told of it. */
 export interface CreateOptions {
   readonly id: string;
   /** Directory of config.json, absolute. */
@@ -72,11 +73,13 @@ export interface CreateOptions {
   readonly onProcess?: (pid: number) => void;
 }
 
+/** What `start` cannot take from the record of the container, because it concerns whoever calls it. */
 export interface StartOptions {
   /** As for `create`, which has to have been given one too. */
   readonly notifySocket?: string;
 }
 
+/** `create` and `start` in one, and waiting for the end unless detached. */
 export interface RunOptions extends CreateOptions {
   /** Do not wait for the program. */
   readonly detach: boolean;
@@ -94,6 +97,7 @@ export interface RunOptions extends CreateOptions {
   readonly forwardSignals?: boolean;
 }
 
+/** A further process of a container that runs, and what it is connected to. */
 export interface ExecOptions {
   readonly id: string;
   /** Makes the process from the one of the saved config: the command line's changes, or a process document as a whole. */
@@ -122,6 +126,7 @@ export interface ExecOptions {
   readonly forwardSignals?: boolean;
 }
 
+/** Which processes `kill` sends a signal: the init of one or several containers, or all that they have. */
 export interface KillOptions {
   readonly id: string;
   /** `id` is a regular expression: every container whose id it matches. */
@@ -132,6 +137,7 @@ export interface KillOptions {
   readonly all: boolean;
 }
 
+/** Which containers `delete` removes, and in which states. */
 export interface DeleteOptions {
   readonly id: string;
   /** `id` is a regular expression: every container whose id it matches. */
@@ -142,6 +148,7 @@ export interface DeleteOptions {
   readonly strict?: boolean;
 }
 
+/** Limits that `update` changes while the container runs (config-linux.md, "Control groups" and "IntelRdt"). */
 export interface UpdateOptions {
   readonly id: string;
   /** Members that are absent, 0 or empty text leave what is. */
@@ -153,6 +160,7 @@ export interface UpdateOptions {
   readonly memBwSchema?: string;
 }
 
+/** Whose statistics and out-of-memory kills are told, how often and until when. */
 export interface EventOptions {
   readonly id: string;
   /** Time between two statistics, more than 0. */
@@ -167,11 +175,13 @@ export interface ContainerStats extends Stats {
   readonly networkInterfaces: readonly NetworkInterface[];
 }
 
+/** What the stream of `events` yields: statistics at every interval, and that it ran out of memory as soon as the kernel says so. */
 export type ContainerEvent =
   | { readonly type: 'stats'; readonly id: string; readonly data: ContainerStats }
   /** The container ran out of memory. */
   | { readonly type: 'oom'; readonly id: string };
 
+/** Whose processes `ps` shows, and as what table. */
 export interface ShowProcessesOptions {
   readonly id: string;
   /** Arguments of ps(1) that choose the columns; all processes have to be among what it lists. Default: `-ef`. */

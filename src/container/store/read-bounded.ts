@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { TsrunError, type ErrorCode } from '../../errors.ts';
 
+/** What a file has to be for `readBounded`, and how it is refused otherwise. */
 export interface ReadOptions {
   /** More than this is refused, not cut off. */
   readonly limitBytes: number;

@@ -19,6 +19,7 @@ export interface PlanContext {
   readonly warnings: string[];
 }
 
+/** What the caller of the runtime decides about a container and config.json does not. */
 export interface PlanOptions {
   /** MS_MOVE and chroot in place of pivot_root. */
   readonly noPivot: boolean;
@@ -34,6 +35,7 @@ export interface PlanOptions {
   readonly waitsForStart?: boolean;
 }
 
+/** Numbers of descriptors in init, all behind those of the program (0 to 2 and the preserved ones); -1 for one that is not there. */
 export interface DescriptorNumbers {
   /** First descriptor behind those of the program. */
   readonly sync: number;
@@ -45,6 +47,7 @@ export interface DescriptorNumbers {
   readonly idmaps: number;
 }
 
+/** Words of init's memory that hold handles (descriptors, or a negative errno) and answers, each overwritten by its next user. */
 export interface SharedWords {
   /** O_PATH handle of the container's root mount. */
   readonly root: Region;

@@ -15,6 +15,7 @@ export interface HostFacts {
   readonly namespaces: Readonly<Record<string, string>>;
 }
 
+/** What the running kernel can do, as far as plans differ by it. */
 export interface KernelFacts {
   /** `[major, minor]` of uname -r. */
   readonly version: readonly [number, number];
@@ -26,6 +27,7 @@ export interface KernelFacts {
   readonly hasKcore: boolean;
 }
 
+/** Whom tsrun runs as, ids as its own user namespace shows them. */
 export interface IdentityFacts {
   readonly euid: number;
   readonly egid: number;
@@ -41,6 +43,7 @@ export interface OpenFilesLimit {
   readonly hard: bigint;
 }
 
+/** Which security modules the kernel has switched on: labels and profiles are refused without theirs. */
 export interface LsmFacts {
   readonly apparmor: boolean;
   readonly selinux: boolean;
@@ -70,6 +73,7 @@ export interface BundleFacts {
   readonly resctrl?: string;
 }
 
+/** A device node of the host, to be bound where none can be made. */
 export interface HostDevice {
   /** Absolute, symlinks resolved. */
   readonly path: string;
@@ -77,6 +81,7 @@ export interface HostDevice {
   readonly mode: number;
 }
 
+/** What a bind source is, symlinks followed: a mount point of the same kind is made for it. `file` is all that is no directory. */
 export type SourceKind = 'directory' | 'file' | 'missing';
 
 /** Whether tsrun itself has a capability in the user namespace it runs in. */

@@ -110,6 +110,7 @@ function relative(path: string): string {
   return cleaned === '' ? '.' : cleaned;
 }
 
+/** What `ensureInRoot` makes, and which symlinks it goes through on the way. */
 export interface EnsureOptions {
   /** What is made when nothing is there. */
   readonly kind: 'directory' | 'file';
@@ -253,6 +254,7 @@ export function isFileType(context: PlanContext, type: number, name: string) {
   return equals(at(context.words.stat, 24), BigInt(type) << 32n, { mask: BigInt(S_IFMT) << 32n, text: `is ${name}` });
 }
 
+/** Holds when the latest `statHandle` saw a directory. */
 export function isDirectory(context: PlanContext) {
   return isFileType(context, S_IFDIR, 'a directory');
 }

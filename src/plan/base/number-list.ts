@@ -2,6 +2,7 @@ import { TsrunError } from '../../errors.ts';
 import { block } from '../../program/build.ts';
 import type { Block } from '../../program/step.ts';
 
+/** Which numbers a list may have, and where config.json has it. */
 export interface NumberListOptions {
   /** JSON pointer of the list, for the failure. */
   readonly pointer: string;

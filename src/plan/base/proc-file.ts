@@ -12,6 +12,7 @@ import { utf8 } from '../../util/utf8.ts';
 import type { PlanContext } from './context.ts';
 import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
 
+/** What the step is called and fails with (see StepBase in program/step.ts), and which symlinks the lookup follows. */
 export interface ProcFileOptions {
   readonly label: string;
   readonly pointer: string;

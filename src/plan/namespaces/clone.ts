@@ -21,6 +21,7 @@ export interface ClonePlan {
   readonly clone: readonly Step[];
 }
 
+/** New namespaces of the clone (default: those of the config), and whether it joins the cgroup2 directory before rather than by it. */
 export interface CloneOptions {
   readonly types?: readonly NamespaceType[];
   readonly joinsUnified: boolean;

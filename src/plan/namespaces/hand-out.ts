@@ -37,6 +37,7 @@ export const HANDED_NAMESPACES = {
   mnt: 'mount',
 } as const satisfies Readonly<Record<string, NamespaceType>>;
 
+/** A file name below /proc/PID/ns: `net` and `mnt` where config.json says `network` and `mount`. */
 export type NamespaceFile = keyof typeof HANDED_NAMESPACES;
 
 /** Those that this kernel has. */

@@ -5,6 +5,7 @@ import type { PlanContext } from '../base/context.ts';
 import { reserveHandOut } from './hand-out.ts';
 import { reserveScratch } from '../base/scratch.ts';
 
+/** Which descriptors an init has at its start and keeps; all others are closed. */
 export interface StartInitOptions {
   /** The highest number of a descriptor that the parent gives. */
   readonly lastDescriptor: number;

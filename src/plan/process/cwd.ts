@@ -35,6 +35,7 @@ export interface CwdAnswers {
   readonly path: Block;
 }
 
+/** Room for the answers: the word lives as long as init, the path only as long as the packet of the program that verifies. */
 export function allocateCwdAnswers({ memory }: Pick<PlanContext, 'memory'>): CwdAnswers {
   return {
     entered: memory.word('cwd-entered'),

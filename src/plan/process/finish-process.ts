@@ -18,6 +18,7 @@ export interface FinishPlan {
   readonly afterFilter: Step[];
 }
 
+/** What, beside the config, decides which capabilities are left at the end. */
 export interface FinishOptions {
   /**
    * A seccomp filter is loaded when all this is done, and nothing but the one call that gives up the right to load it has to pass it.
@@ -25,6 +26,7 @@ export interface FinishOptions {
   readonly filtersEarly: boolean;
 }
 
+/** Gives init the identity of its program: owner of the standard descriptors, working directory, groups, ids, capabilities. */
 export function planFinishProcess(context: PlanContext, process: Process, options: FinishOptions): FinishPlan {
   const cwd = allocateCwdAnswers(context);
   return {

@@ -26,6 +26,7 @@ const POINTER = '/process/terminal';
 /** Magic number of devpts in struct statfs (include/uapi/linux/magic.h). */
 const DEVPTS_SUPER_MAGIC = 0x1cd1n;
 
+/** Where else the terminal appears, and who makes it the controlling one. */
 export interface TerminalOptions {
   readonly console: boolean;
   /** The process that starts the session is another one, which makes the terminal its own by `planControllingTerminal`. */

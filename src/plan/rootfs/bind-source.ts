@@ -46,6 +46,7 @@ export interface BindMount {
   readonly copiedLink: string | undefined;
 }
 
+/** Works out from its options and from what the host says where the source of a bind mount is. `index` is its place in mounts[]. */
 export function makeBindMount({ bundle }: Pick<PlanContext, 'bundle'>, mount: Mount, index: number): BindMount {
   const source = bindSource(mount, bundle.bundle);
   const options = parseMountOptions(mount.options ?? []);

@@ -32,6 +32,7 @@ import type { MountAttributes } from './mount-options.ts';
 import { reserveScratch } from '../base/scratch.ts';
 import { MOUNT_ATTR_SIZE, mountAttr } from '../../program/structs.ts';
 
+/** What the change is called and how it may end. What is no known directory takes the longer way before Linux 5.12. */
 export interface ChangeOptions {
   readonly label: string;
   readonly pointer?: string;

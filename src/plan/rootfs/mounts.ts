@@ -29,6 +29,7 @@ export interface Stage {
   readonly exchange: 'none' | 'copy-up';
 }
 
+/** The mounts of the config, cut where the parent has to act, in the order in which they are made. */
 export interface MountsPlan {
   readonly stages: readonly Stage[];
   /** What must wait until everything below the mounts is made: read-only tmpfs. */

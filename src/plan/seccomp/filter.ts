@@ -20,6 +20,7 @@ export interface FilterRules {
   readonly isTree: boolean;
 }
 
+/** What becomes of a call, by its name, when its arguments are such. `action` is SECCOMP_RET_* with its data. */
 export interface FilterRule {
   readonly syscall: string;
   readonly action: number;
@@ -27,6 +28,7 @@ export interface FilterRule {
   readonly conditions: readonly FilterCondition[];
 }
 
+/** One comparison of the argument `index`, 0 to 5 (struct scmp_arg_cmp of libseccomp). */
 export interface FilterCondition {
   readonly index: number;
   /** enum scmp_compare of libseccomp. */

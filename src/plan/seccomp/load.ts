@@ -46,6 +46,7 @@ export interface SeccompPlan {
   readonly listener?: SeccompListener;
 }
 
+/** The agent that answers for a filter: its unix socket and the text that goes along (config-linux.md, "Seccomp"). */
 export interface SeccompListener {
   readonly path: string;
   readonly metadata: string | undefined;

@@ -33,6 +33,7 @@ export interface DecodedOperation {
   readonly invert: boolean;
 }
 
+/** An argument as its packet has it: the value itself, or where init loads the value from. */
 export interface DecodedArgument {
   /** From 0 to 2^64 - 1; the address of the value when `indirect`. */
   readonly value: bigint;

@@ -45,6 +45,9 @@ export interface TreeDescription {
   readonly [name: string]: TreeDescription | string;
 }
 
+/**
+ * What a file of the model is beside its mode: `target` is the text of a symlink, `device` the numbers of a device as mknod(2) has them.
+ */
 export interface FileOptions {
   /** Without one the file is the root of a file system. */
   readonly parent?: ModelFile;
@@ -88,6 +91,7 @@ function describedFile(parent: ModelFile, description: TreeDescription | string)
   return makeFile(S_IFCHR | 0o666, { parent, device: (BigInt(major) << 8n) | BigInt(minor) });
 }
 
+/** Whether the file is of a type, one of S_IFDIR, S_IFLNK and so on (man 7 inode). */
 export function isType(file: ModelFile, type: number): boolean {
   return (file.mode & S_IFMT) === type;
 }

@@ -25,6 +25,7 @@ export interface Kernel extends Mailbox {
   call(name: CallName, args: readonly bigint[], memory: ModelMemory): bigint;
 }
 
+/** What the simulated init was made for, and a fault to put in. */
 export interface SimulateOptions {
   readonly arch: Arch;
   readonly syncFd: number;
@@ -43,6 +44,7 @@ export interface TraceEntry {
   readonly result: bigint;
 }
 
+/** What became of init behind the last operation that it executed. */
 export type SimulationEnd =
   /** Init reads the next packet. */
   | { readonly state: 'waiting' }
@@ -54,6 +56,7 @@ export type SimulationEnd =
   /** A skip went back, and the program did not end within LIMIT operations. */
   | { readonly state: 'endless' };
 
+/** All that can be seen of a program's execution from outside: what it called, answered and ended as. */
 export interface Simulation {
   readonly trace: readonly TraceEntry[];
   /** What the sender received, failure reports included, requests for more not. */

@@ -23,6 +23,7 @@ export interface MountRecord {
   readonly target: string;
 }
 
+/** The machine that init finds itself on. `tree` is its root file system; without one it is empty. */
 export interface ModelKernelOptions {
   /** Whose flags of open(2) the programs have; x86-64 unless said otherwise. */
   readonly arch?: Arch;

@@ -5,6 +5,7 @@ import { ACCEPT_SLOTS, ARGUMENT_COUNT, LAYOUT, REPORT_SIZE, TRIES_MAX } from '..
 import type { Block, CallStep, CheckStep, Operand, Place, Program, Region, Repetition, Step } from '../step.ts';
 import { verifyWords } from './verify-words.ts';
 
+/** What is known of init's memory when the program begins. */
 export interface VerifyOptions {
   /**
    * Regions that earlier programs of the conversation have written. With this, reading a region that nothing has written

@@ -1,6 +1,7 @@
 import { RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, S_IFDIR, S_IFLNK } from '../../util/constants.ts';
 import { isType, ModelErrno, visible, type ModelFile } from './files.ts';
 
+/** Where absolute paths begin unless `resolve` says otherwise, and how symlinks are followed. */
 export interface WalkOptions {
   readonly root: ModelFile;
   /** RESOLVE_ flags of openat2(2). */
@@ -9,6 +10,7 @@ export interface WalkOptions {
   readonly noFollow?: boolean;
 }
 
+/** Where a path leads: also to a name that nothing has yet, for calls that make it. */
 export interface WalkResult {
   /** The directory that the last component was looked up in. */
   readonly directory: ModelFile;

@@ -19,6 +19,7 @@ const EVENT_BYTES = DATA_OFFSET + 8;
 /** More that are ready are told by the next look. */
 const EVENTS_MAX = 64;
 
+/** A descriptor that has something, and what: also POLLERR and POLLHUP, which nobody asks for. */
 export interface Ready {
   readonly fd: number;
   /** POLLIN, POLLOUT and so on: they are the same bits. */

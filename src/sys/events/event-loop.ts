@@ -24,6 +24,7 @@ export interface LoopWatch {
   readonly hasTurns: boolean;
 }
 
+/** A weak watch keeps no process from ending. */
 export interface WatchOptions {
   readonly isWeak: boolean;
 }

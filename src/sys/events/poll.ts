@@ -6,8 +6,11 @@ import { bindLibc } from '../library.ts';
 
 const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
 
+/** There is something to read, or the end of it (man 2 poll). */
 export const POLLIN = 1;
+/** There is an exceptional condition, such as a change of a cgroup's `events` file. */
 export const POLLPRI = 2;
+/** Something can be written without waiting. */
 export const POLLOUT = 4;
 const POLLERR = 8;
 const POLLHUP = 16;
@@ -29,6 +32,7 @@ export async function waitReadable(fd: number, timeoutMs = -1): Promise<boolean>
   return (await waitAny([{ fd, events: POLLIN }], timeoutMs)).length > 0;
 }
 
+/** A descriptor, and what is wanted of it. */
 export interface Interest {
   readonly fd: number;
   /** POLLIN, POLLPRI or POLLOUT, 0 for neither; errors and the end of the other side are always told. */
@@ -50,6 +54,7 @@ export function waitAny(
   return waiter.wait(interests, { timeoutMs, signal, isWeak });
 }
 
+/** What ends a wait before anything is ready, and whether anybody is kept by it. */
 export interface WaitOptions {
   /** Ends the wait. Default: that of the operation that runs now (`interruption.ts`). */
   readonly signal?: AbortSignal | undefined;

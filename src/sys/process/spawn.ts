@@ -21,6 +21,7 @@ const POSIX_SPAWN_SETSIGMASK = 8;
 /** Larger than posix_spawn_file_actions_t (80), posix_spawnattr_t (336) and sigset_t (128) of glibc and musl. */
 const OPAQUE_SIZE = 512;
 
+/** A program to start, and all that it gets of this process; `path` is no name to look for in PATH. */
 export interface SpawnOptions {
   readonly path: string;
   /** argv[0]: what `ps` shows. */
