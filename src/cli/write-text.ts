@@ -8,8 +8,8 @@ const pauseMs = 2;
 /**
  * Writes all of a text to a descriptor before it returns, so that nothing is lost when the process exits.
  *
- * A reader that has gone away ends the writing without an error: what it has read was enough for it; the answer is false then. Errors: `host` for
- * any other failure, and when a full non-blocking pipe is not read from for 30 seconds.
+ * A reader that has gone away ends the writing without an error: what it has read was enough for it; the answer is false then. Errors:
+ * `host` for any other failure, and when a full non-blocking pipe is not read from for 30 seconds.
  */
 export function writeText(fd: number, text: string, write: typeof writeSync = writeSync): boolean {
   let rest = Buffer.from(text);

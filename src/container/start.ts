@@ -23,13 +23,14 @@ import { StateDirectory } from './store/directory.ts';
 import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
 import { wording } from '../util/wording.ts';
+import { endsWithItsProgram } from '../plan/leave.ts';
 
 /**
  * Has init become the container's program (runtime.md, "Start").
  *
- * Returns when the program runs, unless the process leaves then (`LeaveOptions`); with a service manager to notify, when the program is ready or has ended. Errors: `not-found`,
- * `status` unless the container is created, `program` when it cannot be executed (init has ended then), `hook` for startContainer
- * and poststart hooks (the container is destroyed then).
+ * Returns when the program runs, unless the process leaves then (`LeaveOptions`); with a service manager to notify, when the program is
+ * ready or has ended. Errors: `not-found`, `status` unless the container is created, `program` when it cannot be executed (init has ended
+ * then), `hook` for startContainer and poststart hooks (the container is destroyed then).
  */
 export async function startContainer(
   runtime: Runtime,
@@ -84,7 +85,7 @@ async function startUnderLock(
       pid: partner.pid,
       state: stateOf(record, 'created'),
       ...(leave !== undefined &&
-        (config.hooks?.poststart ?? []).length === 0 && {
+        endsWithItsProgram(config) && {
           leave: (program) => {
             leaveWith(conversation, program, leave, lock);
           },

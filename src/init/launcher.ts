@@ -82,7 +82,9 @@ const ALL_SEALS = 15;
 /** Above what callers preserve for a container; a lower one does as well, for it is closed before anything is looked at. */
 const HIGH_DESCRIPTOR = 100;
 
-/** Keeps where the environment starts, how long it is, and where the auxiliary vector starts. Source: fs/binfmt_elf.c, create_elf_tables. */
+/**
+ * Keeps where the environment starts, how long it is, and where the auxiliary vector starts. Source: fs/binfmt_elf.c, create_elf_tables.
+ */
 function writeMeasure({ machine }: Launcher): void {
   machine.stackPointer('operation');
   machine.move('a5', 'operation');

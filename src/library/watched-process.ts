@@ -8,8 +8,8 @@ import { type Patience, withPatience } from './interruption.ts';
 import { describeEnd, type OomCounter, type ProcessEnd } from './process-end.ts';
 
 /**
- * A process that is watched to its end, and reaped when it is a child of this one: by its pidfd, so that no child of anybody else is touched,
- * whoever else waits for children here. Watching keeps no program from ending; waiting does.
+ * A process that is watched to its end, and reaped when it is a child of this one: by its pidfd, so that no child of anybody else is
+ * touched, whoever else waits for children here. Watching keeps no program from ending; waiting does.
  */
 export class WatchedProcess {
   readonly pid: number;

@@ -1,6 +1,8 @@
-import { block, call, isNegative, isZero, stringArray, unless, when, words } from '../program/build.ts';
+import { block, call, isNegative, isZero, stringArray, unless, when } from '../program/build.ts';
 import { Memory, type Program } from '../program/step.ts';
 import { MSG_NOSIGNAL, MSG_PEEK } from '../util/constants.ts';
+import { iovec, msghdr } from '../program/structs.ts';
+import type { Config } from '../spec/generated/config.ts';
 
 /** What is executed when the program did not start, to say why. */
 export interface Engine {
@@ -20,6 +22,11 @@ export interface Leaving {
   readonly engine: Engine;
 }
 
+/** Whether `start` has nothing left to do once the program runs. */
+export function endsWithItsProgram({ hooks }: Pick<Config, 'hooks'>): boolean {
+  return (hooks?.poststart ?? []).length === 0;
+}
+
 const STDERR = 2;
 const LOST = 'tsrun: the program did not start, and what would say why cannot be executed\n';
 
@@ -34,19 +41,19 @@ const LOST = 'tsrun: the program did not start, and what would say why cannot be
 export function planLeave({ connection, packet, engine }: Leaving): Program {
   const memory = new Memory();
   const answer = memory.word('answer');
-  const vector = words([block(packet, 'packet'), packet.length], '[packet]');
-  const room = words([memory.word('first bytes'), 1], '[first bytes]');
+  const vector = iovec([{ of: block(packet, 'packet'), size: packet.length }]);
+  const room = iovec([{ of: memory.word('first bytes'), size: 1 }]);
   return {
     name: 'leave',
     replies: false,
     steps: [
-      call('sendmsg', [connection, words([0, 0, vector, 1, 0, 0, 0], '{packet}'), MSG_NOSIGNAL], {
+      call('sendmsg', [connection, msghdr(vector, undefined, { shown: '{packet}' }), MSG_NOSIGNAL], {
         label: 'have init become the program',
         result: answer,
         accept: 'any',
       }),
       ...unless(isNegative(answer), [
-        call('recvmsg', [connection, words([0, 0, room, 1, 0, 0, 0], '{first bytes}'), MSG_PEEK], {
+        call('recvmsg', [connection, msghdr(room, undefined, { shown: '{first bytes}' }), MSG_PEEK], {
           label: 'wait until it is the program',
           result: answer,
           accept: 'any',

@@ -6,8 +6,8 @@ import { reachUnix } from '../sys/events/unix-socket.ts';
 import { sendMessage } from '../sys/socket.ts';
 import { O_NOFOLLOW, O_PATH } from '../util/constants.ts';
 import { wording } from '../util/wording.ts';
-import { killAndWait } from './kill-and-wait.ts';
-import { DEATH_TIMEOUT_MS, type Partner } from './partner.ts';
+import { DEATH_TIMEOUT_MS, killAndWait } from './kill-and-wait.ts';
+import type { Partner } from './partner.ts';
 import { waitReadable } from '../sys/events/poll.ts';
 
 /** An init that waits for `start`: where, and what it wants to be shown, hexadecimal, by whom it cannot know otherwise. */

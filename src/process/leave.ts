@@ -2,12 +2,11 @@ import { emitInit } from '../init/image.ts';
 import type { Arch } from '../program/calls.ts';
 import { encode } from '../program/encode.ts';
 import type { Program } from '../program/step.ts';
-import { hasErrno } from '../sys/errno.ts';
 import { becomeExecutable } from '../sys/process/exec.ts';
-import { setCloseOnExec, type OwnedFd } from '../sys/fd.ts';
-import { createSealedExecutable } from '../sys/memfd.ts';
+import { setCloseOnExec } from '../sys/fd.ts';
 import { sendMessage, socketPair } from '../sys/socket.ts';
 import { INIT_IMAGE_NAME } from './init-name.ts';
+import { sealImage } from './spawned.ts';
 
 /** The image that takes this process's place, and the descriptors that stay open in it. */
 export interface LeaveOptions {
@@ -26,7 +25,7 @@ export function leave(program: Program, { arch, kept }: LeaveOptions): void {
   using sync = theirs;
   const [packet, ...more] = encode(program, { arch, syncFd: sync.number });
   if (packet === undefined || more.length > 0) return;
-  using image = openImage(emitInit({ arch, syncFd: sync.number }));
+  using image = sealImage(emitInit({ arch, syncFd: sync.number }));
   if (image === undefined) return;
   // It waits there until the image reads it, whoever has closed the other end.
   sendMessage(ours.number, packet.bytes);
@@ -34,14 +33,4 @@ export function leave(program: Program, { arch, kept }: LeaveOptions): void {
   for (const fd of all) setCloseOnExec(fd, { closes: false });
   becomeExecutable(image.number, INIT_IMAGE_NAME);
   for (const fd of all) setCloseOnExec(fd);
-}
-
-function openImage(bytes: Uint8Array): OwnedFd | undefined {
-  try {
-    return createSealedExecutable(INIT_IMAGE_NAME, bytes);
-  } catch (error) {
-    // vm.memfd_noexec=2 forbids executable memfds.
-    if (hasErrno(error, 'EACCES')) return undefined;
-    throw error;
-  }
 }

@@ -23,6 +23,3 @@ export interface Partner {
    */
   howItEnded(timeoutMs?: number): Promise<ExitStatus | undefined>;
 }
-
-/** How long a dying process may take: it can be stuck in the kernel, on a dead network file system for example. */
-export const DEATH_TIMEOUT_MS = 10_000;

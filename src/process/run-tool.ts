@@ -2,15 +2,17 @@ import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { uninterrupted } from '../sys/events/interruption.ts';
 import { NonBlocking } from '../sys/events/nonblocking.ts';
-import { POLLIN, waitAny, waitReadable } from '../sys/events/poll.ts';
+import { POLLIN, waitAny } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { isExecutableFile, openFile } from '../sys/file.ts';
-import { pidfdOpen, pidfdSendSignal } from '../sys/process/pidfd.ts';
+import { pidfdOpen } from '../sys/process/pidfd.ts';
 import { pipe } from '../sys/pipe.ts';
 import { spawn } from '../sys/process/spawn.ts';
 import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';
 import { O_RDWR } from '../util/constants.ts';
 import { errnoText } from '../util/errno.ts';
+import { nowMs } from '../sys/clock.ts';
+import { DEATH_TIMEOUT_MS, killAndWait } from './kill-and-wait.ts';
 
 /** How a tool ended: its exit code, 128 when it was killed, and at most 64 KiB of what it complained about. */
 export interface ToolResult {
@@ -20,8 +22,6 @@ export interface ToolResult {
 
 /** How long a tool may take. */
 const TIMEOUT_MS = 30_000;
-/** How long a killed one may take to die. */
-const DEATH_TIMEOUT_MS = 10_000;
 /** Of what a tool complains about, this much is kept. */
 const STDERR_LIMIT_BYTES = 64 * 1024;
 /** `ps -ef` of a large machine has some ten megabytes. */
@@ -29,7 +29,6 @@ const STDOUT_LIMIT_BYTES = 64 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 /** Then others have a turn. */
 const CHUNKS_AT_ONCE = 8;
-const SIGKILL = 9;
 const DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /**
@@ -78,7 +77,7 @@ async function run(
 
 /** Takes what the tool prints until it ends; one that takes too long, or that nobody wants any more, is killed. */
 async function waitForEnd(name: string, pidfd: OwnedFd, outputs: readonly Output[]): Promise<ExitStatus> {
-  const deadline = process.uptime() * 1000 + TIMEOUT_MS;
+  const deadline = nowMs() + TIMEOUT_MS;
   try {
     for (;;) {
       const status = reapByPidfd(pidfd.number);
@@ -87,7 +86,7 @@ async function waitForEnd(name: string, pidfd: OwnedFd, outputs: readonly Output
         for (const output of outputs) output.take(Infinity);
         return status;
       }
-      const leftMs = Math.ceil(deadline - process.uptime() * 1000);
+      const leftMs = Math.ceil(deadline - nowMs());
       const interests = outputs.flatMap((output) => output.interests());
       const ready = leftMs <= 0 ? [] : await waitAny([{ fd: pidfd.number, events: POLLIN }, ...interests], leftMs);
       if (ready.length === 0) throw toolError(name, 'ETIMEDOUT');
@@ -101,10 +100,10 @@ async function waitForEnd(name: string, pidfd: OwnedFd, outputs: readonly Output
 
 async function kill(pidfd: OwnedFd): Promise<void> {
   try {
-    pidfdSendSignal(pidfd.number, SIGKILL);
-    if (await waitReadable(pidfd.number, DEATH_TIMEOUT_MS)) reapByPidfd(pidfd.number);
+    if (await killAndWait(pidfd, DEATH_TIMEOUT_MS)) reapByPidfd(pidfd.number);
   } catch (error) {
-    if (!hasErrno(error, 'ESRCH', 'ECHILD')) throw error;
+    // Somebody else in this process has reaped it.
+    if (!hasErrno(error, 'ECHILD')) throw error;
   }
 }
 

@@ -12,8 +12,8 @@ import { socketPair } from '../sys/socket.ts';
 import { spawn } from '../sys/process/spawn.ts';
 import { reapChild, waitChild, type ExitStatus } from '../sys/process/wait.ts';
 import { INIT_IMAGE_NAME } from './init-name.ts';
-import { killAndWait } from './kill-and-wait.ts';
-import { DEATH_TIMEOUT_MS, type Partner } from './partner.ts';
+import { DEATH_TIMEOUT_MS, killAndWait } from './kill-and-wait.ts';
+import type { Partner } from './partner.ts';
 
 /** What an init has from its start: its image is made for `arch` and `syncFd`, and it inherits nothing but these descriptors. */
 export interface SpawnInitOptions {
@@ -103,12 +103,16 @@ class SpawnedInit implements Partner {
 
 function openImage({ arch, syncFd, fallbackDirectory }: SpawnInitOptions): OwnedFd {
   const image = emitInit({ arch, syncFd });
+  return sealImage(image) ?? openImageFile(image, fallbackDirectory);
+}
+
+/** Init's image as a sealed memfd; undefined where the system forbids executable memfds (vm.memfd_noexec=2). Errors: `host`. */
+export function sealImage(image: Uint8Array): OwnedFd | undefined {
   try {
     return createSealedExecutable(INIT_IMAGE_NAME, image);
   } catch (error) {
-    // vm.memfd_noexec=2 forbids executable memfds.
-    if (!hasErrno(error, 'EACCES')) throw error;
-    return openImageFile(image, fallbackDirectory);
+    if (hasErrno(error, 'EACCES')) return undefined;
+    throw error;
   }
 }
 

@@ -77,7 +77,10 @@ function joinGroups(
   return ranges;
 }
 
-/** The smallest ranges that a packet may hold: the span of a check, what is repeated with the check that says so, and the steps that share what one of them writes. */
+/**
+ * The smallest ranges that a packet may hold: the span of a check, what is repeated with the check that says so, and the steps that share
+ * what one of them writes.
+ */
 function groupSteps(steps: readonly Step[]): Range[] {
   /** For each step, the last one that it holds together with. */
   const lasts = steps.map((step, index) =>

@@ -64,7 +64,9 @@ interface StepBase {
   readonly pointer?: string;
   /** Replaces the generated failure message; `{errno}` stands for the errno's name. */
   readonly failure?: string;
-  /** Code of its failure: what looks for the program or its directory fails because of the bundle, not because of the host. Default: `step`. */
+  /**
+   * Code of its failure: what looks for the program or its directory fails because of the bundle, not because of the host. Default: `step`.
+   */
   readonly code?: 'program';
 }
 

@@ -7,7 +7,9 @@ import type { Block, Place, Region } from './step.ts';
 
 /** The structures of the kernel that programs pass, a function each. */
 
-/** struct open_how, with O_CLOEXEC: u64 flags, mode, resolve (man 2 openat2). The encoder translates flags that arm64 numbers differently. */
+/**
+ * struct open_how, with O_CLOEXEC: u64 flags, mode, resolve (man 2 openat2). The encoder translates flags that arm64 numbers differently.
+ */
 export function openHow({ flags, resolve }: { readonly flags: number; readonly resolve: number }): Block {
   const all = flags | O_CLOEXEC;
   return words([all, 0, resolve], `{flags=${flagNames(all, 'O_')}, resolve=${flagNames(resolve, 'RESOLVE_')}}`);
@@ -205,8 +207,14 @@ export function cmsgRights(numbers: readonly number[], shown: string, room = 0):
   return block(bytes, shown);
 }
 
-/** struct msghdr: name, namelen, iov, iovlen, control, controllen, flags (man 2 sendmsg). `controlSize` says how much of `control` counts. */
-export function msghdr(vector: Block, control: Block, options: { shown: string; controlSize?: number }): Block {
-  const size = options.controlSize ?? control.bytes.length;
-  return words([0, 0, vector, vector.bytes.length / 16, control, size, 0], options.shown);
+/**
+ * struct msghdr: name, namelen, iov, iovlen, control, controllen, flags (man 2 sendmsg). `controlSize` says how much of `control` counts.
+ */
+export function msghdr(
+  vector: Block,
+  control: Block | undefined,
+  options: { shown: string; controlSize?: number },
+): Block {
+  const size = options.controlSize ?? control?.bytes.length ?? 0;
+  return words([0, 0, vector, vector.bytes.length / 16, control ?? 0, size, 0], options.shown);
 }

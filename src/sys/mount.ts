@@ -52,7 +52,9 @@ export function makePrivate(root: OwnedFd, shown: string): void {
   );
 }
 
-/** Takes a mount, with those below it, out of sight at once; it ends when nobody uses it any more. Errors: `host`. Source: man 2 umount2. */
+/**
+ * Takes a mount, with those below it, out of sight at once; it ends when nobody uses it any more. Errors: `host`. Source: man 2 umount2.
+ */
 export function detachMount(root: OwnedFd, shown: string): void {
   checked(umountCall(descriptorPath(root.number), MNT_DETACH), `unmount ${shown}`);
 }

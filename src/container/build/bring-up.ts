@@ -93,8 +93,8 @@ export async function copyUpOrFail({ lower, upper }: Pick<ReplyAt<'copy-up'>, 'l
 }
 
 /**
- * The home directory of a user from a passwd file, `/` where it has none. Piece by piece, so that a user behind many others is found and a long file takes
- * little memory.
+ * The home directory of a user from a passwd file, `/` where it has none. Piece by piece, so that a user behind many others is found and a
+ * long file takes little memory.
  */
 export function readHome({ passwd }: Pick<ReplyAt<'passwd'>, 'passwd'>, uid: number): string {
   if (passwd === undefined || !fstatSync(passwd.number).isFile()) return '/';

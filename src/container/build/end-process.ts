@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
-import { killAndWait } from '../../process/kill-and-wait.ts';
-import { DEATH_TIMEOUT_MS, type Partner } from '../../process/partner.ts';
+import { DEATH_TIMEOUT_MS, killAndWait } from '../../process/kill-and-wait.ts';
+import type { Partner } from '../../process/partner.ts';
 import type { ExitStatus } from '../../sys/process/wait.ts';
 import { errnoText } from '../../util/errno.ts';
 import { wording } from '../../util/wording.ts';

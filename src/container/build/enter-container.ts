@@ -30,8 +30,8 @@ export interface EnteredContainer {
 }
 
 /**
- * From a plan to a process that is in the container. The cleanup ends it. Errors: `status`, `step`, `program`, `cgroup`, `host`; `init` with
- * the way it ended when it died.
+ * From a plan to a process that is in the container. The cleanup ends it. Errors: `status`, `step`, `program`, `cgroup`, `host`; `init`
+ * with the way it ended when it died.
  */
 export async function enterContainer(
   prepared: PreparedExec,

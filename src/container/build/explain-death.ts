@@ -1,5 +1,6 @@
 import { TsrunError } from '../../errors.ts';
-import { DEATH_TIMEOUT_MS, type Partner } from '../../process/partner.ts';
+import { DEATH_TIMEOUT_MS } from '../../process/kill-and-wait.ts';
+import type { Partner } from '../../process/partner.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { wording } from '../../util/wording.ts';
 

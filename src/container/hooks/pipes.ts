@@ -7,6 +7,7 @@ import type { OwnedFd } from '../../sys/fd.ts';
 import { pidfdSendSignal } from '../../sys/process/pidfd.ts';
 import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../../sys/events/poll.ts';
 import type { HookOutput } from './output.ts';
+import { SIGNALS } from '../../util/signals.ts';
 
 /** tsrun's ends of the pipes to a hook in a container, and its pidfd. */
 export interface HookPipes {
@@ -33,7 +34,6 @@ export interface HookEnd {
   readonly report: Buffer;
 }
 
-const SIGKILL = 9;
 const KILL_TIMEOUT_MS = 10_000;
 const CHUNK_BYTES = 64 * 1024;
 /** PIPE_BUF: so much can be written to a pipe that is ready without waiting. Source: man 7 pipe. */
@@ -167,12 +167,12 @@ async function killGroup(pidfd: OwnedFd): Promise<void> {
   const pid = readDescriptorInfo(pidfd.number, 'Pid');
   try {
     // No pid in a /proc of another pid namespace; then the process alone has to do.
-    if (pid > 1) process.kill(-pid, SIGKILL);
+    if (pid > 1) process.kill(-pid, SIGNALS.KILL);
   } catch (error) {
     if (!hasErrno(error, 'ESRCH', 'EPERM')) throw error;
   }
   try {
-    pidfdSendSignal(pidfd.number, SIGKILL);
+    pidfdSendSignal(pidfd.number, SIGNALS.KILL);
   } catch (error) {
     if (!hasErrno(error, 'ESRCH')) throw error;
   }

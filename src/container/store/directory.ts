@@ -25,6 +25,7 @@ import { readBounded } from './read-bounded.ts';
 import { requireRecord, type ContainerRecord } from './record.ts';
 import { stateError } from './state-error.ts';
 import { wording } from '../../util/wording.ts';
+import { nowMs } from '../../sys/clock.ts';
 
 const STATE_FILE = 'state.json';
 const CONFIG_FILE = 'config.json';
@@ -96,10 +97,10 @@ export class StateDirectory implements Disposable {
   async tryLock(timeoutMs: number): Promise<OwnedFd | undefined> {
     const file = this.#openLock();
     // Not performance.now(): on Node its first use loads a dozen modules.
-    const deadline = process.uptime() * 1000 + timeoutMs;
+    const deadline = nowMs() + timeoutMs;
     try {
       for (let pauseMs = 1; !tryLock(file.number); pauseMs = Math.min(pauseMs * 2, 50)) {
-        if (process.uptime() * 1000 >= deadline) {
+        if (nowMs() >= deadline) {
           file.close();
           return undefined;
         }

@@ -59,3 +59,19 @@ export interface ControllerPlace {
   /** Index into the plan's directories. */
   readonly directory: number;
 }
+
+/** A list of writes, and what adds one to it: the value of a property of a section of linux.resources for a file. */
+export function collectWrites(place: ControllerPlace, section: string) {
+  const writes: CgroupWrite[] = [];
+  const value = (
+    property: string,
+    file: string,
+    text: string,
+    more: Pick<ValueWrite, 'accept' | 'again' | 'usage'> = {},
+  ): void => {
+    const label = `set ${section}.${property}`;
+    const pointer = `/linux/resources/${section}/${property}`;
+    writes.push({ kind: 'value', ...place, file, value: text, label, pointer, ...more });
+  };
+  return { writes, value };
+}

@@ -34,7 +34,10 @@ export function planStartInit(context: PlanContext, { lastDescriptor, handOut }:
   ];
 }
 
-/** The highest descriptor number that the parent gives to an init that creates a container, whose idmapped mounts use so many user namespaces. */
+/**
+ * The highest descriptor number that the parent gives to an init that creates a container, whose idmapped mounts use so many user
+ * namespaces.
+ */
 export function lastCreateDescriptor({ descriptors }: PlanContext, idmaps: number): number {
   return descriptors.idmaps + idmaps - 1;
 }

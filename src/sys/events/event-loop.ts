@@ -4,6 +4,7 @@ import { descriptorPath } from '../fd.ts';
 import { eventfd } from './eventfd.ts';
 import { writeFully } from '../io.ts';
 import { bindLibc, bindLibrary, loadKoffi } from '../library.ts';
+import { nowMs } from '../clock.ts';
 
 /**
  * How the event loop of the engine learns that an epoll descriptor has something, without a thread:
@@ -168,7 +169,7 @@ class MainThreadWatch implements LoopWatch {
 
   /** What nobody waits for in earnest is looked at when somebody does: this thread would stand still for it. */
   start(timeoutMs: number, { isWeak }: WatchOptions): void {
-    this.#deadline = timeoutMs < 0 ? Infinity : process.uptime() * 1000 + timeoutMs;
+    this.#deadline = timeoutMs < 0 ? Infinity : nowMs() + timeoutMs;
     this.#isWatching = !isWeak;
     if (isWeak) return;
     this.#queue();
@@ -192,7 +193,7 @@ class MainThreadWatch implements LoopWatch {
     if (!this.#isWatching) return;
     // Queued now, it runs after the loop has gone round.
     this.#queue();
-    const leftMs = Math.ceil(Math.max(0, this.#deadline - process.uptime() * 1000));
+    const leftMs = Math.ceil(Math.max(0, this.#deadline - nowMs()));
     this.#look(this.#deadline === Infinity ? -1 : Math.min(leftMs, TIMEOUT_MS_MAX));
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Who may interrupt what runs now.
  *
- * A wait belongs to an operation, and the operation to whoever asked for it and may have lost interest. All waits are made here, in `sys/events`,
- * so it is enough that they know: a signal that aborts makes the wait of its operation fail with the signal's reason, and what is there to
- * clean up after failures cleans up. Nothing of it exists in a command, which is ended by ending its process.
+ * A wait belongs to an operation, and the operation to whoever asked for it and may have lost interest. All waits are made here, in
+ * `sys/events`, so it is enough that they know: a signal that aborts makes the wait of its operation fail with the signal's reason, and
+ * what is there to clean up after failures cleans up. Nothing of it exists in a command, which is ended by ending its process.
  */
 export interface Interruptions {
   /** The signal of the operation that runs now; undefined where nobody interrupts it. */

@@ -3,6 +3,7 @@ import { watchEpoll, type LoopWatch } from './event-loop.ts';
 import { currentInterruption } from './interruption.ts';
 import { inTurn } from './turn-queue.ts';
 import { bindLibc } from '../library.ts';
+import { nowMs } from '../clock.ts';
 
 const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
 
@@ -86,11 +87,6 @@ interface Watched {
   readonly users: Map<Wait, number>;
   /** What the kernel has been asked for. */
   mask: number;
-}
-
-/** Not performance.now(): on Node its first use loads a dozen modules. */
-function nowMs(): number {
-  return process.uptime() * 1000;
 }
 
 let waiter: Waiter | undefined;

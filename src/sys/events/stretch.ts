@@ -1,4 +1,5 @@
 import { currentInterruption } from './interruption.ts';
+import { nowMs } from '../clock.ts';
 
 /** So long one piece of work keeps everything else in the process from going on. */
 const BUDGET_MS = 2;
@@ -14,8 +15,4 @@ export class Stretch {
     currentInterruption()?.throwIfAborted();
     this.#startedMs = nowMs();
   }
-}
-
-function nowMs(): number {
-  return process.uptime() * 1000;
 }

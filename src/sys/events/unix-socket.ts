@@ -2,6 +2,7 @@ import { hasErrno } from '../errno.ts';
 import type { OwnedFd } from '../fd.ts';
 import { connectUnix, sendPart, type SocketType } from '../socket.ts';
 import { POLLOUT, sleep, waitAny } from './poll.ts';
+import { nowMs } from '../clock.ts';
 
 /** How long the other side may take to take a connection, and then a message. */
 const PATIENCE_MS = 10_000;
@@ -38,8 +39,4 @@ export async function deliver(socket: OwnedFd, bytes: Uint8Array, descriptors: r
       if (ready.length === 0) throw error;
     }
   }
-}
-
-function nowMs(): number {
-  return process.uptime() * 1000;
 }

@@ -35,8 +35,8 @@ export interface SpawnOptions {
 }
 
 /**
- * Starts a program with no other environment than that given, the signals blocked and ignored that whoever started this process had blocked and ignored, and
- * exactly the descriptors given.
+ * Starts a program with no other environment than that given, the signals blocked and ignored that whoever started this process had blocked
+ * and ignored, and exactly the descriptors given.
  *
  * Returns the pid; the caller reaps it. posix_spawn(3) does not copy this process, so it is safe in one with many threads.
  * Errors: `host`.

@@ -2,12 +2,10 @@ import type { CpuResources, Resources } from '../../../spec/generated/config.ts'
 import type { CpuStats } from '../stats.ts';
 import { INFINITY, numberProperty, type UnitProperty } from '../unit-property.ts';
 import { isSet, NO_BURST, weightFromShares, type Integer } from '../values.ts';
-import type { CgroupWrite, ControllerPlace, ValueWrite } from '../writes.ts';
+import { collectWrites, type CgroupWrite, type ControllerPlace } from '../writes.ts';
 import type { Controller, SystemdOptions } from './controller.ts';
 import { multiply, parseInteger, readInteger, readPressure, readTable, type CounterReader } from './counters.ts';
 import { resourceSection, withoutZeros } from './section.ts';
-
-const POINTER = '/linux/resources/cpu';
 
 /** config-linux.md, "CPU", but for cpuset. */
 export const cpu: Controller = {
@@ -23,7 +21,7 @@ export const cpuRealtime: Controller = { names: { v1: 'cpu' }, v1: planRealtime,
 
 function planV1(resources: Resources, place: ControllerPlace): CgroupWrite[] {
   const cpu = resources.cpu ?? {};
-  const { writes, value } = collectWrites(place);
+  const { writes, value } = collectWrites(place, 'cpu');
   // A group that is idle does not take shares (EINVAL), so that idle is settled first.
   if (cpu.idle !== undefined) value('idle', 'cpu.idle', String(cpu.idle));
   if (isSet(cpu.shares)) value('shares', 'cpu.shares', String(cpu.shares));
@@ -39,25 +37,10 @@ function planV1(resources: Resources, place: ControllerPlace): CgroupWrite[] {
 
 function planRealtime(resources: Resources, place: ControllerPlace): CgroupWrite[] {
   const { realtimePeriod, realtimeRuntime } = resources.cpu ?? {};
-  const { writes, value } = collectWrites(place);
+  const { writes, value } = collectWrites(place, 'cpu');
   if (isSet(realtimePeriod)) value('realtimePeriod', 'cpu.rt_period_us', String(realtimePeriod), { again: ['EINVAL'] });
   if (isSet(realtimeRuntime)) value('realtimeRuntime', 'cpu.rt_runtime_us', String(realtimeRuntime));
   return writes;
-}
-
-/** A list of writes, and what adds one to it: the value of a property of `cpu` for a file. */
-function collectWrites(place: ControllerPlace) {
-  const writes: CgroupWrite[] = [];
-  const value = (
-    property: string,
-    file: string,
-    text: string,
-    more: Pick<ValueWrite, 'accept' | 'again'> = {},
-  ): void => {
-    const label = `set cpu.${property}`;
-    writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${POINTER}/${property}`, ...more });
-  };
-  return { writes, value };
 }
 
 /** The kernel's default period, microseconds. */
@@ -66,7 +49,7 @@ const DEFAULT_PERIOD_US = 100_000;
 function planV2(resources: Resources, place: ControllerPlace): CgroupWrite[] {
   const cpu = resources.cpu;
   if (cpu === undefined) return [];
-  const { writes, value } = collectWrites(place);
+  const { writes, value } = collectWrites(place, 'cpu');
   // A group that is idle does not take a weight (EINVAL), so that idle is settled first.
   if (cpu.idle !== undefined) value('idle', 'cpu.idle', String(cpu.idle));
   if (isSet(cpu.shares)) value('shares', 'cpu.weight', String(weightFromShares(cpu.shares)));

@@ -1,10 +1,9 @@
 import type { MemoryResources, Resources } from '../../../spec/generated/config.ts';
-import type { Errno } from '../../../util/errno.ts';
 import type { Problems } from '../problems.ts';
 import type { MemoryEntry, MemoryStats } from '../stats.ts';
 import { limitProperty, INFINITY, numberProperty, type UnitProperty } from '../unit-property.ts';
 import { isSet, maxOr, swapMax, toInteger } from '../values.ts';
-import type { CgroupWrite, ControllerPlace, ValueWrite } from '../writes.ts';
+import { collectWrites, type CgroupWrite, type ControllerPlace } from '../writes.ts';
 import type { Controller, Counted, SystemdOptions } from './controller.ts';
 import { add, readInteger, readPressure, readTable, type CounterReader } from './counters.ts';
 import { resourceSection, withoutZeros, type MergeOptions } from './section.ts';
@@ -30,27 +29,8 @@ function planV1(resources: Resources, place: ControllerPlace): CgroupWrite[] {
   const unlimited = limit !== undefined && BigInt(limit) === -1n;
   // Without a wish for swap an unlimited memory means unlimited swap too: memsw may not be below memory.
   const swap = unlimited && !isSet(memory.swap) ? -1 : memory.swap;
-  const writes: CgroupWrite[] = [];
-  if (memory.checkBeforeUpdate === true && isSet(limit) && !unlimited) {
-    const label = 'compare the memory limit with the usage';
-    writes.push({
-      kind: 'check',
-      ...place,
-      file: 'memory.usage_in_bytes',
-      limit: String(limit),
-      label,
-      pointer: `${POINTER}/limit`,
-    });
-  }
-  const value = (
-    property: string,
-    file: string,
-    text: string,
-    more: Pick<ValueWrite, 'accept' | 'again' | 'usage'> = {},
-  ): void => {
-    const label = `set memory.${property}`;
-    writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${POINTER}/${property}`, ...more });
-  };
+  const { writes, value } = collectWrites(place, 'memory');
+  writes.push(...checkUsage(memory, 'memory.usage_in_bytes', place));
   // The kernel wants limit <= memsw at every moment: when the old memsw is below the new limit, the limit comes second.
   const usage = { current: 'memory.usage_in_bytes', peak: 'memory.max_usage_in_bytes' };
   if (isSet(limit)) value('limit', 'memory.limit_in_bytes', String(limit), { again: ['EINVAL'], usage });
@@ -72,30 +52,26 @@ function planV2(resources: Resources, place: ControllerPlace, problems: Problems
   if (memory === undefined) return [];
   reportV1Only(memory, problems);
   const { limit, reservation } = memory;
-  const writes: CgroupWrite[] = [];
-  if (memory.checkBeforeUpdate === true && isSet(limit) && BigInt(limit) !== -1n) {
-    const label = 'compare the memory limit with the usage';
-    writes.push({
-      kind: 'check',
-      ...place,
-      file: 'memory.current',
-      limit: String(limit),
-      label,
-      pointer: `${POINTER}/limit`,
-    });
-  }
-  const value = (property: string, file: string, text: string, accept?: Errno[]): void => {
-    const label = `set memory.${property}`;
-    const more = accept === undefined ? {} : { accept };
-    writes.push({ kind: 'value', ...place, file, value: text, label, pointer: `${POINTER}/${property}`, ...more });
-  };
+  const { writes, value } = collectWrites(place, 'memory');
+  writes.push(...checkUsage(memory, 'memory.current', place));
   const swap = swapMax(limit, memory.swap);
   // A kernel without swap has no such file, and neither "all of it" nor "none of it" loses anything there.
   if (swap !== undefined)
-    value('swap', 'memory.swap.max', swap, swap === 'max' || swap === '0' ? ['ENOENT'] : undefined);
+    value('swap', 'memory.swap.max', swap, swap === 'max' || swap === '0' ? { accept: ['ENOENT'] } : {});
   if (isSet(limit)) value('limit', 'memory.max', maxOr(limit));
   if (isSet(reservation)) value('reservation', 'memory.low', maxOr(reservation));
   return writes;
+}
+
+/** Refuses a limit below what is in use, where that is asked for. */
+function checkUsage(
+  { checkBeforeUpdate, limit }: MemoryResources,
+  file: string,
+  place: ControllerPlace,
+): CgroupWrite[] {
+  if (checkBeforeUpdate !== true || !isLimited(limit)) return [];
+  const label = 'compare the memory limit with the usage';
+  return [{ kind: 'check', ...place, file, limit: String(limit), label, pointer: `${POINTER}/limit` }];
 }
 
 /** crun refuses these too; a setting that is silently ignored is worse than an error (runtime.md, "Errors"). */

@@ -52,7 +52,10 @@ const UNIFIED_LIMITS: Readonly<Record<string, string>> = {
 };
 const UNIFIED_SINCE: Readonly<Record<string, number>> = { 'memory.zswap.max': 253 };
 
-/** The files that systemd has a property for. Values that systemd would not take are left to the kernel, which has the last word on what is written. */
+/**
+ * The files that systemd has a property for. Values that systemd would not take are left to the kernel, which has the last word on what is
+ * written.
+ */
 export function planUnifiedProperties({ unified = {} }: Resources, { problems }: SystemdOptions): UnitProperty[] {
   return Object.entries(unified).flatMap(([file, value]): UnitProperty[] => {
     const text = value.trim();
