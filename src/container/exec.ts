@@ -6,7 +6,7 @@ import { Cleanup } from './build/cleanup.ts';
 import { waitForEnd } from './build/end-process.ts';
 import { enterContainer } from './build/enter-container.ts';
 import { prepareExec, type PreparedExec } from './build/prepare-exec.ts';
-import type { Runtime } from './caller/caller.ts';
+import { CallerLost, type Runtime } from './caller/caller.ts';
 import { writePidFile } from './caller/pid-file.ts';
 import { sendPidfd } from './caller/pidfd-socket.ts';
 import type { ExecOptions } from './store/options.ts';
@@ -28,7 +28,7 @@ export async function execPrepared(runtime: Runtime, prepared: PreparedExec, opt
   const { record, process, plan, seccomp, foreground } = prepared;
   const cleanup = new Cleanup(runtime.log);
   try {
-    const { partner, conversation, executable, home } = await enterContainer(prepared, options, cleanup);
+    const { partner, conversation, executable, home } = await enterContainer(runtime, prepared, options, cleanup);
     const { pid } = partner;
     using pidfd = pidfdOpen(pid);
     await sendPidfd(options.pidfdSocket, { pid, kind: 'setns' });
@@ -47,7 +47,7 @@ export async function execPrepared(runtime: Runtime, prepared: PreparedExec, opt
     }
     return exitCode(await foreground.supervise(pidfd, () => waitForEnd(partner)));
   } catch (error) {
-    await cleanup.run();
+    if (!(error instanceof CallerLost)) await cleanup.run();
     throw error;
   }
 }

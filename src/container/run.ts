@@ -9,9 +9,10 @@ import { buildContainer, type BuiltContainer } from './build/build-container.ts'
 import { waitForEnd } from './build/end-process.ts';
 import { openBundle, prepareContainer } from './build/prepare-container.ts';
 import { removeContainer } from './build/remove-container.ts';
-import type { Runtime } from './caller/caller.ts';
+import { CallerLost, type Runtime } from './caller/caller.ts';
 import { requireConsole } from './caller/console.ts';
-import { Foreground } from './caller/foreground.ts';
+import type { Foreground } from './caller/foreground.ts';
+import { waitInForeground } from './caller/relaying-foreground.ts';
 import { bindNotifySocket, relayReadiness } from './caller/notify-socket.ts';
 import { Orphans } from './caller/orphans.ts';
 import { sendPidfd } from './caller/pidfd-socket.ts';
@@ -25,7 +26,7 @@ import type { RunOptions } from './store/options.ts';
  * Effects: in the foreground the program's terminal becomes this process's, and with `forwardSignals` its signals the program's.
  */
 export async function runContainer(runtime: Runtime, options: RunOptions): Promise<number> {
-  using foreground = new Foreground(runtime.caller, options);
+  using foreground = waitInForeground(runtime.caller, options);
   const built = await build(runtime, options, foreground);
   const { attempt, conversation } = built;
   try {
@@ -34,7 +35,7 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
     if (!options.keep) await removeContainer(runtime, { id: options.id, force: true });
     return exitCode(status);
   } catch (error) {
-    await attempt.undo();
+    if (!(error instanceof CallerLost)) await attempt.undo();
     throw error;
   } finally {
     conversation.close();
@@ -88,7 +89,7 @@ async function superviseProgram(
     return status;
   } catch (error) {
     // Its end is also that of the relay, which must not outlive the descriptors it waits on.
-    await uninterrupted(() => partner.end());
+    if (!(error instanceof CallerLost)) await uninterrupted(() => partner.end());
     await notified;
     throw error;
   }

@@ -59,8 +59,8 @@ const HOLD_NAMESPACE: Program = {
 
 async function makeNamespace(maps: IdmapNamespace & { kind: 'new' }, options: IdmapOptions): Promise<OwnedFd> {
   using nothing = openFile('/dev/null', O_RDWR);
-  const descriptors = new Map([0, 1, 2].map((number) => [number, nothing.number]));
-  const { pid, socket } = spawnInit({ ...options, syncFd: SYNC_FD, descriptors });
+  const callers = new Map([0, 1, 2].map((number) => [number, nothing.number]));
+  const { pid, socket } = spawnInit({ ...options, syncFd: SYNC_FD, callers });
   const conversation = new Conversation(socket, { arch: options.arch, syncFd: SYNC_FD });
   try {
     await conversation.run(HOLD_NAMESPACE);

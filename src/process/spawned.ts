@@ -20,14 +20,16 @@ export interface SpawnInitOptions {
   readonly arch: Arch;
   /** Number of the sync pipe inside init. */
   readonly syncFd: number;
-  /** Number in init -> descriptor here, beside the sync pipe: at least 0, 1 and 2. */
-  readonly descriptors: ReadonlyMap<number, number>;
+  /** Number in init -> descriptor of the caller, whose own they are: at least 0, 1 and 2. */
+  readonly callers: ReadonlyMap<number, number>;
+  /** Number in init -> descriptor here, beside the sync pipe. Default: none. */
+  readonly descriptors?: ReadonlyMap<number, number>;
   /** A directory only root can write, for systems where memfds cannot be executed and this process may not mount a tmpfs. */
   readonly fallbackDirectory: string;
 }
 
 /**
- * Starts an init process that waits for its first packet.
+ * Starts an init process that waits for its first packet, for a caller that is this process.
  *
  * Its executable is a sealed memfd of 1 KB: through `/proc/<pid>/exe` a container reaches nothing of the host
  * (CVE-2019-5736). It is a child of this process, and the one that it clones as well. Errors: `host`.
@@ -36,10 +38,10 @@ export function spawnInit(options: SpawnInitOptions): Partner {
   const [ours, theirs] = socketPair('seqpacket');
   try {
     using image = openImage(options);
+    const descriptors = new Map([...options.callers, ...(options.descriptors ?? [])]);
+    descriptors.set(options.syncFd, theirs.number);
     // The file actions run before the image is opened by its number, so the number must be none of theirs.
-    const highest = Math.max(options.syncFd, ...options.descriptors.keys());
-    using executable = duplicateAbove(image.number, highest + 1);
-    const descriptors = new Map(options.descriptors).set(options.syncFd, theirs.number);
+    using executable = duplicateAbove(image.number, Math.max(...descriptors.keys()) + 1);
     const pid = spawn({ path: descriptorPath(executable.number), name: INIT_IMAGE_NAME, descriptors });
     return new SpawnedInit(pid, ours);
   } catch (error) {

@@ -115,8 +115,8 @@ async function floorRunner(id) {
     const start = performance.now();
     const cgroup = selectCgroupManager(floor.cgroup.manager).make(floor.cgroup);
     const { arch, syncFd } = floor;
-    const descriptors = new Map([0, 1, 2].map((fd) => [fd, fd]));
-    const spawned = spawnInit({ arch, syncFd, descriptors, fallbackDirectory: root });
+    const callers = new Map([0, 1, 2].map((fd) => [fd, fd]));
+    const spawned = spawnInit({ arch, syncFd, callers, fallbackDirectory: root });
     let pid = spawned.pid;
     for (const { packets, exchange } of floor.phases) {
       send(spawned.socket, packets);

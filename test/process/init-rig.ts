@@ -36,10 +36,10 @@ export function startInit(
 ): StartedInit {
   const directory = makeDirectory(t);
   using nothing = openFile('/dev/null', O_RDWR);
-  const descriptors = new Map([0, 1, 2].map((number) => [number, nothing.number]));
-  if (options.output !== undefined) descriptors.set(1, options.output);
-  for (const [to, from] of options.extra ?? []) descriptors.set(to, from);
-  const { pid, socket } = spawnInit({ arch: ARCH, syncFd: SYNC_FD, descriptors, fallbackDirectory: directory });
+  const callers = new Map([0, 1, 2].map((number) => [number, nothing.number]));
+  if (options.output !== undefined) callers.set(1, options.output);
+  for (const [to, from] of options.extra ?? []) callers.set(to, from);
+  const { pid, socket } = spawnInit({ arch: ARCH, syncFd: SYNC_FD, callers, fallbackDirectory: directory });
   t.teardown(() => {
     socket.close();
     endChild(pid);

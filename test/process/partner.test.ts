@@ -12,8 +12,8 @@ import { ARCH, endChild, makeDirectory, SYNC_FD } from './init-rig.ts';
 
 function spawnOne(fallbackDirectory: string): Partner {
   using nothing = openFile('/dev/null', O_RDWR);
-  const descriptors = new Map([0, 1, 2].map((number) => [number, nothing.number]));
-  return spawnInit({ arch: ARCH, syncFd: SYNC_FD, descriptors, fallbackDirectory });
+  const callers = new Map([0, 1, 2].map((number) => [number, nothing.number]));
+  return spawnInit({ arch: ARCH, syncFd: SYNC_FD, callers, fallbackDirectory });
 }
 
 t.test('a spawned partner tells how it ended, as often as it is asked', async (t) => {

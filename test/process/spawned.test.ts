@@ -59,7 +59,7 @@ t.test('spawnInit() places descriptors whose numbers overlap', async (t) => {
   using one = duplicateAbove(nothing.number, 20);
   using two = duplicateAbove(zero.number, one.number + 1);
   // Each number is the source of the other, and the sync pipe is in between.
-  const descriptors = new Map([
+  const callers = new Map([
     [0, nothing.number],
     [1, nothing.number],
     [2, nothing.number],
@@ -68,7 +68,7 @@ t.test('spawnInit() places descriptors whose numbers overlap', async (t) => {
     [two.number + 2, two.number],
   ]);
   const syncFd = two.number + 1;
-  const { pid, socket } = spawnInit({ arch: ARCH, syncFd, descriptors, fallbackDirectory: directory });
+  const { pid, socket } = spawnInit({ arch: ARCH, syncFd, callers, fallbackDirectory: directory });
   t.teardown(() => {
     endChild(pid);
   });
@@ -114,13 +114,13 @@ t.test('spawnInit() leaves no descriptor behind', (t) => {
   const before = readdirSync('/proc/self/fd').length;
   const directory = makeDirectory(t);
   using nothing = openFile('/dev/null', O_RDWR);
-  const descriptors = new Map([0, 1, 2].map((number) => [number, nothing.number]));
-  const { pid, socket } = spawnInit({ arch: ARCH, syncFd: SYNC_FD, descriptors, fallbackDirectory: directory });
+  const callers = new Map([0, 1, 2].map((number) => [number, nothing.number]));
+  const { pid, socket } = spawnInit({ arch: ARCH, syncFd: SYNC_FD, callers, fallbackDirectory: directory });
   socket.close();
   waitChild(pid);
   t.equal(readdirSync('/proc/self/fd').length, before + 1, 'this test has /dev/null open');
   t.throws(
-    () => spawnInit({ arch: ARCH, syncFd: SYNC_FD, descriptors: new Map([[0, 9999]]), fallbackDirectory: directory }),
+    () => spawnInit({ arch: ARCH, syncFd: SYNC_FD, callers: new Map([[0, 9999]]), fallbackDirectory: directory }),
     {
       code: 'host',
       errno: 'EBADF',

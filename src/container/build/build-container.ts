@@ -5,7 +5,7 @@ import { Conversation } from '../../process/conversation.ts';
 import { writeIdMaps } from '../../process/id-maps.ts';
 import { openIdmapNamespaces } from '../../process/idmapped-namespaces.ts';
 import type { Partner } from '../../process/partner.ts';
-import { spawnInit } from '../../process/spawned.ts';
+import { spawnInit, type SpawnInitOptions } from '../../process/spawned.ts';
 import { nextTurn } from '../../process/turns.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { unreachable } from '../../util/unreachable.ts';
@@ -69,8 +69,8 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   const descriptors = descriptorNumbers(options.preserved.length);
   const { inherited, lent } = await lendDescriptors(attempt, prepared, descriptors);
   const syncFd = descriptors.sync;
-  const spawning = { arch: host.arch, syncFd, descriptors: inherited, fallbackDirectory: directory.file() };
-  const partner = spawnInit(spawning);
+  const spawn = runtime.caller.spawnInit ?? spawnInit;
+  const partner = await spawn({ arch: host.arch, syncFd, ...inherited, fallbackDirectory: directory.file() });
   const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd });
   attempt.undoWith('end the init process', () => {
     conversation.close();
@@ -162,14 +162,15 @@ async function setUp(runtime: Runtime, built: BuiltContainer, { cgroup, resctrl 
   }
 }
 
-/** What init is given: number in init -> descriptor here. `lent` is closed once init has it. */
+/** What init is given. `lent` is closed once init has it. */
 async function lendDescriptors(
   attempt: Attempt,
   { options, bundle, host, plan, directory }: PreparedContainer,
   descriptors: DescriptorNumbers,
-): Promise<{ inherited: Map<number, number>; lent: OwnedFd[] }> {
+): Promise<{ inherited: Required<Pick<SpawnInitOptions, 'callers' | 'descriptors'>>; lent: OwnedFd[] }> {
   const stdio = options.foreground?.lend(bundle.config.process) ?? options.stdio;
-  const inherited = new Map<number, number>([...stdio, ...options.preserved].entries());
+  const callers = new Map<number, number>([...stdio, ...options.preserved].entries());
+  const own = new Map<number, number>();
   const lent: OwnedFd[] = [];
   attempt.undoWith('close the descriptors for init', () => {
     for (const fd of lent) fd.close();
@@ -177,11 +178,11 @@ async function lendDescriptors(
   lent.push(
     ...(await openIdmapNamespaces(plan.idmapNamespaces, { arch: host.arch, fallbackDirectory: directory.file() })),
   );
-  lent.forEach((fd, index) => inherited.set(descriptors.idmaps + index, fd.number));
+  lent.forEach((fd, index) => own.set(descriptors.idmaps + index, fd.number));
   if (options.listens) {
     const listener = listenForStart(directory);
     lent.push(listener);
-    inherited.set(descriptors.listener, listener.number);
+    own.set(descriptors.listener, listener.number);
   }
-  return { inherited, lent };
+  return { inherited: { callers, descriptors: own }, lent };
 }

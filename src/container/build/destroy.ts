@@ -21,10 +21,11 @@ export async function destroyContainer(
   record: ContainerRecord,
   { kill, runtime }: { readonly kill: boolean; readonly runtime: Runtime },
 ): Promise<void> {
+  const config = await readConfigWithPoststop(directory);
+  if (config !== undefined) runtime.caller.review?.(config);
   const cgroup = openCgroup(record.cgroup);
   if (kill) await cgroup.killAll(SIGKILL);
   if (record.init !== undefined) await endProcess(record.init);
-  const config = await readConfigWithPoststop(directory);
   await cgroup.remove({ kill });
   if (record.resctrl !== undefined) removeResctrl(record.resctrl);
   if (record.rootfsCover !== undefined) {

@@ -11,6 +11,7 @@ import { openFile } from '../../sys/file.ts';
 import { O_DIRECTORY, O_PATH } from '../../util/constants.ts';
 import { unreachable } from '../../util/unreachable.ts';
 import { wording } from '../../util/wording.ts';
+import type { Caller, Runtime } from '../caller/caller.ts';
 import { handOverConsole } from '../caller/console.ts';
 import type { ExecOptions } from '../store/options.ts';
 import type { ProcessHandle } from '../store/process-handle.ts';
@@ -34,6 +35,7 @@ export interface EnteredContainer {
  * with the way it ended when it died.
  */
 export async function enterContainer(
+  { caller }: Runtime,
   prepared: PreparedExec,
   options: ExecOptions,
   cleanup: Cleanup,
@@ -41,7 +43,7 @@ export async function enterContainer(
   const { record, plan, host, foreground } = prepared;
   const oomKills = readOomKills(record.cgroup);
   const syncFd = plan.descriptors.sync;
-  const partner = spawnEntering(prepared, options);
+  const partner = await spawnEntering(caller, prepared, options);
   const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd });
   cleanup.add('end the init process', () => {
     conversation.close();
@@ -97,26 +99,30 @@ async function setUp(
 }
 
 /** Starts an init with what it needs of the container. Errors: `status` when the container has ended; `host`. */
-function spawnEntering(
+async function spawnEntering(
+  caller: Caller,
   { directory, init, view, host, plan, process, foreground }: PreparedExec,
   { stdio, preserved }: ExecOptions,
-): Partner {
+): Promise<Partner> {
   const { descriptors } = plan;
   using opened = view.root === undefined ? openRoot(init) : undefined;
   const root = view.root ?? opened;
   if (root === undefined || !init.isAlive()) throw new TsrunError('status', wording.execStopped);
   const lent = foreground?.lend(process) ?? stdio;
-  const inherited = new Map<number, number>([...lent, ...preserved].entries());
-  inherited.set(descriptors.pidfd, init.pidfd.number);
-  inherited.set(descriptors.root, root.number);
+  const callers = new Map<number, number>([...lent, ...preserved].entries());
+  const own = new Map([
+    [descriptors.pidfd, init.pidfd.number],
+    [descriptors.root, root.number],
+  ]);
   const { inodes, handles } = view;
   const needed = neededHandles({ inodes, host, handed: handles && [...handles.keys()] }) ?? [];
   needed.forEach((file, index) => {
     const handle = handles?.get(file);
-    if (handle !== undefined) inherited.set(descriptors.idmaps + index, handle.number);
+    if (handle !== undefined) own.set(descriptors.idmaps + index, handle.number);
   });
-  const fallbackDirectory = directory.file();
-  return spawnInit({ arch: host.arch, syncFd: descriptors.sync, descriptors: inherited, fallbackDirectory });
+  const spawn = caller.spawnInit ?? spawnInit;
+  const syncFd = descriptors.sync;
+  return await spawn({ arch: host.arch, syncFd, callers, descriptors: own, fallbackDirectory: directory.file() });
 }
 
 /** The root directory of the container's init, the last of what is taken from it: it has to live still. */

@@ -1,6 +1,10 @@
 import type { OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { RuntimeOptions } from '../store/options.ts';
+import type { Partner } from '../../process/partner.ts';
+import type { SpawnInitOptions } from '../../process/spawned.ts';
+import type { Config } from '../../spec/generated/config.ts';
 import type { ProcessIdentity } from '../store/process-identity.ts';
+import type { Foreground, ForegroundOptions } from './foreground.ts';
 
 /**
  * Who asked for an operation, as data. Nothing in this folder, nor below it, looks at the process it runs in for any of this: that one
@@ -24,7 +28,16 @@ export interface Caller {
   readonly terminal?: string;
   /** Where the signals that it gets can be taken from. Without it none is. */
   readonly signals?: SignalSource;
+  /** Starts an init as a child of the caller. Default: of this process. */
+  readonly spawnInit?: (options: SpawnInitOptions) => Promise<Partner>;
+  /** How it waits in the foreground. Default: in this process. */
+  readonly foreground?: (options: ForegroundOptions) => Foreground;
+  /** Throws where the caller cannot be served with such a container; nothing has happened then. Default: it can. */
+  readonly review?: (config: Config) => void;
 }
+
+/** The caller has ended while its program runs in the foreground: that goes on, as it would have where the caller waited itself. */
+export class CallerLost extends Error {}
 
 /** Calls `take` with the number of each of these signals that comes, until it is disposed of. */
 export type SignalSource = (numbers: readonly number[], take: (number: number) => void) => Disposable;
