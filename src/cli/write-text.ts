@@ -11,11 +11,11 @@ const pauseMs = 2;
  * A reader that has gone away ends the writing without an error: what it has read was enough for it; the answer is false then. Errors:
  * `host` for any other failure, and when a full non-blocking pipe is not read from for 30 seconds.
  */
-export function writeText(fd: number, text: string, write: typeof writeSync = writeSync): boolean {
+export function writeText(fd: number, text: string): boolean {
   let rest = Buffer.from(text);
   let waitedMs = 0;
   while (rest.length > 0) {
-    const written = tryWrite(fd, rest, write);
+    const written = tryWrite(fd, rest);
     if (written === 'closed') return false;
     rest = rest.subarray(written);
     waitedMs = written === 0 ? waitedMs + pauseMs : 0;
@@ -25,9 +25,9 @@ export function writeText(fd: number, text: string, write: typeof writeSync = wr
   return true;
 }
 
-function tryWrite(fd: number, bytes: Buffer, write: typeof writeSync): number | 'closed' {
+function tryWrite(fd: number, bytes: Buffer): number | 'closed' {
   try {
-    return write(fd, bytes);
+    return writeSync(fd, bytes);
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code;
     // The descriptor is shared with other processes, any of which may have made it non-blocking.
