@@ -6,21 +6,11 @@ import { O_PATH } from '../util/constants.ts';
 import { applyWrites } from './apply.ts';
 import { cgroupError, errnoOf, isGone, writeControlFile } from './control-file.ts';
 import { applyDeviceProgram } from './device-program.ts';
-import {
-  ensureDirectory,
-  previewDirectory,
-  realProbe,
-  removeEmpty,
-  removeTree,
-  verifyMount,
-  type FileSystemProbe,
-} from './directory.ts';
+import { removeEmpty, removeTree, verifyMount } from './directory.ts';
 import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from './freezer.ts';
-import type { CgroupManager, Cgroup, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
-import { giveAway } from './owner.ts';
+import type { Cgroup, CgroupReference, CgroupReferenceDirectory } from './cgroup.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
-import { wording } from '../util/wording.ts';
 import { SIGNALS } from '../util/signals.ts';
 
 /** How long a removal waits for processes that are on their way out. */
@@ -28,53 +18,10 @@ const REMOVE_TIMEOUT_MS = 1000;
 /** After SIGKILL the kernel may take its time, as with a process that waits for a disk. */
 const KILL_TIMEOUT_MS = 10_000;
 
-/** Makes cgroups by itself, in every mounted hierarchy. `probe` is for tests on plain folders. */
-export function cgroupfsManager(probe: FileSystemProbe = realProbe): CgroupManager {
-  return {
-    preview: (plan) => {
-      const directories = plan.directories.map(({ kind, controllers, mountPoint, path }): CgroupReferenceDirectory => {
-        return { kind, controllers, mountPoint, ...previewDirectory({ mountPoint, path }) };
-      });
-      return { manager: 'cgroupfs', version: plan.version, directories };
-    },
-    make: (plan) => createCgroups(plan, probe),
-    open: (reference) => {
-      verifyReference(reference);
-      return new CgroupfsCgroup(reference, probe);
-    },
-  };
-}
-
-function createCgroups(plan: CgroupPlan, probe: FileSystemProbe): Cgroup {
-  const directories: CgroupReferenceDirectory[] = [];
-  try {
-    for (const { kind, controllers, mountPoint, path } of plan.directories) {
-      const ensured = ensureDirectory({ kind, mountPoint, path }, probe);
-      const directory = { kind, controllers, mountPoint, ...ensured };
-      directories.push(directory);
-      if (!ensured.made.includes(ensured.hostPath)) refuseInUse(directory);
-    }
-    applyWrites(plan.prepare, directories);
-    giveAway(plan, directories);
-  } catch (error) {
-    for (const { made } of directories) removeEmpty(made);
-    throw error;
-  }
-  return new CgroupfsCgroup({ manager: 'cgroupfs', version: plan.version, directories }, probe);
-}
-
-/**
- * A cgroup that was there before is taken only when it is idle: two containers in one would kill and freeze each other. One that is
- * not there is idle. Errors: `cgroup`.
- */
-export function refuseInUse(directory: CgroupReferenceDirectory): void {
-  const where = JSON.stringify(directory.hostPath);
-  const { pids, outside } = listProcesses(directory.hostPath);
-  const count = pids.length + outside;
-  if (count > 0) {
-    throw new TsrunError('cgroup', `use cgroup ${where}: ${wording.cgroupNotEmpty(count)}`);
-  }
-  if (isDirectoryFrozen(directory)) throw new TsrunError('cgroup', `use cgroup ${where}: ${wording.cgroupFrozen}`);
+/** The cgroups of a container from what its state keeps. Errors: `state` when a path in it is not below its mount point. */
+export function openCgroupfs(reference: CgroupReference): Cgroup {
+  verifyReference(reference);
+  return new CgroupfsCgroup(reference);
 }
 
 /** A state file may be damaged or forged: nothing outside the hierarchies it names is ever removed because of it. */
@@ -92,11 +39,9 @@ function verifyReference({ directories }: CgroupReference): void {
 
 class CgroupfsCgroup implements Cgroup {
   readonly reference: CgroupReference;
-  readonly #probe: FileSystemProbe;
 
-  constructor(reference: CgroupReference, probe: FileSystemProbe) {
+  constructor(reference: CgroupReference) {
     this.reference = reference;
-    this.#probe = probe;
   }
 
   openDirectory(): number | undefined {
@@ -207,7 +152,7 @@ class CgroupfsCgroup implements Cgroup {
   /** False when the cgroup is gone; verifies that what is there lies in a hierarchy, since it is about to be removed. */
   #isThere(directory: CgroupReferenceDirectory): boolean {
     if (!existsSync(directory.hostPath)) return false;
-    verifyMount(directory, this.#probe);
+    verifyMount(directory);
     return true;
   }
 

@@ -1,24 +1,20 @@
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statfsSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
+import type { CgroupReferenceDirectory } from './cgroup.ts';
 import { cgroupError, errnoOf } from './control-file.ts';
 
-/** f_type of statfs(2). Source: include/uapi/linux/magic.h. */
-const CGROUP_SUPER_MAGIC = 0x27e0eb;
-const CGROUP2_SUPER_MAGIC = 0x63677270;
+type CgroupKind = CgroupReferenceDirectory['kind'];
+
+/** With f_type of statfs(2). Source: include/uapi/linux/magic.h. */
+const FILE_SYSTEMS: Readonly<Record<CgroupKind, { readonly name: string; readonly type: number }>> = {
+  v1: { name: 'cgroup', type: 0x27e0eb },
+  v2: { name: 'cgroup2', type: 0x63677270 },
+};
 
 /** How often a tree is walked again when somebody removes a cgroup above ours at the same moment. */
 const WALKS_MAX = 3;
 /** Depth of cgroups made inside a container that is followed; the kernel's own limit is what the container may set. */
 const DEPTH_MAX = 64;
-
-/** What the checks look at; tests on plain folders replace it. */
-export interface FileSystemProbe {
-  /** f_type of the file system at a path. */
-  readonly type: (path: string) => number;
-}
-
-/** Asks the kernel. */
-export const realProbe: FileSystemProbe = { type: (path) => statfsSync(path).type };
 
 /** A cgroup of the container in one hierarchy, with what tsrun made on the way to it. */
 export interface EnsuredDirectory {
@@ -35,18 +31,18 @@ export interface EnsuredDirectory {
  *
  * Errors: `cgroup`; what was made before the error is removed again.
  */
-export function ensureDirectory(
-  directory: { kind: 'v1' | 'v2'; mountPoint: string; path: string },
-  probe: FileSystemProbe = realProbe,
-): EnsuredDirectory {
-  const { mountPoint, path } = directory;
-  verifyMount(directory, probe);
-  const names = path.split('/').filter((name) => name !== '');
+export function ensureDirectory(directory: { kind: CgroupKind; mountPoint: string; path: string }): EnsuredDirectory {
+  verifyMount(directory);
+  return ensurePath(directory);
+}
+
+/** Makes or finds the directories of a path, all on the file system of the mount point. Errors as `ensureDirectory`. */
+export function ensurePath({ mountPoint, path }: { mountPoint: string; path: string }): EnsuredDirectory {
   const made: string[] = [];
   for (let walk = 1; ; walk++) {
     try {
       let hostPath = mountPoint;
-      for (const name of names) {
+      for (const name of namesOf(path)) {
         if (name === '..' || name === '.') throw new Error(`bug: ${JSON.stringify(name)} in a planned cgroup path`);
         hostPath = `${hostPath}/${name}`;
         if (makeOrFind(hostPath, mountPoint)) made.unshift(hostPath);
@@ -63,30 +59,35 @@ export function ensureDirectory(
 }
 
 /** What `ensureDirectory` would answer now. Touches nothing. */
-export function previewDirectory({ mountPoint, path }: { mountPoint: string; path: string }): EnsuredDirectory {
-  const names = path.split('/').filter((name) => name !== '');
+export function foreseeDirectory({ mountPoint, path }: { mountPoint: string; path: string }): EnsuredDirectory {
+  const names = namesOf(path);
   const paths = names.map((_, index) => `${mountPoint}/${names.slice(0, index + 1).join('/')}`);
   const made = paths.filter((one) => lstatSync(one, { throwIfNoEntry: false }) === undefined);
   return { hostPath: `${mountPoint}${path}`, made: made.reverse() };
 }
 
+function namesOf(path: string): string[] {
+  return path.split('/').filter((name) => name !== '');
+}
+
 /** Errors: `cgroup` when the path is not the root of a cgroup file system of this kind. */
-export function verifyMount(
-  { kind, mountPoint }: { kind: 'v1' | 'v2'; mountPoint: string },
-  probe: FileSystemProbe,
-): void {
-  const wanted = kind === 'v1' ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC;
+export function verifyMount({ kind, mountPoint }: { kind: CgroupKind; mountPoint: string }): void {
   let found: number;
   try {
-    found = probe.type(mountPoint);
+    found = statfsSync(mountPoint).type;
   } catch (error) {
     throw cgroupError(`look at cgroup mount ${JSON.stringify(mountPoint)}`, error);
   }
-  if (found === wanted) return;
-  const name = kind === 'v1' ? 'cgroup' : 'cgroup2';
+  refuseOtherType(mountPoint, { kind, found });
+}
+
+/** `found` is f_type of statfs(2). Errors: `cgroup` when it is that of another file system. */
+export function refuseOtherType(mountPoint: string, { kind, found }: { kind: CgroupKind; found: number }): void {
+  const { name, type } = FILE_SYSTEMS[kind];
+  if (found === type) return;
   throw new TsrunError(
     'cgroup',
-    `use ${JSON.stringify(mountPoint)} as a cgroup hierarchy: it is of type 0x${found.toString(16)}, wanted file system ${name} (0x${wanted.toString(16)})`,
+    `use ${JSON.stringify(mountPoint)} as a cgroup hierarchy: it is of type 0x${found.toString(16)}, wanted file system ${name} (0x${type.toString(16)})`,
   );
 }
 

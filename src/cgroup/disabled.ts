@@ -1,12 +1,8 @@
-import type { CgroupManager, Cgroup, CgroupReference } from './manager.ts';
-
-const REFERENCE: CgroupReference = { manager: 'disabled', version: 'none', directories: [] };
+import type { Cgroup } from './cgroup.ts';
 
 /** The container stays in the cgroup of whoever started it; nothing is limited, and nobody is found through a cgroup. */
-export const disabledManager: CgroupManager = { preview: () => REFERENCE, make: () => nothing, open: () => nothing };
-
-const nothing: Cgroup = {
-  reference: REFERENCE,
+export const disabledCgroup: Cgroup = {
+  reference: { manager: 'disabled', version: 'none', directories: [] },
   openDirectory: () => undefined,
   attach: () => Promise.resolve(),
   announceLimits: () => Promise.resolve(),

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import { cgroupError, isGone, readControlFile, tryReadControlFile, writeControlFile } from './control-file.ts';
-import type { CgroupReferenceDirectory } from './manager.ts';
+import type { CgroupReferenceDirectory } from './cgroup.ts';
 import { pause, waitUntil } from './wait.ts';
 
 /** As long as runc waits. */

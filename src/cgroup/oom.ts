@@ -8,7 +8,7 @@ import { openFile } from '../sys/file.ts';
 import { POLLIN, POLLPRI, type Interest } from '../sys/events/poll.ts';
 import { O_RDONLY } from '../util/constants.ts';
 import { cgroupError, writeControlFile } from './control-file.ts';
-import type { CgroupReference } from './manager.ts';
+import type { CgroupReference } from './cgroup.ts';
 import { parseInteger, readTable } from '../plan/cgroup/controllers/counters.ts';
 import { counterReader } from './stats/read.ts';
 

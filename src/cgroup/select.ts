@@ -1,25 +1,41 @@
-import type { CgroupManagerName } from '../plan/cgroup/plan.ts';
+import type { CgroupPlan } from '../plan/cgroup/plan.ts';
 import { unreachable } from '../util/unreachable.ts';
-import { cgroupfsManager } from './cgroupfs.ts';
-import { disabledManager } from './disabled.ts';
-import type { CgroupManager, Cgroup, CgroupReference } from './manager.ts';
-import { systemdManager } from './systemd.ts';
+import type { Cgroup, CgroupReference } from './cgroup.ts';
+import { openCgroupfs } from './cgroupfs.ts';
+import { disabledCgroup } from './disabled.ts';
+import { makeCgroupfs } from './make-cgroupfs.ts';
+import { makeSystemdCgroup, openSystemdCgroup } from './systemd.ts';
 
-/** The manager that a plan names. */
-export function selectCgroupManager(manager: CgroupManagerName): CgroupManager {
-  switch (manager) {
+/**
+ * Makes the cgroups of a plan by the manager that it names, and does its `prepare` writes.
+ *
+ * Errors: `cgroup`, also when a cgroup that was there before has processes or is frozen. Nothing is left behind then.
+ */
+export function makeCgroup(plan: CgroupPlan): Cgroup {
+  switch (plan.manager) {
     case 'cgroupfs':
-      return cgroupfsManager();
+      return makeCgroupfs(plan);
     case 'systemd':
-      return systemdManager();
+      return makeSystemdCgroup(plan);
     case 'disabled':
-      return disabledManager;
+      return disabledCgroup;
     default:
-      return unreachable(manager);
+      return unreachable(plan.manager);
   }
 }
 
-/** The cgroups of a container from what its state keeps. Errors: `state` when a path in it is not below its mount point. */
+/**
+ * The cgroups of a container from what its state keeps. Touches nothing. Errors: `state` when a path in it is not below its mount point.
+ */
 export function openCgroup(reference: CgroupReference): Cgroup {
-  return selectCgroupManager(reference.manager).open(reference);
+  switch (reference.manager) {
+    case 'cgroupfs':
+      return openCgroupfs(reference);
+    case 'systemd':
+      return openSystemdCgroup(reference);
+    case 'disabled':
+      return disabledCgroup;
+    default:
+      return unreachable(reference.manager);
+  }
 }

@@ -1,9 +1,11 @@
 import { TsrunError } from '../errors.ts';
 import type { CgroupPlan, CgroupWrite, UnitProperty } from '../plan/cgroup/plan.ts';
 import { applyWrites } from './apply.ts';
-import { cgroupfsManager, refuseInUse } from './cgroupfs.ts';
-import { ensureDirectory, previewDirectory, removeEmpty } from './directory.ts';
-import type { CgroupManager, Cgroup, CgroupReference, CgroupReferenceDirectory } from './manager.ts';
+import type { Cgroup, CgroupReference, CgroupReferenceDirectory } from './cgroup.ts';
+import { openCgroupfs } from './cgroupfs.ts';
+import { ensureDirectory, removeEmpty } from './directory.ts';
+import { foreseeCgroup } from './foresee.ts';
+import { refuseInUse } from './make-cgroupfs.ts';
 import { giveAway } from './owner.ts';
 import { isUnitExists, SystemdUnits } from './systemd-units.ts';
 
@@ -11,28 +13,18 @@ import { isUnitExists, SystemdUnits } from './systemd-units.ts';
  * Has systemd make the cgroups, as a transient scope that is delegated to the container.
  *
  * A scope starts with a process in it: only `attach` starts it. From then on its cgroups are worked on like those that tsrun makes
- * itself, and so are the v1 hierarchies that systemd leaves alone.
+ * itself, and so are the v1 hierarchies that systemd leaves alone. Errors: those of `makeCgroup`.
  */
-export function systemdManager(): CgroupManager {
-  return {
-    preview,
-    make: (plan) => {
-      const reference = preview(plan);
-      // systemd would put the unit into a cgroup that is there already.
-      for (const directory of reference.directories) refuseInUse(directory);
-      return new SystemdCgroup(reference, { isStarted: false });
-    },
-    open: (reference) => new SystemdCgroup(reference, { isStarted: true }),
-  };
+export function makeSystemdCgroup(plan: CgroupPlan): Cgroup {
+  const reference = foreseeCgroup(plan);
+  // systemd would put the unit into a cgroup that is there already.
+  for (const directory of reference.directories) refuseInUse(directory);
+  return new SystemdCgroup(reference, { isStarted: false });
 }
 
-function preview(plan: CgroupPlan): CgroupReference {
-  const { scope, version } = plan;
-  if (scope === undefined) throw new Error('bug: a plan for systemd without a unit');
-  const directories = plan.directories.map(({ kind, controllers, mountPoint, path }): CgroupReferenceDirectory => {
-    return { kind, controllers, mountPoint, hostPath: previewDirectory({ mountPoint, path }).hostPath, made: [] };
-  });
-  return { manager: 'systemd', version, directories, unit: { name: scope.unit, bus: scope.bus } };
+/** The cgroups of a unit that was started. Errors: `state` when a path in the reference is not below its mount point. */
+export function openSystemdCgroup(reference: CgroupReference): Cgroup {
+  return new SystemdCgroup(reference, { isStarted: true });
 }
 
 class SystemdCgroup implements Cgroup {
@@ -45,7 +37,7 @@ class SystemdCgroup implements Cgroup {
   constructor(reference: CgroupReference, { isStarted }: { isStarted: boolean }) {
     this.#isStarted = isStarted;
     this.#reference = reference;
-    this.#files = cgroupfsManager().open(reference);
+    this.#files = openCgroupfs(reference);
   }
 
   get reference(): CgroupReference {
@@ -144,7 +136,7 @@ class SystemdCgroup implements Cgroup {
       throw error;
     }
     this.#reference = { ...this.#reference, directories };
-    this.#files = cgroupfsManager().open(this.#reference);
+    this.#files = openCgroupfs(this.#reference);
   }
 }
 

@@ -1,5 +1,5 @@
 import { readOomKills } from '../cgroup/oom.ts';
-import type { CgroupReference } from '../cgroup/manager.ts';
+import type { CgroupReference } from '../cgroup/cgroup.ts';
 import { StateDirectory } from '../container/store/directory.ts';
 import { TsrunError } from '../errors.ts';
 import { signalName } from '../util/signals.ts';

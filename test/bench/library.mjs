@@ -87,7 +87,7 @@ async function prepareFloor(id) {
 async function floorRunner(id) {
   const floor = await prepareFloor(id);
   const [
-    { selectCgroupManager },
+    { makeCgroup },
     { spawnInit },
     { sendMessage, receiveMessage },
     { waitChild },
@@ -113,7 +113,7 @@ async function floorRunner(id) {
   };
   return () => {
     const start = performance.now();
-    const cgroup = selectCgroupManager(floor.cgroup.manager).make(floor.cgroup);
+    const cgroup = makeCgroup(floor.cgroup);
     const { arch, syncFd } = floor;
     const callers = new Map([0, 1, 2].map((fd) => [fd, fd]));
     const spawned = spawnInit({ arch, syncFd, callers, fallbackDirectory: root });

@@ -1,13 +1,19 @@
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import t from 'tap';
-import { ensureDirectory, listTree, removeEmpty, removeTree } from '../../src/cgroup/directory.ts';
-import { probeOf } from './folders.ts';
+import {
+  ensureDirectory,
+  ensurePath,
+  listTree,
+  removeEmpty,
+  removeTree,
+  refuseOtherType,
+} from '../../src/cgroup/directory.ts';
 
-t.test('ensureDirectory() makes what is missing and says what that was, deepest first', (t) => {
+t.test('ensurePath() makes what is missing and says what that was, deepest first', (t) => {
   const mountPoint = t.testdir({ a: {} });
-  const first = ensureDirectory({ kind: 'v1', mountPoint, path: '/a/b/c' }, probeOf('v1'));
+  const first = ensurePath({ mountPoint, path: '/a/b/c' });
   t.strictSame(first, { hostPath: `${mountPoint}/a/b/c`, made: [`${mountPoint}/a/b/c`, `${mountPoint}/a/b`] });
-  t.strictSame(ensureDirectory({ kind: 'v1', mountPoint, path: '/a/b/c' }, probeOf('v1')).made, []);
+  t.strictSame(ensurePath({ mountPoint, path: '/a/b/c' }).made, []);
   t.end();
 });
 
@@ -20,7 +26,9 @@ t.test('ensureDirectory() makes nothing on a plain file system that looks like a
     });
   }
   t.throws(
-    () => ensureDirectory({ kind: 'v2', mountPoint, path: '/c1' }, probeOf('v1')),
+    () => {
+      refuseOtherType(mountPoint, { kind: 'v2', found: 0x27e0eb });
+    },
     { code: 'cgroup' },
     'the other kind of cgroup',
   );
@@ -32,19 +40,19 @@ t.test('ensureDirectory() makes nothing on a plain file system that looks like a
   t.end();
 });
 
-t.test('ensureDirectory() refuses symlinks, files and other file systems on the way, and cleans up', (t) => {
+t.test('ensurePath() refuses symlinks, files and other file systems on the way, and cleans up', (t) => {
   const mountPoint = t.testdir({ file: '' });
   mkdirSync(`${mountPoint}/real`);
   symlinkSync('real', `${mountPoint}/link`);
   for (const path of ['/link', '/link/x', '/file', '/new/../x']) {
-    t.throws(() => ensureDirectory({ kind: 'v1', mountPoint, path }, probeOf('v1')), path);
+    t.throws(() => ensurePath({ mountPoint, path }), path);
   }
   t.strictSame(
     listTree(mountPoint),
     [mountPoint, `${mountPoint}/real`],
     'nothing is left, nothing went through the link',
   );
-  t.throws(() => ensureDirectory({ kind: 'v1', mountPoint: '/', path: '/proc/x' }, probeOf('v1')), {
+  t.throws(() => ensurePath({ mountPoint: '/', path: '/proc/x' }), {
     message: /another file system/,
   });
   t.end();

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { selectCgroupManager } from '../../src/cgroup/select.ts';
+import { makeCgroup } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import { allocateCgroupWords } from '../../src/plan/base/context.ts';
 import { planCgroupMount } from '../../src/plan/rootfs/cgroup-mount.ts';
@@ -56,10 +56,10 @@ async function mountIn(
     manager: 'cgroupfs',
     rootless: true,
   });
-  const manager = selectCgroupManager('cgroupfs').make(plan);
+  const cgroup = makeCgroup(plan);
   const init = new RealInit({ arch: NATIVE_ARCH, directory: t.testdir({ image: {} }) });
   try {
-    if (layout.unified !== undefined) joinCgroups(manager, init.pid);
+    if (layout.unified !== undefined) joinCgroups(cgroup, init.pid);
     const steps = planSteps({ plan, layout, target, ...options });
     const answers = init.run({ name: 'mount the cgroups', steps, replies: true });
     const [tag, at, result] = wordsOf(answers[0] ?? new Uint8Array());
@@ -75,7 +75,7 @@ async function mountIn(
   } finally {
     // Init ends with its sync pipe.
     await init.close();
-    await manager.remove();
+    await cgroup.remove();
   }
 }
 

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import type { Cgroup } from '../../src/cgroup/manager.ts';
-import { openCgroup, selectCgroupManager } from '../../src/cgroup/select.ts';
+import type { Cgroup } from '../../src/cgroup/cgroup.ts';
+import { foreseeCgroup } from '../../src/cgroup/foresee.ts';
+import { makeCgroup, openCgroup } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 import { planCgroup, type CgroupPlan } from '../../src/plan/cgroup/plan.ts';
@@ -29,9 +30,8 @@ function plan(options: { path?: string; resources?: Resources; layout?: CgroupLa
   const linux = { cgroupsPath: options.path ?? nextPath(), resources: options.resources ?? {} };
   return planCgroup({ config: { linux }, layout: options.layout ?? layout, id: PREFIX, manager: 'cgroupfs' });
 }
-const create = (planned: CgroupPlan): Cgroup => selectCgroupManager('cgroupfs').make(planned);
-const hostPath = (manager: Cgroup, controller: string): string => {
-  return manager.reference.directories.find(({ controllers }) => controllers.includes(controller))?.hostPath ?? '';
+const hostPath = (cgroup: Cgroup, controller: string): string => {
+  return cgroup.reference.directories.find(({ controllers }) => controllers.includes(controller))?.hostPath ?? '';
 };
 const read = (path: string): string => readFileSync(path, 'utf8').trim();
 
@@ -42,21 +42,21 @@ live('Cgroup creates, joins, limits and removes', async (t) => {
     pids: { limit: 7 },
   };
   const planned = plan({ path: `${nextPath()}/inner`, resources });
-  const manager = create(planned);
+  const cgroup = makeCgroup(planned);
   const child = start();
-  joinCgroups(manager, child.pid);
-  await manager.applyLimits(planned);
+  joinCgroups(cgroup, child.pid);
+  await cgroup.applyLimits(planned);
   for (const [controllers, path] of membershipOf(child.pid)) {
     const known = layout.hierarchies.some((one) => one.controllers.join() === controllers) || controllers === '';
     if (known) t.equal(path, planned.directories[0]?.path, `in ${controllers}`);
   }
-  t.equal(read(`${hostPath(manager, 'memory')}/memory.limit_in_bytes`), String(64 << 20));
-  t.equal(read(`${hostPath(manager, 'memory')}/memory.soft_limit_in_bytes`), String(32 << 20));
-  t.equal(read(`${hostPath(manager, 'cpu')}/cpu.shares`), '512');
-  t.equal(read(`${hostPath(manager, 'cpu')}/cpu.cfs_quota_us`), '50000');
-  t.equal(read(`${hostPath(manager, 'cpuset')}/cpuset.cpus`), '0');
-  t.equal(read(`${hostPath(manager, 'pids')}/pids.max`), '7');
-  const again = openCgroup(JSON.parse(JSON.stringify(manager.reference)) as Cgroup['reference']);
+  t.equal(read(`${hostPath(cgroup, 'memory')}/memory.limit_in_bytes`), String(64 << 20));
+  t.equal(read(`${hostPath(cgroup, 'memory')}/memory.soft_limit_in_bytes`), String(32 << 20));
+  t.equal(read(`${hostPath(cgroup, 'cpu')}/cpu.shares`), '512');
+  t.equal(read(`${hostPath(cgroup, 'cpu')}/cpu.cfs_quota_us`), '50000');
+  t.equal(read(`${hostPath(cgroup, 'cpuset')}/cpuset.cpus`), '0');
+  t.equal(read(`${hostPath(cgroup, 'pids')}/pids.max`), '7');
+  const again = openCgroup(JSON.parse(JSON.stringify(cgroup.reference)) as Cgroup['reference']);
   t.strictSame(again.processes(), [child.pid]);
   await again.remove({ kill: true });
   t.equal(await child.ended(), 'SIGKILL');
@@ -65,15 +65,15 @@ live('Cgroup creates, joins, limits and removes', async (t) => {
 
 live('Cgroup names the setting that the kernel refuses, and leaves nothing when that is at create', async (t) => {
   const planned = plan({ resources: { cpu: { cpus: '4000' } } });
-  t.throws(() => create(planned), {
+  t.throws(() => makeCgroup(planned), {
     code: 'cgroup',
     issues: [{ pointer: '/linux/resources/cpu/cpus' }],
     message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": .+: E[A-Z]+$/,
   });
   t.strictSame(allGroups(), []);
   const late = plan({ resources: { cpu: { quota: 1 } } });
-  const manager = create(late);
-  await t.rejects(manager.applyLimits(late), {
+  const cgroup = makeCgroup(late);
+  await t.rejects(cgroup.applyLimits(late), {
     code: 'cgroup',
     errno: 'EINVAL',
     issues: [{ pointer: '/linux/resources/cpu/quota' }],
@@ -83,24 +83,24 @@ live('Cgroup names the setting that the kernel refuses, and leaves nothing when 
 live('Cgroup lets a limit rise above the old memory and swap', async (t) => {
   const path = nextPath();
   const small = plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } });
-  const manager = create(small);
-  if (!existsSync(`${hostPath(manager, 'memory')}/memory.memsw.limit_in_bytes`)) {
+  const cgroup = makeCgroup(small);
+  if (!existsSync(`${hostPath(cgroup, 'memory')}/memory.memsw.limit_in_bytes`)) {
     t.plan(0, 'no swap accounting');
     return;
   }
-  await manager.applyLimits(small);
-  await manager.applyLimits(plan({ path, resources: { memory: { limit: 64 << 20, swap: 64 << 20 } } }));
-  t.equal(read(`${hostPath(manager, 'memory')}/memory.memsw.limit_in_bytes`), String(64 << 20));
-  await manager.applyLimits(plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } }));
-  t.equal(read(`${hostPath(manager, 'memory')}/memory.limit_in_bytes`), String(32 << 20));
+  await cgroup.applyLimits(small);
+  await cgroup.applyLimits(plan({ path, resources: { memory: { limit: 64 << 20, swap: 64 << 20 } } }));
+  t.equal(read(`${hostPath(cgroup, 'memory')}/memory.memsw.limit_in_bytes`), String(64 << 20));
+  await cgroup.applyLimits(plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } }));
+  t.equal(read(`${hostPath(cgroup, 'memory')}/memory.limit_in_bytes`), String(32 << 20));
 });
 
-live('CgroupManager refuses a cgroup with processes, also further down', (t) => {
+live('makeCgroup() refuses a cgroup with processes, also further down', (t) => {
   const path = nextPath();
   const child = start();
-  joinCgroups(create(plan({ path: `${path}/deep` })), child.pid);
+  joinCgroups(makeCgroup(plan({ path: `${path}/deep` })), child.pid);
   const planned = plan({ path });
-  t.throws(() => create(planned), {
+  t.throws(() => makeCgroup(planned), {
     code: 'cgroup',
     message: /container's cgroup is not empty: 1 process\(es\) found$/,
   });
@@ -108,7 +108,7 @@ live('CgroupManager refuses a cgroup with processes, also further down', (t) => 
   return Promise.resolve();
 });
 
-live('CgroupManager refuses a frozen cgroup, v1 and v2', async (t) => {
+live('makeCgroup() refuses a frozen cgroup, v1 and v2', async (t) => {
   const parts = [partOf(layout, ['freezer'], { unified: false })];
   if (layout.unified !== undefined) parts.push(partOf(layout, [], { unified: true }));
   for (const part of parts) {
@@ -121,61 +121,65 @@ live('CgroupManager refuses a frozen cgroup, v1 and v2', async (t) => {
       manager: 'cgroupfs',
       rootless: true,
     });
-    await create(planned).freeze();
-    t.throws(() => create(planned), { code: 'cgroup', message: /container's cgroup unexpectedly frozen$/ }, part.mode);
+    await makeCgroup(planned).freeze();
+    t.throws(
+      () => makeCgroup(planned),
+      { code: 'cgroup', message: /container's cgroup unexpectedly frozen$/ },
+      part.mode,
+    );
   }
 });
 
 live('Cgroup freezes and thaws', async (t) => {
-  const manager = create(plan({}));
+  const cgroup = makeCgroup(plan({}));
   const child = start();
-  joinCgroups(manager, child.pid);
-  t.notOk(manager.isFrozen());
-  await manager.freeze();
-  t.ok(manager.isFrozen());
+  joinCgroups(cgroup, child.pid);
+  t.notOk(cgroup.isFrozen());
+  await cgroup.freeze();
+  t.ok(cgroup.isFrozen());
   const answer = child.run('true');
   const still = await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 50, 'still'))]);
   t.equal(still, 'still');
-  await manager.thaw();
-  t.notOk(manager.isFrozen());
+  await cgroup.thaw();
+  t.notOk(cgroup.isFrozen());
   t.equal(await answer, 0);
 });
 
 live('Cgroup.killAll() ends frozen processes, also with the v1 freezer alone', async (t) => {
   const parts = { whole: layout, v1: partOf(layout, ['freezer', 'devices'], { unified: false }) };
   for (const [name, part] of Object.entries(parts)) {
-    const manager = create(plan({ layout: part }));
+    const cgroup = makeCgroup(plan({ layout: part }));
     const [one, two] = [start(), start()];
-    for (const { pid } of [one, two]) joinCgroups(manager, pid);
-    await manager.freeze();
-    await manager.killAll(9);
+    for (const { pid } of [one, two]) joinCgroups(cgroup, pid);
+    await cgroup.freeze();
+    await cgroup.killAll(9);
     t.strictSame([await one.ended(), await two.ended()], ['SIGKILL', 'SIGKILL'], name);
-    t.notOk(manager.isFrozen());
+    t.notOk(cgroup.isFrozen());
   }
 });
 
 live('Cgroup.killAll() sends other signals', async (t) => {
-  const manager = create(plan({}));
+  const cgroup = makeCgroup(plan({}));
   const child = start();
-  joinCgroups(manager, child.pid);
-  await manager.killAll(15);
+  joinCgroups(cgroup, child.pid);
+  await cgroup.killAll(15);
   t.equal(await child.ended(), 'SIGTERM');
-  await manager.killAll(9);
-  t.strictSame(manager.processes(), [], 'an empty cgroup has nobody to kill');
+  await cgroup.killAll(9);
+  t.strictSame(cgroup.processes(), [], 'an empty cgroup has nobody to kill');
 });
 
 live('Cgroup.remove() removes cgroups made inside, and does not kill unless told to', async (t) => {
-  const manager = create(plan({}));
-  const inside = `${hostPath(manager, 'pids')}/a/b`;
+  const cgroup = makeCgroup(plan({}));
+  const inside = `${hostPath(cgroup, 'pids')}/a/b`;
   mkdirSync(inside, { recursive: true });
   const child = start();
   writeFileSync(`${inside}/cgroup.procs`, String(child.pid));
-  await t.rejects(manager.remove(), { code: 'cgroup', errno: 'EBUSY', message: /1 process\(es\) left/ });
+  await t.rejects(cgroup.remove(), { code: 'cgroup', errno: 'EBUSY', message: /1 process\(es\) left/ });
   t.equal(await child.run('true'), 0, 'it lives');
   child.child.kill('SIGKILL');
   await child.ended();
-  await manager.remove();
-  await manager.remove();
+  await cgroup.remove();
+  await cgroup.remove();
   t.strictSame(allGroups(), []);
 });
 
@@ -183,50 +187,50 @@ live('Cgroup.remove() leaves a cgroup that was there before', async (t) => {
   const path = nextPath();
   const pids = layout.hierarchies.find(({ controllers }) => controllers.includes('pids'))?.mountPoint ?? '';
   mkdirSync(`${pids}${path}`);
-  const manager = create(plan({ path }));
-  await manager.remove();
+  const cgroup = makeCgroup(plan({ path }));
+  await cgroup.remove();
   t.strictSame(allGroups(), [`${pids}${path}`]);
 });
 
-live('CgroupManager.preview() says what create will make, so that a broken off create can be cleaned up', async (t) => {
+live('foreseeCgroup() says what makeCgroup() will make, so that a broken off create can be cleaned up', async (t) => {
   const planned = plan({ path: `${nextPath()}/inner` });
-  const reference = selectCgroupManager('cgroupfs').preview(planned);
+  const reference = foreseeCgroup(planned);
   t.strictSame(allGroups(), [], 'nothing is made');
-  const manager = create(planned);
-  t.strictSame(manager.reference, reference);
+  const cgroup = makeCgroup(planned);
+  t.strictSame(cgroup.reference, reference);
   for (const { hostPath } of reference.directories.slice(2)) rmdirSync(hostPath);
   await openCgroup(reference).remove();
   t.strictSame(allGroups(), []);
 });
 
 live('openCgroup() refuses a reference that leads out of its hierarchy', (t) => {
-  const manager = create(plan({ layout: partOf(layout, ['pids', 'devices'], { unified: false }) }));
-  const [first] = manager.reference.directories;
+  const cgroup = makeCgroup(plan({ layout: partOf(layout, ['pids', 'devices'], { unified: false }) }));
+  const [first] = cgroup.reference.directories;
   if (first === undefined) throw new Error('no directory');
   for (const made of ['/tmp/x', `${first.mountPoint}/../x`]) {
-    t.throws(() => openCgroup({ ...manager.reference, directories: [{ ...first, made: [made] }] }), { code: 'state' });
+    t.throws(() => openCgroup({ ...cgroup.reference, directories: [{ ...first, made: [made] }] }), { code: 'state' });
   }
   return Promise.resolve();
 });
 
-live('CgroupManager makes nothing where a plain directory looks like a controller', (t) => {
+live('makeCgroup() makes nothing where a plain directory looks like a controller', (t) => {
   const fake = { controllers: ['memory'], mountPoint: t.testdir({ 'cgroup.procs': '', tasks: '' }), ownPath: '/' };
   const real = partOf(layout, ['pids', 'devices'], { unified: false });
   const planned = plan({ layout: { ...real, hierarchies: [...real.hierarchies, fake] } });
-  t.throws(() => create(planned), { code: 'cgroup', message: /wanted file system cgroup/ });
+  t.throws(() => makeCgroup(planned), { code: 'cgroup', message: /wanted file system cgroup/ });
   t.strictSame(allGroups(), [], 'what was made in the real hierarchies is removed');
   t.notOk(existsSync(`${fake.mountPoint}/${PREFIX}-${counter}`));
   return Promise.resolve();
 });
 
 live('Cgroup.openDirectory() is a handle of the cgroup2 directory', (t) => {
-  const manager = create(plan({}));
-  const fd = manager.openDirectory();
+  const cgroup = makeCgroup(plan({}));
+  const fd = cgroup.openDirectory();
   if (layout.unified === undefined) return t.equal(fd, undefined);
   t.ok(fstatSync(fd ?? -1).isDirectory());
   t.match(read(`/proc/self/fdinfo/${fd}`), /flags:\s+012[0-7]*\d/, 'O_PATH and O_CLOEXEC');
   closeSync(fd ?? -1);
-  const without = create(plan({ layout: partOf(layout, ['devices'], { unified: false }) }));
+  const without = makeCgroup(plan({ layout: partOf(layout, ['devices'], { unified: false }) }));
   t.equal(without.openDirectory(), undefined);
   return Promise.resolve();
 });
@@ -241,20 +245,20 @@ const allowKmsg: Resources = {
 async function tryDevices(t: Test, part: CgroupLayout): Promise<void> {
   const path = nextPath();
   const planned = plan({ path, layout: part, resources: denyAll });
-  const manager = create(planned);
+  const cgroup = makeCgroup(planned);
   const child = start();
-  joinCgroups(manager, child.pid);
+  joinCgroups(cgroup, child.pid);
   const open = (): Promise<number> => child.run(`(${FORBIDDEN}) 2>/dev/null`);
   t.equal(await open(), 0, 'allowed before');
-  manager.applyDevices(planned);
+  cgroup.applyDevices(planned);
   t.not(await open(), 0, 'denied');
   t.equal(await child.run('(: < /dev/null) && (: > /dev/zero) && (: < /dev/urandom)'), 0, 'the defaults are allowed');
-  manager.applyDevices(plan({ path, layout: part, resources: allowKmsg }));
+  cgroup.applyDevices(plan({ path, layout: part, resources: allowKmsg }));
   t.equal(await open(), 0, 'allowed by a rule');
   t.not(await child.run('(: > /dev/kmsg) 2>/dev/null'), 0, 'but not to write');
-  manager.applyDevices(planned);
+  cgroup.applyDevices(planned);
   t.not(await open(), 0, 'denied again');
-  await manager.remove({ kill: true });
+  await cgroup.remove({ kill: true });
 }
 
 live('Cgroup.applyDevices() denies and allows on v1', (t) =>

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { removeTree, listTree } from '../../src/cgroup/directory.ts';
-import type { Cgroup } from '../../src/cgroup/manager.ts';
+import type { Cgroup } from '../../src/cgroup/cgroup.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 

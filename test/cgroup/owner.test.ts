@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { giveAway } from '../../src/cgroup/owner.ts';
+import { delegatedFiles, giveAway, giveFiles } from '../../src/cgroup/owner.ts';
 import type { CgroupPlan } from '../../src/plan/cgroup/plan.ts';
 import { makeFolder } from './folders.ts';
 
@@ -18,10 +18,13 @@ function makeCgroup(t: Test): string {
 
 const needsRoot = process.getuid?.() === 0 ? false : 'needs root';
 
-t.test('giveAway() gives the directory and the listed files', { skip: needsRoot }, (t) => {
+t.test('giveFiles() gives the directory and the listed files', { skip: needsRoot }, (t) => {
   const hostPath = makeCgroup(t);
   const { gid } = statSync(hostPath);
-  giveAway(planFor(1234), [{ hostPath }], () => 'cgroup.procs\nmemory.reclaim\nnot.there\n../memory.max');
+  giveFiles(hostPath, delegatedFiles('cgroup.procs\nmemory.reclaim\nnot.there\n../memory.max'), {
+    uid: 1234,
+    optional: false,
+  });
   const owner = (name: string): number => statSync(path.join(hostPath, name)).uid;
   t.strictSame([owner('.'), owner('cgroup.procs'), owner('memory.reclaim')], [1234, 1234, 1234]);
   t.strictSame([owner('memory.max'), owner('cgroup.threads')], [0, 0], 'and no other');
@@ -29,9 +32,9 @@ t.test('giveAway() gives the directory and the listed files', { skip: needsRoot 
   t.end();
 });
 
-t.test('giveAway() knows what matters where the kernel has no list', { skip: needsRoot }, (t) => {
+t.test('delegatedFiles() knows what matters where the kernel has no list', { skip: needsRoot }, (t) => {
   const hostPath = makeCgroup(t);
-  giveAway(planFor(1234), [{ hostPath }], () => undefined);
+  giveFiles(hostPath, delegatedFiles(undefined), { uid: 1234, optional: false });
   const given = FILES.filter((name) => statSync(path.join(hostPath, name)).uid === 1234);
   t.strictSame(given, ['cgroup.procs', 'cgroup.threads', 'cgroup.subtree_control']);
   t.end();
@@ -40,7 +43,7 @@ t.test('giveAway() knows what matters where the kernel has no list', { skip: nee
 t.test('giveAway() says what it could not give, and does nothing without an owner', (t) => {
   const hostPath = path.join(t.testdir(), 'not-there');
   const give = (plan: CgroupPlan) => (): void => {
-    giveAway(plan, [{ hostPath }], () => '');
+    giveAway(plan, [{ hostPath }]);
   };
   t.throws(give(planFor(1234)), {
     code: 'cgroup',

@@ -2,12 +2,13 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { cgroupfsManager, refuseInUse } from '../../src/cgroup/cgroupfs.ts';
-import type { CgroupReferenceDirectory } from '../../src/cgroup/manager.ts';
+import { openCgroupfs } from '../../src/cgroup/cgroupfs.ts';
+import { refuseInUse } from '../../src/cgroup/make-cgroupfs.ts';
+import type { CgroupReferenceDirectory } from '../../src/cgroup/cgroup.ts';
 import { giveAway } from '../../src/cgroup/owner.ts';
 import { listProcesses } from '../../src/cgroup/processes.ts';
 import type { CgroupPlan } from '../../src/plan/cgroup/plan.ts';
-import { makeFolder, probeOf } from './folders.ts';
+import { makeFolder } from './folders.ts';
 
 /** A cgroup v1 directory with these control files. */
 function makeCgroup(t: Test, files: Record<string, string>): CgroupReferenceDirectory {
@@ -23,10 +24,10 @@ function planWith(more: Partial<CgroupPlan>): CgroupPlan {
 t.test('Cgroup.applyDevices() fails where rules cannot be set, unless the plan can do without', (t) => {
   const directory = makeCgroup(t, { 'cgroup.procs': '' });
   const reference = { manager: 'cgroupfs', version: 'v1', directories: [directory] } as const;
-  const manager = cgroupfsManager(probeOf('v1')).open(reference);
+  const cgroup = openCgroupfs(reference);
   const apply = (optional: boolean) => (): void => {
     const write = { kind: 'value', directory: 0, file: 'devices.deny', value: 'a', label: 'deny devices' } as const;
-    manager.applyDevices(planWith({ devices: { kind: 'v1', writes: [write], optional } }));
+    cgroup.applyDevices(planWith({ devices: { kind: 'v1', writes: [write], optional } }));
   };
   t.throws(apply(false), { code: 'cgroup', errno: 'ENOENT', message: /^deny devices: .*no such file or directory/ });
   t.doesNotThrow(apply(true));
@@ -42,7 +43,7 @@ t.test('giveAway() fails where it has not the right to, unless the plan can do w
   const give = (optional: boolean) => (): void => {
     const owner = { directory: 0, uid: 1234, optional };
     withoutRights(() => {
-      giveAway(planWith({ owner }), [{ hostPath }], () => '');
+      giveAway(planWith({ owner }), [{ hostPath }]);
     });
   };
   t.throws(give(false), { code: 'cgroup', errno: 'EPERM', message: / to uid 1234: operation not permitted: EPERM$/ });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { CgroupReferenceDirectory } from '../../src/cgroup/manager.ts';
+import type { CgroupReferenceDirectory } from '../../src/cgroup/cgroup.ts';
 import { parseNumberList } from '../../src/plan/cgroup/controllers/cpuset.ts';
 import { readStats } from '../../src/cgroup/stats/stats.ts';
 import { formatEvent } from '../../src/cli/event-output.ts';

@@ -20,7 +20,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   'index.ts': { folders: ['library', 'spec'], types: ['container/store/options'] },
   library: {
     folders: ['own-process', 'container', 'process/turns', 'cgroup/oom', 'host', 'sys', 'spec'],
-    types: ['cgroup/manager', 'log.ts'],
+    types: ['cgroup/cgroup', 'log.ts'],
     outside: ['node:async_hooks', 'node:fs', 'node:stream'],
   },
   cli: {

@@ -7,7 +7,7 @@ import { hugetlbStats } from '../../plan/cgroup/controllers/hugetlb.ts';
 import { memoryStats } from '../../plan/cgroup/controllers/memory.ts';
 import { readPids } from '../../plan/cgroup/controllers/pids.ts';
 import type { Stats } from '../../plan/cgroup/stats.ts';
-import type { CgroupReference } from '../manager.ts';
+import type { CgroupReference } from '../cgroup.ts';
 import { counterReader } from './read.ts';
 
 /**

@@ -1,5 +1,6 @@
-import type { Cgroup, CgroupReference } from '../../cgroup/manager.ts';
-import { selectCgroupManager } from '../../cgroup/select.ts';
+import type { Cgroup, CgroupReference } from '../../cgroup/cgroup.ts';
+import { foreseeCgroup } from '../../cgroup/foresee.ts';
+import { makeCgroup } from '../../cgroup/select.ts';
 import { hasNewNamespace } from '../../plan/base/context.ts';
 import { hasOwnPids } from '../../plan/choose-container.ts';
 import type { Runtime } from '../caller/caller.ts';
@@ -20,13 +21,12 @@ export interface Groups {
  */
 export function makeGroups(runtime: Runtime, attempt: Attempt, prepared: PreparedContainer): Groups {
   const { plan } = prepared;
-  const manager = selectCgroupManager(plan.cgroup.manager);
   const resctrl = makeResctrl(prepared);
   attempt.rememberFirst({
-    ...firstRecord(runtime, prepared, manager.preview(plan.cgroup)),
+    ...firstRecord(runtime, prepared, foreseeCgroup(plan.cgroup)),
     ...(resctrl === undefined ? {} : { resctrl: resctrl.preview() }),
   });
-  const cgroup = manager.make(plan.cgroup);
+  const cgroup = makeCgroup(plan.cgroup);
   // Hooks that ran in the container may have left processes in it.
   attempt.undoWith('remove the cgroup', () => cgroup.remove({ kill: true }));
   const made = resctrl?.make();

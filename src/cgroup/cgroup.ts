@@ -3,23 +3,6 @@ import type { CgroupReference } from '../spec/generated/record.ts';
 
 export type { CgroupReference, CgroupReferenceDirectory } from '../spec/generated/record.ts';
 
-/** How a manager makes and finds the cgroups of containers. */
-export interface CgroupManager {
-  /**
-   * The reference that `make` would give now, to be kept before anything is made: if tsrun is killed in the middle of it, the
-   * cgroups can still be found and removed. Touches nothing.
-   */
-  readonly preview: (plan: CgroupPlan) => CgroupReference;
-  /**
-   * Makes the cgroups of a plan and does its `prepare` writes.
-   *
-   * Errors: `cgroup`, also when a cgroup that was there before has processes or is frozen. Nothing is left behind then.
-   */
-  readonly make: (plan: CgroupPlan) => Cgroup;
-  /** The cgroups of a container that exists. Touches nothing. */
-  readonly open: (reference: CgroupReference) => Cgroup;
-}
-
 /** The cgroups of one container. Every method throws `cgroup` when the kernel refuses. */
 export interface Cgroup {
   readonly reference: CgroupReference;
