@@ -8,7 +8,7 @@ import { cgroupError, errnoOf, isGone, writeControlFile } from './control-file.t
 import { applyDeviceProgram } from './device-program.ts';
 import { removeEmpty, removeTree, verifyMount } from './directory.ts';
 import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from './freezer.ts';
-import type { Cgroup, CgroupReference, CgroupReferenceDirectory } from './cgroup.ts';
+import type { ManagedCgroup, CgroupReference, CgroupReferenceDirectory } from './cgroup.ts';
 import { listProcesses } from './processes.ts';
 import { waitUntil } from './wait.ts';
 import { SIGNALS } from '../util/signals.ts';
@@ -19,7 +19,7 @@ const REMOVE_TIMEOUT_MS = 1000;
 const KILL_TIMEOUT_MS = 10_000;
 
 /** The cgroups of a container from what its state keeps. Errors: `state` when a path in it is not below its mount point. */
-export function openCgroupfs(reference: CgroupReference): Cgroup {
+export function openCgroupfs(reference: CgroupReference): ManagedCgroup {
   verifyReference(reference);
   return new CgroupfsCgroup(reference);
 }
@@ -37,7 +37,7 @@ function verifyReference({ directories }: CgroupReference): void {
   }
 }
 
-class CgroupfsCgroup implements Cgroup {
+class CgroupfsCgroup implements ManagedCgroup {
   readonly reference: CgroupReference;
 
   constructor(reference: CgroupReference) {

@@ -1,7 +1,7 @@
-import type { Cgroup } from './cgroup.ts';
+import type { ManagedCgroup } from './cgroup.ts';
 
 /** The container stays in the cgroup of whoever started it; nothing is limited, and nobody is found through a cgroup. */
-export const disabledCgroup: Cgroup = {
+export const disabledCgroup: ManagedCgroup = {
   reference: { manager: 'disabled', version: 'none', directories: [] },
   openDirectory: () => undefined,
   attach: () => Promise.resolve(),

@@ -2,7 +2,7 @@ import { TsrunError } from '../errors.ts';
 import type { CgroupPlan } from '../plan/cgroup/plan.ts';
 import { wording } from '../util/wording.ts';
 import { applyWrites } from './apply.ts';
-import type { Cgroup, CgroupReferenceDirectory } from './cgroup.ts';
+import type { CgroupReferenceDirectory, ManagedCgroup } from './cgroup.ts';
 import { openCgroupfs } from './cgroupfs.ts';
 import { ensureDirectory, removeEmpty } from './directory.ts';
 import { isDirectoryFrozen } from './freezer.ts';
@@ -10,7 +10,7 @@ import { giveAway } from './owner.ts';
 import { listProcesses } from './processes.ts';
 
 /** Makes the cgroups of a plan in every hierarchy that it names, and does its `prepare` writes. Errors: those of `makeCgroup`. */
-export function makeCgroupfs(plan: CgroupPlan): Cgroup {
+export function makeCgroupfs(plan: CgroupPlan): ManagedCgroup {
   const directories: CgroupReferenceDirectory[] = [];
   try {
     for (const { kind, controllers, mountPoint, path } of plan.directories) {

@@ -1,6 +1,9 @@
 import { TsrunError } from '../errors.ts';
 import type { BusName, ScopePlan, UnitProperty } from '../plan/cgroup/plan.ts';
-import { Bus, BusError, type BusMember, type BusValue } from '../sys/sd-bus.ts';
+import type { BusAddresses } from '../plan/cgroup/systemd/bus-addresses.ts';
+import { Bus } from '../sys/sd-bus/bus.ts';
+import { BusError, type BusMember } from '../sys/sd-bus/message.ts';
+import type { BusValue } from '../sys/sd-bus/values.ts';
 
 const DESTINATION = 'org.freedesktop.systemd1';
 const MANAGER_PATH = '/org/freedesktop/systemd1';
@@ -23,10 +26,10 @@ export class SystemdUnits implements Disposable {
   readonly #name: BusName;
   readonly #bus: Bus;
 
-  constructor(name: BusName) {
+  constructor(name: BusName, addresses: BusAddresses) {
     this.#name = name;
     try {
-      this.#bus = Bus.open(name);
+      this.#bus = Bus.open(name, addresses[name]);
     } catch (error) {
       throw this.#explain('use the systemd cgroup manager', error);
     }

@@ -1,7 +1,8 @@
 import { TsrunError } from '../errors.ts';
 import type { CgroupPlan, CgroupWrite, UnitProperty } from '../plan/cgroup/plan.ts';
+import type { BusAddresses } from '../plan/cgroup/systemd/bus-addresses.ts';
 import { applyWrites } from './apply.ts';
-import type { Cgroup, CgroupReference, CgroupReferenceDirectory } from './cgroup.ts';
+import type { CgroupReference, CgroupReferenceDirectory, ManagedCgroup } from './cgroup.ts';
 import { openCgroupfs } from './cgroupfs.ts';
 import { ensureDirectory, removeEmpty } from './directory.ts';
 import { foreseeCgroup } from './foresee.ts';
@@ -15,26 +16,28 @@ import { isUnitExists, SystemdUnits } from './systemd-units.ts';
  * A scope starts with a process in it: only `attach` starts it. From then on its cgroups are worked on like those that tsrun makes
  * itself, and so are the v1 hierarchies that systemd leaves alone. Errors: those of `makeCgroup`.
  */
-export function makeSystemdCgroup(plan: CgroupPlan): Cgroup {
+export function makeSystemdCgroup(plan: CgroupPlan, buses: BusAddresses): ManagedCgroup {
   const reference = foreseeCgroup(plan);
   // systemd would put the unit into a cgroup that is there already.
   for (const directory of reference.directories) refuseInUse(directory);
-  return new SystemdCgroup(reference, { isStarted: false });
+  return new SystemdCgroup(reference, { buses, isStarted: false });
 }
 
 /** The cgroups of a unit that was started. Errors: `state` when a path in the reference is not below its mount point. */
-export function openSystemdCgroup(reference: CgroupReference): Cgroup {
-  return new SystemdCgroup(reference, { isStarted: true });
+export function openSystemdCgroup(reference: CgroupReference, buses: BusAddresses): ManagedCgroup {
+  return new SystemdCgroup(reference, { buses, isStarted: true });
 }
 
-class SystemdCgroup implements Cgroup {
+class SystemdCgroup implements ManagedCgroup {
+  readonly #buses: BusAddresses;
   #reference: CgroupReference;
   /** What a unit's cgroups have in common with those that tsrun makes. */
-  #files: Cgroup;
+  #files: ManagedCgroup;
   /** Without a unit there is nothing that could be removed. */
   #isStarted: boolean;
 
-  constructor(reference: CgroupReference, { isStarted }: { isStarted: boolean }) {
+  constructor(reference: CgroupReference, { buses, isStarted }: { buses: BusAddresses; isStarted: boolean }) {
+    this.#buses = buses;
     this.#isStarted = isStarted;
     this.#reference = reference;
     this.#files = openCgroupfs(reference);
@@ -45,7 +48,7 @@ class SystemdCgroup implements Cgroup {
   }
 
   async attach(pid: number, plan?: CgroupPlan): Promise<void> {
-    using units = new SystemdUnits(this.#unit.bus);
+    using units = this.#openUnits();
     if (plan === undefined) {
       await units.attach(this.#unit.name, pid);
       return;
@@ -58,14 +61,14 @@ class SystemdCgroup implements Cgroup {
 
   async announceLimits(limits: readonly UnitProperty[]): Promise<void> {
     if (limits.length === 0) return;
-    using units = new SystemdUnits(this.#unit.bus);
+    using units = this.#openUnits();
     await units.setProperties(this.#unit.name, limits);
   }
 
   async remove(options: { kill?: boolean } = {}): Promise<void> {
     if (!this.#isStarted) return;
     if (options.kill === true && this.processes().length > 0) await this.killAll(9);
-    using units = new SystemdUnits(this.#unit.bus);
+    using units = this.#openUnits();
     await units.stop(this.#unit.name);
     await this.#files.remove(options);
   }
@@ -109,6 +112,10 @@ class SystemdCgroup implements Cgroup {
     const { unit } = this.#reference;
     if (unit === undefined) throw new TsrunError('state', 'use the cgroup of systemd: the state names no unit');
     return unit;
+  }
+
+  #openUnits(): SystemdUnits {
+    return new SystemdUnits(this.#unit.bus, this.#buses);
   }
 
   async #start(units: SystemdUnits, { scope }: CgroupPlan, pid: number): Promise<string> {

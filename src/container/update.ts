@@ -1,5 +1,5 @@
 import { rememberLimits } from '../cgroup/remember.ts';
-import { openCgroup } from '../cgroup/select.ts';
+import { openManagedCgroup } from '../cgroup/select.ts';
 import { describeIssues, TsrunError } from '../errors.ts';
 import { planContainerUpdate } from '../plan/cgroup/update.ts';
 import type { Config, Resources } from '../spec/generated/config.ts';
@@ -33,7 +33,7 @@ export async function updateContainer(runtime: Runtime, options: UpdateOptions):
   for (const warning of warnings) runtime.log.warning(warning);
   const updated = withResources(config, resources);
   const undo = rememberLimits(plan.limits, record.cgroup.directories);
-  const cgroup = openCgroup(record.cgroup);
+  const cgroup = openManagedCgroup(record.cgroup, runtime.caller.buses);
   try {
     await cgroup.applyLimits(plan, properties.changed);
     directory.writeConfig(stringifyJson(updated, 2));

@@ -3,6 +3,7 @@ import type { Caller, Runtime } from '../container/caller/caller.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
 import { identifyProcess, type ProcessIdentity } from '../container/store/process-identity.ts';
 import { TsrunError } from '../errors.ts';
+import { busAddresses } from '../plan/cgroup/systemd/bus-addresses.ts';
 
 const PROC = '/proc/self';
 
@@ -24,6 +25,9 @@ export function ownRuntime(options: RuntimeOptions, foreground: Pick<Caller, 'si
         return ownUmask();
       },
       environment: options.environment ?? {},
+      get buses() {
+        return busAddresses(process.env);
+      },
       get openFiles() {
         return options.openFiles;
       },

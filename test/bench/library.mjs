@@ -113,7 +113,7 @@ async function floorRunner(id) {
   };
   return () => {
     const start = performance.now();
-    const cgroup = makeCgroup(floor.cgroup);
+    const cgroup = makeCgroup(floor.cgroup, { system: undefined, user: undefined });
     const { arch, syncFd } = floor;
     const callers = new Map([0, 1, 2].map((fd) => [fd, fd]));
     const spawned = spawnInit({ arch, syncFd, callers, fallbackDirectory: root });

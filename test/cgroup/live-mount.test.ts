@@ -26,7 +26,7 @@ import {
 } from '../../src/util/constants.ts';
 import { joinWords } from '../plan/cgroup/fixtures.ts';
 import { NATIVE_ARCH, RealInit, SYNC_FD, wordsOf } from '../init/real-init.ts';
-import { cleanUp, joinCgroups, membershipOf, partOf, PREFIX, whyNotLive } from './live.ts';
+import { cleanUp, joinCgroups, membershipOf, NO_BUSES, partOf, PREFIX, whyNotLive } from './live.ts';
 
 const skip = whyNotLive();
 t.afterEach(() => cleanUp([]));
@@ -56,7 +56,7 @@ async function mountIn(
     manager: 'cgroupfs',
     rootless: true,
   });
-  const cgroup = makeCgroup(plan);
+  const cgroup = makeCgroup(plan, NO_BUSES);
   const init = new RealInit({ arch: NATIVE_ARCH, directory: t.testdir({ image: {} }) });
   try {
     if (layout.unified !== undefined) joinCgroups(cgroup, init.pid);

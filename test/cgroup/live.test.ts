@@ -1,13 +1,23 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import type { Cgroup } from '../../src/cgroup/cgroup.ts';
+import type { Cgroup, ManagedCgroup } from '../../src/cgroup/cgroup.ts';
 import { foreseeCgroup } from '../../src/cgroup/foresee.ts';
-import { makeCgroup, openCgroup } from '../../src/cgroup/select.ts';
+import { makeCgroup, openCgroup, openManagedCgroup } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 import { planCgroup, type CgroupPlan } from '../../src/plan/cgroup/plan.ts';
 import type { Resources } from '../../src/spec/generated/config.ts';
-import { allGroups, cleanUp, joinCgroups, membershipOf, partOf, PREFIX, TestProcess, whyNotLive } from './live.ts';
+import {
+  allGroups,
+  cleanUp,
+  joinCgroups,
+  membershipOf,
+  NO_BUSES,
+  partOf,
+  PREFIX,
+  TestProcess,
+  whyNotLive,
+} from './live.ts';
 
 const skip = whyNotLive();
 /** A test that needs the real thing; elsewhere it is skipped with the reason. */
@@ -30,6 +40,7 @@ function plan(options: { path?: string; resources?: Resources; layout?: CgroupLa
   const linux = { cgroupsPath: options.path ?? nextPath(), resources: options.resources ?? {} };
   return planCgroup({ config: { linux }, layout: options.layout ?? layout, id: PREFIX, manager: 'cgroupfs' });
 }
+const make = (planned: CgroupPlan): ManagedCgroup => makeCgroup(planned, NO_BUSES);
 const hostPath = (cgroup: Cgroup, controller: string): string => {
   return cgroup.reference.directories.find(({ controllers }) => controllers.includes(controller))?.hostPath ?? '';
 };
@@ -42,7 +53,7 @@ live('Cgroup creates, joins, limits and removes', async (t) => {
     pids: { limit: 7 },
   };
   const planned = plan({ path: `${nextPath()}/inner`, resources });
-  const cgroup = makeCgroup(planned);
+  const cgroup = make(planned);
   const child = start();
   joinCgroups(cgroup, child.pid);
   await cgroup.applyLimits(planned);
@@ -56,7 +67,7 @@ live('Cgroup creates, joins, limits and removes', async (t) => {
   t.equal(read(`${hostPath(cgroup, 'cpu')}/cpu.cfs_quota_us`), '50000');
   t.equal(read(`${hostPath(cgroup, 'cpuset')}/cpuset.cpus`), '0');
   t.equal(read(`${hostPath(cgroup, 'pids')}/pids.max`), '7');
-  const again = openCgroup(JSON.parse(JSON.stringify(cgroup.reference)) as Cgroup['reference']);
+  const again = openManagedCgroup(JSON.parse(JSON.stringify(cgroup.reference)) as Cgroup['reference'], NO_BUSES);
   t.strictSame(again.processes(), [child.pid]);
   await again.remove({ kill: true });
   t.equal(await child.ended(), 'SIGKILL');
@@ -65,14 +76,14 @@ live('Cgroup creates, joins, limits and removes', async (t) => {
 
 live('Cgroup names the setting that the kernel refuses, and leaves nothing when that is at create', async (t) => {
   const planned = plan({ resources: { cpu: { cpus: '4000' } } });
-  t.throws(() => makeCgroup(planned), {
+  t.throws(() => make(planned), {
     code: 'cgroup',
     issues: [{ pointer: '/linux/resources/cpu/cpus' }],
     message: /^set cpu.cpus: write "4000" to ".*cpuset.cpus": .+: E[A-Z]+$/,
   });
   t.strictSame(allGroups(), []);
   const late = plan({ resources: { cpu: { quota: 1 } } });
-  const cgroup = makeCgroup(late);
+  const cgroup = make(late);
   await t.rejects(cgroup.applyLimits(late), {
     code: 'cgroup',
     errno: 'EINVAL',
@@ -83,7 +94,7 @@ live('Cgroup names the setting that the kernel refuses, and leaves nothing when 
 live('Cgroup lets a limit rise above the old memory and swap', async (t) => {
   const path = nextPath();
   const small = plan({ path, resources: { memory: { limit: 32 << 20, swap: 32 << 20 } } });
-  const cgroup = makeCgroup(small);
+  const cgroup = make(small);
   if (!existsSync(`${hostPath(cgroup, 'memory')}/memory.memsw.limit_in_bytes`)) {
     t.plan(0, 'no swap accounting');
     return;
@@ -98,9 +109,9 @@ live('Cgroup lets a limit rise above the old memory and swap', async (t) => {
 live('makeCgroup() refuses a cgroup with processes, also further down', (t) => {
   const path = nextPath();
   const child = start();
-  joinCgroups(makeCgroup(plan({ path: `${path}/deep` })), child.pid);
+  joinCgroups(make(plan({ path: `${path}/deep` })), child.pid);
   const planned = plan({ path });
-  t.throws(() => makeCgroup(planned), {
+  t.throws(() => make(planned), {
     code: 'cgroup',
     message: /container's cgroup is not empty: 1 process\(es\) found$/,
   });
@@ -121,17 +132,13 @@ live('makeCgroup() refuses a frozen cgroup, v1 and v2', async (t) => {
       manager: 'cgroupfs',
       rootless: true,
     });
-    await makeCgroup(planned).freeze();
-    t.throws(
-      () => makeCgroup(planned),
-      { code: 'cgroup', message: /container's cgroup unexpectedly frozen$/ },
-      part.mode,
-    );
+    await make(planned).freeze();
+    t.throws(() => make(planned), { code: 'cgroup', message: /container's cgroup unexpectedly frozen$/ }, part.mode);
   }
 });
 
 live('Cgroup freezes and thaws', async (t) => {
-  const cgroup = makeCgroup(plan({}));
+  const cgroup = make(plan({}));
   const child = start();
   joinCgroups(cgroup, child.pid);
   t.notOk(cgroup.isFrozen());
@@ -148,7 +155,7 @@ live('Cgroup freezes and thaws', async (t) => {
 live('Cgroup.killAll() ends frozen processes, also with the v1 freezer alone', async (t) => {
   const parts = { whole: layout, v1: partOf(layout, ['freezer', 'devices'], { unified: false }) };
   for (const [name, part] of Object.entries(parts)) {
-    const cgroup = makeCgroup(plan({ layout: part }));
+    const cgroup = make(plan({ layout: part }));
     const [one, two] = [start(), start()];
     for (const { pid } of [one, two]) joinCgroups(cgroup, pid);
     await cgroup.freeze();
@@ -159,7 +166,7 @@ live('Cgroup.killAll() ends frozen processes, also with the v1 freezer alone', a
 });
 
 live('Cgroup.killAll() sends other signals', async (t) => {
-  const cgroup = makeCgroup(plan({}));
+  const cgroup = make(plan({}));
   const child = start();
   joinCgroups(cgroup, child.pid);
   await cgroup.killAll(15);
@@ -169,7 +176,7 @@ live('Cgroup.killAll() sends other signals', async (t) => {
 });
 
 live('Cgroup.remove() removes cgroups made inside, and does not kill unless told to', async (t) => {
-  const cgroup = makeCgroup(plan({}));
+  const cgroup = make(plan({}));
   const inside = `${hostPath(cgroup, 'pids')}/a/b`;
   mkdirSync(inside, { recursive: true });
   const child = start();
@@ -187,7 +194,7 @@ live('Cgroup.remove() leaves a cgroup that was there before', async (t) => {
   const path = nextPath();
   const pids = layout.hierarchies.find(({ controllers }) => controllers.includes('pids'))?.mountPoint ?? '';
   mkdirSync(`${pids}${path}`);
-  const cgroup = makeCgroup(plan({ path }));
+  const cgroup = make(plan({ path }));
   await cgroup.remove();
   t.strictSame(allGroups(), [`${pids}${path}`]);
 });
@@ -196,15 +203,15 @@ live('foreseeCgroup() says what makeCgroup() will make, so that a broken off cre
   const planned = plan({ path: `${nextPath()}/inner` });
   const reference = foreseeCgroup(planned);
   t.strictSame(allGroups(), [], 'nothing is made');
-  const cgroup = makeCgroup(planned);
+  const cgroup = make(planned);
   t.strictSame(cgroup.reference, reference);
   for (const { hostPath } of reference.directories.slice(2)) rmdirSync(hostPath);
-  await openCgroup(reference).remove();
+  await openManagedCgroup(reference, NO_BUSES).remove();
   t.strictSame(allGroups(), []);
 });
 
 live('openCgroup() refuses a reference that leads out of its hierarchy', (t) => {
-  const cgroup = makeCgroup(plan({ layout: partOf(layout, ['pids', 'devices'], { unified: false }) }));
+  const cgroup = make(plan({ layout: partOf(layout, ['pids', 'devices'], { unified: false }) }));
   const [first] = cgroup.reference.directories;
   if (first === undefined) throw new Error('no directory');
   for (const made of ['/tmp/x', `${first.mountPoint}/../x`]) {
@@ -217,20 +224,20 @@ live('makeCgroup() makes nothing where a plain directory looks like a controller
   const fake = { controllers: ['memory'], mountPoint: t.testdir({ 'cgroup.procs': '', tasks: '' }), ownPath: '/' };
   const real = partOf(layout, ['pids', 'devices'], { unified: false });
   const planned = plan({ layout: { ...real, hierarchies: [...real.hierarchies, fake] } });
-  t.throws(() => makeCgroup(planned), { code: 'cgroup', message: /wanted file system cgroup/ });
+  t.throws(() => make(planned), { code: 'cgroup', message: /wanted file system cgroup/ });
   t.strictSame(allGroups(), [], 'what was made in the real hierarchies is removed');
   t.notOk(existsSync(`${fake.mountPoint}/${PREFIX}-${counter}`));
   return Promise.resolve();
 });
 
 live('Cgroup.openDirectory() is a handle of the cgroup2 directory', (t) => {
-  const cgroup = makeCgroup(plan({}));
+  const cgroup = make(plan({}));
   const fd = cgroup.openDirectory();
   if (layout.unified === undefined) return t.equal(fd, undefined);
   t.ok(fstatSync(fd ?? -1).isDirectory());
   t.match(read(`/proc/self/fdinfo/${fd}`), /flags:\s+012[0-7]*\d/, 'O_PATH and O_CLOEXEC');
   closeSync(fd ?? -1);
-  const without = makeCgroup(plan({ layout: partOf(layout, ['devices'], { unified: false }) }));
+  const without = make(plan({ layout: partOf(layout, ['devices'], { unified: false }) }));
   t.equal(without.openDirectory(), undefined);
   return Promise.resolve();
 });
@@ -245,7 +252,7 @@ const allowKmsg: Resources = {
 async function tryDevices(t: Test, part: CgroupLayout): Promise<void> {
   const path = nextPath();
   const planned = plan({ path, layout: part, resources: denyAll });
-  const cgroup = makeCgroup(planned);
+  const cgroup = make(planned);
   const child = start();
   joinCgroups(cgroup, child.pid);
   const open = (): Promise<number> => child.run(`(${FORBIDDEN}) 2>/dev/null`);

@@ -6,8 +6,12 @@ import { removeTree, listTree } from '../../src/cgroup/directory.ts';
 import type { Cgroup } from '../../src/cgroup/cgroup.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
+import type { BusAddresses } from '../../src/plan/cgroup/systemd/bus-addresses.ts';
 
 /** What live tests of cgroups need: real groups of their own name, real processes, and a clean machine afterwards. */
+
+/** For cgroups that systemd has no part in. */
+export const NO_BUSES: BusAddresses = { system: undefined, user: undefined };
 
 /** Every group of this run starts so. */
 export const PREFIX = `tsrun-test-${process.pid}`;

@@ -5,7 +5,6 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { top } from '../../bundles/ready.mjs';
-import { ALONE } from './alone.mjs';
 import { pack } from './pack.mjs';
 import { readAnnouncement, readSummary } from './summary.mjs';
 
@@ -55,7 +54,7 @@ export async function runPacked(files, options) {
 }
 
 /**
- * Those that run alone, and one group for each folder of test/; the largest come first, so that no long one runs last with nothing
+ * One group for each folder of test/; the largest come first, so that no long one runs last with nothing
  * beside it.
  * @param {readonly string[]} files
  * @returns {Map<string, string[]>} name of the group -> its files
@@ -64,8 +63,7 @@ export function groupFiles(files) {
   const groups = /** @type {Map<string, string[]>} */ (new Map());
   for (const file of files) {
     const [, folder = ''] = file.split('/');
-    const name = Object.hasOwn(ALONE, file) ? file.replace(/\.test\.ts$/, '').replaceAll('/', '-') : folder;
-    groups.set(name, [...(groups.get(name) ?? []), file]);
+    groups.set(folder, [...(groups.get(folder) ?? []), file]);
   }
   return new Map([...groups].sort(([, one], [, other]) => other.length - one.length));
 }

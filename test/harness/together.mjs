@@ -42,7 +42,7 @@ export async function runTogether(files, seconds) {
 }
 
 /**
- * What the next file would find changed. A file that has to change it runs alone (alone.mjs).
+ * What the next file would find changed.
  * @returns {Record<string, string | undefined>}
  */
 function lookAround() {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { openCgroup } from '../../src/cgroup/select.ts';
+import { openCgroupfs } from '../../src/cgroup/cgroupfs.ts';
 import { cgroupLayout, cgroupsOf, isUnified, readCgroup } from './support/cgroups.ts';
 import { findCgroups } from './support/leftovers.ts';
 import { expectFailure, expectSuccess, live, type BaseConfig } from './support/rig.ts';
@@ -135,7 +135,7 @@ live('cgroups', async (t, rig) => {
     for (const { kind, mountPoint, controllers } of kinds) {
       const hostPath = `${mountPoint}/${rig.prefix}-gone`;
       const directories = [{ kind, controllers, mountPoint, hostPath, made: [hostPath] }];
-      const cgroup = openCgroup({ manager: 'cgroupfs', version: isUnified ? 'v2' : 'v1', directories });
+      const cgroup = openCgroupfs({ manager: 'cgroupfs', version: isUnified ? 'v2' : 'v1', directories });
       // Another thread makes and removes it all the time, as systemd may at the end of a container.
       const comesAndGoes = `const { mkdirSync, rmdirSync } = require('node:fs'); const path = ${JSON.stringify(hostPath)};
         const pause = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

@@ -38,8 +38,7 @@ const BANS: readonly Ban[] = [
   },
   {
     names: ['process.env', 'process.cwd'],
-    // libsystemd reads the environment of its process whatever we do.
-    except: ['main.ts', 'cli', 'sys/sd-bus.ts'],
+    except: ['main.ts', 'cli', 'own-process'],
     reason: "the caller's surroundings arrive as arguments",
   },
   {
@@ -102,8 +101,8 @@ const MUTATORS: ReadonlySet<string> = new Set([
 const KEPT: Readonly<Record<string, string>> = {
   'sys/library.ts koffi': 'the library is loaded at most once in a process, when it is first needed',
   'sys/library.ts libc': 'the same',
-  'sys/sd-bus.ts library': 'the same',
-  'sys/sd-bus.ts bound': 'the functions of it that are in use',
+  'sys/sd-bus/library.ts library': 'the same',
+  'sys/sd-bus/library.ts bound': 'the functions of it that are in use',
   'sys/seccomp.ts functions': 'the same',
   'sys/events/signals.ts catcher': 'a process has one set of signals',
   'sys/events/poll.ts waiter': 'all waits of a process share its event loop',

@@ -29,7 +29,11 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     acts: true,
   },
   // Who asks, where that is this process: below it nobody looks.
-  'own-process': { folders: ['container', 'sys'], outside: ['node:fs'], acts: true },
+  'own-process': {
+    folders: ['container', 'plan/cgroup/systemd/bus-addresses', 'sys'],
+    outside: ['node:fs'],
+    acts: true,
+  },
   container: {
     folders: ['process', 'cgroup', 'seccomp', 'host', 'sys', 'plan', 'program', 'init', 'spec'],
     outside: ['node:fs', 'node:fs/promises', 'node:child_process', 'node:os', 'node:path', 'node:tty'],

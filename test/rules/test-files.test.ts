@@ -2,7 +2,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { ALONE } from '../harness/alone.mjs';
 
 const top = fileURLToPath(new URL('../../', import.meta.url));
 const files = ['test', 'conformance'].flatMap((folder) =>
@@ -16,13 +15,5 @@ t.test('nobody imports a test file: the cache of lint relies on it', (t) => {
     /\b(from|import)\b[^\n]*\.test\.ts['"]/.test(readFileSync(path.join(top, file), 'utf8')),
   );
   t.strictSame(importers, []);
-  t.end();
-});
-
-t.test('every test file that runs alone is there', (t) => {
-  t.strictSame(
-    Object.keys(ALONE).filter((file) => !files.includes(file)),
-    [],
-  );
   t.end();
 });

@@ -1,4 +1,4 @@
-import { openCgroup } from '../../cgroup/select.ts';
+import { openManagedCgroup } from '../../cgroup/select.ts';
 import { TsrunError } from '../../errors.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import { endProcess } from './end-process.ts';
@@ -23,7 +23,7 @@ export async function destroyContainer(
 ): Promise<void> {
   const config = await readConfigWithPoststop(directory);
   if (config !== undefined) runtime.caller.review?.(config);
-  const cgroup = openCgroup(record.cgroup);
+  const cgroup = openManagedCgroup(record.cgroup, runtime.caller.buses);
   if (kill) await cgroup.killAll(SIGKILL);
   if (record.init !== undefined) await endProcess(record.init);
   await cgroup.remove({ kill });

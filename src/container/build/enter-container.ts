@@ -1,5 +1,4 @@
 import { readOomKills } from '../../cgroup/oom.ts';
-import { openCgroup } from '../../cgroup/select.ts';
 import { TsrunError } from '../../errors.ts';
 import { neededHandles } from '../../plan/choose-exec.ts';
 import { Conversation } from '../../process/conversation.ts';
@@ -59,7 +58,7 @@ export async function enterContainer(
 
 /** The parent's part of the conversation. */
 async function setUp(
-  { record, process, plan, seccomp, foreground }: PreparedExec,
+  { record, process, plan, cgroup, seccomp, foreground }: PreparedExec,
   { consoleSocket, takeConsole }: ExecOptions,
   { partner, conversation }: Pick<EnteredContainer, 'partner' | 'conversation'>,
 ): Promise<Pick<EnteredContainer, 'executable' | 'home'>> {
@@ -68,7 +67,7 @@ async function setUp(
   for await (const reply of bringUp(plan.phases, conversation)) {
     switch (reply.exchange) {
       case 'cgroup':
-        await openCgroup(record.cgroup).attach(partner.pid);
+        await cgroup.attach(partner.pid);
         break;
       case 'pid':
         partner.becomes(reply.pid);

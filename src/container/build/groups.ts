@@ -1,4 +1,4 @@
-import type { Cgroup, CgroupReference } from '../../cgroup/cgroup.ts';
+import type { CgroupReference, ManagedCgroup } from '../../cgroup/cgroup.ts';
 import { foreseeCgroup } from '../../cgroup/foresee.ts';
 import { makeCgroup } from '../../cgroup/select.ts';
 import { hasNewNamespace } from '../../plan/base/context.ts';
@@ -11,7 +11,7 @@ import { removeResctrl, Resctrl } from './resctrl.ts';
 
 /** Where the processes of a container are going to be. */
 export interface Groups {
-  readonly cgroup: Cgroup;
+  readonly cgroup: ManagedCgroup;
   readonly resctrl: Resctrl | undefined;
 }
 
@@ -26,7 +26,7 @@ export function makeGroups(runtime: Runtime, attempt: Attempt, prepared: Prepare
     ...firstRecord(runtime, prepared, foreseeCgroup(plan.cgroup)),
     ...(resctrl === undefined ? {} : { resctrl: resctrl.preview() }),
   });
-  const cgroup = makeCgroup(plan.cgroup);
+  const cgroup = makeCgroup(plan.cgroup, runtime.caller.buses);
   // Hooks that ran in the container may have left processes in it.
   attempt.undoWith('remove the cgroup', () => cgroup.remove({ kill: true }));
   const made = resctrl?.make();

@@ -1,3 +1,5 @@
+import type { ManagedCgroup } from '../../cgroup/cgroup.ts';
+import { openManagedCgroup } from '../../cgroup/select.ts';
 import { TsrunError } from '../../errors.ts';
 import { readUnifiedDirectory } from '../../host/cgroup-layout.ts';
 import { readHostFacts } from '../../host/facts.ts';
@@ -27,6 +29,7 @@ import { lookInto, type InitView } from './look-into.ts';
 export interface PreparedExec extends Disposable {
   readonly directory: StateDirectory;
   readonly record: ContainerRecord;
+  readonly cgroup: ManagedCgroup;
   readonly process: Process;
   readonly host: HostFacts;
   /** The container's init, and what was seen of it. */
@@ -99,7 +102,8 @@ async function prepare(
     seccomp,
   });
   for (const warning of plan.warnings) log.warning(warning);
-  return { directory, record, process, host, init, view, foreground, seccomp, plan };
+  const cgroup = openManagedCgroup(record.cgroup, caller.buses);
+  return { directory, record, cgroup, process, host, init, view, foreground, seccomp, plan };
 }
 
 function requireRunning(

@@ -1,4 +1,5 @@
 import type { OpenFilesLimit } from '../../plan/base/facts.ts';
+import type { BusAddresses } from '../../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../store/options.ts';
 import type { Partner } from '../../process/partner.ts';
 import type { SpawnInitOptions } from '../../process/spawned.ts';
@@ -22,6 +23,8 @@ export interface Caller {
   readonly umask: number;
   /** For hooks in the runtime's own namespaces that have no environment of their own. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where the message buses are on which it talks to systemd. */
+  readonly buses: BusAddresses;
   /** Limit of open files of hooks, and of programs whose config sets none. Undefined: as this process has it. */
   readonly openFiles: OpenFilesLimit | undefined;
   /** Path of the terminal of its session, which stands in where none of the standard descriptors is one. */

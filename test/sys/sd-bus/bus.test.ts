@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t from 'tap';
-import { bindLibc } from '../../src/sys/library.ts';
-import { Bus, splitSignature } from '../../src/sys/sd-bus.ts';
-import { missingTools } from '../live/support/surroundings.ts';
+import { Bus } from '../../../src/sys/sd-bus/bus.ts';
+import { splitSignature } from '../../../src/sys/sd-bus/values.ts';
+import { missingTools } from '../../live/support/surroundings.ts';
 
 t.test('splitSignature() gives the complete types', (t) => {
   const cases: [string, string[]][] = [
@@ -34,9 +34,7 @@ t.test(
       rmSync(directory, { recursive: true });
     });
     await once(daemon.stdout, 'data');
-    // sd-bus reads it in the environment of the process.
-    bindLibc('int setenv(const char *name, const char *value, int overwrite)')('DBUS_SESSION_BUS_ADDRESS', address, 1);
-    using bus = Bus.open('user');
+    using bus = Bus.open('user', address);
     const name = 'org.freedesktop.DBus';
     const target = { destination: name, path: '/org/freedesktop/DBus', interface: name, member: 'GetNameOwner' };
     await t.rejects(bus.call(target, 's', ['org.example.Nobody']), {
@@ -56,3 +54,14 @@ t.test(
     t.ok(heard, 'a signal');
   },
 );
+
+t.test('Bus.open() says which bus cannot be reached', (t) => {
+  const open = (address: string | undefined) => (): void => {
+    Bus.open('user', address)[Symbol.dispose]();
+  };
+  const message = /^connect to the user message bus: /;
+  t.throws(open(undefined), { code: 'host', errno: 'ENOMEDIUM', message });
+  t.throws(open('unix:path=/nowhere/bus'), { code: 'host', errno: 'ENOENT', message });
+  t.throws(open('no address'), { code: 'host', errno: 'EINVAL', message });
+  t.end();
+});
