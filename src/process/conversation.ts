@@ -8,7 +8,7 @@ import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitReadable } from '../sys/events/poll.ts';
 import { receiveMessage, sendMessage, type ReceivedMessage } from '../sys/socket.ts';
 import { stepFailure } from './failure.ts';
-import { nextTurn } from './turns.ts';
+import { beginTalk, isOnlyTalk, nextTurn } from './turns.ts';
 
 /**
  * The talk with one init process. How the socket was obtained (a pair made at spawn, a connection to a waiting init) is
@@ -22,10 +22,9 @@ import { nextTurn } from './turns.ts';
  *     close    --- end of file ->    exit_group
  */
 export class Conversation implements Disposable {
-  /** How many are open in this process. */
-  static #open = 0;
   readonly #socket: OwnedFd;
   readonly #arch: Arch;
+  readonly #talk = beginTalk();
   /** The number that the pipe has inside init. */
   readonly syncFd: number;
   #encoded: { readonly program: Program; readonly packets: Packet[] } | undefined;
@@ -35,7 +34,6 @@ export class Conversation implements Disposable {
     this.#socket = socket;
     this.#arch = options.arch;
     this.syncFd = options.syncFd;
-    Conversation.#open += 1;
   }
 
   /**
@@ -93,7 +91,7 @@ export class Conversation implements Disposable {
   close(): void {
     if (!this.#socket.isOpen) return;
     this.#socket.close();
-    Conversation.#open -= 1;
+    this.#talk[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
@@ -177,7 +175,7 @@ export class Conversation implements Disposable {
    */
   async #waitForAnswer(): Promise<void> {
     const PATIENCE_MS = 2;
-    if (Conversation.#open === 1 && pollReadable(this.#socket.number, PATIENCE_MS)) return;
+    if (isOnlyTalk() && pollReadable(this.#socket.number, PATIENCE_MS)) return;
     await waitReadable(this.#socket.number);
     await nextTurn();
   }

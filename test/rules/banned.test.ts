@@ -108,6 +108,7 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/events/poll.ts waiter': 'all waits of a process share its event loop',
   'sys/events/interruption.ts interruptions': 'who interrupts is one for all of a process',
   'process/turns.ts underWay': 'everyone in a process shares its event loop',
+  'process/turns.ts talks': 'the same',
   'sys/events/turn-queue.ts waiting': 'the same',
 };
 
@@ -147,7 +148,7 @@ t.test('a file of the own process is found where it is named, and nowhere else',
   t.end();
 });
 
-t.test('src/ keeps no state in module variables', (t) => {
+t.test('src/ keeps no state in module variables and static members', (t) => {
   const found = sources.flatMap((source) =>
     findModuleVariables(source).filter((line) => KEPT[`${source.file} ${line.split(' ')[1] ?? ''}`] === undefined),
   );
@@ -197,11 +198,21 @@ t.test('a banned name is found where it is used, and nowhere else', (t) => {
   t.end();
 });
 
-t.test('a module variable is found', (t) => {
+t.test('a module variable is found, and a static member', (t) => {
   t.match(findModuleVariables(parseSource('plan/a.ts', 'let count = 0;')), ['src/plan/a.ts:1: count can change']);
   t.match(findModuleVariables(parseSource('plan/a.ts', 'const seen = new Map(); seen.set(1, 2);')), [
     'src/plan/a.ts:1: seen can change',
   ]);
+  t.match(findModuleVariables(parseSource('plan/a.ts', 'class A { static #open = 0; }')), [
+    'src/plan/a.ts:1: #open can change',
+  ]);
+  t.match(
+    findModuleVariables(parseSource('plan/a.ts', 'class A { static readonly seen = []; f() { A.seen.push(1); } }')),
+    ['src/plan/a.ts:1: seen can change'],
+  );
+  const fixed =
+    'class A { static readonly LIMIT = 1; static of() {} count = 0; readonly seen = []; f() { this.seen.push(1); } }';
+  t.strictSame(findModuleVariables(parseSource('plan/a.ts', fixed)), []);
   const harmless = 'const A = 1; const B = new Set(["a"]); B.has("a"); function f() { let a = 0; return a; }';
   t.strictSame(findModuleVariables(parseSource('plan/a.ts', harmless)), []);
   t.end();
@@ -306,25 +317,42 @@ function importBinds({ importClause }: ts.ImportDeclaration, name: string): bool
   return bindings.elements.some((element) => element.name.text === name);
 }
 
-/** Variables of a module that are assigned again, and collections that are changed where they are declared. */
+/**
+ * Variables of a module, and static members of its classes, that can be assigned again, and collections that are changed where they are
+ * declared.
+ */
 function findModuleVariables(source: Source): string[] {
   const changed = changedNames(source);
-  return source.tree.statements.filter(ts.isVariableStatement).flatMap(({ declarationList }) => {
+  const variables = source.tree.statements.filter(ts.isVariableStatement).flatMap(({ declarationList }) => {
     const isConst = (declarationList.flags & ts.NodeFlags.Const) !== 0;
-    return declarationList.declarations
-      .map(({ name }) => name)
-      .filter((name) => !isConst || (ts.isIdentifier(name) && changed.has(name.text)))
-      .map((name) => `${placeOf(source, name)}: ${name.getText(source.tree)} can change`);
+    return declarationList.declarations.filter(({ name }) => !isConst || changed.has(name.getText(source.tree)));
   });
+  const statics: ts.PropertyDeclaration[] = [];
+  visit(source.tree, (node) => {
+    if (!ts.isPropertyDeclaration(node) || !hasModifier(node, ts.SyntaxKind.StaticKeyword)) return;
+    const isConst = hasModifier(node, ts.SyntaxKind.ReadonlyKeyword);
+    if (!isConst || changed.has(node.name.getText(source.tree))) statics.push(node);
+  });
+  return [...variables, ...statics].map(
+    ({ name }) => `${placeOf(source, name)}: ${name.getText(source.tree)} can change`,
+  );
 }
 
-/** `seen` of `seen.add(x)`. */
+function hasModifier(node: ts.PropertyDeclaration, kind: ts.SyntaxKind): boolean {
+  return node.modifiers?.some((modifier) => modifier.kind === kind) === true;
+}
+
+/** `seen` of `seen.add(x)` and of `A.seen.add(x)`. */
 function changedNames(source: Source): Set<string> {
   const names = new Set<string>();
   visit(source.tree, (node) => {
     if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
     const { expression, name } = node.expression;
-    if (ts.isIdentifier(expression) && MUTATORS.has(name.text)) names.add(expression.text);
+    if (!MUTATORS.has(name.text)) return;
+    if (ts.isIdentifier(expression)) names.add(expression.text);
+    // `this.seen` is a member of an object.
+    const isOfClass = ts.isPropertyAccessExpression(expression) && ts.isIdentifier(expression.expression);
+    if (isOfClass) names.add(expression.name.text);
   });
   return names;
 }
