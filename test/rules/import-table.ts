@@ -36,7 +36,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   },
   container: {
     folders: ['process', 'cgroup', 'seccomp', 'host', 'sys', 'plan', 'program', 'init', 'spec'],
-    outside: ['node:fs', 'node:fs/promises', 'node:child_process', 'node:os', 'node:path', 'node:tty'],
+    outside: ['node:fs', 'node:fs/promises', 'node:child_process', 'node:path', 'node:tty'],
     acts: true,
   },
   process: { folders: ['sys', 'program', 'init'], acts: true },

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs';
-import os from 'node:os';
+import { readFileSync, statSync } from 'node:fs';
+import { findUserName } from '../../plan/process/environment.ts';
 import { specVersionMax } from '../../spec/versions.ts';
 import { StateDirectory } from './directory.ts';
 import type { ContainerStatus } from './options.ts';
@@ -23,10 +23,18 @@ export function readContainerStatus(root: string, id: string): ContainerStatus {
   };
 }
 
-/** The name of the user who owns the directory, where it is the caller or root; otherwise `#uid`. */
-function ownerOf(path: string): string {
-  const { uid } = statSync(path);
+/** The name that /etc/passwd gives the user who owns a directory; `#uid` where it has none. */
+function ownerOf(directory: string): string {
+  const { uid } = statSync(directory);
   if (uid === 0) return 'root';
-  const own = os.userInfo();
-  return own.uid === uid ? own.username : `#${uid}`;
+  return findUserName(readUsers(), uid) ?? `#${uid}`;
+}
+
+function readUsers(): string {
+  try {
+    return readFileSync('/etc/passwd', 'utf8');
+  } catch {
+    // What cannot be read names nobody.
+    return '';
+  }
 }

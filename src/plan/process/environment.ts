@@ -43,3 +43,10 @@ export function findHome(passwd: string, uid: number): string | undefined {
   }
   return undefined;
 }
+
+/** The name of a user in the text of a passwd file; undefined when it is not listed. Source: man 5 passwd. */
+export function findUserName(passwd: string, uid: number): string | undefined {
+  const lines = passwd.split('\n').map((line) => line.split(':'));
+  const name = lines.find(([, , id]) => id === String(uid))?.[0];
+  return name === '' ? undefined : name;
+}

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { buildEnvironment, findHome, needsHome } from '../../../src/plan/process/environment.ts';
+import { buildEnvironment, findHome, findUserName, needsHome } from '../../../src/plan/process/environment.ts';
 import { makeProcess } from '../fixtures.ts';
 
 t.test('needsHome() holds when HOME is missing or empty', (t) => {
@@ -54,5 +54,14 @@ t.test('findHome() answers nothing for lines that make no sense and for users th
   for (const uid of [7, 8, 10, 11, 12, 100, 4294967295]) t.equal(findHome(passwd, uid), undefined, `uid ${uid}`);
   t.equal(findHome('', 0), undefined);
   t.equal(findHome('root:x:00:0::/root:', 0), undefined, 'numbers are compared as they are written');
+  t.end();
+});
+
+t.test('findUserName() answers nothing for users that are not listed', (t) => {
+  const users = 'root:x:0:0::/root:\n:x:5:5::/:\nann:x:7:7\nben:x:7:7::/:\n';
+  t.equal(findUserName(users, 0), 'root');
+  t.equal(findUserName(users, 7), 'ann', 'the first line');
+  for (const uid of [5, 8]) t.equal(findUserName(users, uid), undefined, `uid ${uid}`);
+  t.equal(findUserName('', 0), undefined);
   t.end();
 });
