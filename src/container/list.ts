@@ -3,7 +3,6 @@ import { TsrunError } from '../errors.ts';
 import type { ContainerStatus, RuntimeOptions } from './store/options.ts';
 import { readContainerStatus } from './store/read-status.ts';
 import { listIds } from './store/ids.ts';
-import { errnoText } from '../util/errno.ts';
 
 /**
  * All containers below the root directory, by id. One that is damaged is a warning and left out.
@@ -15,8 +14,7 @@ export function listContainers(
   { requireRoot = false }: { readonly requireRoot?: boolean } = {},
 ): readonly ContainerStatus[] {
   if (requireRoot && !existsSync(runtime.root)) {
-    const errno = 'ENOENT';
-    throw new TsrunError('state', `list ${JSON.stringify(runtime.root)}: ${errnoText(errno)}`, { errno });
+    throw TsrunError.of('state', `list ${JSON.stringify(runtime.root)}`, 'ENOENT');
   }
   return listIds(runtime.root).flatMap((id) => {
     try {

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { TsrunError } from '../errors.ts';
 import type { CgroupHierarchy, CgroupLayout, UnifiedHierarchy } from '../plan/base/cgroup-layout.ts';
 import { MountTable, parseMountinfo, type MountinfoEntry } from './mountinfo.ts';
-import { reasonOf } from '../sys/errno.ts';
 
 /**
  * How cgroups are mounted for a process, from mountinfo and cgroup in its directory below /proc.
@@ -15,9 +14,7 @@ export function readCgroupLayout(proc: string): CgroupLayout {
     try {
       return readFileSync(path, 'utf8');
     } catch (error) {
-      throw new TsrunError('host', `read the cgroup layout from ${JSON.stringify(path)}: ${reasonOf(error)}`, {
-        cause: error,
-      });
+      throw TsrunError.of('host', `read the cgroup layout from ${JSON.stringify(path)}`, error);
     }
   };
   return parseCgroupLayout(read(`${proc}/mountinfo`), read(`${proc}/cgroup`), readControllers);

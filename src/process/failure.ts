@@ -10,14 +10,11 @@ export function stepFailure(program: Program, index: number, result: number): Ts
   const step = program.steps[index];
   const errno = errnoName(-result);
   if (step === undefined)
-    return new TsrunError(
-      'init',
-      `${program.name}: init reports a step ${index} that was not sent: ${errnoText(errno)}`,
-    );
+    return TsrunError.of('init', `${program.name}: init reports a step ${index} that was not sent`, errno);
   const text = errnoText(errno);
   const message = step.failure?.replaceAll('{errno}', text) ?? `${step.label}: ${text}`;
-  const where = step.pointer === undefined ? '' : ` (${step.pointer} of config.json)`;
-  return new TsrunError(step.code ?? 'step', `${message}${where}`, {
+  return new TsrunError(step.code ?? 'step', message, {
+    pointer: step.pointer,
     step: {
       index,
       label: step.label,

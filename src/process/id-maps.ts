@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import { writeKernelFile } from '../sys/file.ts';
-import { hasErrno, reasonOf } from '../sys/errno.ts';
+import { hasErrno } from '../sys/errno.ts';
 import { runTool } from './run-tool.ts';
 
 interface IdRange {
@@ -46,7 +46,7 @@ async function writeMap(pid: number, kind: 'uid' | 'gid', ranges: readonly IdRan
   try {
     writeKernelFile(`/proc/${pid}/${kind}_map`, `${shown.join('\n')}\n`);
   } catch (cause) {
-    throw new TsrunError('host', `map ${kind}s ${JSON.stringify(shown)}: ${reasonOf(cause)}`, { cause });
+    throw TsrunError.of('host', `map ${kind}s ${JSON.stringify(shown)}`, cause);
   }
 }
 

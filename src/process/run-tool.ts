@@ -10,7 +10,6 @@ import { pipe } from '../sys/pipe.ts';
 import { spawn } from '../sys/process/spawn.ts';
 import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';
 import { O_RDWR } from '../util/constants.ts';
-import { errnoText } from '../util/errno.ts';
 import { nowMs } from '../sys/clock.ts';
 import { DEATH_TIMEOUT_MS, killAndWait } from './kill-and-wait.ts';
 
@@ -160,5 +159,5 @@ class Output implements Disposable {
 }
 
 function toolError(name: string, errno: string): TsrunError {
-  return new TsrunError('host', `run ${JSON.stringify(name)}: ${errnoText(errno)}`, { errno });
+  return TsrunError.of('host', `run ${JSON.stringify(name)}`, errno);
 }

@@ -132,5 +132,5 @@ function openImageFile(image: Uint8Array, fallbackDirectory: string): OwnedFd {
 function explainRefusal(error: unknown, { fallbackDirectory }: SpawnInitOptions): unknown {
   if (!hasErrno(error, 'EACCES')) return error;
   const where = `the system forbids executable memfds (vm.memfd_noexec), and ${JSON.stringify(fallbackDirectory)} is mounted noexec`;
-  return new TsrunError('host', `start init: ${where}: EACCES`, { cause: error, errno: 'EACCES' });
+  return TsrunError.of('host', `start init: ${where}`, error);
 }

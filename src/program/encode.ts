@@ -8,7 +8,6 @@ import { Measure, visitItems } from './items.ts';
 import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE, TAG_MORE } from './layout.ts';
 import { translateSteps } from './open-flags.ts';
 import type { CallStep, Program, Step } from './step.ts';
-import { errnoText } from '../util/errno.ts';
 
 /** One datagram of a program. */
 export interface Packet {
@@ -90,10 +89,10 @@ function fillBulk(steps: readonly Step[], ranges: readonly Range[]): { bytes: Ui
   const size = new Measure();
   for (const step of items) size.addStep(step);
   if (size.bytes > LAYOUT.bulk.size)
-    throw new TsrunError(
+    throw TsrunError.of(
       'program',
-      `send arguments and environment: ${size.bytes} bytes found, at most ${LAYOUT.bulk.size} wanted: ${errnoText('E2BIG')}`,
-      { errno: 'E2BIG' },
+      `send arguments and environment: ${size.bytes} bytes found, at most ${LAYOUT.bulk.size} wanted`,
+      'E2BIG',
     );
   const bytes = new Uint8Array(size.bytes);
   const area = new DataArea(bytes, { base: LAYOUT.bulk.address, start: 0 });

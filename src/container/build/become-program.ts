@@ -137,7 +137,7 @@ function silentDeath({ process }: Pick<ProgramToRun, 'process'>, seccomp: Seccom
   const shown = JSON.stringify(process.args?.[0] ?? '');
   const call = meaningOfSilence(seccomp) === 'death' ? 'execve' : 'write, so that nothing could tell the reason';
   const found = `init has ended: the seccomp profile (default ${seccomp?.defaultAction ?? ''}) refuses ${call}`;
-  return new TsrunError('program', `exec: ${shown}: ${found} (/linux/seccomp of config.json)`, { errno: 'EPERM' });
+  return new TsrunError('program', `exec: ${shown}: ${found}`, { errno: 'EPERM', pointer: '/linux/seccomp' });
 }
 
 /** The kernel names a process after what it executes, and keeps the name of one that has ended until it is reaped. */

@@ -5,7 +5,6 @@ import type { Phase } from '../../plan/base/phases.ts';
 import { findHome } from '../../plan/process/environment.ts';
 import type { Conversation, Reply } from '../../process/conversation.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { errnoText } from '../../util/errno.ts';
 
 /** What init says at each exchange. Descriptors are closed afterwards: who keeps one duplicates it. */
 interface Replies {
@@ -87,8 +86,7 @@ export async function copyUpOrFail({ lower, upper }: Pick<ReplyAt<'copy-up'>, 'l
     await copyUp(lower.number, upper.number);
   } catch (cause) {
     if (cause instanceof TsrunError) throw cause;
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('host', `copy up what is below a tmpfs: ${errnoText(errno)}`, { errno, cause });
+    throw TsrunError.of('host', 'copy up what is below a tmpfs', cause);
   }
 }
 

@@ -51,7 +51,7 @@ function resolveDirectory(hostPath: string): string {
   try {
     return realPath(hostPath);
   } catch (error) {
-    throw bundleError(`open bundle ${JSON.stringify(hostPath)}`, error);
+    throw TsrunError.of('bundle', `open bundle ${JSON.stringify(hostPath)}`, error);
   }
 }
 
@@ -66,12 +66,6 @@ function readConfigText(file: string, name: string): string {
         cause: error,
       });
     }
-    throw bundleError(`read ${JSON.stringify(file)}`, error);
+    throw TsrunError.of('bundle', `read ${JSON.stringify(file)}`, error);
   }
-}
-
-function bundleError(what: string, cause: unknown): TsrunError {
-  const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-  const text = errno === 'ENOENT' ? wording.ENOENT : errno;
-  return new TsrunError('bundle', `${what}: ${text}`, { errno, cause });
 }

@@ -1,6 +1,5 @@
 import * as fs from 'node:fs';
 import { TsrunError } from '../../errors.ts';
-import { errnoText } from '../../util/errno.ts';
 import { descriptorPath, OwnedFd } from '../../sys/fd.ts';
 import { Stretch } from '../../sys/events/stretch.ts';
 import { asFileOwner, makeNode, readLinkHandle } from '../../sys/node.ts';
@@ -87,7 +86,7 @@ async function copyName(copy: Copy, level: Level, name: Buffer): Promise<void> {
     if (cause instanceof TsrunError && cause.message.startsWith('copy up')) throw cause;
     const errno = cause instanceof TsrunError ? cause.errno : (cause as NodeJS.ErrnoException).code;
     if (errno === undefined) throw cause;
-    throw new TsrunError('host', `copy up ${JSON.stringify(path)}: ${errnoText(errno)}`, { errno, cause });
+    throw TsrunError.of('host', `copy up ${JSON.stringify(path)}`, cause);
   }
 }
 

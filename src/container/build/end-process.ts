@@ -2,7 +2,6 @@ import { TsrunError } from '../../errors.ts';
 import { DEATH_TIMEOUT_MS, killAndWait } from '../../process/kill-and-wait.ts';
 import type { Partner } from '../../process/partner.ts';
 import type { ExitStatus } from '../../sys/process/wait.ts';
-import { errnoText } from '../../util/errno.ts';
 import { wording } from '../../util/wording.ts';
 import { openProcess, type ProcessIdentity } from '../store/process-identity.ts';
 
@@ -17,5 +16,5 @@ export async function endProcess(identity: ProcessIdentity): Promise<void> {
 export async function waitForEnd(partner: Partner): Promise<ExitStatus> {
   const status = await partner.howItEnded();
   if (status !== undefined) return status;
-  throw new TsrunError('host', `wait for process ${partner.pid}: ${errnoText('ECHILD')}`, { errno: 'ECHILD' });
+  throw TsrunError.of('host', `wait for process ${partner.pid}`, 'ECHILD');
 }

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
-import { errnoText } from '../../util/errno.ts';
 import { parseMountinfo } from '../../host/mountinfo.ts';
 import { findHostRemains, planHideHost, type HostMount } from '../../plan/rootfs/host-mounts.ts';
 import type { Conversation } from '../../process/conversation.ts';
@@ -45,7 +44,6 @@ function readMounts(pid: number): HostMount[] {
     // A mount point is bytes: latin1 keeps each of them.
     return parseMountinfo(readFileSync(file, 'latin1'));
   } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('host', `read ${JSON.stringify(file)}: ${errnoText(errno)}`, { errno, cause });
+    throw TsrunError.of('host', `read ${JSON.stringify(file)}`, cause);
   }
 }

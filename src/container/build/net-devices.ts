@@ -13,7 +13,6 @@ import {
   type Link,
 } from '../../sys/network-links.ts';
 import { O_RDONLY } from '../../util/constants.ts';
-import { errnoText } from '../../util/errno.ts';
 
 /**
  * Moves network devices of this network namespace into the container's: checks the names, keeps the permanent global addresses,
@@ -35,7 +34,8 @@ export function moveNetDevices(
     } catch (error) {
       if (!(error instanceof TsrunError)) throw error;
       const { errno } = error;
-      throw new TsrunError('host', `${error.message} (${move.pointer} of config.json)`, {
+      throw new TsrunError('host', error.message, {
+        pointer: move.pointer,
         cause: error,
         ...(errno === undefined ? {} : { errno }),
       });
@@ -50,19 +50,12 @@ interface Places {
 }
 
 function moveOne({ hostName, name }: NetDeviceMove, { host, container, namespaceFd }: Places): void {
+  const action = `move network device ${JSON.stringify(hostName)}`;
   const link = findLink(host, hostName);
-  if (link === undefined)
-    throw new TsrunError(
-      'host',
-      `move network device ${JSON.stringify(hostName)}: there is none of this name: ${errnoText('ENODEV')}`,
-    );
+  if (link === undefined) throw TsrunError.of('host', `${action}: there is none of this name`, 'ENODEV');
   // The kernel would find out only after the move.
   if (!name.includes('%d') && findLink(container, name) !== undefined) {
-    const shown = `move network device ${JSON.stringify(hostName)}`;
-    throw new TsrunError(
-      'host',
-      `${shown}: the container has one with the name ${JSON.stringify(name)}: ${errnoText('EEXIST')}`,
-    );
+    throw TsrunError.of('host', `${action}: the container has one with the name ${JSON.stringify(name)}`, 'EEXIST');
   }
   const addresses = listPermanentAddresses(host, link);
   const before = new Set(listLinks(container).map(({ index }) => index));

@@ -131,5 +131,5 @@ export function removeResctrl({ mountPoint, made }: ResctrlReference, folders = 
 }
 
 function failure(message: string, pointer: string, cause?: unknown): TsrunError {
-  return new TsrunError('host', `${message} (/linux/intelRdt${pointer} of config.json)`, { cause });
+  return new TsrunError('host', message, { pointer: `/linux/intelRdt${pointer}`, cause });
 }

@@ -1,7 +1,6 @@
 import { TsrunError } from '../../errors.ts';
 import type { RlimitSetting } from '../../plan/process/rlimits.ts';
 import { setRlimit } from '../../sys/process/prlimit.ts';
-import { errnoText } from '../../util/errno.ts';
 
 /** Sets the planned resource limits of a process. Errors: `step`, with the limit and its place in config.json. */
 export function applyRlimits(pid: number, limits: readonly RlimitSetting[]): void {
@@ -9,11 +8,7 @@ export function applyRlimits(pid: number, limits: readonly RlimitSetting[]): voi
     try {
       setRlimit(pid, limit);
     } catch (cause) {
-      const errno = cause instanceof TsrunError ? (cause.errno ?? 'EIO') : 'EIO';
-      throw new TsrunError('step', `${limit.label}: ${errnoText(errno)} (${limit.pointer} of config.json)`, {
-        errno,
-        cause,
-      });
+      throw TsrunError.of('step', limit.label, cause, { pointer: limit.pointer });
     }
   }
 }

@@ -12,7 +12,6 @@ import { deliver, reachUnix } from '../../sys/events/unix-socket.ts';
 import { listenUnix, receiveMessage } from '../../sys/socket.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../../util/constants.ts';
 import type { StateDirectory } from '../store/directory.ts';
-import { errnoText } from '../../util/errno.ts';
 
 /**
  * Between a program that speaks sd_notify(3) and the service manager that started tsrun:
@@ -41,9 +40,7 @@ export function makeNotifyDirectory(directory: StateDirectory): void {
     mkdirSync(directory.file(DIRECTORY));
     chmodSync(directory.file(DIRECTORY), 0o755);
   } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    const path = JSON.stringify(notifyDirectory(directory));
-    throw new TsrunError('state', `create ${path}: ${errnoText(errno)}`, { errno, cause });
+    throw TsrunError.of('state', `create ${JSON.stringify(notifyDirectory(directory))}`, cause);
   }
 }
 

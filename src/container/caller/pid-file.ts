@@ -1,8 +1,8 @@
 import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../../errors.ts';
+import { hasErrno } from '../../sys/errno.ts';
 import { temporaryName } from '../../sys/temporary-name.ts';
-import { errnoText } from '../../util/errno.ts';
 import type { Caller } from './caller.ts';
 
 /**
@@ -16,8 +16,7 @@ export function writePidFile(file: string, pid: number, { umask }: Pick<Caller, 
     chmodSync(temporary, 0o644 & ~umask);
     renameSync(temporary, file);
   } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    if (errno !== 'EEXIST') rmSync(temporary, { force: true });
-    throw new TsrunError('host', `write pid file ${JSON.stringify(file)}: ${errnoText(errno)}`, { errno, cause });
+    if (!hasErrno(cause, 'EEXIST')) rmSync(temporary, { force: true });
+    throw TsrunError.of('host', `write pid file ${JSON.stringify(file)}`, cause);
   }
 }

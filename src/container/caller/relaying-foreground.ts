@@ -47,7 +47,8 @@ export class RelayingForeground implements Foreground {
     if (this.#terminal !== undefined) return;
     throw new TsrunError(
       'usage',
-      'cannot relay the terminal of the container: none of standard input, output and error is a terminal (/process/terminal of config.json)',
+      'cannot relay the terminal of the container: none of standard input, output and error is a terminal',
+      { pointer: '/process/terminal' },
     );
   }
 

@@ -2,7 +2,6 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { configAnnotations } from '../../spec/annotations.ts';
-import { errnoText } from '../../util/errno.ts';
 import { reasonOf } from '../../sys/errno.ts';
 
 /** The outputs of a hook that are kept; each has an annotation that names a file for it. */
@@ -85,14 +84,7 @@ function openOutput(file: string, annotation: string): number {
     // Opened without waiting: a named pipe that nobody reads is refused.
     return openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o600);
   } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
     const where = `/annotations/${annotation} of config.json`;
-    throw new TsrunError(
-      'hook',
-      `open ${JSON.stringify(file)} for the output of hooks (${where}): ${errnoText(errno)}`,
-      {
-        cause,
-      },
-    );
+    throw TsrunError.of('hook', `open ${JSON.stringify(file)} for the output of hooks (${where})`, cause);
   }
 }

@@ -7,7 +7,6 @@ import { hasErrno } from '../../sys/errno.ts';
 import { currentInterruption, onInterruption } from '../../sys/events/interruption.ts';
 import { callAfter } from '../../sys/events/poll.ts';
 import { startWithOpenFiles } from '../../sys/process/open-files.ts';
-import { errnoText } from '../../util/errno.ts';
 import { wording } from '../../util/wording.ts';
 import { HookOutput } from './output.ts';
 import type { Caller, Runtime } from '../caller/caller.ts';
@@ -100,9 +99,7 @@ type Start = () => ChildProcessWithoutNullStreams;
 function talkWithChild(start: Start, { hook, state, title, output }: HookRun): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
-      const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-      const message = `${title}: ${JSON.stringify(hook.path)}: ${errnoText(errno)}`;
-      reject(new TsrunError('hook', message, { cause, errno }));
+      reject(TsrunError.of('hook', `${title}: ${JSON.stringify(hook.path)}`, cause));
     };
     let child: ChildProcessWithoutNullStreams;
     try {

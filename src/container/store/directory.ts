@@ -23,7 +23,6 @@ import { emptyDirectory } from './empty-directory.ts';
 import { doesNotExist, requireId } from './ids.ts';
 import { readBounded } from './read-bounded.ts';
 import { requireRecord, type ContainerRecord } from './record.ts';
-import { stateError } from './state-error.ts';
 import { wording } from '../../util/wording.ts';
 import { nowMs } from '../../sys/clock.ts';
 
@@ -60,7 +59,7 @@ export class StateDirectory implements Disposable {
       // Sticky: what cleans up XDG_RUNTIME_DIR passes over it (XDG Base Directory Specification).
       mkdirSync(root, { recursive: true, mode: 0o1700 });
     } catch (error) {
-      throw stateError(`create root directory ${JSON.stringify(root)}`, error);
+      throw TsrunError.of('state', `create root directory ${JSON.stringify(root)}`, error);
     }
     try {
       mkdirSync(this.path, { mode: 0o711 });
@@ -68,14 +67,14 @@ export class StateDirectory implements Disposable {
       if (hasErrno(error, 'EEXIST')) {
         throw new TsrunError('exists', `${wording.alreadyExists}: ${JSON.stringify(this.id)}`);
       }
-      throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
+      throw TsrunError.of('state', `create state directory ${JSON.stringify(this.path)}`, error);
     }
     try {
       // The umask of the caller may have taken the search bit that a container's user needs to reach its notify socket.
       chmodSync(descriptorPath(this.#open()), 0o711);
     } catch (error) {
       this.#unmake();
-      throw stateError(`create state directory ${JSON.stringify(this.path)}`, error);
+      throw TsrunError.of('state', `create state directory ${JSON.stringify(this.path)}`, error);
     }
   }
 
@@ -172,7 +171,7 @@ export class StateDirectory implements Disposable {
       if (there?.dev === dev && there.ino === ino) rmdirSync(this.path);
     } catch (error) {
       if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return;
-      throw stateError(`remove state directory ${JSON.stringify(this.path)}`, error);
+      throw TsrunError.of('state', `remove state directory ${JSON.stringify(this.path)}`, error);
     } finally {
       this.close();
     }
@@ -194,7 +193,7 @@ export class StateDirectory implements Disposable {
       this.#fd = openSync(this.path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
       return this.#fd;
     } catch (error) {
-      throw stateError(`open state directory ${JSON.stringify(this.path)}`, error);
+      throw TsrunError.of('state', `open state directory ${JSON.stringify(this.path)}`, error);
     }
   }
 
@@ -215,7 +214,7 @@ export class StateDirectory implements Disposable {
       return openFile(`${descriptorPath(fd)}/${LOCK_FILE}`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
-      throw stateError(`open ${JSON.stringify(path.join(this.path, LOCK_FILE))}`, error);
+      throw TsrunError.of('state', `open ${JSON.stringify(path.join(this.path, LOCK_FILE))}`, error);
     }
   }
 
@@ -241,7 +240,7 @@ export class StateDirectory implements Disposable {
       renameSync(temporary, this.file(name));
     } catch (error) {
       if (temporary !== undefined) rmSync(temporary, { force: true });
-      throw stateError(`write ${JSON.stringify(target)}`, error);
+      throw TsrunError.of('state', `write ${JSON.stringify(target)}`, error);
     }
   }
 
@@ -255,7 +254,7 @@ export class StateDirectory implements Disposable {
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) return undefined;
       if (error instanceof TsrunError) throw error;
-      throw stateError(`read ${JSON.stringify(shown)}`, error);
+      throw TsrunError.of('state', `read ${JSON.stringify(shown)}`, error);
     }
   }
 }

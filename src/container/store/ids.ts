@@ -2,7 +2,6 @@ import { readdirSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { wording } from '../../util/wording.ts';
-import { stateError } from './state-error.ts';
 
 /** The ids below a root directory that look like containers; none when the directory is missing. Errors: `state`. */
 export function listIds(root: string): string[] {
@@ -13,7 +12,7 @@ export function listIds(root: string): string[] {
       .sort();
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return [];
-    throw stateError(`list ${JSON.stringify(root)}`, error);
+    throw TsrunError.of('state', `list ${JSON.stringify(root)}`, error);
   }
 }
 

@@ -1,6 +1,5 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
-import { errnoText } from '../../util/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { listenUnix } from '../../sys/socket.ts';
@@ -22,11 +21,7 @@ export function listenForStart(directory: StateDirectory): OwnedFd {
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
-    throw new TsrunError('state', `create directory ${JSON.stringify(DIRECTORY)}: ${errnoText(errno)}`, {
-      errno,
-      cause,
-    });
+    throw TsrunError.of('state', `create directory ${JSON.stringify(DIRECTORY)}`, cause);
   }
   using handle = openFile(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   // The path of a socket is short (108 bytes): it is named through a descriptor of its directory.
