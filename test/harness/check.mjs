@@ -9,6 +9,9 @@ import { top } from '../../bundles/ready.mjs';
 import { runCaptured } from './run-captured.mjs';
 
 const CACHE = 'node_modules/.cache/tsrun';
+const LINT_CACHE = `${CACHE}/eslint`;
+/** What lint has seen while the state that it belongs to is not known yet. */
+const NEW = 'new';
 
 /** Folders whose files are linted but not compiled to declarations. */
 const CHECKED = ['bundles', 'conformance', 'docs', 'packaging', 'schemas', 'test'];
@@ -28,6 +31,11 @@ export async function runChecks(more) {
     counts[code === 0 ? 'passed' : 'failed'] += 1;
     return code === 0;
   };
+  const lint = (/** @type {string[]} */ ...cache) => pass('lint', 'eslint', ...cache, '.');
+  // Which cache is good is known when src is compiled: where there is none, nothing is waited for.
+  const isCold = listed(LINT_CACHE).every((name) => name === NEW);
+  if (isCold) fs.rmSync(path.join(top, LINT_CACHE, NEW), { force: true });
+  const early = isCold ? lint(...lintCache(NEW)) : undefined;
   const isCompiled = await pass('types of src', 'tsc', '-b');
   const others = async () => {
     await pass('types of test and scripts', 'tsc', '-p', 'tsconfig.test.json');
@@ -36,16 +44,19 @@ export async function runChecks(more) {
     await pass('format', 'prettier', '--check', '--log-level=warn', ...cache, '.', '!bundles/overlay/config.json');
     await more();
   };
-  await Promise.all([pass('lint', 'eslint', ...(isCompiled ? cacheOfLint() : []), '.'), others()]);
+  await Promise.all([early ?? lint(...(isCompiled ? lintCache(nameOfState()) : [])), others()]);
+  if (isCold && isCompiled && listed(LINT_CACHE).includes(NEW))
+    fs.renameSync(path.join(top, LINT_CACHE, NEW), path.join(top, LINT_CACHE, nameOfState()));
   return counts;
 }
 
 /**
  * What is found in a file depends on the types of what it imports as well, of which eslint's own cache knows nothing. So there is a
  * cache for each state of all that a file can import: the declarations of src, whole files elsewhere. What is behind a declaration,
- * and a test file, which nobody imports (test/rules), matters to that file alone.
+ * and a test file, which nobody imports (test/rules), matters to that file alone. The caches of other states, which will hardly come
+ * back, are removed.
  */
-function cacheOfLint() {
+function nameOfState() {
   const hash = createHash('sha256');
   const declarations = filesBelow('dist/lib').filter((file) => file.endsWith('.d.ts'));
   const generated = filesBelow('src/spec/generated');
@@ -55,11 +66,15 @@ function cacheOfLint() {
       .update(`${file}\0`)
       .update(fs.readFileSync(path.join(top, file)))
       .update('\0');
-  const directory = `${CACHE}/eslint`;
   const name = hash.digest('hex').slice(0, 16);
-  // The others are for states that will hardly come back.
-  for (const old of listed(directory)) if (old !== name) fs.rmSync(path.join(top, directory, old), { force: true });
-  return ['--cache', '--cache-strategy=content', `--cache-location=${directory}/${name}`];
+  for (const old of listed(LINT_CACHE))
+    if (old !== name && old !== NEW) fs.rmSync(path.join(top, LINT_CACHE, old), { force: true });
+  return name;
+}
+
+/** @param {string} name */
+function lintCache(name) {
+  return ['--cache', '--cache-strategy=content', `--cache-location=${LINT_CACHE}/${name}`];
 }
 
 /**
