@@ -7,6 +7,7 @@
  * - `main.js`                   runs the script with the cache
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +20,15 @@ const directory = path.join(top, 'dist/bin');
 /** @satisfies {import('esbuild').BuildOptions} */
 const COMMON = { absWorkingDir: top, bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
 
+/** @satisfies {import('esbuild').BuildOptions} */
+const COMMAND = {
+  entryPoints: ['src/main.ts'],
+  format: 'cjs',
+  external: ['koffi'],
+  // What runs from a cache has no module loader for import(); those of Node's own modules become require().
+  supported: { 'dynamic-import': false },
+};
+
 /**
  * Bundles the command into one CommonJS script.
  * @param {import('esbuild').BuildOptions & { outfile: string }} options
@@ -26,14 +36,34 @@ const COMMON = { absWorkingDir: top, bundle: true, platform: 'node', target: 'no
 export async function bundleCommand({ define = {}, ...options }) {
   await build({
     ...COMMON,
+    ...COMMAND,
     ...options,
-    entryPoints: ['src/main.ts'],
-    format: 'cjs',
-    external: ['koffi'],
-    // What runs from a cache has no module loader for import(); those of Node's own modules become require().
-    supported: { 'dynamic-import': false },
-    define: { TSRUN_BUILD: JSON.stringify(describeBuild()), ...define },
+    define: {
+      TSRUN_BUILD: JSON.stringify(describeBuild()),
+      TSRUN_BUILD_ID: JSON.stringify(await identifyBuild()),
+      ...define,
+    },
   });
+}
+
+/** @type {Promise<string> | undefined} */
+let identity;
+
+/**
+ * What a launcher and a planner of one build have in common, whichever engine the planner runs on: 16 hexadecimal digits, of a digest over
+ * version, commit and the text of the command.
+ */
+export function identifyBuild() {
+  identity ??= digestBuild();
+  return identity;
+}
+
+async function digestBuild() {
+  const { outputFiles } = await build({ ...COMMON, ...COMMAND, outfile: 'command.js', write: false, logLevel: 'silent' });
+  const { version, commit } = describeBuild();
+  const hash = createHash('sha256').update(`${version}\n${commit}\n`);
+  for (const { contents } of outputFiles) hash.update(contents);
+  return hash.digest('hex').slice(0, 16);
 }
 
 async function bundleLibrary() {

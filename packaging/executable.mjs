@@ -1,7 +1,7 @@
 /**
  * Makes the executable: `npm run build:exe`. Node need not be installed where it runs.
  *
- * - `dist/tsrun`       what people run: the launcher of src/init/launcher.ts, which executes the next
+ * - `dist/tsrun`       what people run: the launcher of src/init/launcher/launcher.ts, which executes the next
  * - `dist/tsrun-cold`  the command of `npm run build`, compiled ahead of time, and Bun's engine in one file
  * - `dist/koffi.node`  koffi's module
  *
@@ -12,9 +12,9 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { emitLauncher } from '../dist/lib/init/launcher.js';
+import { emitLauncher } from '../dist/lib/init/launcher/launcher.js';
 import { ENGINE_FILE, LAUNCHER_FILE } from '../dist/lib/util/launched.js';
-import { bundleCommand, top } from './bundle.mjs';
+import { bundleCommand, identifyBuild, top } from './bundle.mjs';
 
 const directory = path.join(top, 'dist');
 const INSTALLED = path.resolve(process.env.TSRUN_LIBEXEC ?? '/usr/local/libexec/tsrun');
@@ -64,7 +64,9 @@ async function main() {
     const koffi = require.resolve(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`);
     fs.copyFileSync(koffi, path.join(scratch, KOFFI_FILE));
     const installed = path.join(INSTALLED, ENGINE_FILE);
-    fs.writeFileSync(path.join(scratch, LAUNCHER_FILE), emitLauncher({ arch: findArch(), installed }), { mode: 0o755 });
+    const build = BigInt(`0x${await identifyBuild()}`);
+    const launcher = emitLauncher({ arch: findArch(), installed, build });
+    fs.writeFileSync(path.join(scratch, LAUNCHER_FILE), launcher, { mode: 0o755 });
     // Renamed, so that a running tsrun keeps the files it has; the one that needs the others is the last.
     for (const name of [KOFFI_FILE, ENGINE_FILE, LAUNCHER_FILE])
       fs.renameSync(path.join(scratch, name), path.join(directory, name));

@@ -4,6 +4,7 @@ import type { Again } from '../container/build/leave.ts';
 import { TsrunError } from '../errors.ts';
 import { errnoName } from '../util/errno.ts';
 import { LAUNCHED } from '../util/launched.ts';
+import { decodeWill, type Will } from '../util/wills.ts';
 
 /** What the launcher saw before the engine changed it. */
 export interface Launched {
@@ -13,6 +14,10 @@ export interface Launched {
   readonly workingDirectoryErrno?: string;
   /** The descriptor on which this process finds the answer, when it was the engine before. */
   readonly answer?: number;
+  /** What remains of a command that a planner had begun. */
+  readonly will?: Required<Will>;
+  /** With a will: the connection with that planner, which every process inherits until it is closed. */
+  readonly planner?: number;
   /** How this process becomes the engine again. */
   readonly again: Again;
 }
@@ -33,11 +38,13 @@ export function takeLaunched(environment: NodeJS.ProcessEnv): Launched | undefin
   const errno = Number(-bytes.readBigInt64LE(LAUNCHED.workingDirectory));
   const answer = Number(bytes.readBigInt64LE(LAUNCHED.answer));
   return {
+    ...readWill(bytes),
     ...(answer > 0 && { answer }),
     again: {
       handOver: (descriptor) => {
         const header = Buffer.from(bytes);
         header.writeBigInt64LE(BigInt(descriptor), LAUNCHED.answer);
+        header.fill(0, LAUNCHED.will, LAUNCHED.planner + 8);
         return header;
       },
       environment: (file) => [
@@ -48,6 +55,14 @@ export function takeLaunched(environment: NodeJS.ProcessEnv): Launched | undefin
     ...(hard > 0n && { openFiles: { soft: bytes.readBigUInt64LE(LAUNCHED.openFilesSoft), hard } }),
     ...(errno > 0 && { workingDirectoryErrno: errnoName(errno) }),
   };
+}
+
+function readWill(bytes: Buffer): Pick<Launched, 'will' | 'planner'> {
+  const word = bytes.readUInt32LE(LAUNCHED.will);
+  if (word === 0) return {};
+  const will = decodeWill(word);
+  if (will === undefined) throw unreadable();
+  return { will, planner: bytes.readUInt32LE(LAUNCHED.planner) };
 }
 
 function toDigits(number: number): string {

@@ -11,6 +11,14 @@ export interface Version {
 /** Set by a build that bundles (esbuild's `define`); a source tree has no such thing. */
 declare const TSRUN_BUILD: Version | undefined;
 
+/** Likewise: identity of the build, 16 hexadecimal digits. */
+declare const TSRUN_BUILD_ID: string | undefined;
+
+/** What a launcher of the same build says in its hello, 64 bits; undefined in a source tree, which has no launcher. */
+export function readBuildId(): bigint | undefined {
+  return typeof TSRUN_BUILD_ID === 'undefined' ? undefined : BigInt(`0x${TSRUN_BUILD_ID}`);
+}
+
 // The same from src/host and from dist/bin.
 const packageFile = '../../package.json';
 

@@ -9,6 +9,7 @@ import {
   REPLY_SIZE,
   TRIES_ARGUMENT,
 } from '../program/layout.ts';
+import { MSG_NOSIGNAL } from '../util/constants.ts';
 import { ERRNO } from '../util/errno.ts';
 import type { Machine, Register } from './assembler.ts';
 
@@ -24,12 +25,28 @@ export interface InterpreterOptions {
   readonly syncFd: number;
 }
 
+/** In what one interpreter is not as another. */
+export interface InterpreterForm {
+  readonly arch: Arch;
+  /** The descriptor over which packets arrive and failures are reported: its number, or the address of the word that holds it. */
+  readonly sync: number | { readonly word: number };
+  /** Address of the word that says where the program being executed ends. */
+  readonly end: number;
+  /** The other side may end without harm to this process: a report that it does not take raises no SIGPIPE. */
+  readonly isQuiet: boolean;
+  /**
+   * What comes behind `receive`, with the errno of read(2) plus EINTR in `result`: it leads to the label `gone`, where nobody is left to
+   * receive from. At its end `operation` points at the first operation of what was received.
+   */
+  readonly writeReceived: () => void;
+}
+
 /**
  * Writes the whole logic of the init process; FORMAT.md says what it has to do.
  *
  *      receive <------------------------------+-------------------+
  *         |  \ end of file                    |                   |
- *         |   exit <--- not written ----------)------------------ fail
+ *         |   gone <--- not written ----------)------------------ fail
  *         v                         no more   |                   ^ ^
  *       next -> operands -> call -------------+    no tries left  | |
  *         ^                  |  check --- holds, n<0 -------------+ |
@@ -39,46 +56,66 @@ export interface InterpreterOptions {
  * There is no stack and no state but `operation` and the fixed memory: a clone3 without a stack of its own leaves two
  * processes that both go on with the next operation.
  */
-export function writeInterpreter(machine: Machine, options: InterpreterOptions): void {
-  writeReceive(machine, options);
-  writeOperands(machine);
-  writeCall(machine);
-  writeFail(machine, options);
-  writeCheck(machine);
-  machine.label('advance');
-  machine.addConstant('operation', OPERATION_SIZE);
-  machine.jump('next');
+export function writeInterpreter(machine: Machine, { arch, syncFd }: InterpreterOptions): void {
+  writeLoop(machine, {
+    arch,
+    sync: syncFd,
+    end: LAYOUT.message.address + OFFSETS.end,
+    isQuiet: false,
+    writeReceived: () => {
+      machine.label('gone');
+      writeExit(machine, arch);
+      machine.label('received');
+      machine.set('operation', LAYOUT.message.address + PACKET_HEADER_SIZE);
+    },
+  });
 }
 
-/**
- * Reads a packet, again after a signal; ends the process when nobody is left to send one. A seccomp filter may refuse even that: without
- * the trap behind it the process would go on for ever.
- */
-function writeReceive(machine: Machine, { arch, syncFd }: InterpreterOptions): void {
-  machine.label('receive');
-  machine.set('number', CALLS.read[arch]);
-  machine.set('a0', syncFd);
-  machine.set('a1', LAYOUT.message.address);
-  machine.set('a2', LAYOUT.message.size);
-  machine.systemCall();
-  machine.jumpIfZero('result', 'exit');
-  machine.jumpUnlessBit('result', SIGN, 'execute');
-  machine.addConstant('result', ERRNO.EINTR);
-  machine.jumpIfZero('result', 'receive');
-  machine.label('exit');
+/** Ends the process. A seccomp filter may refuse even that: without the trap behind it the process would go on for ever. */
+export function writeExit(machine: Machine, arch: Arch): void {
   machine.set('number', CALLS.exit_group[arch]);
   machine.set('a0', 1);
   machine.systemCall();
   machine.trap();
 }
 
+/** The same for any form: it starts by receiving, and uses the labels of the drawing. */
+export function writeLoop(machine: Machine, form: InterpreterForm): void {
+  writeReceive(machine, form);
+  form.writeReceived();
+  writeOperands(machine, form);
+  writeCall(machine);
+  writeFail(machine, form);
+  writeCheck(machine);
+  machine.label('advance');
+  machine.addConstant('operation', OPERATION_SIZE);
+  machine.jump('next');
+}
+
+/** Reads a packet, again after a signal. */
+function writeReceive(machine: Machine, form: InterpreterForm): void {
+  machine.label('receive');
+  machine.set('number', CALLS.read[form.arch]);
+  writeSync(machine, form);
+  machine.set('a1', LAYOUT.message.address);
+  machine.set('a2', LAYOUT.message.size);
+  machine.systemCall();
+  machine.jumpIfZero('result', 'gone');
+  machine.jumpUnlessBit('result', SIGN, 'received');
+  machine.addConstant('result', ERRNO.EINTR);
+  machine.jumpIfZero('result', 'receive');
+}
+
+function writeSync(machine: Machine, { sync }: InterpreterForm): void {
+  machine.set('a0', typeof sync === 'number' ? sync : sync.word);
+  if (typeof sync !== 'number') machine.load('a0', 'a0', 0, 8);
+}
+
 /** Loads the operands of the next operation, those that are indirect through their addresses. */
-function writeOperands(machine: Machine): void {
-  machine.label('execute');
-  machine.set('operation', LAYOUT.message.address + PACKET_HEADER_SIZE);
+function writeOperands(machine: Machine, { end }: InterpreterForm): void {
   machine.label('next');
-  machine.set('s0', LAYOUT.message.address);
-  machine.load('s0', 's0', OFFSETS.end, 8);
+  machine.set('s0', end);
+  machine.load('s0', 's0', 0, 8);
   machine.jumpIfBelow('operation', 's0', 'operands');
   machine.jump('receive');
   machine.label('operands');
@@ -113,18 +150,22 @@ function writeCall(machine: Machine): void {
   }
 }
 
-/** Reports the address of the operation and its result. Who never hears of it sends nothing more: then the process ends. */
-function writeFail(machine: Machine, { arch, syncFd }: InterpreterOptions): void {
+/** Reports the address of the operation and its result. Who never hears of it sends nothing more: then nobody is left. */
+function writeFail(machine: Machine, form: InterpreterForm): void {
   machine.label('fail');
   machine.set('s0', LAYOUT.memory.address);
   machine.store('operation', 's0', OFFSETS.reportAddress);
   machine.store('result', 's0', OFFSETS.reportResult);
-  machine.set('number', CALLS.write[arch]);
-  machine.set('a0', syncFd);
+  machine.set('number', CALLS[form.isQuiet ? 'sendto' : 'write'][form.arch]);
+  writeSync(machine, form);
   machine.set('a1', LAYOUT.memory.address);
   machine.set('a2', REPLY_SIZE);
+  if (form.isQuiet) {
+    machine.set('a3', MSG_NOSIGNAL);
+    machine.set('a4', 0);
+  }
   machine.systemCall();
-  machine.jumpIfBit('result', SIGN, 'exit');
+  machine.jumpIfBit('result', SIGN, 'gone');
   machine.jump('receive');
 }
 

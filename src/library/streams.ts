@@ -1,7 +1,8 @@
 import { Readable, Writable } from 'node:stream';
 import { hasErrno } from '../sys/errno.ts';
 import { NonBlocking } from '../sys/events/nonblocking.ts';
-import { POLLIN, POLLOUT, waitAny } from '../sys/events/poll.ts';
+import { POLLOUT, waitAny } from '../sys/events/poll.ts';
+import { POLLIN } from '../util/constants.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 
 const CHUNK_BYTES = 64 * 1024;

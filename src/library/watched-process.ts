@@ -1,6 +1,7 @@
 import { hasErrno } from '../sys/errno.ts';
 import { uninterrupted } from '../sys/events/interruption.ts';
-import { POLLIN, waitAny } from '../sys/events/poll.ts';
+import { waitAny } from '../sys/events/poll.ts';
+import { POLLIN } from '../util/constants.ts';
 import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { pidfdOpen, pidfdSendSignal } from '../sys/process/pidfd.ts';
 import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';

@@ -2,14 +2,14 @@ import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { uninterrupted } from '../sys/events/interruption.ts';
 import { NonBlocking } from '../sys/events/nonblocking.ts';
-import { POLLIN, waitAny } from '../sys/events/poll.ts';
+import { waitAny } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { isExecutableFile, openFile } from '../sys/file.ts';
 import { pidfdOpen } from '../sys/process/pidfd.ts';
 import { pipe } from '../sys/pipe.ts';
 import { spawn } from '../sys/process/spawn.ts';
 import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';
-import { O_RDWR } from '../util/constants.ts';
+import { O_RDWR, POLLIN } from '../util/constants.ts';
 import { nowMs } from '../sys/clock.ts';
 import { DEATH_TIMEOUT_MS, killAndWait } from './kill-and-wait.ts';
 

@@ -74,6 +74,8 @@ export type NameSet =
   | 'RLIMIT_'
   | 'SCHED_'
   | 'SECCOMP_SET_'
+  | 'SHUT_'
+  | 'SIG_'
   | 'SOL_'
   | 'SO_';
 
@@ -118,13 +120,27 @@ export const CALLS = {
   write: call(1, 64, { fd: 'fd', buf: 'pointer', count: 'int' }),
   close: call(3, 57, { fd: 'fd' }),
   mmap: call(9, 222, { addr: 'pointer', length: 'int', prot: 'int', flags: 'int', fd: 'fd', offset: 'int' }),
+  rt_sigaction: call(13, 134, { signum: 'signal', act: 'pointer', oldact: 'written', sigsetsize: 'int' }),
+  rt_sigprocmask: call(14, 135, { how: 'name:SIG_', set: 'pointer', oldset: 'written', sigsetsize: 'int' }),
   ioctl: call(16, 29, { fd: 'fd', op: 'name:IOCTL', 'argp?': { TIOCGPTPEER: 'flags:O_', else: 'changed' } }),
+  pread64: call(17, 67, { fd: 'fd', buf: 'written', count: 'int', offset: 'int' }),
   writev: call(20, 66, { fd: 'fd', iov: 'pointer', iovcnt: 'int' }),
   madvise: call(28, 233, { addr: 'pointer', length: 'int', advice: 'int' }),
+  nanosleep: call(35, 101, { req: 'pointer', rem: 'written' }),
   getpid: call(39, 172, {}),
   socket: call(41, 198, { domain: 'name:AF_', type: 'socket type', protocol: 'int' }),
+  sendto: call(44, 206, {
+    sockfd: 'fd',
+    buf: 'pointer',
+    len: 'int',
+    flags: 'flags:MSG_',
+    dest_addr: 'pointer',
+    addrlen: 'int',
+  }),
   sendmsg: call(46, 211, { sockfd: 'fd', msg: 'pointer', flags: 'flags:MSG_' }),
   recvmsg: call(47, 212, { sockfd: 'fd', msg: 'changed', flags: 'flags:MSG_' }),
+  shutdown: call(48, 210, { sockfd: 'fd', how: 'name:SHUT_' }),
+  setsockopt: call(54, 208, { sockfd: 'fd', level: 'name:SOL_', optname: 'name:SO_', optval: 'pointer', optlen: 'int' }),
   getsockopt: call(55, 209, {
     sockfd: 'fd',
     level: 'name:SOL_',
@@ -191,13 +207,16 @@ export const CALLS = {
   readlinkat: call(267, 78, { dirfd: 'fd', pathname: 'text', buf: 'written', bufsiz: 'int' }),
   fchmodat: call(268, 53, { dirfd: 'fd', pathname: 'text', mode: 'mode' }),
   unshare: call(272, 97, { flags: 'flags:CLONE_' }),
+  ppoll: call(271, 73, { fds: 'changed', nfds: 'int', tmo_p: 'pointer', sigmask: 'pointer', sigsetsize: 'int' }),
   accept4: call(288, 242, { sockfd: 'fd', addr: 'written', addrlen: 'changed', flags: 'flags:SOCK_' }),
+  signalfd4: call(289, 74, { fd: 'fd', mask: 'pointer', sizemask: 'int', flags: 'flags:O_CLOEXEC' }),
   dup3: call(292, 24, { oldfd: 'fd', newfd: 'fd', flags: 'flags:O_CLOEXEC' }),
   pipe2: call(293, 59, { pipefd: 'written', flags: 'flags:O_CLOEXEC' }),
   prlimit64: call(302, 261, { pid: 'int', resource: 'name:RLIMIT_', new_limit: 'pointer', old_limit: 'written' }),
   setns: call(308, 268, { fd: 'fd', nstype: 'flags:CLONE_' }),
   sched_setattr: call(314, 274, { pid: 'int', attr: 'pointer', flags: 'int' }),
   seccomp: call(317, 277, { operation: 'name:SECCOMP_SET_', flags: 'flags:SECCOMP_FILTER_FLAG_', args: 'pointer' }),
+  execveat: call(322, 281, { dirfd: 'fd', pathname: 'text', argv: 'pointer', envp: 'pointer', flags: 'flags:AT_' }),
   statx: call(332, 291, {
     dirfd: 'fd',
     pathname: 'text',

@@ -57,6 +57,8 @@ const NAMES: Record<NameSet, Names> = {
   RLIMIT_: select(/^RLIMIT_/),
   SCHED_: select(/^SCHED_/, /^SCHED_FLAG_/),
   SECCOMP_SET_: select(/^SECCOMP_SET_/),
+  SHUT_: select(/^SHUT_/),
+  SIG_: select(/^SIG_/),
   SOL_: select(/^SOL_/),
   SO_: select(/^SO_/),
 };

@@ -17,22 +17,22 @@ import {
 import type { CallStep, CheckStep, Operand, Place, Region, Step } from './step.ts';
 
 /**
- * The bytes of one packet, header included. `sequence` is the packet's number; items that lie in the area `bulk` are not placed in
- * the packet. Throws AreaFull where the data does not fit behind the operations.
+ * The bytes of one packet, header included, which will lie at `base`. `mark` is the packet's number, or the will; items that lie in the
+ * area `bulk` are not placed in the packet. Throws AreaFull where the data does not fit behind the operations.
  *
  * Most programs are encoded once, by code that has never run: it stores whole words where it can, and calls little.
  */
 export function encodeOperations(
   steps: readonly Step[],
-  { arch, sequence, bulk }: { arch: Arch; sequence: number; bulk: DataArea | undefined },
+  { arch, mark, base, bulk }: PacketOptions,
 ): Uint8Array {
   const bytes = new Uint8Array(LAYOUT.message.size);
   const end = PACKET_HEADER_SIZE + steps.length * OPERATION_SIZE;
-  const area = new DataArea(bytes, { base: LAYOUT.message.address, start: end, elsewhere: bulk });
+  const area = new DataArea(bytes, { base, start: end, elsewhere: bulk });
   const view = new DataView(bytes.buffer);
-  writeWord(view, OFFSETS.end, LAYOUT.message.address + end);
+  writeWord(view, OFFSETS.end, base + end);
   view.setUint32(OFFSETS.version, FORMAT_VERSION, true);
-  view.setUint32(OFFSETS.sequence, sequence, true);
+  view.setUint32(OFFSETS.sequence, mark, true);
   // Little endian, as every architecture that there are call numbers for.
   const halves = new Uint32Array(bytes.buffer);
   let at = PACKET_HEADER_SIZE;
@@ -43,6 +43,13 @@ export function encodeOperations(
     at += OPERATION_SIZE;
   }
   return bytes.subarray(0, area.end);
+}
+
+interface PacketOptions {
+  readonly arch: Arch;
+  readonly mark: number;
+  readonly base: number;
+  readonly bulk: DataArea | undefined;
 }
 
 interface OperationWriter {

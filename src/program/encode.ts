@@ -8,6 +8,8 @@ import { Measure, visitItems } from './items.ts';
 import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE, TAG_MORE } from './layout.ts';
 import { translateSteps } from './open-flags.ts';
 import type { CallStep, Program, Step } from './step.ts';
+import { MSG_NOSIGNAL } from '../util/constants.ts';
+import { encodeWill, type Will } from '../util/wills.ts';
 
 /** One datagram of a program. */
 export interface Packet {
@@ -24,6 +26,13 @@ export interface EncodeOptions {
   readonly arch: Arch;
   /** The sync pipe in the init process, over which it asks for more. */
   readonly syncFd: number;
+  /**
+   * For a launcher rather than an init: what its cold command goes on from when nothing more is heard from here. FORMAT.md says what else
+   * is not the same.
+   */
+  readonly will?: Will;
+  /** Where the program lies when it is executed. Default: the message. Elsewhere a program has to fit into one packet. */
+  readonly base?: number;
 }
 
 /**
@@ -33,16 +42,20 @@ export interface EncodeOptions {
  */
 export function encode(program: Program, options: EncodeOptions): Packet[] {
   const steps = translateSteps(program.steps, options.arch);
-  const whole = encodeWhole(steps, options.arch);
+  const whole = encodeWhole(steps, options);
   if (whole !== undefined) return [whole];
+  const base = baseOf(options);
+  if (base !== LAYOUT.message.address)
+    throw new RangeError(`bug: ${JSON.stringify(program.name)} does not fit into one packet`);
   const cuts = cutProgram(steps);
   const bulk = fillBulk(steps, cuts.bulk);
-  const more = moreStep(options.syncFd);
+  const more = moreStep(options);
   const packets: Packet[] = [];
   const push = (own: Range, added: readonly Step[]): void => {
     const bytes = encodeOperations([...steps.slice(own.from, own.to), ...added], {
       arch: options.arch,
-      sequence: packets.length,
+      mark: markOf(options, packets.length),
+      base,
       bulk: bulk.area,
     });
     const indexes = Array.from({ length: own.to - own.from }, (_, index) => own.from + index);
@@ -60,15 +73,29 @@ export function encode(program: Program, options: EncodeOptions): Packet[] {
 }
 
 /** The one packet of a program that fits into it, as nearly all do: nothing is measured first. */
-function encodeWhole(steps: readonly Step[], arch: Arch): Packet | undefined {
+function encodeWhole(steps: readonly Step[], options: EncodeOptions): Packet | undefined {
   if (PACKET_HEADER_SIZE + steps.length * OPERATION_SIZE > LAYOUT.message.size) return undefined;
   try {
-    const bytes = encodeOperations(steps, { arch, sequence: 0, bulk: undefined });
+    const bytes = encodeOperations(steps, {
+      arch: options.arch,
+      mark: markOf(options, 0),
+      base: baseOf(options),
+      bulk: undefined,
+    });
     return { bytes, steps: steps.map((_, index) => index), payload: false };
   } catch (error) {
     if (error instanceof AreaFull) return undefined;
     throw error;
   }
+}
+
+function baseOf({ base = LAYOUT.message.address }: EncodeOptions): number {
+  return base;
+}
+
+/** The number in a packet's header: in a conversation with init, which has no will, the packet's own. */
+function markOf({ will }: EncodeOptions, sequence: number): number {
+  return will === undefined ? sequence : encodeWill(will);
 }
 
 /**
@@ -108,8 +135,10 @@ function splitPayload(bytes: Uint8Array): Uint8Array[] {
 }
 
 /** The reply that asks for the next datagram. */
-function moreStep(syncFd: number): CallStep {
-  return call('write', [syncFd, words([TAG_MORE], '{tag=more}'), 8], { label: 'ask for more' });
+function moreStep({ syncFd, will }: EncodeOptions): CallStep {
+  const operands = [syncFd, words([TAG_MORE], '{tag=more}'), 8];
+  const label = { label: 'ask for more' };
+  return will === undefined ? call('write', operands, label) : call('sendto', [...operands, MSG_NOSIGNAL, 0, 0], label);
 }
 
 /** Reads one payload to its place in bulk. */

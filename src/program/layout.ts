@@ -13,6 +13,14 @@ export const LAYOUT = {
   bulk: { address: 0x1011_0000, size: 0x40_0000 },
 } as const;
 
+/** What the launcher keeps for itself in the same memory: programs for it have the rest. */
+export const LAUNCHER_LAYOUT = {
+  /** The upper part of *memory*: words and what it hands over. */
+  own: { address: 0x1010_0c00, size: 0x400 },
+  /** The last part of *bulk*: the program that looks for a planner that is silent. */
+  look: { address: 0x1050_0000, size: 0x1_0000 },
+} as const;
+
 /** Bytes of *memory* that belong to the failure report; the planner allocates behind them. */
 export const REPORT_SIZE = 32;
 /** Bytes in front of the first operation of a packet. */
@@ -42,6 +50,7 @@ export const OFFSETS = {
   end: 0,
   version: 8,
   sequence: 12,
+  will: 12,
   number: 0,
   indirect: 2,
   flags: 3,

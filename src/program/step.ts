@@ -129,7 +129,13 @@ export interface ReplyForm {
 
 /** Hands out stretches of init's persistent memory. One allocator serves all programs of one conversation. */
 export class Memory {
+  readonly #size: number;
   #next = REPORT_SIZE;
+
+  /** `size`: how much of the memory there is for programs, bytes. */
+  constructor(size: number = LAYOUT.memory.size) {
+    this.#size = size;
+  }
 
   /** A word of 8 bytes. */
   word(name: string): Region {
@@ -141,7 +147,7 @@ export class Memory {
     const offset = this.#next;
     const rounded = Math.ceil(size / 8) * 8;
     this.#next += rounded;
-    if (this.#next > LAYOUT.memory.size) {
+    if (this.#next > this.#size) {
       throw new TsrunError(
         'unsupported',
         `init cannot hold so many handles at a time: no room for ${JSON.stringify(name)}`,

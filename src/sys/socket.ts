@@ -1,4 +1,4 @@
-import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
+import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SO_SNDTIMEO, SOL_SOCKET } from '../util/constants.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
 import { TsrunError } from '../errors.ts';
 import { checked } from './errno.ts';
@@ -84,7 +84,6 @@ export function connectUnix(path: string, type: SocketType, options: { readonly 
 
 /** connect(2) waits while the other side's backlog is full, and sendmsg(2) while its buffer is, by default for ever. */
 function limitSending(socket: OwnedFd): void {
-  const SO_SNDTIMEO = 21;
   const timeout = Buffer.alloc(16);
   timeout.writeBigInt64LE(10n, 0);
   checked(setsockoptCall(socket.number, SOL_SOCKET, SO_SNDTIMEO, timeout, timeout.length), 'limit the time of sending');

@@ -95,6 +95,8 @@ export const CLOSE_RANGE_CLOEXEC = 4;
 
 // clone3(2), unshare(2), setns(2)
 export const CLONE_NEWTIME = 0x80;
+export const CLONE_VM = 0x100;
+export const CLONE_VFORK = 0x4000;
 export const CLONE_PIDFD = 0x1000;
 export const CLONE_PARENT = 0x8000;
 export const CLONE_NEWNS = 0x20000;
@@ -133,11 +135,20 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOL_SOCKET = 1;
 export const SO_PEERCRED = 17;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDTIMEO = 21;
+export const SHUT_RDWR = 2;
 export const SCM_RIGHTS = 1;
 export const MSG_PEEK = 2;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
+
+// poll(2), sigprocmask(2), wait4(2)
+export const POLLIN = 1;
+export const SIG_BLOCK = 0;
+export const SIG_SETMASK = 2;
+export const WNOHANG = 1;
 
 // ioctl(2)
 export const TIOCSCTTY = 0x540e;

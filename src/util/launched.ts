@@ -1,5 +1,5 @@
 /**
- * What the launcher (init/launcher.ts) hands over to the engine's executable, which cli/launched.ts reads.
+ * What the launcher (init/launcher) hands over to the engine's executable, which cli/launched.ts reads.
  *
  * One environment variable names a descriptor in hexadecimal digits from `a` to `p`, the lowest first. It is a sealed memfd:
  *
@@ -7,7 +7,9 @@
  *     8   u64  hard limit; 0 where neither is known
  *     16  i64  0, or the negative errno with which the working directory was not found; then it is `/` now
  *     24  i64  0; or, where the engine executes itself again, a descriptor on which the answer to what it was about is found
- *     32       zeros
+ *     32  u64  the will of util/wills.ts: what a planner that is gone, or stopped, has left to do; 0 for a command that is to be done anew
+ *     40  u64  with a will, the descriptor of the connection with that planner, which is open still; 0 otherwise
+ *     48       zeros
  *     64       the caller's environment: entries, each ended by a zero byte
  */
 export const LAUNCHED = {
@@ -17,6 +19,8 @@ export const LAUNCHED = {
   openFilesHard: 8,
   workingDirectory: 16,
   answer: 24,
+  will: 32,
+  planner: 40,
   environment: 64,
 } as const;
 

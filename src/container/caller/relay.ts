@@ -1,7 +1,8 @@
 import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { NonBlocking } from '../../sys/events/nonblocking.ts';
-import { POLLIN, POLLOUT, waitAny, type Interest } from '../../sys/events/poll.ts';
+import { POLLOUT, waitAny, type Interest } from '../../sys/events/poll.ts';
+import { POLLIN } from '../../util/constants.ts';
 import { mayReadTerminal } from '../../sys/tty.ts';
 
 /** From where to where bytes go. Both descriptors remain their owners'. */

@@ -5,7 +5,8 @@ import { readDescriptorInfo } from '../../sys/descriptor-info.ts';
 import { uninterrupted } from '../../sys/events/interruption.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { pidfdSendSignal } from '../../sys/process/pidfd.ts';
-import { POLLIN, POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../../sys/events/poll.ts';
+import { POLLOUT, pollReadable, waitAny, waitReadable, type Interest } from '../../sys/events/poll.ts';
+import { POLLIN } from '../../util/constants.ts';
 import type { HookOutput } from './output.ts';
 import { SIGNALS } from '../../util/signals.ts';
 

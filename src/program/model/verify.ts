@@ -15,9 +15,11 @@ export interface VerifyOptions {
 }
 
 /** The calls that send an answer. */
-const REPLIES: ReadonlySet<string> = new Set<CallName>(['write', 'writev', 'sendmsg']);
+const REPLIES: ReadonlySet<string> = new Set<CallName>(['write', 'writev', 'sendto', 'sendmsg']);
+/** The calls behind which this process is another program. */
+const ENDS: ReadonlySet<string> = new Set<CallName>(['execve', 'execveat']);
 /** The calls that may end a program that replies: after them nothing can fail, so there are never two answers. */
-const LAST_CALLS: ReadonlySet<string> = new Set<CallName>(['write', 'writev', 'sendmsg', 'execve', 'exit_group']);
+const LAST_CALLS: ReadonlySet<string> = new Set([...REPLIES, ...ENDS, 'exit_group']);
 
 /**
  * The flaws of a program, each a clause that starts with the step it is in; an empty list for a program that may be sent.
@@ -213,7 +215,7 @@ function verifyReply(steps: readonly Step[]): string[] {
   // Calls that accept every errno are no second answer, and may still close what the answer was made of.
   const last = steps.findLast((step) => step.kind === 'check' || step.accept !== 'any' || REPLIES.has(step.call));
   const isReply = (step: Step): boolean => step.kind === 'call' && REPLIES.has(step.call);
-  const isEnd = (step: Step): boolean => step.kind === 'call' && step.call === 'execve';
+  const isEnd = (step: Step): boolean => step.kind === 'call' && ENDS.has(step.call);
   if (!steps.some((step) => isReply(step) || isEnd(step)))
     flaws.push('the program replies, but no step sends an answer');
   else if (last !== undefined && !(last.kind === 'call' && LAST_CALLS.has(last.call)))

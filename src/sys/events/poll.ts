@@ -1,3 +1,4 @@
+import { POLLIN } from '../../util/constants.ts';
 import { Epoll, type Ready } from './epoll.ts';
 import { watchEpoll, type LoopWatch } from './event-loop.ts';
 import { currentInterruption } from './interruption.ts';
@@ -7,8 +8,6 @@ import { nowMs } from '../clock.ts';
 
 const pollCall = bindLibc('int poll(void *fds, unsigned long count, int timeout_ms)');
 
-/** There is something to read, or the end of it (man 2 poll). */
-export const POLLIN = 1;
 /** There is an exceptional condition, such as a change of a cgroup's `events` file. */
 export const POLLPRI = 2;
 /** Something can be written without waiting. */

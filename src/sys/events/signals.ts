@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { SIG_BLOCK, SIG_SETMASK } from '../../util/constants.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import { checked } from '../errno.ts';
 import type { OwnedFd } from '../fd.ts';
@@ -119,9 +120,7 @@ function signalBit(number: number): bigint {
   return 1n << BigInt(number - 1);
 }
 
-const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
-const SIG_SETMASK = 2;
 
 /** Runs something while this thread has a signal blocked. */
 export function withBlocked<T>(number: number, body: () => T): T {

@@ -1,10 +1,9 @@
-import { PR_SET_CHILD_SUBREAPER } from '../../util/constants.ts';
+import { PR_SET_CHILD_SUBREAPER, WNOHANG } from '../../util/constants.ts';
 import { checked, lastErrno } from '../errno.ts';
 import { bindLibc } from '../library.ts';
 
 const waitidCall = bindLibc('int waitid(int idtype, unsigned int id, void *info, int options)');
 const prctlCall = bindLibc('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
-const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x0100_0000;
 const P_ALL = 0;

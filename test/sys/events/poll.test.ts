@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { writeFully } from '../../../src/sys/io.ts';
 import { pipe } from '../../../src/sys/pipe.ts';
-import { POLLIN, pollReadable, waitAny, waitReadable } from '../../../src/sys/events/poll.ts';
+import { pollReadable, waitAny, waitReadable } from '../../../src/sys/events/poll.ts';
+import { POLLIN } from '../../../src/util/constants.ts';
 import { receiveMessage, socketPair } from '../../../src/sys/socket.ts';
 
 const openCount = (): number => readdirSync('/proc/self/fd').length;

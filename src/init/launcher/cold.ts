@@ -1,21 +1,3 @@
-import type { Arch } from '../program/calls.ts';
-import { LAYOUT } from '../program/layout.ts';
-import { ERRNO, type Errno } from '../util/errno.ts';
-import { ENGINE_FILE, LAUNCHED } from '../util/launched.ts';
-import type { Machine, Register } from './assembler.ts';
-import { writeElf } from './elf.ts';
-import { createMachine } from './image.ts';
-import {
-  labelOf,
-  SIGN,
-  writeCall,
-  writeCopy,
-  writePrint,
-  writeText,
-  writeTexts,
-  writeWrite,
-  type Launcher,
-} from './launcher-parts.ts';
 import {
   AT_FDCWD,
   F_ADD_SEALS,
@@ -24,37 +6,30 @@ import {
   MFD_NOEXEC_SEAL,
   RLIMIT_NOFILE,
   R_OK,
-} from '../util/constants.ts';
-
-/** What the bytes of a launcher depend on. */
-export interface LauncherOptions {
-  readonly arch: Arch;
-  /** Where the engine's executable is when it does not lie beside the launcher. Absolute. */
-  readonly installed: string;
-}
+} from '../../util/constants.ts';
+import { ERRNO, type Errno } from '../../util/errno.ts';
+import { ENGINE_FILE, LAUNCHED } from '../../util/launched.ts';
+import type { Machine } from '../assembler.ts';
+import { labelOf, SIGN, writeCall, writeCopy, writePrint, writeText, writeWrite, type Launcher } from './parts.ts';
+import { ARGUMENTS, DIRECTORY, ENVIRONMENT, HEADER, OWN, PATH, PATH_MAX, VARIABLE, WORDS } from './places.ts';
 
 /**
- * The command that people run: a static ELF64 executable of less than 4 KiB that executes the engine's, with an environment in
- * which nothing of the caller's is left. The engine would take code and settings from it (BUN_OPTIONS, BUN_BE_BUN, BUN_JSC_*,
- * LD_PRELOAD); container and hooks get it untouched. util/launched.ts says how it travels.
+ * What the launcher does by itself, from the label `alone` on: it executes the engine, with an environment in which nothing of the
+ * caller's is left. The engine would take code and settings from it (BUN_OPTIONS, BUN_BE_BUN, BUN_JSC_*, LD_PRELOAD); container and
+ * hooks get it untouched. util/launched.ts says how it travels.
  *
- *      measure the environment -> find this file -> limits, working directory -> memfd -> execve
- *                                       |                                          |        |
- *                                       +-----------------> fail <-----------------+--------+
- *
- * The same options give the same bytes.
+ *      alone -> find this file -> limits, working directory -> memfd -> execve
+ *                      |                                         |        |
+ *                      +----------------> fail <-----------------+--------+
  */
-export function emitLauncher({ arch, installed }: LauncherOptions): Uint8Array {
-  const machine = createMachine(arch);
-  const launcher: Launcher = { machine, arch, texts: new Map() };
-  writeMeasure(launcher);
+export function writeCold(launcher: Launcher, installed: string): void {
+  // What a planner sent has been executed in the meantime.
+  launcher.machine.stackPointer('operation');
   writeFindSelf(launcher);
   writeLookAround(launcher);
   writeHandOver(launcher);
   writeExecute(launcher, installed);
   writeFailures(launcher);
-  writeTexts(launcher);
-  return writeElf(machine.assemble(), arch);
 }
 
 /**
@@ -63,66 +38,11 @@ export function emitLauncher({ arch, installed }: LauncherOptions): Uint8Array {
  */
 const SETTINGS = ['BUN_JSC_useJIT=0', 'BUN_JSC_numberOfGCMarkers=1'];
 
-const MEMORY = LAYOUT.memory.address;
-/** Words, by their offset from MEMORY. */
-const WORDS = { environment: 0, auxiliary: 8, length: 16 } as const;
-/** What the engine reads before the environment. */
-const HEADER = MEMORY + 0x100;
-const VARIABLE = MEMORY + 0x200;
-const ARGUMENTS = MEMORY + 0x300;
-const ENVIRONMENT = MEMORY + 0x340;
-/** Path of the engine. A path of the kernel has at most 4096 bytes. */
-const PATH = LAYOUT.message.address;
-const PATH_MAX = 4096;
-const DIRECTORY = LAYOUT.bulk.address;
-
 const AT_EXECFN = 31;
 /** F_SEAL_SEAL, _SHRINK, _GROW and _WRITE. */
 const ALL_SEALS = 15;
 /** Above what callers preserve for a container; a lower one does as well, for it is closed before anything is looked at. */
 const HIGH_DESCRIPTOR = 100;
-
-/**
- * Keeps where the environment starts, how long it is, and where the auxiliary vector starts. Source: fs/binfmt_elf.c, create_elf_tables.
- */
-function writeMeasure({ machine }: Launcher): void {
-  machine.stackPointer('operation');
-  machine.move('a5', 'operation');
-  machine.addConstant('a5', 8);
-  writePass(machine, 'arguments', { at: 'a5', size: 8 });
-  machine.set('a3', MEMORY);
-  machine.store('a5', 'a3', WORDS.environment);
-  machine.set('a4', 0);
-  writePass(machine, 'variables', { at: 'a5', size: 8, last: 'a4' });
-  machine.store('a5', 'a3', WORDS.auxiliary);
-  // Zero in memory already, for no environment at all.
-  machine.jumpIfZero('a4', 'measured');
-  writePass(machine, 'last variable', { at: 'a4', size: 1 });
-  // The kernel lays the strings one behind the other, in their order.
-  machine.load('s0', 'a3', WORDS.environment, 8);
-  machine.load('s0', 's0', 0, 8);
-  machine.subtract('a4', 's0');
-  machine.store('a4', 'a3', WORDS.length);
-  machine.label('measured');
-}
-
-interface Pass {
-  readonly at: Register;
-  readonly size: 1 | 8;
-  /** Gets the last item before the zero; it stays as it is where there is none. */
-  readonly last?: Register;
-}
-
-/** Moves a register behind the zero that ends the items at which it points. `part` makes the labels its own. */
-function writePass(machine: Machine, part: string, { at, size, last }: Pass): void {
-  machine.label(`pass ${part}`);
-  machine.load('s0', at, 0, size);
-  machine.addConstant(at, size);
-  machine.jumpIfZero('s0', `${part} end`);
-  if (last !== undefined) machine.move(last, 's0');
-  machine.jump(`pass ${part}`);
-  machine.label(`${part} end`);
-}
 
 /** Writes the path of the engine: the directory of this file, and the engine's name. */
 function writeFindSelf(launcher: Launcher): void {
@@ -155,7 +75,7 @@ function writeFindSelf(launcher: Launcher): void {
 
 /** The path that was given to execve(2), of the auxiliary vector, for where /proc shows this process but not its executable. */
 function writeFindArgument(machine: Machine): void {
-  machine.set('a4', MEMORY);
+  machine.set('a4', OWN);
   machine.load('a4', 'a4', WORDS.auxiliary, 8);
   machine.set('a2', AT_EXECFN);
   machine.set('a5', 0);
@@ -226,11 +146,14 @@ function writeHandOver(launcher: Launcher): void {
   machine.set('a1', HEADER);
   machine.set('a2', LAUNCHED.environment);
   writeWrite(launcher, 'header');
-  machine.set('a4', MEMORY);
-  machine.load('a2', 'a4', WORDS.length, 8);
+  machine.set('a4', OWN);
   machine.load('a1', 'a4', WORDS.environment, 8);
   machine.load('a1', 'a1', 0, 8);
+  machine.jumpIfZero('a1', 'handed over');
+  machine.load('a2', 'a4', WORDS.stringsEnd, 8);
+  machine.subtract('a2', 'a1');
   writeWrite(launcher, 'environment');
+  machine.label('handed over');
   writeCall(launcher, 'fcntl', ['a5', F_ADD_SEALS, ALL_SEALS]);
   machine.set('a3', VARIABLE);
   writeCopy(launcher, 'prefix', { text: `${LAUNCHED.variable}=` });
@@ -267,12 +190,12 @@ function writeExecute(launcher: Launcher, installed: string): void {
   machine.addConstant('a1', 8);
   machine.load('s0', 'operation', 0, 8);
   machine.jumpIfZero('s0', 'no name');
-  machine.jump('execute');
+  machine.jump('execute engine');
   machine.label('no name');
   machine.set('a1', ARGUMENTS);
   machine.set('a3', PATH);
   machine.store('a3', 'a1', 0);
-  machine.label('execute');
+  machine.label('execute engine');
   writeCall(launcher, 'execve', [PATH, 'a1', 'a2']);
   machine.move('a5', 'result');
   machine.set('s0', ERRNO.ENOENT);
@@ -303,6 +226,9 @@ const NAMED: readonly Errno[] = [
   'ENAMETOOLONG',
 ];
 
+/** A row for each: the number in a byte, and what is printed, ended by a zero byte. The last one, with the number 0, is for all others. */
+const ERRNO_TABLE = [...NAMED.map((name) => `${String.fromCharCode(ERRNO[name])}${name}\n`), '\0unknown error\n'].join('\0');
+
 /** One line on standard error, with the name of the errno in a5 last. */
 function writeFailures(launcher: Launcher): void {
   const { machine } = launcher;
@@ -318,18 +244,19 @@ function writeFailures(launcher: Launcher): void {
   writePrint(launcher, 'path');
   writeText(launcher, `", which belongs beside the file "tsrun": `);
   machine.label('errno');
-  for (const name of NAMED) {
-    machine.set('s0', ERRNO[name]);
-    machine.add('s0', 'a5');
-    machine.jumpIfZero('s0', name);
-  }
-  machine.address('a1', labelOf(launcher, 'unknown error\n'));
-  machine.jump('last');
-  for (const name of NAMED) {
-    machine.label(name);
-    machine.address('a1', labelOf(launcher, `${name}\n`));
-    machine.jump('last');
-  }
+  machine.set('a4', 0);
+  machine.subtract('a4', 'a5');
+  machine.address('a1', labelOf(launcher, ERRNO_TABLE));
+  machine.label('row');
+  machine.load('s0', 'a1', 0, 1);
+  machine.addConstant('a1', 1);
+  machine.jumpIfZero('s0', 'last');
+  machine.jumpIfEqual('s0', 'a4', 'last');
+  machine.label('rest of row');
+  machine.load('s0', 'a1', 0, 1);
+  machine.addConstant('a1', 1);
+  machine.jumpIfZero('s0', 'row');
+  machine.jump('rest of row');
   machine.label('last');
   writePrint(launcher, 'last');
   writeCall(launcher, 'exit_group', [1]);

@@ -1,6 +1,6 @@
-import { CALLS, type Arch } from '../program/calls.ts';
-import { utf8 } from '../util/utf8.ts';
-import type { Machine, Register } from './assembler.ts';
+import { CALLS, type Arch } from '../../program/calls.ts';
+import { utf8 } from '../../util/utf8.ts';
+import type { Machine, Register } from '../assembler.ts';
 
 /** A launcher that is being written. */
 export interface Launcher {
@@ -13,9 +13,10 @@ export interface Launcher {
 /** The sign bit: set in the result of a call that failed. */
 export const SIGN = 63;
 
-/** System calls: x86-64, arm64. Three of them are the launcher's alone. */
+/** System calls: x86-64, arm64. Four of them are the launcher's alone. */
 const CALL_NUMBERS = {
-  readlinkat: { 'x86-64': 267, arm64: 78 },
+  connect: { 'x86-64': 42, arm64: 203 },
+  geteuid: { 'x86-64': 107, arm64: 175 },
   faccessat: { 'x86-64': 269, arm64: 48 },
   memfd_create: { 'x86-64': 319, arm64: 279 },
   chdir: CALLS.chdir,
@@ -24,9 +25,22 @@ const CALL_NUMBERS = {
   exit_group: CALLS.exit_group,
   fcntl: CALLS.fcntl,
   getcwd: CALLS.getcwd,
+  getpid: CALLS.getpid,
+  getsockopt: CALLS.getsockopt,
+  openat: CALLS.openat,
   prlimit64: CALLS.prlimit64,
+  readlinkat: CALLS.readlinkat,
+  sendmsg: CALLS.sendmsg,
+  setsockopt: CALLS.setsockopt,
+  socket: CALLS.socket,
   write: CALLS.write,
 } as const;
+
+/** Stores a number at `base` plus `offset`, by way of s0. */
+export function writeStore(machine: Machine, base: Register, offset: number, value: number): void {
+  machine.set('s0', value);
+  machine.store('s0', base, offset);
+}
 
 /** Writes `text` to standard error. Of one text only once in a launcher: its labels are named after it. */
 export function writeText(launcher: Launcher, text: string): void {

@@ -2,10 +2,10 @@ import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { emitLauncher } from '../../src/init/launcher.ts';
-import type { Arch } from '../../src/program/calls.ts';
-import { ENGINE_FILE, LAUNCHED } from '../../src/util/launched.ts';
-import { platformOf } from './real-init.ts';
+import { emitLauncher } from '../../../src/init/launcher/launcher.ts';
+import type { Arch } from '../../../src/program/calls.ts';
+import { ENGINE_FILE, LAUNCHED } from '../../../src/util/launched.ts';
+import { platformOf } from '../real-init.ts';
 
 /** What stands in for the engine: it says what it was given, as JSON. */
 const ENGINE = `#!${process.execPath}
@@ -43,7 +43,7 @@ class Place {
     this.directory = t.testdir({ beside: {}, installed: {} });
     this.launcher = path.join(this.directory, 'beside/tsrun');
     this.installed = path.join(this.directory, 'installed', ENGINE_FILE);
-    writeFileSync(this.launcher, emitLauncher({ arch, installed: this.installed }), { mode: 0o755 });
+    writeFileSync(this.launcher, emitLauncher({ arch, installed: this.installed, build: 1n, socket: '/nonexistent/socket' }), { mode: 0o755 });
     writeFileSync(path.join(this.directory, 'package.json'), '{ "type": "commonjs" }');
   }
 
@@ -95,7 +95,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
   const { skip } = platformOf(arch);
 
   t.test(`emitLauncher() on ${arch} is small, and the same every time`, (t) => {
-    const options = { arch, installed: '/usr/libexec/tsrun/tsrun-cold' };
+    const options = { arch, installed: '/usr/libexec/tsrun/tsrun-cold', build: 0xfedc_ba98_7654_3210n };
     t.ok(emitLauncher(options).length < 4096);
     t.same(emitLauncher(options), emitLauncher(options));
     t.end();

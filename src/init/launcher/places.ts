@@ -1,0 +1,31 @@
+import { LAUNCHER_LAYOUT, LAYOUT } from '../../program/layout.ts';
+import { LAUNCHED } from '../../util/launched.ts';
+
+/** Where the launcher's own things lie. Programs of the planner leave this part of the memory alone. */
+export const OWN = LAUNCHER_LAYOUT.own.address;
+
+/** Words, by their offset from OWN. */
+export const WORDS = {
+  /** Addresses: of the pointers to the environment, of the auxiliary vector, and of the end of arguments and environment. */
+  environment: 0,
+  auxiliary: 8,
+  stringsEnd: 16,
+  /** The descriptor of the connection; 0 while there is none. */
+  socket: 24,
+  /** What the last packet has as its will, and where the program being executed ends. */
+  will: 32,
+  end: 40,
+  /** This process, and not one that a program has cloned. */
+  pid: 48,
+} as const;
+
+/** What the engine reads before the environment: zeros at first, as all that follows. */
+export const HEADER = OWN + 0x80;
+export const VARIABLE = HEADER + LAUNCHED.environment;
+export const ARGUMENTS = VARIABLE + 0x40;
+export const ENVIRONMENT = ARGUMENTS + 0x10;
+
+/** Path of the engine. A path of the kernel has at most 4096 bytes. */
+export const PATH = LAYOUT.message.address;
+export const PATH_MAX = 4096;
+export const DIRECTORY = LAYOUT.bulk.address;
