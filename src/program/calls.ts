@@ -235,6 +235,7 @@ export const CALLS = {
   fsopen: call(430, 430, { fsname: 'text', flags: 'flags:FSOPEN_' }),
   fsconfig: call(431, 431, { fd: 'fd', cmd: 'name:FSCONFIG_', key: 'text', value: 'text', aux: 'int' }),
   fsmount: call(432, 432, { fsfd: 'fd', flags: 'flags:FSMOUNT_', attr_flags: 'flags:MOUNT_ATTR_' }),
+  pidfd_open: call(434, 434, { pid: 'int', flags: 'int' }),
   clone3: call(435, 435, { cl_args: 'changed', size: 'int' }),
   close_range: call(436, 436, { first: 'int', last: 'last descriptor', flags: 'flags:CLOSE_RANGE_' }),
   openat2: call(437, 437, { dirfd: 'fd', pathname: 'text', how: 'pointer', size: 'int' }),

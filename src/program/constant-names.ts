@@ -91,6 +91,11 @@ export function capabilityNames(numbers: Iterable<number>): string {
   return [...numbers].map((number) => nameIn(NAMES.CAP_, BigInt(number)) ?? `${number}`).join('|') || '0';
 }
 
+/** Signals by their names, `SIGINT, SIGTERM`. */
+export function signalNames(signals: readonly number[]): string {
+  return signals.map((signal) => nameIn(SIGNAL_NAMES, BigInt(signal)) ?? `${signal}`).join(', ');
+}
+
 /** A number in the form of what it is. */
 export function printNumber(value: bigint, kind: ArgumentKind): string {
   if (kind.startsWith('flags:')) return flagNames(value, kind.slice('flags:'.length) as FlagSet);

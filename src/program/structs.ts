@@ -1,8 +1,8 @@
-import { LINUX_CAPABILITY_VERSION_3, MOUNT_ATTR__ATIME, O_CLOEXEC, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
+import { LINUX_CAPABILITY_VERSION_3, MOUNT_ATTR__ATIME, O_CLOEXEC, POLLIN, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
 import { utf8 } from '../util/utf8.ts';
 import { block, describePlace, words } from './build.ts';
 import { alignUp } from './bytes.ts';
-import { capabilityNames, constantName, flagNames } from './constant-names.ts';
+import { capabilityNames, constantName, flagNames, signalNames } from './constant-names.ts';
 import type { Block, Place, Region } from './step.ts';
 
 /** The structures of the kernel that programs pass, a function each. */
@@ -45,9 +45,14 @@ function clearedNames(clear: number): string {
 /** Bytes of struct mount_attr, the `size` of mount_setattr(2). */
 export const MOUNT_ATTR_SIZE = 32;
 
-/** struct clone_args, eleven u64: flags first, the cgroup's descriptor last. The exit signal stays 0 (man 2 clone3). */
-export function cloneArgs(flags: bigint): Block {
-  return words([flags, ...Array<number>(10).fill(0)], `{flags=${flagNames(flags, 'CLONE_')}}`);
+/**
+ * struct clone_args, eleven u64: flags first, the signal at its end fifth, the cgroup's descriptor last. Without a signal it tells its
+ * parent nothing (man 2 clone3).
+ */
+export function cloneArgs(flags: bigint, { exitSignal = 0 }: { readonly exitSignal?: number } = {}): Block {
+  const signal = exitSignal === 0 ? '' : `, exit_signal=${signalNames([exitSignal])}`;
+  const values = [flags, 0, 0, 0, exitSignal, 0, 0, 0, 0, 0, 0];
+  return words(values, `{flags=${flagNames(flags, 'CLONE_')}${signal}}`);
 }
 
 /** Bytes of struct clone_args with the cgroup's descriptor, which Linux 5.7 has added: the `size` of clone3(2). */
@@ -142,6 +147,41 @@ export function schedAttr({ policy, flags, nice, priority, runtime, deadline, pe
   const shown = `${constantName(policy, 'SCHED_')}, flags=${flagNames(flags, 'SCHED_FLAG_')}`;
   return block(bytes, `{${shown}, nice=${nice}, priority=${priority}, ${times}}`);
 }
+
+/** sigset_t as the kernel has it, a u64: bit n - 1 is the signal n (man 2 rt_sigprocmask). */
+export function signalSet(signals: readonly number[]): Block {
+  const set = signals.reduce((bits, signal) => bits | (1n << BigInt(signal - 1)), 0n);
+  return words([set], `[${signalNames(signals)}]`);
+}
+
+/** Bytes of a sigset_t. */
+export const SIGNAL_SET_SIZE = 8;
+/** Bytes of struct signalfd_siginfo, whose first u32 is the number of the signal (man 2 signalfd). */
+export const SIGNALFD_INFO_SIZE = 128;
+
+/** struct pollfd[]: i32 descriptor, i16 events, i16 revents, for what can be read (man 2 poll). */
+export function pollfds(descriptors: readonly number[], shown: readonly string[]): Block {
+  const bytes = new Uint8Array(descriptors.length * POLLFD_SIZE);
+  const view = new DataView(bytes.buffer);
+  descriptors.forEach((descriptor, index) => {
+    view.setInt32(index * POLLFD_SIZE, descriptor, true);
+    view.setInt16(index * POLLFD_SIZE + 4, POLLIN, true);
+  });
+  return block(bytes, `[${shown.map((name) => `{${name}, POLLIN}`).join(', ')}]`);
+}
+
+/** Bytes of struct pollfd. */
+export const POLLFD_SIZE = 8;
+/** Where a struct pollfd, taken as a word, has its revents: the first of so many bits. */
+export const REVENTS_SHIFT = 48n;
+
+/** struct timespec, or timeval: i64 seconds, and a part of a second (man 2 nanosleep, man 7 socket). */
+export function seconds(count: number): Block {
+  return words([count, 0], `{${count} s}`);
+}
+
+/** Bytes of struct timespec or timeval. */
+export const TIME_SIZE = 16;
 
 /** struct winsize: u16 rows, columns, and two unused (man 2 ioctl_tty). */
 export function winsize({ rows, columns }: { readonly rows: number; readonly columns: number }): Block {

@@ -49,7 +49,7 @@ export type SimulationEnd =
   /** Init reads the next packet. */
   | { readonly state: 'waiting' }
   | { readonly state: 'exited'; readonly code: number }
-  /** execve(2) succeeded. */
+  /** execve(2) or execveat(2) succeeded; of the latter the path is below a descriptor. */
   | { readonly state: 'executed'; readonly path: string }
   /** Init touched memory that it does not have. */
   | { readonly state: 'crashed'; readonly address: bigint }
@@ -178,9 +178,10 @@ export class ModelInit {
     }
   }
 
-  #endOf({ call, args: [first = 0n] }: Operation, result: bigint): SimulationEnd | undefined {
+  #endOf({ call, args: [first = 0n, second = 0n] }: Operation, result: bigint): SimulationEnd | undefined {
     if (result < 0n) return undefined;
     if (call === 'exit_group') return { state: 'exited', code: Number(first & 0xffn) };
+    if (call === 'execveat') return { state: 'executed', path: this.memory.readText(second) };
     return call === 'execve' ? { state: 'executed', path: this.memory.readText(first) } : undefined;
   }
 

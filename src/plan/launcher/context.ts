@@ -1,0 +1,37 @@
+import { call, words } from '../../program/build.ts';
+import { LAUNCHER_LAYOUT, LAYOUT } from '../../program/layout.ts';
+import { Memory, type Block, type Program, type Region, type Step } from '../../program/step.ts';
+import { iovec, msghdr } from '../../program/structs.ts';
+import { MSG_NOSIGNAL } from '../../util/constants.ts';
+import { LAUNCHER_EXCHANGES, type LauncherReply } from './exchanges.ts';
+
+/** A launcher, for the planners of this folder: one for all programs of a conversation. */
+export interface LauncherContext {
+  /** The number of its socket, which its hello tells. */
+  readonly socket: number;
+  /** What the launcher does not keep for itself. */
+  readonly memory: Memory;
+}
+
+/** The context of a launcher whose hello has just come. */
+export function launcherContext(socket: number): LauncherContext {
+  return { socket, memory: new Memory(LAUNCHER_LAYOUT.own.address - LAYOUT.memory.address) };
+}
+
+/** A program that ends with an answer. */
+export function answered(name: string, reply: LauncherReply, steps: readonly Step[]): Program {
+  return { name, steps, replies: true, reply: LAUNCHER_EXCHANGES[reply] };
+}
+
+/** Sends a tag, and the values behind it. There is no SIGPIPE where the planner has ended: that is not for the caller to see. */
+export function answer(
+  { socket }: LauncherContext,
+  name: LauncherReply,
+  label: string,
+  values: readonly (Region | Block)[],
+): Step {
+  const tag = words([LAUNCHER_EXCHANGES[name].tag], `tag ${LAUNCHER_EXCHANGES[name].tag}`);
+  const parts = [tag, ...values].map((of) => ({ of, size: of.kind === 'region' ? of.size : of.bytes.length }));
+  const vector = iovec(parts);
+  return call('sendmsg', [socket, msghdr(vector, undefined, { shown: vector.text }), MSG_NOSIGNAL], { label });
+}

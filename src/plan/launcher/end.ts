@@ -1,0 +1,50 @@
+import { call, equals, not, unless, when, words } from '../../program/build.ts';
+import type { Program, Region, Step } from '../../program/step.ts';
+import { answer, type LauncherContext } from './context.ts';
+import { LAUNCHER_EXCHANGES } from './exchanges.ts';
+import { outputBlock, type Output } from './output.ts';
+
+/** How a launcher ends. */
+export interface EndOptions {
+  /** Written in this order before. */
+  readonly output?: readonly Output[];
+  /** A child that is about to end, and is reaped before. */
+  readonly child?: number;
+  /** 0 to 255. */
+  readonly code: number;
+}
+
+/**
+ * Ends a launcher. There is an answer only where a part of the output was not written whole, `unwritten`: then it has not ended, and the
+ * planner sends the end anew with what is left.
+ */
+export function planEnd(context: LauncherContext, { output = [], child, code }: EndOptions): Program {
+  const count = output.length === 0 ? undefined : context.memory.word('written at the end');
+  let steps: Step[] = [
+    ...(child === undefined
+      ? []
+      : [call('wait4', [child, 0, 0, 0], { label: `reap process ${child}`, accept: 'any' as const })]),
+    call('exit_group', [code], { label: `end with ${code}` }),
+  ];
+  for (const [index, part] of [...output.entries()].reverse())
+    if (count !== undefined) steps = writePart(context, { ...part, index, count }, steps);
+  return { name: 'end', steps, replies: true, reply: LAUNCHER_EXCHANGES.unwritten };
+}
+
+/** `rest` is what comes behind a part that was written whole. */
+function writePart(
+  context: LauncherContext,
+  { fd, bytes, index, count }: Output & { readonly index: number; readonly count: Region },
+  rest: readonly Step[],
+): Step[] {
+  const isWhole = equals(count, BigInt(bytes.length), { text: 'all of it was written' });
+  return [
+    call('write', [fd, outputBlock(bytes), bytes.length], {
+      label: `write to descriptor ${fd}`,
+      accept: 'any',
+      result: count,
+    }),
+    ...when(not(isWhole), [answer(context, 'unwritten', 'tell what is missing', [words([index], `${index}`), count])]),
+    ...unless(not(isWhole), rest),
+  ];
+}

@@ -1,0 +1,28 @@
+import { block, call } from '../../program/build.ts';
+import type { Program } from '../../program/step.ts';
+import { answer, answered, type LauncherContext } from './context.ts';
+
+/** Something to be written by a launcher itself, with the caller's own SIGPIPE and terminal. */
+export interface Output {
+  /** 1 or 2, or another that the launcher has. */
+  readonly fd: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Writes once, as much as goes. The answer is `written`. */
+export function planOutput(context: LauncherContext, { fd, bytes }: Output): Program {
+  const count = context.memory.word('written');
+  return answered('output', 'written', [
+    call('write', [fd, outputBlock(bytes), bytes.length], {
+      label: `write to descriptor ${fd}`,
+      accept: 'any',
+      result: count,
+    }),
+    answer(context, 'written', 'tell how much was written', [count]),
+  ]);
+}
+
+/** The bytes as a structure of a program. */
+export function outputBlock(bytes: Uint8Array) {
+  return block(bytes, `${bytes.length} bytes`);
+}

@@ -1,0 +1,126 @@
+import { at, block, call, equals, failWhen, isZero, not, stringArray, when } from '../../program/build.ts';
+import { alignUp } from '../../program/bytes.ts';
+import type { Block, Program, Region, Step } from '../../program/step.ts';
+import { CLONE_ARGS_SIZE, cloneArgs, CMSG_DATA, cmsgLength, iovec, msghdr, SIGNAL_SET_SIZE } from '../../program/structs.ts';
+import {
+  AT_EMPTY_PATH,
+  CLONE_VFORK,
+  CLONE_VM,
+  CLOSE_RANGE_CLOEXEC,
+  FD_CLOEXEC,
+  F_DUPFD_CLOEXEC,
+  F_SETFD,
+  MSG_CMSG_CLOEXEC,
+  SIG_SETMASK,
+} from '../../util/constants.ts';
+import { SIGNALS } from '../../util/signals.ts';
+import { answer, answered, type LauncherContext } from './context.ts';
+
+/** A process to be started by a launcher, as its child. */
+export interface SpawnOptions {
+  /** argv[0], and all there is of arguments; the environment is empty. */
+  readonly name: string;
+  /** The numbers that the descriptors behind the image get in the new process, in the order in which they are sent. */
+  readonly targets: readonly number[];
+  /** The caller's own descriptors that the new process has too, under their numbers: 0, 1 and 2, and those that are preserved. */
+  readonly kept: readonly number[];
+  /** Where `planBlock` has put the caller's signal mask; not given where nothing is blocked by us. */
+  readonly mask?: Region;
+}
+
+const SOME_BYTES = 8;
+
+/**
+ * Starts a process, for which the planner sends a message of up to 8 bytes right behind the program, with the descriptors: first that of
+ * the executable, then one for each target. The answer is `spawned`.
+ *
+ *     receive, move above all targets -> clone3 -> parent: close them, answer
+ *                                          |
+ *                                          +-> child: targets, nothing else, execveat
+ *
+ * The child shares the memory and the parent waits until it has executed. A failure of the child is reported by the child, and it reads
+ * the next packet: `planEnd` without output ends it. The parent then goes on with receiving; it has not answered.
+ */
+export function planSpawn(context: LauncherContext, options: SpawnOptions): Program {
+  const { memory } = context;
+  const { targets, kept } = options;
+  const pid = memory.word('pid of the new process');
+  const image = memory.word('image');
+  const words = targets.map((target) => memory.word(`for ${target}`));
+  const highest = Math.max(...targets, ...kept);
+  const received = [image, ...words];
+  const args = cloneArgs(BigInt(CLONE_VM | CLONE_VFORK), { exitSignal: SIGNALS.CHLD });
+  return answered('spawn', 'spawned', [
+    ...receive(context, received, highest + 1),
+    call('clone3', [args, CLONE_ARGS_SIZE], { label: `start ${JSON.stringify(options.name)}`, result: pid }),
+    ...when(isZero(pid), become(options, { image, words, highest }), 'in the new process'),
+    ...received.map((word) => call('close', [word], { label: `close ${word.name}` })),
+    answer(context, 'spawned', 'tell its pid', [pid]),
+  ]);
+}
+
+/** Descriptors come as an array of 32 bits each, and go to words. None of them is a number that is meant for another. */
+function receive({ socket, memory }: LauncherContext, words: readonly Region[], lowest: number): Step[] {
+  const bytes = memory.buffer('with the descriptors', SOME_BYTES);
+  const control = roomForRights(words.length);
+  const message = msghdr(iovec([{ of: bytes, size: SOME_BYTES }]), control, {
+    shown: `{${control.text}}`,
+    controlSize: alignUp(cmsgLength(words.length)),
+  });
+  return [
+    call('recvmsg', [socket, message, MSG_CMSG_CLOEXEC], { label: `receive ${words.length} descriptors` }),
+    failWhen(
+      not(equals(at(control, 0), BigInt(cmsgLength(words.length)), { text: `${words.length} descriptors came` })),
+      'EBADMSG',
+      { label: 'count the descriptors' },
+    ),
+    ...words.flatMap((word, index) => {
+      // The kernel takes the lower 32 bits of a descriptor.
+      const number = at(control, CMSG_DATA + index * 4);
+      return [
+        call('fcntl', [number, F_DUPFD_CLOEXEC, lowest], { label: `move ${word.name} above all targets`, result: word }),
+        call('close', [number], { label: `close ${word.name} where it was` }),
+      ];
+    }),
+  ];
+}
+
+/** A control message to be filled; the last descriptor is read as 8 bytes. */
+function roomForRights(count: number): Block {
+  return block(new Uint8Array(alignUp(cmsgLength(count) + 4)), `${count} descriptors`);
+}
+
+interface Received {
+  readonly image: Region;
+  readonly words: readonly Region[];
+  readonly highest: number;
+}
+
+function become({ name, targets, kept, mask }: SpawnOptions, { image, words, highest }: Received): Step[] {
+  const wanted = new Set([...targets, ...kept]);
+  const others = Array.from({ length: highest + 1 }, (_, number) => number).filter((number) => !wanted.has(number));
+  return [
+    ...(mask === undefined
+      ? []
+      : [
+          call('rt_sigprocmask', [SIG_SETMASK, { kind: 'address', of: mask, offset: 0 } as const, 0, SIGNAL_SET_SIZE], {
+            label: 'block the signals that the caller has blocked',
+          }),
+        ]),
+    ...words.map((word, index) => {
+      const target = targets[index] ?? -1;
+      return call('dup3', [word, target, 0], { label: `be given descriptor ${target}` });
+    }),
+    // Before Linux 5.11 there is no such flag; what is left open then is the caller's, and init closes it at its start.
+    call('close_range', [highest + 1, 0xffff_ffff, CLOSE_RANGE_CLOEXEC], {
+      label: 'be given nothing above',
+      accept: ['EINVAL'],
+    }),
+    ...others.map((number) =>
+      call('fcntl', [number, F_SETFD, FD_CLOEXEC], { label: `be given no descriptor ${number}`, accept: ['EBADF'] }),
+    ),
+    call('execveat', [image, '', stringArray([name]), stringArray([]), AT_EMPTY_PATH], {
+      label: `execute ${JSON.stringify(name)}`,
+    }),
+  ];
+}

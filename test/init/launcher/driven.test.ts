@@ -1,0 +1,242 @@
+import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import t from 'tap';
+import { planEnd } from '../../../src/plan/launcher/end.ts';
+import { LAUNCHER_EXCHANGES } from '../../../src/plan/launcher/exchanges.ts';
+import { planBlock, planFollow, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
+import { planOutput } from '../../../src/plan/launcher/output.ts';
+import { planSpawn } from '../../../src/plan/launcher/spawn.ts';
+import { emitInit } from '../../../src/init/image.ts';
+import { call, stringArray } from '../../../src/program/build.ts';
+import { encode } from '../../../src/program/encode.ts';
+import type { Program } from '../../../src/program/step.ts';
+import { createMemfd } from '../../../src/sys/memfd.ts';
+import { writeFully } from '../../../src/sys/io.ts';
+import { sendMessage, socketPair } from '../../../src/sys/socket.ts';
+import { LAUNCHED } from '../../../src/util/launched.ts';
+import { decodeWill, encodeWill, type Will } from '../../../src/util/wills.ts';
+import { SIGNALS } from '../../../src/util/signals.ts';
+import { NATIVE_ARCH, platformOf } from '../real-init.ts';
+import { ended, FakePlanner, type Driven } from './fake-planner.ts';
+import { BUILD, told } from './place.ts';
+
+const TEXT = new TextEncoder();
+
+/** The header that the engine was given. */
+async function coldHeader(t: Parameters<typeof told>[0], child: Driven['child']): Promise<DataView> {
+  const { stdout, stderr, status } = await ended(child);
+  return told(t, { status, stdout, stderr } as never).header;
+}
+
+for (const arch of ['x86-64', 'arm64'] as const) {
+  const { skip } = platformOf(arch);
+
+  t.test(`a driven launcher on ${arch} says what was asked for`, { skip }, async (t) => {
+    const planner = new FakePlanner(t, arch);
+    const env = { A: 'ä=\n', EMPTY: '' };
+    const gone = mkdtempSync(path.join(tmpdir(), 'tsrun-gone-'));
+    for (const options of [{ env, cwd: t.testdirName }, {}, { cwd: gone, script: `rmdir ${gone}; exec "$@"` }]) {
+      const { child, hello, connection } = planner.drive(['state', '', 'ä'], options);
+      t.equal(hello.build, BUILD);
+      t.same(hello.args.slice(1), ['state', '', 'ä']);
+      t.match(hello.args[0], /tsrun$/);
+      if (!('script' in options))
+        t.same([...hello.environment].sort(), Object.entries('env' in options ? env : {}).map((pair) => pair.join('=')));
+      t.same([hello.last, hello.descriptors], [0n, 1]);
+      const wanted = 'script' in options ? `${gone} (deleted)` : ('cwd' in options ? options.cwd : '/');
+      t.equal(readlinkSync(`/proc/self/fd/${hello.cwd.number}`), wanted, 'its working directory');
+      hello.cwd.close();
+      connection.post(planEnd(connection.context, { code: 7 }));
+      t.equal((await ended(child)).status, 7);
+      connection.close();
+    }
+  });
+
+  t.test(`a driven launcher on ${arch} writes the output, and ends with the code`, { skip }, async (t) => {
+    const planner = new FakePlanner(t, arch);
+    const { child, connection } = planner.drive(['state']);
+    const { context } = connection;
+    const large = 'x'.repeat(100_000);
+    const parts = ended(child);
+    t.same(connection.run(planOutput(context, { fd: 2, bytes: TEXT.encode('warned\n') })), [
+      LAUNCHER_EXCHANGES.written.tag,
+      7n,
+    ]);
+    t.same(connection.run(planOutput(context, { fd: 77, bytes: TEXT.encode('x') }))[1], BigInt.asUintN(64, -9n));
+    const output = [
+      { fd: 1, bytes: TEXT.encode('{}\n') },
+      { fd: 2, bytes: TEXT.encode('ä\n') },
+      { fd: 77, bytes: TEXT.encode('nowhere') },
+      { fd: 1, bytes: TEXT.encode('not yet\n') },
+    ];
+    t.same(connection.run(planEnd(context, { output, code: 1 })), [
+      LAUNCHER_EXCHANGES.unwritten.tag,
+      2n,
+      BigInt.asUintN(64, -9n),
+    ]);
+    t.same(connection.run(planOutput(context, { fd: 1, bytes: TEXT.encode(large.slice(0, 30_000)) }))[1], 30_000n);
+    connection.post(planEnd(context, { output: output.slice(0, 1), code: 42 }));
+    const { stdout, stderr, status } = await parts;
+    t.equal(status, 42);
+    t.ok(stdout === `{}\n${large.slice(0, 30_000)}{}\n`);
+    t.equal(stderr, 'warned\nä\n');
+    connection.close();
+  });
+
+  t.test(`a driven launcher on ${arch} goes cold with the will`, { skip }, async (t) => {
+    const planner = new FakePlanner(t, arch);
+    planner.place.putEngine();
+    const wills: Will[] = [
+      { stage: 'anew' },
+      { stage: 'again' },
+      { stage: 'abandoned' },
+      { stage: 'running', pid: 4_194_303 },
+    ];
+    for (const will of wills) {
+      const { child, hello, connection } = planner.drive(['run', 'x']);
+      hello.cwd.close();
+      connection.run(planReap(connection.context, -1), { will });
+      connection.close();
+      const header = await coldHeader(t, child);
+      t.equal(header.getBigUint64(LAUNCHED.will, true), BigInt(encodeWill(will)), will.stage);
+      t.same(decodeWill(header.getUint32(LAUNCHED.will, true)), { pid: 0, ...will });
+      t.equal(header.getBigUint64(LAUNCHED.planner, true), will.stage === 'anew' ? 0n : BigInt(hello.socket));
+    }
+  });
+
+  t.test(`a driven launcher on ${arch} goes cold when it cannot report, or is sent what is no packet`, { skip }, async (t) => {
+    const planner = new FakePlanner(t, arch);
+    planner.place.putEngine();
+    const failing: Program = { name: 'fail', replies: false, steps: [call('close', [-1], { label: 'fail' })] };
+    for (const how of ['report', 'garbage', 'short'] as const) {
+      const { child, hello, connection } = planner.drive(['run', 'x']);
+      hello.cwd.close();
+      const will = { stage: 'abandoned' } as const;
+      if (how === 'report') {
+        t.equal(connection.run(failing, { will })[0], 0n, 'a report');
+        connection.post({ name: 'wait', replies: false, steps: [call('ppoll', [0, 0, 0, 0, 0], { label: 'wait' })] }, { will });
+      } else connection.run(planReap(connection.context, -1), { will });
+      if (how === 'garbage') connection.send(Uint8Array.from({ length: 4096 }, (_, index) => (index * 7 + 3) & 0xff));
+      if (how === 'short') connection.send(Uint8Array.of(1, 2, 3));
+      if (how === 'report') {
+        child.kill('SIGKILL');
+        connection.close();
+        t.equal((await ended(child)).status, 'SIGKILL');
+        continue;
+      }
+      const header = await coldHeader(t, child);
+      t.equal(header.getUint32(LAUNCHED.will, true), encodeWill(will), how);
+      connection.close();
+    }
+  });
+
+  t.test(`a driven launcher on ${arch} watches signals`, { skip }, async (t) => {
+    const planner = new FakePlanner(t, arch);
+    const { child, connection } = planner.drive(['run', 'x']);
+    const { context } = connection;
+    const { program } = planBlock(context, { signals: [SIGNALS.TERM, SIGNALS.HUP, SIGNALS.CHLD], subreaper: true });
+    const [tag, signals = 0n] = connection.run(program);
+    t.equal(tag, LAUNCHER_EXCHANGES.blocked.tag);
+    const watch = planWatch(context, { signals: Number(signals), program: -1 });
+    connection.post(watch);
+    child.kill('SIGTERM');
+    const view = viewOf(connection.receiveBytes());
+    t.equal(view.byteLength, 160);
+    t.equal(view.getUint32(WATCHED.signal, true), SIGNALS.TERM);
+    t.same([view.getUint16(WATCHED.signals, true), view.getUint16(WATCHED.socket, true)], [1, 0]);
+    connection.post(watch);
+    connection.post(planReap(context, -1));
+    const second = viewOf(connection.receiveBytes());
+    t.equal(second.getUint32(WATCHED.signal, true), 0, 'no signal of before');
+    t.equal(second.getUint16(WATCHED.socket, true), 1, 'a packet ends the wait');
+    t.same(connection.receive(), [LAUNCHER_EXCHANGES.reaped.tag, BigInt.asUintN(64, -10n), 0n]);
+    connection.post(planEnd(context, { code: 143 }));
+    t.equal((await ended(child)).status, 143);
+    connection.close();
+  });
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
+t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).skip }, async (t) => {
+  const planner = new FakePlanner(t, NATIVE_ARCH);
+  planner.place.putEngine();
+  using image = createMemfd('image');
+  writeFully(image.number, emitInit({ arch: NATIVE_ARCH, syncFd: 3 }));
+  const spawnOf = ({ connection }: Driven, image: number, other: number, mask?: never): bigint[] =>
+    connection.run(planSpawn(connection.context, { name: 'tsrun', targets: [3, 5], kept: [0, 1, 2], ...(mask ?? {}) }), {
+      descriptors: [image, other, other],
+    });
+
+  await t.test('which executes, and is reaped', async (t) => {
+    const driven = planner.drive(['run', 'x']);
+    const { child, hello, connection } = driven;
+    hello.cwd.close();
+    const { program } = planBlock(connection.context, { signals: [SIGNALS.CHLD], subreaper: true });
+    const [, signals = 0n] = connection.run(program);
+    const [ours, theirs] = socketPair('seqpacket');
+    const [tag, pid = 0n] = spawnOf(driven, image.number, theirs.number);
+    theirs.close();
+    t.equal(tag, LAUNCHER_EXCHANGES.spawned.tag);
+    const open = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ');
+    t.equal(Number(open[3]), child.pid, 'a child of the launcher');
+    t.equal(readFileSync(`/proc/${pid}/cmdline`, 'latin1'), 'tsrun\0');
+    t.ok(statSync(`/proc/${pid}/fd/5`), 'the second target');
+    t.throws(() => statSync(`/proc/${pid}/fd/4`), 'nothing between the targets');
+    t.throws(() => statSync(`/proc/${pid}/fd/6`), 'nothing above them');
+    const [, pidfd = 0n] = connection.run(planFollow(connection.context, Number(pid)));
+    connection.post(planWatch(connection.context, { signals: Number(signals), program: Number(pidfd) }));
+    const execute: Program = {
+      name: 'execute',
+      replies: false,
+      steps: [call('execve', ['/bin/sh', stringArray(['sh', '-c', 'echo out; exit 9']), stringArray([])], { label: 'x' })],
+    };
+    const [packet] = encode(execute, { arch: NATIVE_ARCH, syncFd: 3 });
+    sendMessage(ours.number, packet?.bytes ?? new Uint8Array());
+    const view = viewOf(connection.receiveBytes());
+    t.ok(view.getUint16(WATCHED.program, true) === 1 || view.getUint32(WATCHED.signal, true) === SIGNALS.CHLD);
+    for (;;) {
+      const [, reaped, status] = connection.run(planReap(connection.context, -1));
+      if (reaped === 0n) continue;
+      t.same([reaped, status], [pid, 9n << 8n]);
+      break;
+    }
+    connection.post(planEnd(connection.context, { code: 9 }));
+    const { stdout, status } = await ended(child);
+    t.same([stdout, status], ['out\n', 9]);
+    ours.close();
+    connection.close();
+  });
+
+  await t.test('or reports why not, and goes on', async (t) => {
+    const driven = planner.drive(['run', 'x']);
+    const { child, connection } = driven;
+    const empty = openSync('/dev/null', 'r');
+    const [tag, , errno] = spawnOf(driven, empty, empty);
+    t.same([tag, errno], [0n, BigInt.asUintN(64, -13n)], 'the child tells of EACCES');
+    connection.post(planEnd(connection.context, { code: 127 }));
+    t.equal(connection.run(planReap(connection.context, -1))[2], 127n << 8n, 'the child has ended, the parent goes on');
+    const [again] = connection.run(planSpawn(connection.context, { name: 'x', targets: [3], kept: [0, 1, 2] }), {
+      descriptors: [empty],
+    });
+    t.equal(again, 0n, 'too few descriptors');
+    connection.post(planEnd(connection.context, { code: 3 }));
+    t.equal((await ended(child)).status, 3);
+    closeSync(empty);
+    connection.close();
+  });
+
+  await t.test('and goes cold once when the planner is gone in the middle of it', async (t) => {
+    const driven = planner.drive(['run', 'x']);
+    const { child, connection } = driven;
+    const empty = openSync('/dev/null', 'r');
+    spawnOf(driven, empty, empty);
+    closeSync(empty);
+    connection.close();
+    const header = await coldHeader(t, child);
+    t.equal(header.getUint32(LAUNCHED.will, true), encodeWill({ stage: 'again' }));
+  });
+});
