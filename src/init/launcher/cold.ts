@@ -11,7 +11,7 @@ import { ERRNO, type Errno } from '../../util/errno.ts';
 import { ENGINE_FILE, LAUNCHED } from '../../util/launched.ts';
 import type { Machine } from '../assembler.ts';
 import { labelOf, SIGN, writeCall, writeCopy, writePrint, writeText, writeWrite, type Launcher } from './parts.ts';
-import { ARGUMENTS, DIRECTORY, ENVIRONMENT, HEADER, OWN, PATH, PATH_MAX, VARIABLE, WORDS } from './places.ts';
+import { ARGUMENTS, DIRECTORY, ENVIRONMENT, HEADER, HIGH_DESCRIPTOR, OWN, PATH, PATH_MAX, VARIABLE, WORDS } from './places.ts';
 
 /**
  * What the launcher does by itself, from the label `alone` on: it executes the engine, with an environment in which nothing of the
@@ -41,8 +41,6 @@ const SETTINGS = ['BUN_JSC_useJIT=0', 'BUN_JSC_numberOfGCMarkers=1'];
 const AT_EXECFN = 31;
 /** F_SEAL_SEAL, _SHRINK, _GROW and _WRITE. */
 const ALL_SEALS = 15;
-/** Above what callers preserve for a container; a lower one does as well, for it is closed before anything is looked at. */
-const HIGH_DESCRIPTOR = 100;
 
 /** Writes the path of the engine: the directory of this file, and the engine's name. */
 function writeFindSelf(launcher: Launcher): void {

@@ -4,6 +4,7 @@ import { CMSG_DATA, cmsgLength, UCRED_SIZE } from '../../program/structs.ts';
 import {
   AF_UNIX,
   AT_FDCWD,
+  F_DUPFD_CLOEXEC,
   MSG_NOSIGNAL,
   O_CLOEXEC,
   O_DIRECTORY,
@@ -17,7 +18,7 @@ import {
   SO_SNDTIMEO,
 } from '../../util/constants.ts';
 import { labelOf, SIGN, writeCall, writeCopy, writeStore, type Launcher } from './parts.ts';
-import { OWN, WORDS } from './places.ts';
+import { HIGH_DESCRIPTOR, OWN, WORDS } from './places.ts';
 
 /** A planner that needs longer is of no use. */
 const PATIENCE_US = 50_000;
@@ -153,6 +154,15 @@ function writeCheckUser(launcher: Launcher): void {
   machine.jumpIfEqual('s0', 'operation', 'same user');
   machine.jump('disconnect');
   machine.label('same user');
+  // Spawned processes get theirs below; this stays where it is for one that has to report that it could not be executed.
+  writeCall(launcher, 'fcntl', ['a5', F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR]);
+  machine.move('a4', 'result');
+  machine.jumpIfBit('a4', SIGN, 'in place');
+  writeCall(launcher, 'close', ['a5']);
+  machine.move('a5', 'a4');
+  machine.set('a4', OWN);
+  machine.store('a5', 'a4', WORDS.socket);
+  machine.label('in place');
 }
 
 /** Sends the build, arguments and environment as they lie in memory, and the working directory as a descriptor. */

@@ -44,8 +44,10 @@ function writeReceived({ machine }: Launcher): void {
   machine.jumpIfZero('s0', 'gone');
   machine.jump('enter');
   machine.label('received');
-  machine.set('operation', LAYOUT.message.address);
   // What is no packet is from nobody who knows what this launcher is.
+  machine.set('s0', PACKET_HEADER_SIZE);
+  machine.jumpIfBelow('result', 's0', 'gone');
+  machine.set('operation', LAYOUT.message.address);
   machine.move('a1', 'result');
   machine.add('a1', 'operation');
   machine.load('s0', 'operation', OFFSETS.end, 8);

@@ -29,3 +29,6 @@ export const ENVIRONMENT = ARGUMENTS + 0x10;
 export const PATH = LAYOUT.message.address;
 export const PATH_MAX = 4096;
 export const DIRECTORY = LAYOUT.bulk.address;
+
+/** Above what callers preserve for a container. Where the limit forbids it a lower one does: nobody looks before it is closed. */
+export const HIGH_DESCRIPTOR = 100;

@@ -1,3 +1,4 @@
+import { TsrunError } from '../../errors.ts';
 import { at, block, call, equals, failWhen, isZero, not, stringArray, when } from '../../program/build.ts';
 import { alignUp } from '../../program/bytes.ts';
 import type { Block, Program, Region, Step } from '../../program/step.ts';
@@ -48,6 +49,10 @@ export function planSpawn(context: LauncherContext, options: SpawnOptions): Prog
   const image = memory.word('image');
   const words = targets.map((target) => memory.word(`for ${target}`));
   const highest = Math.max(...targets, ...kept);
+  if (context.socket <= highest) {
+    // The child would report its failures to somebody else.
+    throw new TsrunError('unsupported', `start a process with descriptor ${highest}: the socket is ${context.socket}`);
+  }
   const received = [image, ...words];
   const args = cloneArgs(BigInt(CLONE_VM | CLONE_VFORK), { exitSignal: SIGNALS.CHLD });
   return answered('spawn', 'spawned', [

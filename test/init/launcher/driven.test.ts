@@ -1,33 +1,22 @@
-import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import { planEnd } from '../../../src/plan/launcher/end.ts';
 import { LAUNCHER_EXCHANGES } from '../../../src/plan/launcher/exchanges.ts';
-import { planBlock, planFollow, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
+import { planBlock, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
 import { planOutput } from '../../../src/plan/launcher/output.ts';
-import { planSpawn } from '../../../src/plan/launcher/spawn.ts';
-import { emitInit } from '../../../src/init/image.ts';
-import { call, stringArray } from '../../../src/program/build.ts';
+import { call } from '../../../src/program/build.ts';
 import { encode } from '../../../src/program/encode.ts';
 import type { Program } from '../../../src/program/step.ts';
-import { createMemfd } from '../../../src/sys/memfd.ts';
-import { writeFully } from '../../../src/sys/io.ts';
-import { sendMessage, socketPair } from '../../../src/sys/socket.ts';
 import { LAUNCHED } from '../../../src/util/launched.ts';
 import { decodeWill, encodeWill, type Will } from '../../../src/util/wills.ts';
 import { SIGNALS } from '../../../src/util/signals.ts';
-import { NATIVE_ARCH, platformOf } from '../real-init.ts';
-import { ended, FakePlanner, type Driven } from './fake-planner.ts';
-import { BUILD, told } from './place.ts';
+import { platformOf } from '../real-init.ts';
+import { coldHeader, ended, FakePlanner, viewOf } from './fake-planner.ts';
+import { BUILD } from './place.ts';
 
 const TEXT = new TextEncoder();
-
-/** The header that the engine was given. */
-async function coldHeader(t: Parameters<typeof told>[0], child: Driven['child']): Promise<DataView> {
-  const { stdout, stderr, status } = await ended(child);
-  return told(t, { status, stdout, stderr } as never).header;
-}
 
 for (const arch of ['x86-64', 'arm64'] as const) {
   const { skip } = platformOf(arch);
@@ -157,86 +146,3 @@ for (const arch of ['x86-64', 'arm64'] as const) {
   });
 }
 
-function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
-}
-
-t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).skip }, async (t) => {
-  const planner = new FakePlanner(t, NATIVE_ARCH);
-  planner.place.putEngine();
-  using image = createMemfd('image');
-  writeFully(image.number, emitInit({ arch: NATIVE_ARCH, syncFd: 3 }));
-  const spawnOf = ({ connection }: Driven, image: number, other: number, mask?: never): bigint[] =>
-    connection.run(planSpawn(connection.context, { name: 'tsrun', targets: [3, 5], kept: [0, 1, 2], ...(mask ?? {}) }), {
-      descriptors: [image, other, other],
-    });
-
-  await t.test('which executes, and is reaped', async (t) => {
-    const driven = planner.drive(['run', 'x']);
-    const { child, hello, connection } = driven;
-    hello.cwd.close();
-    const { program } = planBlock(connection.context, { signals: [SIGNALS.CHLD], subreaper: true });
-    const [, signals = 0n] = connection.run(program);
-    const [ours, theirs] = socketPair('seqpacket');
-    const [tag, pid = 0n] = spawnOf(driven, image.number, theirs.number);
-    theirs.close();
-    t.equal(tag, LAUNCHER_EXCHANGES.spawned.tag);
-    const open = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ');
-    t.equal(Number(open[3]), child.pid, 'a child of the launcher');
-    t.equal(readFileSync(`/proc/${pid}/cmdline`, 'latin1'), 'tsrun\0');
-    t.ok(statSync(`/proc/${pid}/fd/5`), 'the second target');
-    t.throws(() => statSync(`/proc/${pid}/fd/4`), 'nothing between the targets');
-    t.throws(() => statSync(`/proc/${pid}/fd/6`), 'nothing above them');
-    const [, pidfd = 0n] = connection.run(planFollow(connection.context, Number(pid)));
-    connection.post(planWatch(connection.context, { signals: Number(signals), program: Number(pidfd) }));
-    const execute: Program = {
-      name: 'execute',
-      replies: false,
-      steps: [call('execve', ['/bin/sh', stringArray(['sh', '-c', 'echo out; exit 9']), stringArray([])], { label: 'x' })],
-    };
-    const [packet] = encode(execute, { arch: NATIVE_ARCH, syncFd: 3 });
-    sendMessage(ours.number, packet?.bytes ?? new Uint8Array());
-    const view = viewOf(connection.receiveBytes());
-    t.ok(view.getUint16(WATCHED.program, true) === 1 || view.getUint32(WATCHED.signal, true) === SIGNALS.CHLD);
-    for (;;) {
-      const [, reaped, status] = connection.run(planReap(connection.context, -1));
-      if (reaped === 0n) continue;
-      t.same([reaped, status], [pid, 9n << 8n]);
-      break;
-    }
-    connection.post(planEnd(connection.context, { code: 9 }));
-    const { stdout, status } = await ended(child);
-    t.same([stdout, status], ['out\n', 9]);
-    ours.close();
-    connection.close();
-  });
-
-  await t.test('or reports why not, and goes on', async (t) => {
-    const driven = planner.drive(['run', 'x']);
-    const { child, connection } = driven;
-    const empty = openSync('/dev/null', 'r');
-    const [tag, , errno] = spawnOf(driven, empty, empty);
-    t.same([tag, errno], [0n, BigInt.asUintN(64, -13n)], 'the child tells of EACCES');
-    connection.post(planEnd(connection.context, { code: 127 }));
-    t.equal(connection.run(planReap(connection.context, -1))[2], 127n << 8n, 'the child has ended, the parent goes on');
-    const [again] = connection.run(planSpawn(connection.context, { name: 'x', targets: [3], kept: [0, 1, 2] }), {
-      descriptors: [empty],
-    });
-    t.equal(again, 0n, 'too few descriptors');
-    connection.post(planEnd(connection.context, { code: 3 }));
-    t.equal((await ended(child)).status, 3);
-    closeSync(empty);
-    connection.close();
-  });
-
-  await t.test('and goes cold once when the planner is gone in the middle of it', async (t) => {
-    const driven = planner.drive(['run', 'x']);
-    const { child, connection } = driven;
-    const empty = openSync('/dev/null', 'r');
-    spawnOf(driven, empty, empty);
-    closeSync(empty);
-    connection.close();
-    const header = await coldHeader(t, child);
-    t.equal(header.getUint32(LAUNCHED.will, true), encodeWill({ stage: 'again' }));
-  });
-});

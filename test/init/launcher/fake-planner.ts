@@ -17,7 +17,7 @@ import { listenUnix, receiveMessage, sendMessage, socketPair } from '../../../sr
 import { SOCK_CLOEXEC, SOL_SOCKET, SO_RCVTIMEO } from '../../../src/util/constants.ts';
 import type { Will } from '../../../src/util/wills.ts';
 import { wordsOf } from '../real-init.ts';
-import { Place, type RunOptions } from './place.ts';
+import { Place, told, type RunOptions } from './place.ts';
 
 const accept4 = bindLibc('int accept4(int fd, void *address, void *length, int flags)');
 const setsockopt = bindLibc('int setsockopt(int fd, int level, int name, const void *value, uint32_t size)');
@@ -203,4 +203,14 @@ export async function ended(child: ChildProcess): Promise<{ stdout: string; stde
     });
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   return { ...texts, status: code ?? signal };
+}
+
+/** The header that the engine in the launcher's place was given. */
+export async function coldHeader(t: Test, child: ChildProcess): Promise<DataView> {
+  return told(t, await ended(child)).header;
+}
+
+/** Bytes as numbers. */
+export function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }

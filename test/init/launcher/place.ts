@@ -93,7 +93,14 @@ export interface RunOptions {
   readonly file?: string;
 }
 
-export function told(t: Test, { status, stdout, stderr }: SpawnSyncReturns<string>): Told & { readonly header: DataView } {
+/** How a launcher ended. */
+export interface Ended {
+  readonly status: unknown;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export function told(t: Test, { status, stdout, stderr }: Ended): Told & { readonly header: DataView } {
   t.equal(status, 0, `it runs: ${stderr}`);
   const all = JSON.parse(stdout === '' ? '{"bytes":""}' : stdout) as Told;
   const bytes = Uint8Array.from(Buffer.from(all.bytes.padEnd(2 * LAUNCHED.environment, '0'), 'hex'));
