@@ -75,6 +75,11 @@ export class Place {
     return spawn(command, rest, { cwd, stdio: ['ignore', stdout, 'pipe'] });
   }
 
+  /** The command as it is, in whatever environment. */
+  command(args: readonly string[]): string[] {
+    return [...this.#emulator, this.launcher, ...args];
+  }
+
   #command(
     args: readonly string[],
     { env, script, file }: { env: Record<string, string>; script: string | undefined; file: string },
