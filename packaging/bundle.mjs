@@ -59,7 +59,13 @@ export function identifyBuild() {
 }
 
 async function digestBuild() {
-  const { outputFiles } = await build({ ...COMMON, ...COMMAND, outfile: 'command.js', write: false, logLevel: 'silent' });
+  const { outputFiles } = await build({
+    ...COMMON,
+    ...COMMAND,
+    outfile: 'command.js',
+    write: false,
+    logLevel: 'silent',
+  });
   const { version, commit } = describeBuild();
   const hash = createHash('sha256').update(`${version}\n${commit}\n`);
   for (const { contents } of outputFiles) hash.update(contents);

@@ -140,7 +140,13 @@ export const CALLS = {
   sendmsg: call(46, 211, { sockfd: 'fd', msg: 'pointer', flags: 'flags:MSG_' }),
   recvmsg: call(47, 212, { sockfd: 'fd', msg: 'changed', flags: 'flags:MSG_' }),
   shutdown: call(48, 210, { sockfd: 'fd', how: 'name:SHUT_' }),
-  setsockopt: call(54, 208, { sockfd: 'fd', level: 'name:SOL_', optname: 'name:SO_', optval: 'pointer', optlen: 'int' }),
+  setsockopt: call(54, 208, {
+    sockfd: 'fd',
+    level: 'name:SOL_',
+    optname: 'name:SO_',
+    optval: 'pointer',
+    optlen: 'int',
+  }),
   getsockopt: call(55, 209, {
     sockfd: 'fd',
     level: 'name:SOL_',

@@ -22,10 +22,7 @@ import type { CallStep, CheckStep, Operand, Place, Region, Step } from './step.t
  *
  * Most programs are encoded once, by code that has never run: it stores whole words where it can, and calls little.
  */
-export function encodeOperations(
-  steps: readonly Step[],
-  { arch, mark, base, bulk }: PacketOptions,
-): Uint8Array {
+export function encodeOperations(steps: readonly Step[], { arch, mark, base, bulk }: PacketOptions): Uint8Array {
   const bytes = new Uint8Array(LAYOUT.message.size);
   const end = PACKET_HEADER_SIZE + steps.length * OPERATION_SIZE;
   const area = new DataArea(bytes, { base, start: end, elsewhere: bulk });

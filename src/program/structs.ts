@@ -1,4 +1,11 @@
-import { LINUX_CAPABILITY_VERSION_3, MOUNT_ATTR__ATIME, O_CLOEXEC, POLLIN, SCM_RIGHTS, SOL_SOCKET } from '../util/constants.ts';
+import {
+  LINUX_CAPABILITY_VERSION_3,
+  MOUNT_ATTR__ATIME,
+  O_CLOEXEC,
+  POLLIN,
+  SCM_RIGHTS,
+  SOL_SOCKET,
+} from '../util/constants.ts';
 import { utf8 } from '../util/utf8.ts';
 import { block, describePlace, words } from './build.ts';
 import { alignUp } from './bytes.ts';

@@ -5,6 +5,8 @@ import { descriptorNumbers } from '../../src/plan/base/context.ts';
 import { encode } from '../../src/program/encode.ts';
 import type { Arch } from '../../src/program/calls.ts';
 import type { Program } from '../../src/program/step.ts';
+import { LAUNCHER_LAYOUT } from '../../src/program/layout.ts';
+import { launcherPrograms } from './launcher/programs.ts';
 import { planScenario, runPrograms, SCENARIOS, TOKEN, type Scenario } from './bundles.ts';
 
 /**
@@ -36,10 +38,22 @@ function digest(program: Program, options: Parameters<typeof encode>[1]): string
   return hash.digest('hex').slice(0, 16);
 }
 
-t.test('the plans that have a golden are encoded to the bytes that are recorded', (t) => {
-  const found = Object.fromEntries(
-    SCENARIOS.map((scenario) => [`${scenario.name}-${scenario.host}`, digestsOf(scenario)]),
+/** Those for a launcher, at the place where each lies when it is executed. */
+function launcherDigests(): string[] {
+  return ARCHES.flatMap((arch) =>
+    launcherPrograms().map((program) => {
+      const base = program.name === 'look' ? { base: LAUNCHER_LAYOUT.look.address } : {};
+      const options = { arch, syncFd: 100, will: { stage: 'running', pid: 4400 }, ...base } as const;
+      return `${digest(program, options)} ${program.name} (${arch})`;
+    }),
   );
+}
+
+t.test('the plans that have a golden are encoded to the bytes that are recorded', (t) => {
+  const found = {
+    ...Object.fromEntries(SCENARIOS.map((scenario) => [`${scenario.name}-${scenario.host}`, digestsOf(scenario)])),
+    launcher: launcherDigests(),
+  };
   if (process.env.UPDATE_DIGESTS === '1') writeFileSync(FILE, `${JSON.stringify(found, undefined, 2)}\n`);
   t.same(found, JSON.parse(readFileSync(FILE, 'utf8')));
   t.end();

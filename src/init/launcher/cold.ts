@@ -11,7 +11,18 @@ import { ERRNO, type Errno } from '../../util/errno.ts';
 import { ENGINE_FILE, LAUNCHED } from '../../util/launched.ts';
 import type { Machine } from '../assembler.ts';
 import { labelOf, SIGN, writeCall, writeCopy, writePrint, writeText, writeWrite, type Launcher } from './parts.ts';
-import { ARGUMENTS, DIRECTORY, ENVIRONMENT, HEADER, HIGH_DESCRIPTOR, OWN, PATH, PATH_MAX, VARIABLE, WORDS } from './places.ts';
+import {
+  ARGUMENTS,
+  DIRECTORY,
+  ENVIRONMENT,
+  HEADER,
+  HIGH_DESCRIPTOR,
+  OWN,
+  PATH,
+  PATH_MAX,
+  VARIABLE,
+  WORDS,
+} from './places.ts';
 
 /**
  * What the launcher does by itself, from the label `alone` on: it executes the engine, with an environment in which nothing of the
@@ -225,7 +236,9 @@ const NAMED: readonly Errno[] = [
 ];
 
 /** A row for each: the number in a byte, and what is printed, ended by a zero byte. The last one, with the number 0, is for all others. */
-const ERRNO_TABLE = [...NAMED.map((name) => `${String.fromCharCode(ERRNO[name])}${name}\n`), '\0unknown error\n'].join('\0');
+const ERRNO_TABLE = [...NAMED.map((name) => `${String.fromCharCode(ERRNO[name])}${name}\n`), '\0unknown error\n'].join(
+  '\0',
+);
 
 /** One line on standard error, with the name of the errno in a5 last. */
 function writeFailures(launcher: Launcher): void {

@@ -59,12 +59,15 @@ export function planAcknowledge({ socket }: LauncherContext, size: number): Prog
  */
 export function planLook(context: LauncherContext, planner: number): Program {
   const words = {
-    file: context.memory.word('stat of the planner'),
-    count: context.memory.word('bytes of its state'),
-    state: context.memory.word('state of the planner'),
+    file: context.word('stat of the planner'),
+    count: context.word('bytes of its state'),
+    state: context.word('state of the planner'),
   };
   let steps: Step[] = [
-    call('shutdown', [context.socket, SHUT_RDWR], { label: 'end the connection with a stopped planner', accept: 'any' }),
+    call('shutdown', [context.socket, SHUT_RDWR], {
+      label: 'end the connection with a stopped planner',
+      accept: 'any',
+    }),
   ];
   for (let look = 0; look < LOOKS; look++) steps = lookOnce(words, planner, steps);
   return { name: 'look', replies: false, steps };

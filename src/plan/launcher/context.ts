@@ -9,13 +9,20 @@ import { LAUNCHER_EXCHANGES, type LauncherReply } from './exchanges.ts';
 export interface LauncherContext {
   /** The number of its socket, which its hello tells. */
   readonly socket: number;
-  /** What the launcher does not keep for itself. */
-  readonly memory: Memory;
+  /** The word of that name, in what the launcher does not keep for itself: the same one however often it is asked for. */
+  readonly word: (name: string) => Region;
 }
 
 /** The context of a launcher whose hello has just come. */
 export function launcherContext(socket: number): LauncherContext {
-  return { socket, memory: new Memory(LAUNCHER_LAYOUT.own.address - LAYOUT.memory.address) };
+  const memory = new Memory(LAUNCHER_LAYOUT.own.address - LAYOUT.memory.address);
+  const known = new Map<string, Region>();
+  const word = (name: string): Region => {
+    const found = known.get(name) ?? memory.word(name);
+    known.set(name, found);
+    return found;
+  };
+  return { socket, word };
 }
 
 /** A program that ends with an answer. */

@@ -1,4 +1,4 @@
-import { call, equals, not, unless, when, words } from '../../program/build.ts';
+import { call, equals, not, unless, words } from '../../program/build.ts';
 import type { Program, Region, Step } from '../../program/step.ts';
 import { answer, type LauncherContext } from './context.ts';
 import { LAUNCHER_EXCHANGES } from './exchanges.ts';
@@ -19,7 +19,7 @@ export interface EndOptions {
  * planner sends the end anew with what is left.
  */
 export function planEnd(context: LauncherContext, { output = [], child, code }: EndOptions): Program {
-  const count = output.length === 0 ? undefined : context.memory.word('written at the end');
+  const count = output.length === 0 ? undefined : context.word('written at the end');
   let steps: Step[] = [
     ...(child === undefined
       ? []
@@ -44,7 +44,7 @@ function writePart(
       accept: 'any',
       result: count,
     }),
-    ...when(not(isWhole), [answer(context, 'unwritten', 'tell what is missing', [words([index], `${index}`), count])]),
+    ...unless(isWhole, [answer(context, 'unwritten', 'tell what is missing', [words([index], `${index}`), count])]),
     ...unless(not(isWhole), rest),
   ];
 }

@@ -20,8 +20,8 @@ export interface Blocking {
 
 /** Has the launcher wait for signals in place of dying of them. The answer is `blocked`. */
 export function planBlock(context: LauncherContext, { signals, subreaper }: BlockOptions): Blocking {
-  const mask = context.memory.word('signal mask of the caller');
-  const file = context.memory.word('signals');
+  const mask = context.word('signal mask of the caller');
+  const file = context.word('signals');
   const set = signalSet(signals);
   const program = answered('block', 'blocked', [
     call('rt_sigprocmask', [SIG_BLOCK, set, addressOf(mask), SIGNAL_SET_SIZE], { label: 'block the signals' }),
@@ -34,7 +34,7 @@ export function planBlock(context: LauncherContext, { signals, subreaper }: Bloc
 
 /** Opens the program's pidfd. It is a child, so that its pid is nobody else's before it is reaped. The answer is `followed`. */
 export function planFollow(context: LauncherContext, pid: number): Program {
-  const file = context.memory.word('pidfd of the program');
+  const file = context.word('pidfd of the program');
   return answered('follow', 'followed', [
     call('pidfd_open', [pid, 0], { label: `open process ${pid}`, result: file }),
     answer(context, 'followed', 'tell its descriptor', [file]),
@@ -76,7 +76,7 @@ export function planWatch(context: LauncherContext, { signals, program }: Watche
 
 /** Reaps a child that has ended, -1 for any. The answer is `reaped`; no waiting. */
 export function planReap(context: LauncherContext, pid: number): Program {
-  const result = context.memory.word('reaped');
+  const result = context.word('reaped');
   const status = words([0], 'status');
   return answered('reap', 'reaped', [
     call('wait4', [pid, status, WNOHANG, 0], {

@@ -1,5 +1,5 @@
 import { block, call } from '../../program/build.ts';
-import type { Program } from '../../program/step.ts';
+import type { Block, Program } from '../../program/step.ts';
 import { answer, answered, type LauncherContext } from './context.ts';
 
 /** Something to be written by a launcher itself, with the caller's own SIGPIPE and terminal. */
@@ -11,7 +11,7 @@ export interface Output {
 
 /** Writes once, as much as goes. The answer is `written`. */
 export function planOutput(context: LauncherContext, { fd, bytes }: Output): Program {
-  const count = context.memory.word('written');
+  const count = context.word('written');
   return answered('output', 'written', [
     call('write', [fd, outputBlock(bytes), bytes.length], {
       label: `write to descriptor ${fd}`,
@@ -23,6 +23,6 @@ export function planOutput(context: LauncherContext, { fd, bytes }: Output): Pro
 }
 
 /** The bytes as a structure of a program. */
-export function outputBlock(bytes: Uint8Array) {
+export function outputBlock(bytes: Uint8Array): Block {
   return block(bytes, `${bytes.length} bytes`);
 }

@@ -2,7 +2,15 @@ import { TsrunError } from '../../errors.ts';
 import { at, block, call, equals, failWhen, isZero, not, stringArray, when } from '../../program/build.ts';
 import { alignUp } from '../../program/bytes.ts';
 import type { Block, Program, Region, Step } from '../../program/step.ts';
-import { CLONE_ARGS_SIZE, cloneArgs, CMSG_DATA, cmsgLength, iovec, msghdr, SIGNAL_SET_SIZE } from '../../program/structs.ts';
+import {
+  CLONE_ARGS_SIZE,
+  cloneArgs,
+  CMSG_DATA,
+  cmsgLength,
+  iovec,
+  msghdr,
+  SIGNAL_SET_SIZE,
+} from '../../program/structs.ts';
 import {
   AT_EMPTY_PATH,
   CLONE_VFORK,
@@ -43,11 +51,10 @@ const SOME_BYTES = 8;
  * the next packet: `planEnd` without output ends it. The parent then goes on with receiving; it has not answered.
  */
 export function planSpawn(context: LauncherContext, options: SpawnOptions): Program {
-  const { memory } = context;
   const { targets, kept } = options;
-  const pid = memory.word('pid of the new process');
-  const image = memory.word('image');
-  const words = targets.map((target) => memory.word(`for ${target}`));
+  const pid = context.word('pid of the new process');
+  const image = context.word('image');
+  const words = targets.map((target) => context.word(`for ${target}`));
   const highest = Math.max(...targets, ...kept);
   if (context.socket <= highest) {
     // The child would report its failures to somebody else.
@@ -65,8 +72,8 @@ export function planSpawn(context: LauncherContext, options: SpawnOptions): Prog
 }
 
 /** Descriptors come as an array of 32 bits each, and go to words. None of them is a number that is meant for another. */
-function receive({ socket, memory }: LauncherContext, words: readonly Region[], lowest: number): Step[] {
-  const bytes = memory.buffer('with the descriptors', SOME_BYTES);
+function receive({ socket, word }: LauncherContext, words: readonly Region[], lowest: number): Step[] {
+  const bytes = word('with the descriptors');
   const control = roomForRights(words.length);
   const message = msghdr(iovec([{ of: bytes, size: SOME_BYTES }]), control, {
     shown: `{${control.text}}`,
@@ -79,12 +86,15 @@ function receive({ socket, memory }: LauncherContext, words: readonly Region[], 
       'EBADMSG',
       { label: 'count the descriptors' },
     ),
-    ...words.flatMap((word, index) => {
+    ...words.flatMap((moved, index) => {
       // The kernel takes the lower 32 bits of a descriptor.
       const number = at(control, CMSG_DATA + index * 4);
       return [
-        call('fcntl', [number, F_DUPFD_CLOEXEC, lowest], { label: `move ${word.name} above all targets`, result: word }),
-        call('close', [number], { label: `close ${word.name} where it was` }),
+        call('fcntl', [number, F_DUPFD_CLOEXEC, lowest], {
+          label: `move ${moved.name} above all targets`,
+          result: moved,
+        }),
+        call('close', [number], { label: `close ${moved.name} where it was` }),
       ];
     }),
   ];

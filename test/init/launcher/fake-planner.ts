@@ -71,7 +71,10 @@ export class FakePlanner {
   }
 
   /** A launcher whose hello is answered, as long as this machine lets us answer in time. */
-  drive(args: readonly string[], options: RunOptions & { readonly stdout?: number; readonly planner?: number } = {}): Driven {
+  drive(
+    args: readonly string[],
+    options: RunOptions & { readonly stdout?: number; readonly planner?: number } = {},
+  ): Driven {
     for (let tries = 0; tries < 10; tries++) {
       const child = this.place.start(args, options);
       const connection = this.accept();

@@ -46,7 +46,9 @@ export class Place {
     this.directory = t.testdir({ beside: {}, installed: {} });
     this.launcher = path.join(this.directory, 'beside/tsrun');
     this.installed = path.join(this.directory, 'installed', ENGINE_FILE);
-    writeFileSync(this.launcher, emitLauncher({ arch, installed: this.installed, build: BUILD, socket }), { mode: 0o755 });
+    writeFileSync(this.launcher, emitLauncher({ arch, installed: this.installed, build: BUILD, socket }), {
+      mode: 0o755,
+    });
     writeFileSync(path.join(this.directory, 'package.json'), '{ "type": "commonjs" }');
   }
 
@@ -69,7 +71,13 @@ export class Place {
   /** The same, without waiting for it. */
   start(
     args: readonly string[],
-    { env = {}, cwd = '/', script, file = this.launcher, stdout = 'pipe' }: RunOptions & { stdout?: 'pipe' | number } = {},
+    {
+      env = {},
+      cwd = '/',
+      script,
+      file = this.launcher,
+      stdout = 'pipe',
+    }: RunOptions & { stdout?: 'pipe' | number } = {},
   ): ChildProcess {
     const [command = '', ...rest] = this.#command(args, { env, script, file });
     return spawn(command, rest, { cwd, stdio: ['ignore', stdout, 'pipe'] });
@@ -120,4 +128,3 @@ export function environmentOf({ bytes }: Told): string {
 export function sorted(entries: readonly string[]): string {
   return [...entries].sort().join('\0');
 }
-

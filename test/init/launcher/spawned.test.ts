@@ -16,7 +16,6 @@ import { SIGNALS } from '../../../src/util/signals.ts';
 import { NATIVE_ARCH, platformOf } from '../real-init.ts';
 import { coldHeader, ended, FakePlanner, viewOf, type Driven } from './fake-planner.ts';
 
-
 t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).skip }, async (t) => {
   const planner = new FakePlanner(t, NATIVE_ARCH);
   planner.place.putEngine();
@@ -47,7 +46,9 @@ t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).ski
     const execute: Program = {
       name: 'execute',
       replies: false,
-      steps: [call('execve', ['/bin/sh', stringArray(['sh', '-c', 'echo out; exit 9']), stringArray([])], { label: 'x' })],
+      steps: [
+        call('execve', ['/bin/sh', stringArray(['sh', '-c', 'echo out; exit 9']), stringArray([])], { label: 'x' }),
+      ],
     };
     const [packet] = encode(execute, { arch: NATIVE_ARCH, syncFd: 3 });
     sendMessage(ours.number, packet?.bytes ?? new Uint8Array());
