@@ -3,23 +3,28 @@ import path from 'node:path';
 import t, { type Test } from 'tap';
 import { takeLaunched } from '../../src/cli/launched.ts';
 import { LAUNCHED } from '../../src/util/launched.ts';
+import { encodeWill } from '../../src/util/wills.ts';
 
 interface Handed {
   readonly soft?: bigint;
   readonly hard?: bigint;
   readonly errno?: bigint;
+  readonly will?: number;
+  readonly planner?: number;
   readonly entries?: string;
 }
 
 /** What the launcher would leave, and the descriptor of it. */
 function hand(
   t: Test,
-  { soft = 0n, hard = 0n, errno = 0n, entries = '' }: Handed,
+  { soft = 0n, hard = 0n, errno = 0n, entries = '', will = 0, planner = 0 }: Handed,
 ): { env: NodeJS.ProcessEnv; fd: number } {
   const header = Buffer.alloc(LAUNCHED.environment);
   header.writeBigUInt64LE(soft, LAUNCHED.openFilesSoft);
   header.writeBigUInt64LE(hard, LAUNCHED.openFilesHard);
   header.writeBigInt64LE(errno, LAUNCHED.workingDirectory);
+  header.writeUInt32LE(will, LAUNCHED.will);
+  header.writeUInt32LE(planner, LAUNCHED.planner);
   const file = path.join(t.testdir(), 'handed');
   writeFileSync(file, Buffer.concat([header, Buffer.from(entries)]));
   const fd = openSync(file, 'r');
@@ -83,5 +88,15 @@ t.test('takeLaunched() knows how the engine becomes itself again, with an answer
     const found = Array.from(digits).reduceRight((sum, digit) => sum * 16 + LAUNCHED.digits.indexOf(digit), 0);
     t.equal(found, number, digits);
   }
+  t.end();
+});
+
+t.test('takeLaunched() tells of what a planner has left to do', (t) => {
+  const left = { will: encodeWill({ stage: 'running', pid: 4711 }), planner: 100 };
+  t.same(told(hand(t, left).env), { will: { stage: 'running', pid: 4711 }, planner: 100 });
+  t.same(told(hand(t, { planner: 100 }).env), {}, 'without a will there is no connection either');
+  t.throws(() => told(hand(t, { will: 9 }).env), { code: 'host' }, 'a stage that there is not');
+  const again = Buffer.from(takeLaunched(hand(t, left).env)?.again.handOver(7) ?? []);
+  t.same([again.readUInt32LE(LAUNCHED.will), again.readUInt32LE(LAUNCHED.planner)], [0, 0], 'it is dealt with once');
   t.end();
 });

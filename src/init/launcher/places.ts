@@ -21,13 +21,18 @@ export const WORDS = {
 
 /** What the engine reads before the environment: zeros at first, as all that follows. */
 export const HEADER = OWN + 0x80;
+/** The text of the engine's variable that names what it reads. */
 export const VARIABLE = HEADER + LAUNCHED.environment;
+/** The arguments of the engine, where the launcher has got none. */
 export const ARGUMENTS = VARIABLE + 0x40;
+/** Pointers to the environment of the engine. */
 export const ENVIRONMENT = ARGUMENTS + 0x10;
 
 /** Path of the engine. A path of the kernel has at most 4096 bytes. */
 export const PATH = LAYOUT.message.address;
+/** Bytes of a path, its zero byte included. */
 export const PATH_MAX = 4096;
+/** Path of the working directory. */
 export const DIRECTORY = LAYOUT.bulk.address;
 
 /** Above what callers preserve for a container. Where the limit forbids it a lower one does: nobody looks before it is closed. */
