@@ -1,13 +1,35 @@
 import { prepareInvocation, type Invocation } from './cli/invocation.ts';
-import { operations } from './cli/operations.ts';
-import { takeLaunched } from './cli/launched.ts';
+import { operations, type Operations, type PlannerOperations } from './cli/operations.ts';
+import { takeLaunched, type Launched } from './cli/launched.ts';
 import { processSurroundings, requireExactArguments } from './cli/surroundings.ts';
+import { reportFailure } from './cli/report-failure.ts';
 import { isTerminal, leaveTerminals } from './cli/terminal.ts';
 import { writeText } from './cli/write-text.ts';
-import { TsrunError } from './errors.ts';
-import { createLog, type LogDetails } from './log.ts';
-import { escapeControls } from './util/escape-controls.ts';
-import { shorten } from './util/shorten.ts';
+
+/** Each loaded when it is called: a planner runs the whole command line, which knows nothing of it. */
+const plannerOperations: PlannerOperations = {
+  async servePlanner(runtime, options) {
+    const { servePlanner } = await import('./planner/server.ts');
+    await servePlanner(runtime, options);
+  },
+  async askPlanner({ environment = {} }, question) {
+    const [{ askPlanner }, { plannerDirectory }] = await Promise.all([
+      import('./planner/control.ts'),
+      import('./planner/directory.ts'),
+    ]);
+    return askPlanner(plannerDirectory(environment), question);
+  },
+};
+
+/** What a planner has begun: it may stand still, and is then as good as ended. */
+async function takeUp(all: Operations, { will, planner }: Launched): Promise<Operations> {
+  const [{ leavePlanner }, { afterPlanner }] = await Promise.all([
+    import('./own-process/planner-left.ts'),
+    import('./cli/after-planner.ts'),
+  ]);
+  if (planner !== undefined) await leavePlanner(planner);
+  return will === undefined ? all : afterPlanner(all, will);
+}
 
 // Whatever handles are still open: everything was written synchronously, and a caller waits for this exit.
 void main(process.argv.slice(2)).then((code) => {
@@ -19,43 +41,19 @@ async function main(args: readonly string[]): Promise<number> {
   let invocation: Invocation | undefined;
   try {
     const launched = takeLaunched(process.env);
+    const all = { ...operations, ...plannerOperations };
     requireExactArguments(args);
     invocation = await prepareInvocation(args, {
       surroundings: processSurroundings(launched),
-      operations,
+      operations: launched?.will === undefined ? all : await takeUp(all, launched),
       writeStderr,
       isTerminal: isTerminal(2),
     });
     return await invocation.run();
   } catch (failure) {
-    reportFailure(failure, invocation);
+    reportFailure(failure, { log: invocation?.log, writeStderr, isTerminal: isTerminal(2) });
     return invocation?.exitCodeOf(failure) ?? 1;
   }
-}
-
-// As runc: a log file has the failure for the caller, and standard error has it for people.
-function reportFailure(failure: unknown, invocation: Invocation | undefined): void {
-  const log = invocation?.log ?? createLog({ format: 'text', level: 'error', writeStderr, isTerminal: isTerminal(2) });
-  const message = describeFailure(failure);
-  log.error(message, failure instanceof TsrunError ? detailsOf(failure) : {});
-  if (log.isElsewhere) writeStderr(`${escapeControls(shorten(message))}\n`);
-}
-
-// For programs that read the log: `path` is the place in config.json.
-function detailsOf({ code, errno, step }: TsrunError): LogDetails {
-  return {
-    code,
-    ...(step !== undefined && { phase: step.label }),
-    ...(step?.pointer !== undefined && { path: step.pointer }),
-    ...(errno !== undefined && { errno }),
-  };
-}
-
-function describeFailure(failure: unknown): string {
-  if (failure instanceof TsrunError) return failure.message;
-  return failure instanceof Error
-    ? `bug in tsrun: ${failure.stack ?? failure.message}`
-    : `bug in tsrun: ${String(failure)}`;
 }
 
 function writeStderr(text: string): void {

@@ -32,6 +32,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     description: 'not supported: continue a saved container',
     load: () => import('./commands/life/restore.ts'),
   },
+  planner: {
+    description: 'serve the commands of this user without an engine of their own; or ask who does',
+    load: () => import('./commands/host/planner.ts'),
+  },
   spec: { description: 'write a config.json to start from', load: () => import('./commands/host/spec.ts') },
   features: { description: 'print what this tsrun supports', load: () => import('./commands/host/features.ts') },
   completion: {

@@ -20,6 +20,10 @@ export interface InvocationParts {
   readonly writeStderr: (text: string) => void;
   /** Standard error is a terminal. Default: false. */
   readonly isTerminal?: boolean;
+  /** Looks at the command line before anything is done for it; what it throws ends the invocation. */
+  readonly review?: (line: SplitCommandLine) => void;
+  /** Stands between the command and its log. */
+  readonly wrapLog?: (log: LogSink) => LogSink;
 }
 
 /** A command line of which the global options are read, so that a failure can be reported where the caller looks. */
@@ -39,7 +43,9 @@ export interface Invocation {
  */
 export async function prepareInvocation(args: readonly string[], parts: InvocationParts): Promise<Invocation> {
   const line = await explainUsage(parts, undefined, () => readCommandLine(args, parts.surroundings));
-  const log = await openLog(line.global, parts);
+  parts.review?.(line);
+  const own = await openLog(line.global, parts);
+  const log = parts.wrapLog?.(own) ?? own;
   let command: Command | undefined;
   return {
     log,

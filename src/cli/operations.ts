@@ -24,7 +24,7 @@ export type ExplainOptions = Pick<
 >;
 
 /** The operations that commands call. */
-export interface Operations {
+export interface Operations extends PlannerOperations {
   createContainer(runtime: RuntimeOptions, options: CreateOptions): Promise<void>;
   startContainer(runtime: RuntimeOptions, id: string, options?: StartOptions & LeaveOptions): Promise<void>;
   runContainer(runtime: RuntimeOptions, options: RunOptions): Promise<number>;
@@ -50,8 +50,25 @@ export interface Operations {
   ): Promise<{ readonly text: string; readonly json: unknown }>;
 }
 
+/** A planner for the commands of this user. */
+export interface PlannerOptions {
+  /** It ends when nobody has asked for so long. Default: never. */
+  readonly idleMs?: number;
+}
+
+/** What can be asked of a planner that runs. */
+export type PlannerQuestion = 'status' | 'stop';
+
+/** The operations on this user's planner. */
+export interface PlannerOperations {
+  /** Serves commands until it is stopped. Errors: `host`. */
+  servePlanner(runtime: RuntimeOptions, options: PlannerOptions): Promise<void>;
+  /** The answer as JSON. Errors: `host` when none runs. */
+  askPlanner(runtime: RuntimeOptions, question: PlannerQuestion): Promise<string>;
+}
+
 /** The operations of tsrun, each loaded when it is called: a command pays for no other command's code. This process is their caller. */
-export const operations: Operations = {
+export const operations: Omit<Operations, keyof PlannerOperations> = {
   async createContainer(runtime, options) {
     await guardDescriptors(options.preserved.length);
     const { createContainer } = await import('../container/create.ts');

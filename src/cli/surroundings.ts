@@ -23,6 +23,8 @@ export interface Surroundings {
   openFiles(): OpenFilesLimit | string | undefined;
   /** How this process leaves, where it may, and what it finds when it is back. */
   readonly leaving: LeaveOptions;
+  /** The text of a file that the command line names; the path is absolute. Errors: those of Node. */
+  readFile(path: string): string;
   /** All of standard input as text. Errors: `host`. */
   readStdin(): string;
   /** False when whoever read it has gone away. */
@@ -40,6 +42,7 @@ export function processSurroundings(launched?: Launched): Surroundings {
     currentDirectory: () => currentDirectory(launched),
     openFiles: () => openFiles(launched),
     leaving: launched === undefined ? {} : leavingOf(launched),
+    readFile: (path) => readFileSync(path, 'utf8'),
     readStdin: () => readText(0),
     writeStdout: (text) => writeText(1, text),
   };

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, type Stats } from 'node:fs';
 
 /** Majors of consoles, /dev/tty and the slaves of pseudo-terminals (Documentation/admin-guide/devices.txt). */
 const TERMINAL_MAJORS: ReadonlySet<number> = new Set([4, 5, 136, 137, 138, 139, 140, 141, 142, 143]);
@@ -6,12 +6,16 @@ const TERMINAL_MAJORS: ReadonlySet<number> = new Set([4, 5, 136, 137, 138, 139, 
 /** Whether a descriptor is a terminal, without node:tty, which costs a fifth of the start of a command. */
 export function isTerminal(fd: number): boolean {
   try {
-    const stat = fstatSync(fd);
-    return stat.isCharacterDevice() && TERMINAL_MAJORS.has((stat.rdev >> 8) & 0xfff);
+    return isTerminalDevice(fstatSync(fd));
   } catch {
     // A closed descriptor is no terminal.
     return false;
   }
+}
+
+/** Whether a file is the device of a terminal. */
+export function isTerminalDevice(stat: Stats): boolean {
+  return stat.isCharacterDevice() && TERMINAL_MAJORS.has((stat.rdev >> 8) & 0xfff);
 }
 
 /**

@@ -18,14 +18,17 @@ export function requirePreservedDescriptors(count: number): void {
     const link = links.get(number);
     const isOurs =
       link !== undefined && (/^anon_inode:\[(eventpoll|eventfd|io_uring)\]$/.test(link) || ownPipes.has(link));
-    if (link === undefined || isOurs) {
-      const last = FIRST + count - 1;
-      throw new TsrunError(
-        'usage',
-        `${wording.noPreservedFd(number)}: the caller has to open descriptors ${FIRST} to ${last}`,
-      );
-    }
+    if (link === undefined || isOurs) throw noPreservedDescriptor(number, count);
   }
+}
+
+/** One of the `count` descriptors to be preserved is not there. */
+export function noPreservedDescriptor(number: number, count: number): TsrunError {
+  const last = FIRST + count - 1;
+  return new TsrunError(
+    'usage',
+    `${wording.noPreservedFd(number)}: the caller has to open descriptors ${FIRST} to ${last}`,
+  );
 }
 
 /** Descriptor number -> what it refers to, as /proc shows it. */

@@ -9,6 +9,7 @@ import { pollReadable, waitReadable } from '../sys/events/poll.ts';
 import { receiveMessage, sendMessage, type ReceivedMessage } from '../sys/socket.ts';
 import { stepFailure } from './failure.ts';
 import { beginTalk, isOnlyTalk, nextTurn } from './turns.ts';
+import type { Will } from '../util/wills.ts';
 
 /**
  * The talk with one init process. How the socket was obtained (a pair made at spawn, a connection to a waiting init) is
@@ -24,16 +25,20 @@ import { beginTalk, isOnlyTalk, nextTurn } from './turns.ts';
 export class Conversation implements Disposable {
   readonly #socket: OwnedFd;
   readonly #arch: Arch;
-  readonly #talk = beginTalk();
+  readonly #talk: Disposable | undefined;
   /** The number that the pipe has inside init. */
   readonly syncFd: number;
+  /** That of a launcher, with each packet. */
+  will: Will | undefined;
   #encoded: { readonly program: Program; readonly packets: Packet[] } | undefined;
 
-  /** `syncFd` is the number that the pipe has inside init. */
-  constructor(socket: OwnedFd, options: { readonly arch: Arch; readonly syncFd: number }) {
+  constructor(socket: OwnedFd, { arch, syncFd, will }: ConversationOptions) {
     this.#socket = socket;
-    this.#arch = options.arch;
-    this.syncFd = options.syncFd;
+    this.#arch = arch;
+    this.syncFd = syncFd;
+    this.will = will;
+    // A launcher is there for as long as its program; meanwhile nothing is said.
+    this.#talk = will === undefined ? beginTalk() : undefined;
   }
 
   /**
@@ -59,6 +64,15 @@ export class Conversation implements Disposable {
     const packets = this.#encode(program);
     if (packets.length !== 1) throw new Error(`bug: ${program.name} takes ${packets.length} packets without answering`);
     for (const packet of packets) this.#send(program, packet.bytes);
+  }
+
+  /** As `run`, for an answer that may take as long as it likes. */
+  async watch(program: Program): Promise<Reply> {
+    const last = await this.#sendAll(program);
+    await waitReadable(this.#socket.number);
+    const reply = await this.#receive(program, last);
+    expectForm(program, reply);
+    return reply;
   }
 
   /**
@@ -91,7 +105,7 @@ export class Conversation implements Disposable {
   close(): void {
     if (!this.#socket.isOpen) return;
     this.#socket.close();
-    this.#talk[Symbol.dispose]();
+    this.#talk?.[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
@@ -101,7 +115,7 @@ export class Conversation implements Disposable {
   // Flaws are bugs of a planner, whose tests hold each of its programs to verify(); here that took a tenth of a container's time.
   #encode(program: Program): Packet[] {
     if (this.#encoded?.program === program) return this.#encoded.packets;
-    return encode(program, { arch: this.#arch, syncFd: this.syncFd });
+    return encode(program, { arch: this.#arch, syncFd: this.syncFd, ...(this.will && { will: this.will }) });
   }
 
   /** Sends a program packet by packet; answers with the one that executes last. */
@@ -179,6 +193,15 @@ export class Conversation implements Disposable {
     await waitReadable(this.#socket.number);
     await nextTurn();
   }
+}
+
+/** With whom a conversation is held. */
+export interface ConversationOptions {
+  readonly arch: Arch;
+  /** The number that the pipe has inside init. */
+  readonly syncFd: number;
+  /** At the other end is a launcher and no init: what it goes on from when nothing more is heard of this process. */
+  readonly will?: Will;
 }
 
 /** What a program answers. */

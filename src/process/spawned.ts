@@ -103,7 +103,8 @@ class SpawnedInit implements Partner {
   }
 }
 
-function openImage({ arch, syncFd, fallbackDirectory }: SpawnInitOptions): OwnedFd {
+/** Init's image as an executable file. Errors: `host`. */
+export function openImage({ arch, syncFd, fallbackDirectory }: SpawnInitOptions): OwnedFd {
   const image = emitInit({ arch, syncFd });
   return sealImage(image) ?? openImageFile(image, fallbackDirectory);
 }

@@ -32,7 +32,7 @@ export function beginTalk(): Disposable {
 
 /** Whether nobody else would stand still while somebody who talks keeps this thread. */
 export function isOnlyTalk(): boolean {
-  return talks === 1;
+  return talks <= 1;
 }
 
 /** Resolves in a turn of the event loop that no other operation has; at once where there is no other. */

@@ -1,5 +1,14 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from '../util/constants.ts';
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_PATH,
+  O_RDONLY,
+  O_WRONLY,
+  RESOLVE_NO_MAGICLINKS,
+} from '../util/constants.ts';
 import { checked, lastErrno } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import { writeFully } from './io.ts';
@@ -7,6 +16,9 @@ import { bindLibc } from './library.ts';
 import { temporaryName } from './temporary-name.ts';
 
 const openCall = bindLibc('int open(const char *path, int flags, unsigned int mode)');
+const openat2Call = bindLibc(
+  'long syscall(long number, int directory, const char *path, const void *how, size_t size)',
+);
 const unlinkCall = bindLibc('int unlink(const char *path)');
 const flockCall = bindLibc('int flock(int fd, int operation)');
 
@@ -16,6 +28,20 @@ const LOCK_NB = 4;
 /** Opens a file of the host, close-on-exec. Errors: `host`, the path in the message. Source: man 2 open. */
 export function openFile(hostPath: string, flags: number, mode = 0): OwnedFd {
   return new OwnedFd(checked(openCall(hostPath, flags | O_CLOEXEC, mode), `open ${JSON.stringify(hostPath)}`));
+}
+
+/** The same on x86-64 and arm64 (include/uapi/asm-generic/unistd.h). */
+const SYS_OPENAT2 = 437;
+
+/**
+ * A handle (O_PATH) of what an absolute path leads to without links that mean a process, as /proc/self/fd has them. Errors: `host` (ELOOP
+ * for such a link). Source: man 2 openat2.
+ */
+export function openWithoutMagicLinks(hostPath: string): OwnedFd {
+  // struct open_how: flags, mode, resolve.
+  const how = Buffer.from(BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, BigInt(RESOLVE_NO_MAGICLINKS)).buffer);
+  const result = openat2Call(SYS_OPENAT2, AT_FDCWD, hostPath, how, how.length);
+  return new OwnedFd(checked(result, `open ${JSON.stringify(hostPath)}`));
 }
 
 /** Writes a kernel file with a single write(2), as the id maps and most files of /proc and cgroups demand. Errors: `host`. */

@@ -1,7 +1,7 @@
-import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SO_SNDTIMEO, SOL_SOCKET } from '../util/constants.ts';
+import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SO_PEERCRED, SO_SNDTIMEO, SOL_SOCKET } from '../util/constants.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from '../util/constants.ts';
 import { TsrunError } from '../errors.ts';
-import { checked } from './errno.ts';
+import { checked, lastErrno } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import { bindLibc, loadKoffi } from './library.ts';
 
@@ -13,6 +13,8 @@ const listenCall = bindLibc('int listen(int fd, int backlog)');
 const connectCall = bindLibc('int connect(int fd, const void *address, unsigned int length)');
 const sendmsgCall = bindLibc('long sendmsg(int fd, const void *message, int flags)');
 const setsockoptCall = bindLibc('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
+const accept4Call = bindLibc('int accept4(int fd, void *address, void *length, int flags)');
+const getsockoptCall = bindLibc('int getsockopt(int fd, int level, int name, void *value, void *length)');
 const recvmsgCall = bindLibc('long recvmsg(int fd, void *message, int flags)');
 
 /** sizeof(sun_path): longer paths cannot be named. Source: man 7 unix. */
@@ -42,11 +44,19 @@ export function socketPair(type: SocketType): [OwnedFd, OwnedFd] {
   return [new OwnedFd(pair.readInt32LE(0)), new OwnedFd(pair.readInt32LE(4))];
 }
 
+/** The file of a listening socket, and how many connections may wait to be taken. */
+export interface ListenOptions {
+  /** Default: 0777. */
+  readonly mode?: number;
+  /** Default: 1. */
+  readonly backlog?: number;
+}
+
 /**
  * A unix socket that listens at `path`, or receives datagrams there, close-on-exec. Its file has the permissions `mode` from the
  * first, less what the umask takes. Errors: `host`.
  */
-export function listenUnix(path: string, type: SocketType, mode = 0o777): OwnedFd {
+export function listenUnix(path: string, type: SocketType, { mode = 0o777, backlog = 1 }: ListenOptions = {}): OwnedFd {
   const socket = new OwnedFd(checked(socketCall(AF_UNIX, typeFlags(type), 0), 'create a socket'));
   try {
     const address = unixAddress(path);
@@ -54,13 +64,41 @@ export function listenUnix(path: string, type: SocketType, mode = 0o777): OwnedF
     checked(fchmodCall(socket.number, mode), `set the mode of socket ${JSON.stringify(path)}`);
     checked(bindCall(socket.number, address, address.length), `bind socket ${JSON.stringify(path)}`);
     // Datagrams arrive without a connection.
-    if (type !== 'datagram') checked(listenCall(socket.number, 1), `listen on socket ${JSON.stringify(path)}`);
+    if (type !== 'datagram') checked(listenCall(socket.number, backlog), `listen on socket ${JSON.stringify(path)}`);
     return socket;
   } catch (error) {
     socket.close();
     throw error;
   }
 }
+
+/** Takes a connection that is there, close-on-exec; undefined where none is. Errors: `host`. The listener does not block. */
+export function acceptUnix(listener: number): OwnedFd | undefined {
+  const result = accept4Call(listener, null, null, SOCK_CLOEXEC);
+  if (result < 0 && ['EAGAIN', 'ECONNABORTED', 'EINTR'].includes(lastErrno())) return undefined;
+  return new OwnedFd(checked(result, 'take a connection'));
+}
+
+/** A process as the kernel saw it when it connected, or listened. Source: man 7 unix, SO_PEERCRED. */
+export interface PeerCredentials {
+  /** 0 for one of another pid namespace. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Who is at the other end of a unix socket. Errors: `host`. */
+export function peerCredentials(fd: number): PeerCredentials {
+  const credentials = Buffer.alloc(UCRED_BYTES);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(UCRED_BYTES);
+  checked(getsockoptCall(fd, SOL_SOCKET, SO_PEERCRED, credentials, length), 'look at the other end of a socket');
+  const [pid, uid, gid] = [0, 4, 8].map((at) => credentials.readUInt32LE(at));
+  return { pid: pid ?? 0, uid: uid ?? 0, gid: gid ?? 0 };
+}
+
+/** struct ucred: pid, uid, gid. */
+const UCRED_BYTES = 12;
 
 /**
  * A unix socket connected to `path` (an abstract name when it starts with `@`), close-on-exec.

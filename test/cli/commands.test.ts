@@ -18,6 +18,7 @@ const usages: Record<string, string> = {
   events: 'tsrun events [options] ID',
   checkpoint: 'tsrun checkpoint [options] ID',
   restore: 'tsrun restore [options] ID',
+  planner: 'tsrun planner [options] [status|stop]',
   spec: 'tsrun spec [options]',
   features: 'tsrun features',
   completion: 'tsrun completion [options] [SHELL]',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { prepareInvocation } from '../../src/cli/invocation.ts';
 import type { SeccompBuild } from '../../src/spec/features.ts';
 import type { Operations } from '../../src/cli/operations.ts';
@@ -32,6 +33,7 @@ export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundi
     currentDirectory: () => '/work',
     openFiles: () => undefined,
     leaving: {},
+    readFile: (path) => readFileSync(path, 'utf8'),
     readStdin: () => '{"pids":{"limit":7}}',
     writeStdout: (text) => printed.push(text) > 0,
     printed,
@@ -77,6 +79,8 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     listProcesses: operation('listProcesses', [42, 43]),
     showProcesses: operation('showProcesses', 'PID CMD\n 42 sh\n'),
     readSeccompBuild: () => Promise.resolve(results.readSeccompBuild as SeccompBuild | undefined),
+    servePlanner: operation('servePlanner'),
+    askPlanner: operation('askPlanner', '{}'),
     explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
   };
   return { operations, calls };

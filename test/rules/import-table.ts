@@ -16,7 +16,7 @@ export const PURE = ['plan', 'program', 'init', 'spec', 'util', 'errors.ts'];
 /** Folder or top-level file -> what it may import. From the command down to the kernel, and no way back up. */
 export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   'load-command.ts': { folders: [], outside: ['node:fs', 'node:path', 'node:vm'], acts: true },
-  'main.ts': { folders: ['cli'], acts: true },
+  'main.ts': { folders: ['cli', 'planner', 'own-process'], acts: true },
   'index.ts': { folders: ['library', 'spec'], types: ['container/store/options'] },
   library: {
     folders: ['own-process', 'container', 'process/turns', 'cgroup/oom', 'host', 'sys', 'spec'],
@@ -28,9 +28,19 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     outside: ['yargs', 'yargs/helpers', 'yargs-parser', 'node:fs', 'node:path', 'node:url'],
     acts: true,
   },
+  // A command for another process: it reads the command line as cli does, and is that process's operations.
+  planner: {
+    folders: [
+      ...['cli', 'library/interruption', 'own-process', 'container', 'process', 'host', 'sys'],
+      ...['plan/launcher', 'plan/cgroup/systemd/bus-addresses'],
+    ],
+    types: ['program', 'spec/generated', 'log.ts'],
+    outside: ['node:fs', 'node:path'],
+    acts: true,
+  },
   // Who asks, where that is this process: below it nobody looks.
   'own-process': {
-    folders: ['container', 'plan/cgroup/systemd/bus-addresses', 'sys'],
+    folders: ['container', 'process/kill-and-wait', 'plan/launcher', 'plan/cgroup/systemd/bus-addresses', 'sys'],
     outside: ['node:fs'],
     acts: true,
   },

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import type { ProcessChange } from '../../container/store/options.ts';
 import type { OptionTable, OptionValues } from './table.ts';
@@ -32,12 +31,12 @@ export function readProcessChange(
 ): ProcessChange {
   const path = absolutePath(values.process, surroundings);
   if (path === undefined) return changeByOptions(values, args);
-  return { kind: 'document', path, text: readDocument(path) };
+  return { kind: 'document', path, text: readDocument(path, surroundings) };
 }
 
-function readDocument(path: string): string {
+function readDocument(path: string, surroundings: Surroundings): string {
   try {
-    return readFileSync(path, 'utf8');
+    return surroundings.readFile(path);
   } catch (error) {
     throw TsrunError.of('config', `read process document ${JSON.stringify(path)}`, error);
   }

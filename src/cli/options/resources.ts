@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { UpdateOptions } from '../../container/store/options.ts';
 import { TsrunError } from '../../errors.ts';
 import type { Resources } from '../../spec/generated/config.ts';
@@ -60,7 +59,7 @@ function readChanges(values: Values, surroundings: Surroundings): UpdateOptions[
   const path = absolutePath(values.resources, surroundings);
   if (path === undefined) return { kind: 'resources', resources: readResources(values) };
   try {
-    return { kind: 'document', name: path, text: readFileSync(path, 'utf8') };
+    return { kind: 'document', name: path, text: surroundings.readFile(path) };
   } catch (error) {
     throw TsrunError.of('config', `read resources document ${JSON.stringify(path)}`, error);
   }

@@ -25,7 +25,7 @@ export function listenForStart(directory: StateDirectory): OwnedFd {
   }
   using handle = openFile(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   // The path of a socket is short (108 bytes): it is named through a descriptor of its directory.
-  return listenUnix(`${descriptorPath(handle.number)}/${NAME}`, 'seqpacket', 0o600);
+  return listenUnix(`${descriptorPath(handle.number)}/${NAME}`, 'seqpacket', { mode: 0o600 });
 }
 
 /** Whether it is there. */

@@ -21,16 +21,16 @@ export const WORDS = {
 
 /** What the engine reads before the environment: zeros at first, as all that follows. */
 export const HEADER = OWN + 0x80;
-/** The text of the engine's variable that names what it reads. */
+/** The one variable of the engine's environment that names it. */
 export const VARIABLE = HEADER + LAUNCHED.environment;
-/** The arguments of the engine, where the launcher has got none. */
+/** argv of the engine, where there is not even a name. */
 export const ARGUMENTS = VARIABLE + 0x40;
-/** Pointers to the environment of the engine. */
+/** envp of the engine. */
 export const ENVIRONMENT = ARGUMENTS + 0x10;
 
-/** Path of the engine. A path of the kernel has at most 4096 bytes. */
+/** Path of the engine. */
 export const PATH = LAYOUT.message.address;
-/** Bytes of a path, its zero byte included. */
+/** Of a path of the kernel, in bytes. */
 export const PATH_MAX = 4096;
 /** Path of the working directory. */
 export const DIRECTORY = LAYOUT.bulk.address;

@@ -24,6 +24,14 @@ export function pollReadable(fd: number, timeoutMs: number): boolean {
   return pollCall(entry, 1, timeoutMs) > 0;
 }
 
+/** Whether the kernel has an exceptional condition to tell of the descriptor (POLLPRI); does not wait. */
+export function pollException(fd: number): boolean {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  entry.writeInt16LE(POLLPRI, 4);
+  return pollCall(entry, 1, 0) > 0;
+}
+
 /**
  * Waits until the descriptor can be read or has reached its end; the event loop goes on, and no thread waits (`event-loop.ts`).
  * Answers false when `timeoutMs` passed (-1 waits for ever).

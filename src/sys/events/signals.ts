@@ -122,6 +122,11 @@ function signalBit(number: number): bigint {
 
 const SIG_UNBLOCK = 1;
 
+/** Those that were blocked come now. */
+export function unblockSignals(): void {
+  pthreadSigmask(SIG_UNBLOCK, Buffer.alloc(128, 0xff), null);
+}
+
 /** Runs something while this thread has a signal blocked. */
 export function withBlocked<T>(number: number, body: () => T): T {
   const previous = Buffer.alloc(128);

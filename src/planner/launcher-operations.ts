@@ -1,0 +1,83 @@
+import { operations as own, type Operations } from '../cli/operations.ts';
+import { createContainer } from '../container/create.ts';
+import { deleteContainer } from '../container/delete.ts';
+import { execInContainer } from '../container/exec.ts';
+import { runContainer } from '../container/run.ts';
+import { startContainer } from '../container/start.ts';
+import type { CreateOptions } from '../container/store/options.ts';
+import { updateContainer } from '../container/update.ts';
+import { CONFIG_LIMIT_BYTES, type Paths } from './paths.ts';
+import { GoCold } from './reasons.ts';
+import type { Session } from './session.ts';
+import { join } from 'node:path';
+import { hasStdio, isTerminalOf, requireDescriptors } from './descriptors.ts';
+
+/** The operations for a caller that is a launcher. What is to be done when this process ends is known before anything is. */
+export function launcherOperations(
+  session: Session,
+  { proc, paths }: { readonly proc: string; readonly paths: Paths },
+): Operations {
+  const { launcher } = session;
+  const requireBundle = ({ bundle, configFile = 'config.json', preserved, notifySocket }: CreateOptions): void => {
+    if (notifySocket !== undefined) throw new GoCold('service-manager');
+    paths.require(bundle);
+    paths.require(join(bundle, configFile), { limitBytes: CONFIG_LIMIT_BYTES });
+    requireOpen(preserved.length);
+  };
+  const requireOpen = (preserved: number): void => {
+    if (!hasStdio(proc)) throw new GoCold('descriptors');
+    requireDescriptors(proc, preserved);
+  };
+  const requireNoTerminal = (): void => {
+    if ([0, 1, 2].some((number) => isTerminalOf(proc, number))) throw new GoCold('terminal');
+  };
+  const again = <Args extends unknown[], T>(operation: (...args: Args) => Promise<T>) => {
+    return async (...args: Args): Promise<T> => {
+      launcher.leaveWill({ stage: 'again' });
+      return await operation(...args);
+    };
+  };
+  const refuse = (): never => {
+    throw new GoCold('command');
+  };
+  return {
+    ...own,
+    async createContainer(runtime, options) {
+      requireBundle(options);
+      launcher.leaveWill({ stage: 'abandoned' });
+      await createContainer(session.runtime(runtime), options);
+    },
+    async runContainer(runtime, { subreaper = false, ...options }) {
+      requireBundle(options);
+      if (!options.detach) requireNoTerminal();
+      launcher.leaveWill({ stage: 'abandoned' });
+      return await runContainer(session.runtime(runtime, { subreaper }), options);
+    },
+    async execInContainer(runtime, options) {
+      requireOpen(options.preserved.length);
+      if (!options.detach) requireNoTerminal();
+      launcher.leaveWill({ stage: 'abandoned' });
+      return await execInContainer(session.runtime(runtime), options);
+    },
+    startContainer: again(async (runtime, id, { notifySocket } = {}) => {
+      if (notifySocket !== undefined) throw new GoCold('service-manager');
+      await startContainer(session.runtime(runtime), id);
+    }),
+    deleteContainer: again(async (runtime, options) => {
+      await deleteContainer(session.runtime(runtime), options);
+    }),
+    updateContainer: again(async (runtime, options) => {
+      await updateContainer(session.runtime(runtime), options);
+    }),
+    killContainer: again(own.killContainer),
+    pauseContainer: again(own.pauseContainer),
+    resumeContainer: again(own.resumeContainer),
+    containerStats: refuse,
+    containerEvents: refuse,
+    showProcesses: refuse,
+    explainContainer: refuse,
+    readSeccompBuild: refuse,
+    servePlanner: refuse,
+    askPlanner: refuse,
+  };
+}

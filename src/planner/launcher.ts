@@ -1,0 +1,189 @@
+import { CallerLost } from '../container/caller/caller.ts';
+import { TsrunError } from '../errors.ts';
+import { acknowledge } from '../plan/launcher/acknowledge.ts';
+import { launcherContext, type LauncherContext } from '../plan/launcher/context.ts';
+import { planEnd, type EndOptions } from '../plan/launcher/end.ts';
+import { planBlock, planFollow, planReap, planWatch, WATCHED } from '../plan/launcher/foreground.ts';
+import { planOutput, type Output } from '../plan/launcher/output.ts';
+import { planSpawn, type SpawnOptions } from '../plan/launcher/spawn.ts';
+import { Conversation, type Reply } from '../process/conversation.ts';
+import type { Arch } from '../program/calls.ts';
+import type { Program, Region } from '../program/step.ts';
+import { hasErrno } from '../sys/errno.ts';
+import { sleep } from '../sys/events/poll.ts';
+import type { OwnedFd } from '../sys/fd.ts';
+import { readWaitStatus, type ExitStatus } from '../sys/process/wait.ts';
+import { sendMessage } from '../sys/socket.ts';
+import { errnoName } from '../util/errno.ts';
+import type { Will } from '../util/wills.ts';
+
+/** Of output, so much at a time. */
+const PART_BYTES = 32 * 1024;
+/** A reader of a pipe that takes nothing for so long is taken for dead. */
+const PATIENCE_MS = 30_000;
+const PAUSE_MS = 2;
+/** The tag in front of an answer's words. */
+const TAG_BYTES = 8;
+/** Descriptors have to come with something. */
+const SPAWN_BYTES = 8;
+
+/** A signal that a launcher has got, and whether its program has ended. */
+export interface Happening {
+  readonly signal: number | undefined;
+  readonly hasEnded: boolean;
+}
+
+/** A launcher at the other end of a connection: what it is asked to do in the caller's own process. One thing at a time. */
+export class Launcher {
+  readonly #conversation: Conversation;
+  readonly #socket: OwnedFd;
+  readonly #context: LauncherContext;
+  readonly #arch: Arch;
+  /** Pid of a child -> how it ended. */
+  readonly #reaped = new Map<number, ExitStatus>();
+  #mask: Region | undefined;
+  #watch: Program | undefined;
+
+  /** `number` is that of the socket in the launcher. */
+  constructor(socket: OwnedFd, { arch, number }: { readonly arch: Arch; readonly number: number }) {
+    this.#socket = socket;
+    this.#arch = arch;
+    this.#context = launcherContext(number);
+    this.#conversation = new Conversation(socket, { arch, syncFd: number, will: { stage: 'anew' } });
+  }
+
+  /** It is heard; `planner` is the pid of this process. */
+  acknowledge(planner: number): void {
+    for (const packet of acknowledge(this.#context, { arch: this.#arch, planner }))
+      sendMessage(this.#socket.number, packet);
+  }
+
+  /** What remains to be done without this process, from now on. */
+  leaveWill(will: Will): void {
+    this.#conversation.will = will;
+    this.#conversation.dispatch({ name: 'will', steps: [], replies: false });
+  }
+
+  /**
+   * Starts a process as its child; `descriptors` are of the executable, and one for each target. The answer is the pid. Errors: the failed
+   * step.
+   */
+  async spawn(options: Omit<SpawnOptions, 'mask'>, descriptors: readonly number[]): Promise<number> {
+    const mask = this.#mask === undefined ? {} : { mask: this.#mask };
+    const running = this.#conversation.run(planSpawn(this.#context, { ...options, ...mask }));
+    try {
+      sendMessage(this.#socket.number, Buffer.alloc(SPAWN_BYTES), descriptors);
+      return wordOf(await running, 0);
+    } catch (error) {
+      await running.catch(() => undefined);
+      // The process that failed waits for its end, and its parent for that.
+      if (!isGone(error)) this.#conversation.dispatch(planEnd(this.#context, { code: 1 }));
+      throw error;
+    }
+  }
+
+  /** Has it wait for signals in place of dying of them. Errors: `init` when it is gone. */
+  async block(signals: readonly number[], { subreaper }: { readonly subreaper: boolean }): Promise<number> {
+    const { program, mask } = planBlock(this.#context, { signals, subreaper });
+    const reply = await this.#conversation.run(program);
+    this.#mask = mask;
+    return wordOf(reply, 0);
+  }
+
+  /** Has it follow the program, with the descriptor of `block`. */
+  async follow(pid: number, signals: number): Promise<void> {
+    const reply = await this.#conversation.run(planFollow(this.#context, pid));
+    this.#watch = planWatch(this.#context, { signals, program: wordOf(reply, 0) });
+  }
+
+  /** Waits for a signal, or the end of the program. Errors: `CallerLost`. */
+  async happening(): Promise<Happening> {
+    if (this.#watch === undefined) throw new Error('bug: nothing is watched');
+    const reply = await this.#conversation.watch(this.#watch).catch((cause: unknown) => {
+      throw isGone(cause) ? new CallerLost('the caller has ended', { cause }) : cause;
+    });
+    // Places in an answer count its tag.
+    const at = (place: number): number => place - TAG_BYTES;
+    const signal = reply.body.readUInt32LE(at(WATCHED.signal));
+    return { signal: signal === 0 ? undefined : signal, hasEnded: reply.body.readUInt16LE(at(WATCHED.program)) !== 0 };
+  }
+
+  /** How a child has ended, which is reaped; undefined while it lives. Errors: `host` (ECHILD). */
+  async reap(pid: number): Promise<ExitStatus | undefined> {
+    const known = this.#reaped.get(pid);
+    if (known !== undefined) return known;
+    const found = await this.#reapOne(pid);
+    if (found === 'no child') throw TsrunError.of('host', `wait for process ${pid}`, 'ECHILD');
+    return this.#reaped.get(pid);
+  }
+
+  /** Reaps whatever has ended. */
+  async reapAll(): Promise<void> {
+    while ((await this.#reapOne(-1)) === 'reaped');
+  }
+
+  async #reapOne(pid: number): Promise<'reaped' | 'alive' | 'no child'> {
+    const { body } = await this.#conversation.run(planReap(this.#context, pid));
+    const result = Number(body.readBigInt64LE(0));
+    if (result > 0) this.#reaped.set(result, readWaitStatus(body.readUInt32LE(8)));
+    if (result === 0) return 'alive';
+    return result > 0 ? 'reaped' : 'no child';
+  }
+
+  /** Writes all of it, as the caller would: one that has gone away ends that. Errors: `host`; `init` when the launcher is gone. */
+  async write(output: Output): Promise<void> {
+    for (let { bytes } = output, waitedMs = 0; bytes.length > 0;) {
+      const part = bytes.subarray(0, PART_BYTES);
+      const { body } = await this.#conversation.run(planOutput(this.#context, { ...output, bytes: part }));
+      const result = Number(body.readBigInt64LE(0));
+      if (result > 0) {
+        bytes = bytes.subarray(result);
+        waitedMs = 0;
+        continue;
+      }
+      const errno = errnoName(-result);
+      if (errno === 'EPIPE') return;
+      if (errno !== 'EAGAIN' || waitedMs > PATIENCE_MS)
+        throw TsrunError.of('host', `write to descriptor ${output.fd}`, errno);
+      // The descriptor is shared with other processes, any of which may have made it non-blocking.
+      await sleep(PAUSE_MS);
+      waitedMs += PAUSE_MS;
+    }
+  }
+
+  /** Writes what there is to be written, reaps a child that is about to end, and ends the launcher; one that is gone is fine. */
+  async end({ output, child, code }: EndOptions & { readonly output: readonly Output[] }): Promise<void> {
+    try {
+      const size = output.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      const last = size > PART_BYTES ? [] : output;
+      if (last.length === 0) for (const part of output) await this.write(part);
+      const program = planEnd(this.#context, { output: last, code, ...(child !== undefined && { child }) });
+      const { body } = await this.#conversation.run(program);
+      const index = Number(body.readBigUInt64LE(0));
+      const result = body.readBigInt64LE(8);
+      await this.end({ output: unwritten(last, index, Number(result)), code, ...(child !== undefined && { child }) });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+
+  close(): void {
+    this.#conversation.close();
+  }
+}
+
+/** What is left when a part was written in part, or not at all: it is written bit by bit. */
+function unwritten(output: readonly Output[], index: number, result: number): Output[] {
+  const [part, ...others] = output.slice(index);
+  if (part === undefined) return [];
+  return [{ fd: part.fd, bytes: part.bytes.subarray(Math.max(0, result)) }, ...others];
+}
+
+function wordOf({ body }: Reply, index: number): number {
+  return Number(body.readBigUInt64LE(index * 8));
+}
+
+/** The launcher has ended. */
+export function isGone(error: unknown): boolean {
+  return hasErrno(error, 'EPIPE', 'ECONNRESET');
+}

@@ -1,0 +1,140 @@
+import { prepareInvocation, type Invocation } from '../cli/invocation.ts';
+import { reportFailure } from '../cli/report-failure.ts';
+import { withPatience } from '../library/interruption.ts';
+import type { Output } from '../plan/launcher/output.ts';
+import type { Arch } from '../program/calls.ts';
+import { waitAny, waitReadable } from '../sys/events/poll.ts';
+import type { OwnedFd } from '../sys/fd.ts';
+import { receiveMessage } from '../sys/socket.ts';
+import { DeferredLog } from './deferred-log.ts';
+import { isTerminalOf } from './descriptors.ts';
+import { readHello, type Hello } from './hello.ts';
+import { isGone, Launcher } from './launcher.ts';
+import { launcherOperations } from './launcher-operations.ts';
+import { Paths } from './paths.ts';
+import { examinePeer, type Peer, type Standing } from './peer.ts';
+import { GoCold, type Reason } from './reasons.ts';
+import { requireServed } from './served.ts';
+import { Session } from './session.ts';
+
+/** What a planner knows of itself. */
+export interface PlannerFacts {
+  readonly arch: Arch;
+  readonly pid: number;
+  /** Identity of the build, which launchers name. */
+  readonly build: bigint | undefined;
+  readonly standing: Standing;
+  /** The text of mountinfo, as it is now. */
+  readonly readMounts: () => string;
+}
+
+/** How the serving of a connection ended. */
+export type Served = 'warm' | 'lost' | Reason;
+
+/** The kernel's limit for what a launcher sends is below (net.core.wmem_default). */
+const HELLO_BYTES_MAX = 1024 * 1024;
+const HELLO_TIMEOUT_MS = 1000;
+
+/** Serves a launcher from its hello to its end. What it throws is a bug; nothing of the caller's is left open. */
+export async function serve(socket: OwnedFd, facts: PlannerFacts): Promise<Served> {
+  using connection = socket;
+  let launcher: Launcher | undefined;
+  try {
+    if (!(await waitReadable(connection.number, HELLO_TIMEOUT_MS))) return 'hello';
+    const { bytes, descriptors } = receiveMessage(connection.number, HELLO_BYTES_MAX);
+    const [directory, ...others] = descriptors;
+    for (const fd of others) fd.close();
+    using held = directory;
+    const hello = readHello(bytes, facts.build);
+    if (held === undefined) return 'hello';
+    launcher = new Launcher(connection, { arch: facts.arch, number: hello.socket });
+    launcher.acknowledge(facts.pid);
+    const peer = examinePeer(connection.number, facts.standing);
+    return await carryOut({ launcher, peer, hello, directory: held, paths: new Paths(facts.readMounts()) }, connection);
+  } catch (error) {
+    if (isGone(error)) return 'lost';
+    if (!(error instanceof GoCold)) throw error;
+    // Whatever was announced, the command begins from the beginning.
+    launcher?.leaveWill({ stage: 'anew' });
+    return error.reason;
+  } finally {
+    launcher?.close();
+  }
+}
+
+interface Work {
+  readonly launcher: Launcher;
+  readonly peer: Peer;
+  readonly hello: Hello;
+  readonly directory: OwnedFd;
+  readonly paths: Paths;
+}
+
+/** Carries out the command, unless the caller ends before. Errors: `GoCold`. */
+async function carryOut(work: Work, connection: OwnedFd): Promise<'warm' | 'lost'> {
+  const { launcher } = work;
+  const lost = new AbortController();
+  const over = new AbortController();
+  const watching = waitAny([{ fd: connection.number, events: 0 }], -1, { signal: over.signal, isWeak: true }).then(
+    () => {
+      lost.abort(new Error('the caller has ended'));
+    },
+    () => undefined,
+  );
+  try {
+    const { output, code, child } = await withPatience({ signal: lost.signal }, () => run(work));
+    if (lost.signal.aborted) return 'lost';
+    await launcher.end({ output, code, ...(child !== undefined && { child }) });
+    return 'warm';
+  } finally {
+    over.abort();
+    await watching;
+  }
+}
+
+interface Result {
+  readonly output: readonly Output[];
+  readonly code: number;
+  readonly child: number | undefined;
+}
+
+async function run(work: Work): Promise<Result> {
+  const { peer, hello } = work;
+  const output: Output[] = [];
+  const write = (fd: number) => {
+    return (text: string): true => {
+      output.push({ fd, bytes: Buffer.from(text) });
+      return true;
+    };
+  };
+  const isTerminal = isTerminalOf(peer.proc, 2);
+  const writeStderr = write(2);
+  let log: DeferredLog | undefined;
+  using session = new Session({ ...work, writeStdout: write(1), onEffect: () => log?.release() });
+  let invocation: Invocation | undefined;
+  let code: number;
+  try {
+    invocation = await prepareInvocation(hello.args, {
+      surroundings: session.surroundings(),
+      operations: launcherOperations(session, { proc: peer.proc, paths: work.paths }),
+      writeStderr,
+      isTerminal,
+      review: (line) => {
+        requireServed(line);
+        const { logTarget } = line.global;
+        if (logTarget?.kind === 'file') work.paths.require(logTarget.file);
+      },
+      wrapLog: (own) => (log = new DeferredLog(own)),
+    });
+    code = await invocation.run();
+  } catch (failure) {
+    if (failure instanceof GoCold) throw failure;
+    log?.release();
+    reportFailure(failure, { log, writeStderr, isTerminal });
+    code = invocation?.exitCodeOf(failure) ?? 1;
+  } finally {
+    log?.[Symbol.dispose]();
+  }
+  log?.release();
+  return { output, code, child: session.lastChild };
+}

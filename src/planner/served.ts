@@ -1,0 +1,19 @@
+import type { SplitCommandLine } from '../cli/options/global.ts';
+import { GoCold } from './reasons.ts';
+
+/**
+ * The commands that a planner serves. The others read standard input, write for as long as somebody listens, start processes (`ps`), or
+ * are asked for so rarely that nobody waits for them.
+ */
+const SERVED: ReadonlySet<string> = new Set([
+  ...['create', 'start', 'run', 'exec', 'kill', 'delete'],
+  ...['state', 'list', 'pause', 'resume', 'update'],
+]);
+
+/** Errors: `GoCold` for what is left to the caller's engine. */
+export function requireServed({ command, help, global }: SplitCommandLine): void {
+  if (help || command === undefined || !SERVED.has(command)) throw new GoCold('command');
+  // A connection to a service, whose log shows who has sent what.
+  const isService = global.logTarget !== undefined && global.logTarget.kind !== 'file';
+  if (isService || global.systemdLog) throw new GoCold('command-line');
+}
