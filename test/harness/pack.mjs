@@ -12,9 +12,10 @@ const TOGETHER = path.join(top, 'test/harness/together.mjs');
 /**
  * Writes a script for each group of test files. Packages stay outside, and are found from the directory, which is below the project.
  * @param {ReadonlyMap<string, readonly string[]>} groups name of a script -> test files, relative to the project
- * @param {{ directory: string, seconds: number }} options where to, and how long a file may take
+ * @param {{ directory: string, seconds: number, choice?: string }} options where to, how long a file may take, and the expression
+ *   that tells a script which of its files it runs
  */
-export async function pack(groups, { directory, seconds }) {
+export async function pack(groups, { directory, seconds, choice = '{}' }) {
   await esbuild.build({
     absWorkingDir: top,
     entryPoints: Object.fromEntries([...groups.keys()].map((name) => [name, `group:${name}`])),
@@ -28,16 +29,16 @@ export async function pack(groups, { directory, seconds }) {
     target: 'node20',
     packages: 'external',
     logLevel: 'warning',
-    plugins: [groupsAsEntries(groups, seconds), tapOfEachFile, placeOfEachFile],
+    plugins: [groupsAsEntries(groups, `${seconds}, ${choice}`), tapOfEachFile, placeOfEachFile],
   });
 }
 
 /**
  * @param {ReadonlyMap<string, readonly string[]>} groups
- * @param {number} seconds
+ * @param {string} settings the other arguments of runTogether()
  * @returns {import('esbuild').Plugin}
  */
-function groupsAsEntries(groups, seconds) {
+function groupsAsEntries(groups, settings) {
   return {
     name: 'groups as entries',
     setup(build) {
@@ -49,7 +50,7 @@ function groupsAsEntries(groups, seconds) {
         const files = (groups.get(name) ?? []).map((file) => `${JSON.stringify(file)}: () => import('./${file}')`);
         const contents = `
           import { runTogether } from ${JSON.stringify(TOGETHER)};
-          await runTogether({ ${files.join(', ')} }, ${seconds});`;
+          await runTogether({ ${files.join(', ')} }, ${settings});`;
         return { contents, resolveDir: top };
       });
     },

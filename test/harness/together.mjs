@@ -18,18 +18,19 @@ export function currentTest() {
 /**
  * @param {Readonly<Record<string, () => Promise<unknown>>>} files path below the working directory -> loads it
  * @param {number} seconds how long a file may take
+ * @param {{ only?: readonly string[], fixtures?: string }} [options] which of the files, in this order, and where they make theirs
  */
-export async function runTogether(files, seconds) {
+export async function runTogether(files, seconds, { only = Object.keys(files), fixtures = '.tap/fixtures' } = {}) {
   root.setTimeout(0);
-  const isAlone = Object.keys(files).length === 1;
-  for (const [file, load] of Object.entries(files)) {
+  const isAlone = only.length === 1;
+  for (const file of only) {
     announce(file);
     const before = lookAround();
     // The name that a process of its own gives it; it has to be short enough for the address of a socket.
-    const testdir = path.resolve('.tap/fixtures', file.replaceAll('/', '-'));
+    const testdir = path.resolve(fixtures, file.replaceAll('/', '-'));
     await root.test(file, { timeout: seconds * 1000, testdir }, async (t) => {
       current = t;
-      await load();
+      await files[file]?.();
     });
     if (isAlone) break;
     const after = lookAround();

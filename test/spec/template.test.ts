@@ -15,6 +15,19 @@ for (const rootless of [false, true]) {
     t.end();
   });
 
+  t.test(`specTemplate() has a cgroup namespace where it is asked for, rootless: ${rootless}`, (t) => {
+    const types = (cgroupNamespace?: boolean) =>
+      specTemplate({ rootless, ...(cgroupNamespace !== undefined && { cgroupNamespace }) }).linux?.namespaces?.map(
+        ({ type }) => type,
+      );
+    t.notOk(types()?.includes('cgroup'));
+    t.strictSame(
+      types(true)?.filter((type) => !types(false)?.includes(type)),
+      ['cgroup'],
+    );
+    t.end();
+  });
+
   t.test(`specTemplate() is what runc spec writes, rootless: ${rootless}`, (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'tsrun-spec-'));
     t.teardown(() => {

@@ -73,6 +73,7 @@ t.test('loadConfig() takes null for absent and says so', (t) => {
     failureOf(() => loadConfig('null')).message,
     'config.json: /: is null, wanted an object: config cannot be null',
   );
+  t.equal(failureOf(() => loadConfig('[]')).message, 'config.json: /: is [], wanted an object');
   const inList = '{"ociVersion":"1.3.0","root":{"path":"a"},"mounts":[null]}';
   t.strictSame(pointersOf(failureOf(() => loadConfig(inList)).issues), ['/mounts/0']);
   t.end();
@@ -82,6 +83,7 @@ t.test('loadConfig() names the document when it is not JSON', (t) => {
   const failure = failureOf(() => loadConfig('{]', 'a.json'));
   t.equal(failure.message, 'a.json: broken JSON at line 1, column 2: found "]", wanted a property name or "}"');
   t.equal(failure.code, 'config');
+  t.match(failure.cause, { code: 'config', message: /^broken JSON/ });
   t.end();
 });
 
@@ -129,8 +131,12 @@ t.test('loadConfig() and loadResources() read "pageSize" in any case, as Go does
   }
   const both = '{"hugepageLimits":[{"pagesize":"1GB","pageSize":"2MB","limit":5}]}';
   t.strictSame(loadResources(both).hugepageLimits?.[0]?.pageSize, '2MB', 'its own spelling counts');
-  const other = '{"hugepageLimits":[{"page_size":"2MB","limit":5}]}';
-  t.strictSame(pointersOf(failureOf(() => loadResources(other)).issues), ['/hugepageLimits/0']);
+  for (const other of ['{"page_size":"2MB","limit":5}', '{"undefined":"2MB","limit":5}'])
+    t.strictSame(
+      pointersOf(failureOf(() => loadResources(`{"hugepageLimits":[${other}]}`)).issues),
+      ['/hugepageLimits/0'],
+      other,
+    );
   t.end();
 });
 
@@ -195,5 +201,6 @@ t.test('loadResources() compares with what the document changes', (t) => {
     issues: [{ pointer: '/cpu/burst' }],
   });
   t.throws(() => loadResources('{"memory":5}', 'x', base), { code: 'config', issues: [{ pointer: '/memory' }] });
+  t.strictSame(pointersOf(validateResources({ memory: null, cpu: null }, base)), ['/cpu', '/memory']);
   t.end();
 });

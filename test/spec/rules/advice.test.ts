@@ -19,6 +19,7 @@ const rows: Record<string, Rows> = {
       [{ ociVersion: '1.4.0' }, '/ociVersion', 'newer than 1.3.0'],
       [{ ociVersion: '0.5.0' }, '/ociVersion', 'predates 1.0.0'],
       [{ ociVersion: '1.0' }, '/ociVersion', 'is "1.0", no semantic version: read as 1.0.0'],
+      [{ ociVersion: '01.02' }, '/ociVersion', 'is "01.02", no semantic version'],
     ],
   },
   capabilities: {

@@ -18,6 +18,7 @@ t.test('draftWithout() leaves holes and damaged members', (t) => {
   t.notOk(isDamaged(draft as object, 'g'), 'a member that was undefined is absent');
   t.strictSame(document.d, { e: 5 }, 'the document is unchanged');
   t.strictSame(draftWithout(7, ['']), {});
+  t.strictSame(draftWithout({ a: null, b: { c: null } }, ['/a/x', '/b/c/y']), { a: null, b: { c: null } });
   t.end();
 });
 

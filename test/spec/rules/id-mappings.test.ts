@@ -19,7 +19,11 @@ checkRows(t, checkUserNamespace, {
   ],
   refused: [
     [{ linux: { uidMappings: one, gidMappings: one } }, '/linux', 'user namespace mappings specified'],
-    [{ linux: { uidMappings: one, namespaces: user } }, '/linux', 'lacks the property "gidMappings"'],
+    [
+      { linux: { uidMappings: one, namespaces: user } },
+      '/linux',
+      'lacks the property "gidMappings", wanted uidMappings and gidMappings together',
+    ],
     [{ linux: { gidMappings: one, namespaces: user } }, '/linux', 'lacks the property "uidMappings"'],
     [{ linux: { namespaces: user } }, '/linux', 'wanted them or a path to join'],
   ],
@@ -32,6 +36,8 @@ checkRows(t, checkIdRanges, {
     ranges(range(0, 0, 4294967295)),
     ranges(range(10, 100, 5), range(0, 105, 10), range(15, 0, 100)),
     { linux: { gidMappings: [undefined, { size: 5 }] } },
+    // Of a range that the schema has refused in part nothing is known.
+    { linux: { gidMappings: [range(10, 10, 5), { size: 3 }, range(0, 0, 5), { containerID: 2, hostID: 2 }] } },
     { linux: { gidMappings: Array.from({ length: 340 }, (_, index) => range(index, index, 1)) } },
   ],
   refused: [
@@ -62,4 +68,16 @@ checkRows(t, checkMountIdRanges, {
       'overlaps',
     ],
   ],
+});
+
+t.test('checkIdRanges() compares each range with the longest before it', (t) => {
+  const issues = checkIdRanges(ranges(range(0, 0, 100), range(50, 100, 10), range(70, 110, 10)));
+  t.strictSame(
+    issues.map(({ pointer, message }) => `${pointer} ${message}`),
+    [
+      '/linux/uidMappings/1 overlaps /linux/uidMappings/0 in containerID 50, wanted ranges apart',
+      '/linux/uidMappings/2 overlaps /linux/uidMappings/0 in containerID 70, wanted ranges apart',
+    ],
+  );
+  t.end();
 });

@@ -122,6 +122,7 @@ checkRows(t, checkIdMappedMounts, {
     { ...mount('/a', { options: ['bind', 'idmap'] }), linux: { namespaces: [{ type: 'user' }] } },
   ],
   refused: [
+    [mount('/a', { type: 'tmpfs', uidMappings: mappings }), '/mounts/0', 'wanted a bind mount'],
     [mount('/a', { type: 'tmpfs', ...mapped }), '/mounts/0', 'wanted a bind mount'],
     [mount('/a', { options: ['bind', 'idmap'] }), '/mounts/0', 'is id-mapped without mappings'],
   ],
