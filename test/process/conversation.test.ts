@@ -6,8 +6,9 @@ import { Memory, type Program, type ReplyForm, type Step } from '../../src/progr
 import { encode } from '../../src/program/encode.ts';
 import { Conversation } from '../../src/process/conversation.ts';
 import { receiveMessage, sendMessage, socketPair } from '../../src/sys/socket.ts';
+import { openFile } from '../../src/sys/file.ts';
 import { waitChild } from '../../src/sys/process/wait.ts';
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../src/util/constants.ts';
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from '../../src/util/constants.ts';
 import { ARCH, startInit, SYNC_FD } from './init-rig.ts';
 
 const label = { label: 'test' };
@@ -271,4 +272,55 @@ t.test('Conversation closes the descriptors of a failure report', async (t) => {
   t.equal(receiveMessage(other.number, 8).bytes.length, 0, 'the other end is at its end');
   other.close();
   theirs.close();
+});
+
+t.test('Conversation.run() executes what was announced as the next program, and any other just as well', async (t) => {
+  const { conversation } = startInit(t);
+  const [pid, rootfs] = [make(reply(SYNC_FD, 'pid', 'go')), make(reply(SYNC_FD, 'rootfs', 'go'))];
+  t.equal((await conversation.run(pid, rootfs)).tag, 17n);
+  t.equal((await conversation.run(pid)).tag, 17n, 'not the announced one');
+  t.equal((await conversation.run(rootfs)).tag, 18n);
+  t.equal((await conversation.run(rootfs)).tag, 18n, 'twice');
+});
+
+t.test('Conversation.handOver() gives another process what runToEnd() would send', async (t) => {
+  const [input, output] = socketPair('stream');
+  const { conversation, pid, socket } = startInit(t, { output: output.number });
+  output.close();
+  await keepOnExec(conversation);
+  const handed = conversation.handOver(execute('/bin/echo', ['echo', 'handed over']));
+  t.equal(handed?.connection, socket.number);
+  sendMessage(socket.number, handed?.packet ?? Buffer.alloc(0));
+  t.equal(drain(input.number), 'handed over\n');
+  input.close();
+  t.same(waitChild(pid), { kind: 'exited', code: 0 });
+  const steps = Array.from({ length: 3000 }, () => call('getpid', [], label));
+  t.equal(conversation.handOver(silent(...steps)), undefined, 'several packets are a conversation');
+});
+
+t.test('Conversation.explainEnd() says why a program that was handed over did not run', async (t) => {
+  const { conversation, socket } = startInit(t);
+  await keepOnExec(conversation);
+  const program = execute('/nowhere', ['x']);
+  sendMessage(socket.number, conversation.handOver(program)?.packet ?? Buffer.alloc(0));
+  t.throws(() => conversation.explainEnd(program), {
+    code: 'program',
+    message: 'exec: "x": no such file or directory: ENOENT',
+  });
+  const gone = { code: 'init', message: 'test it: the init process is gone', errno: 'EPIPE' };
+  conversation.dispatch(silent(call('exit_group', [0], label)));
+  t.throws(() => conversation.explainEnd(program), gone);
+  const [ours, theirs] = socketPair('seqpacket');
+  using reset = new Conversation(ours, { arch: ARCH, syncFd: SYNC_FD });
+  reset.dispatch(program);
+  // Unread data at the close of the other end.
+  theirs.close();
+  t.throws(() => reset.explainEnd(program), gone);
+});
+
+t.test('Conversation says nothing about init where its own descriptor is to blame', async (t) => {
+  using conversation = new Conversation(openFile('/dev/null', O_RDWR), { arch: ARCH, syncFd: SYNC_FD });
+  const program = make(reply(SYNC_FD, 'pid', 'go'));
+  await t.rejects(conversation.run(program), { errno: 'ENOTSOCK' });
+  t.throws(() => conversation.explainEnd(program), { errno: 'ENOTSOCK' });
 });
