@@ -8,7 +8,7 @@ import type { CgroupReferenceDirectory } from '../../src/cgroup/cgroup.ts';
 import { giveAway } from '../../src/cgroup/owner.ts';
 import { listProcesses } from '../../src/cgroup/processes.ts';
 import type { CgroupPlan } from '../../src/plan/cgroup/plan.ts';
-import { makeFolder } from './folders.ts';
+import { makeFolder, withoutRights } from './folders.ts';
 
 /** A cgroup v1 directory with these control files. */
 function makeCgroup(t: Test, files: Record<string, string>): CgroupReferenceDirectory {
@@ -50,18 +50,6 @@ t.test('giveAway() fails where it has not the right to, unless the plan can do w
   t.doesNotThrow(give(true));
   t.end();
 });
-
-/** As an ordinary user. */
-function withoutRights(action: () => void): void {
-  const NOBODY = 65534;
-  const isRoot = process.geteuid?.() === 0;
-  if (isRoot) process.seteuid?.(NOBODY);
-  try {
-    action();
-  } finally {
-    if (isRoot) process.seteuid?.(0);
-  }
-}
 
 t.test('a process of a pid namespace that cannot be seen into is in the cgroup all the same', (t) => {
   const directory = makeCgroup(t, { 'cgroup.procs': '0\n' });

@@ -22,7 +22,7 @@ t.test('stepFailure() says what was being done, and the errno', (t) => {
   const error = stepFailure(program, 0, -ERRNO.EPERM);
   t.equal(error.message, 'do this: operation not permitted: EPERM');
   t.match(error, { name: 'TsrunError', code: 'step', errno: 'EPERM' });
-  t.same(error.step, { index: 0, label: 'do this', call: 'umask', errno: 'EPERM' });
+  t.strictSame(error.step, { index: 0, label: 'do this', call: 'umask', errno: 'EPERM' });
   t.end();
 });
 

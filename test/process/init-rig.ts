@@ -40,11 +40,12 @@ export function startInit(
   if (options.output !== undefined) callers.set(1, options.output);
   for (const [to, from] of options.extra ?? []) callers.set(to, from);
   const { pid, socket } = spawnInit({ arch: ARCH, syncFd: SYNC_FD, callers, fallbackDirectory: directory });
+  const conversation = new Conversation(socket, { arch: ARCH, syncFd: SYNC_FD });
   t.teardown(() => {
-    socket.close();
+    conversation.close();
     endChild(pid);
   });
-  return { pid, socket, conversation: new Conversation(socket, { arch: ARCH, syncFd: SYNC_FD }) };
+  return { pid, socket, conversation };
 }
 
 /** Kills and reaps a child, unless that has happened already. */

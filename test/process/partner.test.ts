@@ -1,13 +1,16 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import t from 'tap';
-import { acceptedInit } from '../../src/process/accepted.ts';
+import { acceptedInit, connectToInit } from '../../src/process/accepted.ts';
 import type { Partner } from '../../src/process/partner.ts';
 import { spawnInit } from '../../src/process/spawned.ts';
+import { OwnedFd } from '../../src/sys/fd.ts';
 import { openFile } from '../../src/sys/file.ts';
+import { bindLibc } from '../../src/sys/library.ts';
 import { pidfdOpen } from '../../src/sys/process/pidfd.ts';
-import { listenUnix } from '../../src/sys/socket.ts';
+import { waitReadable } from '../../src/sys/events/poll.ts';
+import { listenUnix, receiveMessage } from '../../src/sys/socket.ts';
 import { reapChild } from '../../src/sys/process/wait.ts';
-import { O_RDWR } from '../../src/util/constants.ts';
+import { O_NONBLOCK, O_RDWR } from '../../src/util/constants.ts';
 import { ARCH, endChild, makeDirectory, SYNC_FD } from './init-rig.ts';
 
 function spawnOne(fallbackDirectory: string): Partner {
@@ -81,4 +84,31 @@ t.test('acceptedInit() says so where nobody listens, and keeps nothing open', as
   const waiting = { socketPath: `${directory}/none`, token: undefined };
   await t.rejects(acceptedInit(waiting, { pid: process.pid, pidfd }), { code: 'status' });
   t.equal(readdirSync('/proc/self/fd').length, before);
+});
+
+t.test('connectToInit() tells the errors that mean "it does not listen" from all others', async (t) => {
+  const socketPath = `${makeDirectory(t)}/socket`;
+  const before = () => readdirSync('/proc/self/fd').length;
+  const stream = listenUnix(socketPath, 'stream');
+  const count = before();
+  await t.rejects(connectToInit({ socketPath, token: undefined }), { errno: 'EPROTOTYPE' });
+  symlinkSync(socketPath, `${socketPath}-link`);
+  await t.rejects(connectToInit({ socketPath: `${socketPath}-link`, token: undefined }), 'no symlink is followed');
+  t.equal(before(), count, 'nothing stays open');
+  stream.close();
+  const stopped = { code: 'status', message: /^cannot start a container that has stopped/ };
+  await t.rejects(connectToInit({ socketPath, token: undefined }), stopped, 'a socket that nobody has open');
+});
+
+t.test('connectToInit() shows its token, in bytes', async (t) => {
+  const socketPath = `${makeDirectory(t)}/socket`;
+  using listener = listenUnix(socketPath, 'seqpacket');
+  using connection = await connectToInit({ socketPath, token: '00ff10' });
+  using accepted = new OwnedFd(
+    bindLibc('int accept(int fd, void *address, void *length)')(listener.number, null, null),
+  );
+  t.strictSame([...receiveMessage(accepted.number, 64).bytes], [0x00, 0xff, 0x10]);
+  t.equal(await waitReadable(connection.number, 0), false);
+  const flags = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${connection.number}`, 'utf8'))?.[1];
+  t.equal(Number.parseInt(flags ?? '', 8) & O_NONBLOCK, 0, 'what follows waits for init');
 });

@@ -24,6 +24,7 @@ t.test('runTool() answers 128 for a tool that is killed', async (t) => {
 t.test('runTool() says that a tool is not installed', async (t) => {
   await t.rejects(runTool('no-such-tool-at-all', []), {
     code: 'host',
+    errno: 'ENOENT',
     message: /^run "no-such-tool-at-all": .*ENOENT/,
   });
 });
