@@ -106,6 +106,21 @@ live('Cgroup lets a limit rise above the old memory and swap', async (t) => {
   t.equal(read(`${hostPath(cgroup, 'memory')}/memory.limit_in_bytes`), String(32 << 20));
 });
 
+live('Cgroup says how much memory is in use where a limit is too low for it', async (t) => {
+  const path = nextPath();
+  const cgroup = make(plan({ path }));
+  const child = start();
+  joinCgroups(cgroup, child.pid);
+  await child.run('x=$(head -c 4000000 /dev/zero | tr "\\0" x)');
+  const low = plan({ path, resources: { memory: { limit: 4096 } } });
+  await t.rejects(cgroup.applyLimits(low), {
+    code: 'cgroup',
+    errno: 'EBUSY',
+    message: /^set .*: unable to set memory limit to 4096 \(current usage: [1-9]\d+, peak usage: [1-9]\d+\)/,
+    issues: [{ pointer: '/linux/resources/memory/limit', message: /^unable to set memory limit/ }],
+  });
+});
+
 live('makeCgroup() refuses a cgroup with processes, also further down', (t) => {
   const path = nextPath();
   const child = start();

@@ -65,7 +65,7 @@ const stryker = new Stryker({
   force: !values.again,
   thresholds: { high: 95, low: WANTED_SCORE, break: WANTED_SCORE },
   concurrency: Number(values.jobs),
-  timeoutMS: 10_000,
+  timeoutMS: 3_000,
   tempDirName: 'dist/mutation/sandbox',
   disableTypeChecks: false,
   allowConsoleColors: false,
