@@ -44,6 +44,10 @@ if (!isApart()) process.exit(await runApart(process.argv.slice(1)));
 // A test ends with its first failure, and Node starts faster without certificates.
 process.env.TAP_BAIL = '1';
 delete process.env.NODE_EXTRA_CA_CERTS;
+const report = `dist/mutation/${folder.replaceAll('/', '-')}.json`;
+const known = report.replace(/json$/, 'known.json');
+// It would add the faults of other samples.
+if (!values.again) fs.rmSync(known, { force: true });
 const stryker = new Stryker({
   mutate: sampleOf(values.sample === undefined ? Infinity : Number(values.sample)),
   testRunner: 'together',
@@ -59,10 +63,9 @@ const stryker = new Stryker({
   ignorePatterns: ['dist', 'bundles/*/rootfs', 'bundles/*/layers', '.tap', '.git'],
   reporters: ['json', 'clear-text', 'progress-append-only'],
   clearTextReporter: { logTests: false, reportTests: false, allowColor: false },
-  jsonReporter: { fileName: `dist/mutation/${folder.replaceAll('/', '-')}.json` },
+  jsonReporter: { fileName: report },
   incremental: true,
-  incrementalFile: `dist/mutation/${folder.replaceAll('/', '-')}-known.json`,
-  force: !values.again,
+  incrementalFile: known,
   thresholds: { high: 95, low: WANTED_SCORE, break: WANTED_SCORE },
   concurrency: Number(values.jobs),
   timeoutMS: 3_000,

@@ -69,7 +69,12 @@ t.test('an accepted partner is ended, and its end is told to its parent', async 
   const partner = await acceptedInit({ socketPath, token: undefined }, { pid: child.pid, pidfd });
   t.equal(partner.pid, child.pid);
   t.equal(await partner.howItEnded(0), undefined);
+  let isSeen = false;
+  const seen = partner.howItEnded(-1).then(() => (isSeen = true));
+  await new Promise(setImmediate);
+  t.notOk(isSeen, 'one who wants to see the end waits for it');
   await partner.end();
+  await seen;
   t.equal(await partner.howItEnded(), undefined, 'that it has ended is all that can be known');
   t.strictSame(await child.howItEnded(), { kind: 'killed', signal: 9 });
   await t.resolves(partner.end(), 'one that is gone is fine');
