@@ -30,6 +30,18 @@ t.test('applyWrites() writes values, never makes a file', (t) => {
   t.end();
 });
 
+t.test('applyWrites() has no place for a write of a directory that is not there', (t) => {
+  const [path, targets] = folder(t, { one: '' });
+  t.throws(
+    () => {
+      applyWrites([value('one', '5', { directory: 1 })], targets);
+    },
+    { message: 'bug: "set one" has no directory' },
+  );
+  t.equal(text(`${path}/one`), '');
+  t.end();
+});
+
 t.test('applyWrites() passes over accepted errnos and takes the other name of a setting', (t) => {
   const [path, targets] = folder(t, { new: '' });
   applyWrites([value('gone', 'max', { accept: ['ENOENT'] })], targets);

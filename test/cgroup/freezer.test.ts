@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { findFreezer, isDirectoryFrozen, thawDirectory } from '../../src/cgroup/freezer.ts';
+import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from '../../src/cgroup/freezer.ts';
 import type { CgroupReferenceDirectory } from '../../src/cgroup/cgroup.ts';
 import { makeFolder, makeMountPoint, text } from './folders.ts';
 
@@ -66,4 +68,32 @@ t.test('thawDirectory() says "thawed" in the words of each kind, also where noth
     { code: 'cgroup', errno: 'EISDIR', message: /^thaw cgroup ".*c1"/ },
   );
   t.end();
+});
+
+t.test('freezeDirectory() lets a v1 cgroup go for a moment when it does not freeze', async (t) => {
+  t.testdir({});
+  const stuck = directory(t, 'v1', { 'freezer.state': 'FREEZING AND NOT FROZEN' });
+  const file = `${stuck.hostPath}/freezer.state`;
+  const progress = { isFrozen: false };
+  const freezing = freezeDirectory(stuck).then(() => (progress.isFrozen = true));
+  const seen = new Set([text(file).slice(0, 6)]);
+  while (!seen.has('THAWED') && !progress.isFrozen) {
+    await setTimeout(1);
+    seen.add(text(file).slice(0, 6));
+  }
+  t.strictSame([...seen], ['FROZEN', 'THAWED'], 'it is tried again and again before');
+  t.notOk(progress.isFrozen, 'not while the kernel does not say so');
+  writeFileSync(file, '');
+  await freezing;
+  t.equal(text(file), 'FROZEN');
+});
+
+t.test('freezeDirectory() says which cgroup cannot be frozen', async (t) => {
+  t.testdir({});
+  for (const kind of ['v1', 'v2'] as const)
+    await t.rejects(freezeDirectory(directory(t, kind, {})), {
+      code: 'cgroup',
+      errno: 'ENOENT',
+      message: /^freeze cgroup ".*\/c1"/,
+    });
 });

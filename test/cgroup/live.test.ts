@@ -1,8 +1,20 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import t, { type Test } from 'tap';
 import type { Cgroup, ManagedCgroup } from '../../src/cgroup/cgroup.ts';
 import { foreseeCgroup } from '../../src/cgroup/foresee.ts';
+import { watchOom } from '../../src/cgroup/oom.ts';
+import { listProcesses } from '../../src/cgroup/processes.ts';
 import { makeCgroup, openCgroup, openManagedCgroup } from '../../src/cgroup/select.ts';
+import { counterReader } from '../../src/cgroup/stats/read.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
 import { planCgroup, type CgroupPlan } from '../../src/plan/cgroup/plan.ts';
@@ -230,7 +242,10 @@ live('openCgroup() refuses a reference that leads out of its hierarchy', (t) => 
   const [first] = cgroup.reference.directories;
   if (first === undefined) throw new Error('no directory');
   for (const made of ['/tmp/x', `${first.mountPoint}/../x`]) {
-    t.throws(() => openCgroup({ ...cgroup.reference, directories: [{ ...first, made: [made] }] }), { code: 'state' });
+    t.throws(() => openCgroup({ ...cgroup.reference, directories: [{ ...first, made: [made] }] }), {
+      code: 'state',
+      message: `use cgroup ${JSON.stringify(made)}: it is no path below ${JSON.stringify(first.mountPoint)}`,
+    });
   }
   return Promise.resolve();
 });
@@ -293,4 +308,39 @@ live('Cgroup.applyDevices() denies and allows by eBPF on cgroup2', async (t) => 
     return;
   }
   await tryDevices(t, partOf(layout, [], { unified: true }));
+});
+
+live('a threaded cgroup has no processes of its own, and what it does not tell counts as nothing', async (t) => {
+  if (layout.unified === undefined) {
+    t.plan(0, 'no cgroup2 mount');
+    return;
+  }
+  const cgroup = make(plan({ layout: partOf(layout, [], { unified: true }) }));
+  const child = start();
+  joinCgroups(cgroup, child.pid);
+  const outer = hostPath(cgroup, '') || (cgroup.reference.directories[0]?.hostPath ?? '');
+  mkdirSync(`${outer}/threads`);
+  writeFileSync(`${outer}/threads/cgroup.type`, 'threaded');
+  t.throws(() => readFileSync(`${outer}/threads/cgroup.procs`), { code: 'ENOTSUP' });
+  t.strictSame(listProcesses(outer), { pids: [child.pid], outside: 0 });
+  t.strictSame(counterReader(`${outer}/threads`).lines('cgroup.procs'), []);
+  t.throws(() => counterReader(outer).lines('threads'), { code: 'EISDIR' }, 'any other error is told');
+  await cgroup.remove({ kill: true });
+});
+
+live('watchOom() tells nothing of a cgroup that is gone', async (t) => {
+  if (layout.unified === undefined) {
+    t.plan(0, 'no cgroup2 mount');
+    return;
+  }
+  const cgroup = make(plan({ layout: partOf(layout, [], { unified: true }) }));
+  const [directory] = cgroup.reference.directories;
+  if (directory === undefined) throw new Error('no directory');
+  // The file answers as memory.events does where memory is a controller of cgroup2.
+  const shown = t.testdir({});
+  symlinkSync(`${directory.hostPath}/cgroup.events`, `${shown}/memory.events`);
+  using watch = watchOom({ directories: [{ ...directory, controllers: ['memory'], hostPath: shown }] });
+  t.notOk(watch.take());
+  await cgroup.remove();
+  t.notOk(watch.take());
 });

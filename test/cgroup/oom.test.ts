@@ -28,14 +28,14 @@ t.test('watchOom() watches nothing where no cgroup counts memory', (t) => {
 
 t.test('watchOom() compares the kills of a cgroup2 with those of before', (t) => {
   t.testdir({});
-  const memory = directory(t, 'v2', ['cpu', 'memory'], { 'memory.events': 'oom 9\noom_kill 2\noom_group_kill 7\n' });
+  const memory = directory(t, 'v2', ['cpu', 'memory'], { 'memory.events': 'below_oom_kill 8\noom_kill 2\n' });
   const events = `${memory.hostPath}/memory.events`;
   const before = open();
   {
     using watch = watchOom({ directories: [directory(t, 'v1', ['pids'], {}), memory] });
     t.equal(watch.entry?.events, POLLPRI);
     t.equal(watch.take(), false, 'those of before are not its own');
-    writeFileSync(events, 'oom 10\noom_kill 2\noom_group_kill 8\n');
+    writeFileSync(events, 'below_oom_kill 9\noom_kill 2\noom_group_kill 1\n');
     t.equal(watch.take(), false, 'nobody was killed');
     writeFileSync(events, 'oom 10\noom_kill 3\noom_group_kill 8\n');
     t.equal(watch.take(), true);
@@ -76,6 +76,14 @@ t.test('watchOom() has v1 raise a counter, which the end of the cgroup raises as
     message: /^watch ".*" for want/,
   });
   t.equal(open(), before);
+  t.end();
+});
+
+t.test('watchOom() does not take a file that cannot be read for one without kills', (t) => {
+  t.testdir({});
+  const memory = directory(t, 'v2', ['memory'], {});
+  makeFolder(`${memory.hostPath}/memory.events`);
+  t.throws(() => watchOom({ directories: [memory] }), { code: 'EISDIR' });
   t.end();
 });
 
