@@ -348,8 +348,8 @@ t.test('Conversation.explainEnd() says why a program that was handed over did no
 t.test('Conversation says nothing about init where its own descriptor is to blame', async (t) => {
   using conversation = new Conversation(openFile('/dev/null', O_RDWR), { arch: ARCH, syncFd: SYNC_FD });
   const program = make(reply(SYNC_FD, 'pid', 'go'));
-  await t.rejects(conversation.run(program), { errno: 'ENOTSOCK' });
-  t.throws(() => conversation.explainEnd(program), { errno: 'ENOTSOCK' });
+  await t.rejects(conversation.run(program), { code: 'host', errno: 'ENOTSOCK' });
+  t.throws(() => conversation.explainEnd(program), { code: 'host', errno: 'ENOTSOCK' });
 });
 
 t.test(

@@ -96,7 +96,7 @@ t.test('connectToInit() tells the errors that mean "it does not listen" from all
   const before = () => readdirSync('/proc/self/fd').length;
   const stream = listenUnix(socketPath, 'stream');
   const count = before();
-  await t.rejects(connectToInit({ socketPath, token: undefined }), { errno: 'EPROTOTYPE' });
+  await t.rejects(connectToInit({ socketPath, token: undefined }), { code: 'host', errno: 'EPROTOTYPE' });
   symlinkSync(socketPath, `${socketPath}-link`);
   await t.rejects(connectToInit({ socketPath: `${socketPath}-link`, token: undefined }), 'no symlink is followed');
   t.equal(before(), count, 'nothing stays open');
