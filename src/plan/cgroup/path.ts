@@ -64,7 +64,7 @@ export function ancestorsOf(path: string): string[] {
 }
 
 function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/')) || '/';
+  return path.slice(0, path.lastIndexOf('/'));
 }
 
 /** Names of a cgroupsPath. `..` is refused rather than resolved: nobody who means well needs it (crun refuses it too). */

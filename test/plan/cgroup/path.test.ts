@@ -17,6 +17,9 @@ t.test('planCgroupDirectories() counts a relative path from the own cgroup on v1
   t.strictSame(paths(V1_LAYOUT, 'a/b'), ['/own/a/b', '/user.slice/session-1.scope/a/b']);
   t.strictSame(paths(V2_LAYOUT, 'a/b'), ['/user.slice/a/b']);
   t.strictSame(paths(HYBRID_LAYOUT, 'a'), ['/a']);
+  const unified = { ...V2_LAYOUT.unified, controllers: [], mountPoint: '/sys/fs/cgroup' };
+  for (const ownPath of ['/init.scope', '/'])
+    t.strictSame(paths({ ...V2_LAYOUT, unified: { ...unified, ownPath } }, 'a/b'), ['/a/b'], ownPath);
   t.end();
 });
 

@@ -19,6 +19,8 @@ const rows: Row[] = [
   ['blkio.throttle.read_bps_device', '8:0 7', '8:0 4', ['8:0 4']],
   ['blkio.throttle.read_bps_device', '8:0 7', '', ['8:0 0']],
   ['blkio.bfq.weight_device', '8:0 7', 'default 100', ['8:0 default']],
+  ['blkio.weight_device', '8:0 7', '', ['8:0 default']],
+  ['blkio.leaf_weight_device', '8:0 7', '8:0 30', ['8:0 30']],
   ['io.weight', '8:0 7', 'default 100\n8:0 30', ['8:0 30']],
   ['io.weight', '8:0 7', 'default 100', ['8:0 default']],
   ['io.weight', '7', 'default 100\n8:0 30', ['100']],

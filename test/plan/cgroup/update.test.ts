@@ -25,6 +25,7 @@ t.test('planUpdate() writes what changes, and keeps the rest', (t) => {
   t.strictSame(writes, ['cpuset/cpuset.cpus=0-1', 'pids/pids.max=20']);
   t.strictSame(resources, { ...old, pids: { limit: 20 }, cpu: { shares: 512, cpus: '0-1' } });
   t.strictSame(update('v2', old, {}).writes, []);
+  t.strictSame(update('v2', old, { pids: {}, cpu: {}, memory: {} }).resources, old);
   t.end();
 });
 

@@ -15,10 +15,7 @@ export const pids: Controller = {
   v2: plan,
   systemd: planProperties,
   // A limit of 0 is one that is meant.
-  merge: resourceSection('pids', {
-    meant: (changes) => (changes.limit === undefined ? undefined : changes),
-    merge: (_old, changes) => changes,
-  }),
+  merge: resourceSection('pids', {}),
 };
 
 /**
