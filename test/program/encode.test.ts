@@ -287,6 +287,9 @@ t.test('stepOfFailure() finds the step by the address in the report', (t) => {
   t.equal(stepOfFailure(first, 0x1010_1010 + 64 * (first.steps.length - 1)), -1, 'the request for more');
   t.equal(stepOfFailure(second, 0x1010_1010), first.steps.length - 1);
   for (const address of [0x1010_1011, 0x1010_1000, 0x1010_1010 + 64 * first.steps.length, 0])
-    t.throws(() => stepOfFailure(first, address), { code: 'init' });
+    t.throws(() => stepOfFailure(first, address), {
+      code: 'init',
+      message: /0x[0-9a-f]+ is not the address of an operation$/,
+    });
   t.end();
 });

@@ -105,6 +105,10 @@ t.test('verify() checks places, addresses, regions and links', (t) => {
   ]);
   t.same(flawsOfCall('close', [region({ offset: 60 })]), ['step 0 (test): r is not aligned to 8 bytes']);
   t.same(flawsOfCall('close', [region({ offset: 24 })]), ['step 0 (test): r is inside the failure report']);
+  for (const offset of [-1, 0.5, 8])
+    t.same(flawsOfCall('getcwd', [{ kind: 'address', of: region({}), offset }, 8]), [
+      `step 0 (test): the address r+${offset} is outside its 8 bytes`,
+    ]);
   const outside = ["step 0 (test): r is outside init's memory"];
   t.same(flawsOfCall('close', [region({ offset: LAYOUT.memory.size })]), outside);
   t.same(flawsOfCall('close', [region({ size: 0 })]), outside);
