@@ -3,6 +3,7 @@ import {
   existsSync,
   fstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmdirSync,
   symlinkSync,
@@ -293,7 +294,9 @@ async function tryDevices(t: Test, part: CgroupLayout): Promise<void> {
   cgroup.applyDevices(plan({ path, layout: part, resources: allowKmsg }));
   t.equal(await open(), 0, 'allowed by a rule');
   t.not(await child.run('(: > /dev/kmsg) 2>/dev/null'), 0, 'but not to write');
+  const opened = readdirSync('/proc/self/fd').length;
   cgroup.applyDevices(planned);
+  t.equal(readdirSync('/proc/self/fd').length, opened, 'nothing stays open');
   t.not(await open(), 0, 'denied again');
   await cgroup.remove({ kill: true });
 }

@@ -34,7 +34,7 @@ t.test('foreseeCgroup() names the unit of systemd, which removes what it makes',
   const hostPath = `${mountPoint}/a/b`;
   const directory = { kind: 'v2', controllers: ['pids'], mountPoint, hostPath, made: [hostPath] };
   t.strictSame(foreseeCgroup(plan), { manager: 'cgroupfs', version: 'v2', directories: [directory] });
-  const scope = { unit: 'x.scope', bus: 'user', isSlice: false, properties: [] } as const;
+  const scope = { unit: 'x.scope', bus: 'user', isSlice: false, properties: [], limits: [] } as const;
   t.strictSame(foreseeCgroup({ ...plan, manager: 'systemd', scope }), {
     manager: 'systemd',
     version: 'v2',
