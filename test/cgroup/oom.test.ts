@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'nod
 import t, { type Test } from 'tap';
 import type { CgroupReferenceDirectory } from '../../src/cgroup/cgroup.ts';
 import { readOomKills, watchOom } from '../../src/cgroup/oom.ts';
-import { POLLIN, POLLPRI } from '../../src/sys/events/poll.ts';
+import { POLLPRI } from '../../src/sys/events/poll.ts';
+import { POLLIN } from '../../src/util/constants.ts';
 import { makeFolder, makeMountPoint } from './folders.ts';
 
 type Files = Readonly<Record<string, string>>;
