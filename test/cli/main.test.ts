@@ -22,7 +22,10 @@ export const runContainer = async () => { setInterval(() => undefined, 1000); re
 const fakeContainers: Plugin = {
   name: 'fake containers',
   setup(context) {
-    context.onResolve({ filter: /\/(container|own-process|planner)\// }, () => ({ path: 'operations', namespace: 'fake' }));
+    context.onResolve({ filter: /\/(container|own-process|planner)\// }, () => ({
+      path: 'operations',
+      namespace: 'fake',
+    }));
     context.onLoad({ filter: /./, namespace: 'fake' }, () => ({ contents: fakeOperations, resolveDir: process.cwd() }));
   },
 };
