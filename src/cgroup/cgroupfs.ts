@@ -4,7 +4,7 @@ import type { CgroupPlan } from '../plan/cgroup/plan.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { O_PATH } from '../util/constants.ts';
 import { applyWrites } from './apply.ts';
-import { cgroupError, errnoOf, isGone, writeControlFile } from './control-file.ts';
+import { cgroupError, errnoOf, isGone, tryReadControlFile, writeControlFile } from './control-file.ts';
 import { applyDeviceProgram } from './device-program.ts';
 import { removeEmpty, removeTree, verifyMount } from './directory.ts';
 import { findFreezer, freezeDirectory, isDirectoryFrozen, thawDirectory } from './freezer.ts';
@@ -95,13 +95,14 @@ class CgroupfsCgroup implements ManagedCgroup {
 
   async thaw(): Promise<void> {
     // Whoever froze it may have used the other of the two on a hybrid machine.
-    for (const directory of this.reference.directories) {
-      if (isDirectoryFrozen(directory)) thawDirectory(directory);
-    }
+    const frozen = this.reference.directories.filter(isDirectoryFrozen);
+    if (frozen.length === 0) return;
+    for (const directory of frozen) thawDirectory(directory);
     await waitUntil(() => !this.isFrozen(), { ...this.#events(), timeoutMs: REMOVE_TIMEOUT_MS });
   }
 
   async killAll(signal: number): Promise<void> {
+    if (this.#isEmpty()) return;
     if (signal === SIGNALS.KILL && this.#killByCgroup()) {
       // cgroup.kill reaches every process of the cgroup2 directory, but one that a v1 freezer holds cannot die.
       await this.thaw();
@@ -119,7 +120,7 @@ class CgroupfsCgroup implements ManagedCgroup {
 
   async remove(options: { kill?: boolean } = {}): Promise<void> {
     const own = this.reference.directories.filter(({ hostPath, made }) => made.includes(hostPath));
-    if (options.kill === true && this.processes().length > 0) {
+    if (options.kill === true && !this.#isEmpty()) {
       await this.killAll(SIGNALS.KILL);
       await waitUntil(() => this.processes().length === 0, { ...this.#events(), timeoutMs: KILL_TIMEOUT_MS });
     }
@@ -134,6 +135,13 @@ class CgroupfsCgroup implements ManagedCgroup {
       }
     }
     if (failures.length > 0) throw failures[0];
+  }
+
+  /** Nobody is left who could fork, or would have to be thawed to die. Source: cgroup-v2.rst, "populated". */
+  #isEmpty(): boolean {
+    const unified = this.#unified();
+    const events = unified === undefined ? undefined : tryReadControlFile(`${unified.hostPath}/cgroup.events`);
+    return events === undefined ? this.processes().length === 0 : /^populated 0$/m.test(events);
   }
 
   async #removeDirectory(directory: CgroupReferenceDirectory): Promise<void> {
@@ -151,9 +159,13 @@ class CgroupfsCgroup implements ManagedCgroup {
 
   /** False when the cgroup is gone; verifies that what is there lies in a hierarchy, since it is about to be removed. */
   #isThere(directory: CgroupReferenceDirectory): boolean {
-    if (!existsSync(directory.hostPath)) return false;
-    verifyMount(directory);
-    return true;
+    try {
+      verifyMount(directory);
+      return true;
+    } catch (error) {
+      if (existsSync(directory.hostPath)) throw error;
+      return false;
+    }
   }
 
   #applyProgram(program: Uint8Array): void {

@@ -35,19 +35,20 @@ export function openControlFile(path: string): OpenControlFile {
   };
 }
 
+/** Filled for each read and taken over at once. */
+const CHUNK = Buffer.alloc(4096);
+
 /** The text of a control file without the final line feed. Errors: those of node:fs. */
 export function readControlFile(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    const chunks: Buffer[] = [];
-    for (let total = 0; total < READ_BYTES_MAX;) {
-      const chunk = Buffer.alloc(4096);
-      const count = readSync(fd, chunk);
+    // Numbers and names of the kernel, nothing beyond ASCII.
+    let text = '';
+    while (text.length < READ_BYTES_MAX) {
+      const count = readSync(fd, CHUNK);
       if (count === 0) break;
-      chunks.push(chunk.subarray(0, count));
-      total += count;
+      text += CHUNK.toString('latin1', 0, count);
     }
-    const text = Buffer.concat(chunks).toString('utf8');
     return text.endsWith('\n') ? text.slice(0, -1) : text;
   } finally {
     closeSync(fd);

@@ -1,4 +1,3 @@
-import { readHostFacts } from '../host/facts.ts';
 import { cgroupPlanToJson, printCgroupPlan } from '../plan/cgroup/print.ts';
 import type { CreatePlan } from '../plan/create.ts';
 import { planHook, startContainerSetting, type HookSetting } from '../plan/container-hook.ts';
@@ -10,6 +9,7 @@ import type { Program } from '../program/step.ts';
 import type { Config, Hook } from '../spec/generated/config.ts';
 import { readBundle } from './build/bundle.ts';
 import { planFor } from './build/prepare-container.ts';
+import { hostFactsOf } from './caller/host.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { CreateOptions } from './store/options.ts';
 import { compileSeccomp } from './build/become-program.ts';
@@ -36,7 +36,7 @@ export interface Explanation {
  */
 export async function explainContainer(runtime: Runtime, options: ExplainOptions): Promise<Explanation> {
   const bundle = readBundle(options, runtime);
-  const host = readHostFacts(runtime.caller.proc);
+  const host = hostFactsOf(runtime.caller);
   const { process, hooks } = bundle.config;
   const seccomp = await compileSeccomp(bundle.config, process, host, { runtime, isCached: false });
   const plan = planFor(runtime, options, { bundle, host, seccomp });

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { readArch, readHostFacts } from '../host/facts.ts';
+import { readArch } from '../host/facts.ts';
 import { descriptorNumbers } from '../plan/base/context.ts';
 import type { ProgramToRun } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
@@ -14,6 +14,7 @@ import { leaveWith, type LeaveOptions } from './build/leave.ts';
 import { INIT_SOCKET, removeInitSocket } from './store/init-socket.ts';
 import { bindNotifySocket, relayReadiness } from './caller/notify-socket.ts';
 import { openProcess, type ProcessIdentity } from './store/process-identity.ts';
+import { hostFactsOf } from './caller/host.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { StartOptions } from './store/options.ts';
 import { runPoststart, runStartContainer } from './hooks/start.ts';
@@ -134,7 +135,7 @@ function programOf(record: ContainerRecord, config: Config): ProgramToRun {
 /** The filter again: create has compiled it, so that it is in the cache. */
 async function compileFor(runtime: Runtime, config: Config): Promise<CompiledSeccomp | undefined> {
   if (config.linux?.seccomp === undefined) return undefined;
-  return await compileSeccomp(config, config.process, readHostFacts(runtime.caller.proc), { runtime, isCached: true });
+  return await compileSeccomp(config, config.process, hostFactsOf(runtime.caller), { runtime, isCached: true });
 }
 
 function requireCreated(directory: StateDirectory, record: ContainerRecord): ProcessIdentity {

@@ -1,11 +1,11 @@
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { BundleFacts, SourceKind } from '../plan/base/facts.ts';
 import { readDanglingLink } from './dangling-links.ts';
 import { findDevices } from './devices.ts';
 import { realPath } from './real-path.ts';
 import { readRootfsPath } from './rootfs-path.ts';
-import { MountTable, parseMountinfo } from './mountinfo.ts';
+import { MountTable, type MountinfoEntry } from './mountinfo.ts';
 import { wording } from '../util/wording.ts';
 
 /** The places to look at; see `planLookups`. */
@@ -17,17 +17,19 @@ interface Places {
   readonly namespaces: readonly string[];
 }
 
+/** Where a bundle lies, and the mounts of the mount namespace that it is in. */
+export interface BundlePlaces {
+  readonly bundle: string;
+  readonly rootfs: string;
+  readonly mounts: readonly MountinfoEntry[];
+}
+
 /**
  * Looks at the places of the host that a config names: the rootfs, the sources of bind mounts, the namespaces to join.
  *
- * `bundle` is absolute, symlinks resolved, and so is `rootfs`, see `resolveRootfs`. `proc` is the directory below /proc of a process
- * that sees the mounts.
+ * `bundle` is absolute, symlinks resolved, and so is `rootfs`, see `resolveRootfs`.
  */
-export function readBundleFacts(
-  { bundle, rootfs, proc }: { readonly bundle: string; readonly rootfs: string; readonly proc: string },
-  places: Places,
-): BundleFacts {
-  const mounts = parseMountinfo(readFileSync(`${proc}/mountinfo`, 'utf8'));
+export function readBundleFacts({ bundle, rootfs, mounts }: BundlePlaces, places: Places): BundleFacts {
   const table = new MountTable(mounts);
   const resctrl = mounts.find((mount) => mount.type === 'resctrl' && table.isVisible(mount));
   return {

@@ -10,14 +10,20 @@ import { MountTable, parseMountinfo, type MountinfoEntry } from './mountinfo.ts'
  * Errors: `host` when they cannot be read.
  */
 export function readCgroupLayout(proc: string): CgroupLayout {
-  const read = (path: string): string => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      throw TsrunError.of('host', `read the cgroup layout from ${JSON.stringify(path)}`, error);
-    }
-  };
-  return parseCgroupLayout(read(`${proc}/mountinfo`), read(`${proc}/cgroup`), readControllers);
+  return readCgroupLayoutFrom(parseMountinfo(read(`${proc}/mountinfo`)), proc);
+}
+
+/** The same where the mounts are known. */
+export function readCgroupLayoutFrom(mounts: readonly MountinfoEntry[], proc: string): CgroupLayout {
+  return cgroupLayout(mounts, read(`${proc}/cgroup`), readControllers);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw TsrunError.of('host', `read the cgroup layout from ${JSON.stringify(path)}`, error);
+  }
 }
 
 /**
@@ -61,7 +67,14 @@ export function parseCgroupLayout(
   membership: string,
   readControllers: (mountPoint: string) => readonly string[],
 ): CgroupLayout {
-  const entries = parseMountinfo(mountinfo);
+  return cgroupLayout(parseMountinfo(mountinfo), membership, readControllers);
+}
+
+function cgroupLayout(
+  entries: readonly MountinfoEntry[],
+  membership: string,
+  readControllers: (mountPoint: string) => readonly string[],
+): CgroupLayout {
   const table = new MountTable(entries);
   const mounts = entries.filter((mount) => mount.type.startsWith('cgroup') && table.isVisible(mount));
   const hierarchies: CgroupHierarchy[] = [];

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** One line of /proc/PID/mountinfo. Source: man 5 proc_pid_mountinfo. */
 export interface MountinfoEntry {
   readonly id: number;
@@ -10,6 +12,11 @@ export interface MountinfoEntry {
   readonly propagation: readonly string[];
   /** Options of the file system, apart from those of the mount. */
   readonly superOptions: readonly string[];
+}
+
+/** The mounts that a process sees, by its directory below /proc. Errors: those of Node. */
+export function readMounts(proc: string): MountinfoEntry[] {
+  return parseMountinfo(readFileSync(`${proc}/mountinfo`, 'utf8'));
 }
 
 /** Reads the text of a mountinfo file; lines that make no sense are passed over. */

@@ -52,8 +52,7 @@ export class LauncherForeground implements Foreground {
   async catchSignals(pidfd: OwnedFd, become: () => Promise<void>): Promise<void> {
     const signals = [...this.#catches.keys(), SIGNALS.CHLD];
     const { subreaper, pid } = this.#program;
-    const descriptor = await this.#launcher.block(signals, { subreaper });
-    await this.#launcher.follow(pid(), descriptor);
+    await this.#launcher.attend({ pid: pid(), signals, subreaper });
     await become();
     this.#launcher.leaveWill({ stage: 'running', pid: pid() });
     this.#forwarder.forwardTo(pidfd);
@@ -63,9 +62,10 @@ export class LauncherForeground implements Foreground {
     for (let hasEnded = false; !hasEnded;) {
       const happening = await this.#launcher.happening();
       const { signal } = happening;
-      if (signal === SIGNALS.CHLD) await this.#launcher.reapAll();
-      else if (signal !== undefined) this.#catches.get(signal)?.(signal);
       hasEnded = happening.hasEnded;
+      // What is left at the end goes to the next of kin, or is reaped with the launcher.
+      if (signal === SIGNALS.CHLD && !hasEnded) await this.#launcher.reapAll();
+      else if (signal !== undefined) this.#catches.get(signal)?.(signal);
     }
     return await wait();
   }

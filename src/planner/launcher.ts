@@ -3,12 +3,12 @@ import { TsrunError } from '../errors.ts';
 import { acknowledge } from '../plan/launcher/acknowledge.ts';
 import { launcherContext, type LauncherContext } from '../plan/launcher/context.ts';
 import { planEnd, type EndOptions } from '../plan/launcher/end.ts';
-import { planBlock, planFollow, planReap, planWatch, WATCHED } from '../plan/launcher/foreground.ts';
+import { planAttend, planReap, type AttendOptions, planWatch, WATCHED } from '../plan/launcher/foreground.ts';
 import { planOutput, type Output } from '../plan/launcher/output.ts';
 import { planSpawn, type SpawnOptions } from '../plan/launcher/spawn.ts';
 import { Conversation, type Reply } from '../process/conversation.ts';
 import type { Arch } from '../program/calls.ts';
-import type { Program, Region } from '../program/step.ts';
+import type { Program } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { sleep } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -41,7 +41,6 @@ export class Launcher {
   readonly #arch: Arch;
   /** Pid of a child -> how it ended. */
   readonly #reaped = new Map<number, ExitStatus>();
-  #mask: Region | undefined;
   #watch: Program | undefined;
 
   /** `number` is that of the socket in the launcher. */
@@ -68,9 +67,8 @@ export class Launcher {
    * Starts a process as its child; `descriptors` are of the executable, and one for each target. The answer is the pid. Errors: the failed
    * step.
    */
-  async spawn(options: Omit<SpawnOptions, 'mask'>, descriptors: readonly number[]): Promise<number> {
-    const mask = this.#mask === undefined ? {} : { mask: this.#mask };
-    const running = this.#conversation.run(planSpawn(this.#context, { ...options, ...mask }));
+  async spawn(options: SpawnOptions, descriptors: readonly number[]): Promise<number> {
+    const running = this.#conversation.run(planSpawn(this.#context, options));
     try {
       sendMessage(this.#socket.number, Buffer.alloc(SPAWN_BYTES), descriptors);
       return wordOf(await running, 0);
@@ -82,18 +80,10 @@ export class Launcher {
     }
   }
 
-  /** Has it wait for signals in place of dying of them. Errors: `init` when it is gone. */
-  async block(signals: readonly number[], { subreaper }: { readonly subreaper: boolean }): Promise<number> {
-    const { program, mask } = planBlock(this.#context, { signals, subreaper });
-    const reply = await this.#conversation.run(program);
-    this.#mask = mask;
-    return wordOf(reply, 0);
-  }
-
-  /** Has it follow the program, with the descriptor of `block`. */
-  async follow(pid: number, signals: number): Promise<void> {
-    const reply = await this.#conversation.run(planFollow(this.#context, pid));
-    this.#watch = planWatch(this.#context, { signals, program: wordOf(reply, 0) });
+  /** Has it wait for signals in place of dying of them, and for the end of a program. Errors: `init` when it is gone. */
+  async attend(options: AttendOptions): Promise<void> {
+    const reply = await this.#conversation.run(planAttend(this.#context, options));
+    this.#watch = planWatch(this.#context, { signals: wordOf(reply, 0), program: wordOf(reply, 1) });
   }
 
   /** Waits for a signal, or the end of the program. Errors: `CallerLost`. */

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
-import { MountTable, parseMountinfo } from '../host/mountinfo.ts';
+import type { HostView } from '../host/host-view.ts';
+import { MountTable, type MountinfoEntry } from '../host/mountinfo.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { descriptorPath } from '../sys/fd.ts';
 import { openWithoutMagicLinks } from '../sys/file.ts';
@@ -15,15 +16,11 @@ const SLOW =
 
 /** Where the caller's paths are looked up; what is on a slow file system is left to the caller. */
 export class Paths {
-  readonly #table: MountTable;
-  readonly #hasSlow: boolean;
+  readonly #host: HostView;
+  #known: KnownMounts | undefined;
 
-  /** `mountinfo` is the text of the file of this name. */
-  constructor(mountinfo: string) {
-    const mounts = parseMountinfo(mountinfo);
-    this.#table = new MountTable(mounts);
-    // What is on /proc alone is there on every machine, and nobody has a bundle there.
-    this.#hasSlow = mounts.some(({ type }) => SLOW.test(type));
+  constructor(host: HostView) {
+    this.#host = host;
   }
 
   /**
@@ -47,8 +44,22 @@ export class Paths {
 
   /** Without a look at the file itself. Errors: `GoCold`. */
   requireFast(path: string): void {
-    if (!this.#hasSlow) return;
-    const mount = this.#table.find(path);
+    const { table, hasSlow } = this.#look();
+    if (!hasSlow) return;
+    const mount = table.find(path);
     if (mount !== undefined && SLOW.test(mount.type)) throw new GoCold('filesystem');
   }
+
+  #look(): KnownMounts {
+    const mounts = this.#host.mounts();
+    if (this.#known?.mounts !== mounts)
+      this.#known = { mounts, table: new MountTable(mounts), hasSlow: mounts.some(({ type }) => SLOW.test(type)) };
+    return this.#known;
+  }
+}
+
+interface KnownMounts {
+  readonly mounts: readonly MountinfoEntry[];
+  readonly table: MountTable;
+  readonly hasSlow: boolean;
 }

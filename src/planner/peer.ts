@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { identifyProcess, type ProcessIdentity } from '../container/store/process-identity.ts';
-import { isAlive } from '../container/store/process-identity.ts';
+import { hasHungUp } from '../sys/events/poll.ts';
 import { peerCredentials } from '../sys/socket.ts';
 import { GoCold } from './reasons.ts';
 
@@ -79,13 +79,12 @@ export function examinePeer(socket: number, own: Standing): Peer {
   const { pid, uid } = peerCredentials(socket);
   if (pid === 0) throw new GoCold('surroundings');
   if (uid !== own.uid) throw new GoCold('user');
-  const identity = identifyProcess(pid);
-  if (identity === undefined) throw new GoCold('hello');
   const proc = `/proc/${pid}`;
   const standing = readPeersStanding(proc);
   requireLike(standing, own);
-  // The number was this process's all the time.
-  if (!isAlive(identity)) throw new GoCold('hello');
+  const identity = identifyProcess(pid);
+  // It has not ended: the number was this process's all the time.
+  if (identity === undefined || hasHungUp(socket)) throw new GoCold('hello');
   return { identity, proc, standing };
 }
 

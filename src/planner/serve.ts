@@ -1,5 +1,6 @@
 import { prepareInvocation, type Invocation } from '../cli/invocation.ts';
 import { reportFailure } from '../cli/report-failure.ts';
+import type { HostView } from '../host/host-view.ts';
 import { withPatience } from '../library/interruption.ts';
 import type { Output } from '../plan/launcher/output.ts';
 import type { Arch } from '../program/calls.ts';
@@ -11,7 +12,7 @@ import { isTerminalOf } from './descriptors.ts';
 import { readHello, type Hello } from './hello.ts';
 import { isGone, Launcher } from './launcher.ts';
 import { launcherOperations } from './launcher-operations.ts';
-import { Paths } from './paths.ts';
+import type { Paths } from './paths.ts';
 import { examinePeer, type Peer, type Standing } from './peer.ts';
 import { GoCold, type Reason } from './reasons.ts';
 import { requireServed } from './served.ts';
@@ -24,8 +25,8 @@ export interface PlannerFacts {
   /** Identity of the build, which launchers name. */
   readonly build: bigint | undefined;
   readonly standing: Standing;
-  /** The text of mountinfo, as it is now. */
-  readonly readMounts: () => string;
+  readonly host: HostView;
+  readonly paths: Paths;
 }
 
 /** How the serving of a connection ended. */
@@ -50,7 +51,7 @@ export async function serve(socket: OwnedFd, facts: PlannerFacts): Promise<Serve
     launcher = new Launcher(connection, { arch: facts.arch, number: hello.socket });
     launcher.acknowledge(facts.pid);
     const peer = examinePeer(connection.number, facts.standing);
-    return await carryOut({ launcher, peer, hello, directory: held, paths: new Paths(facts.readMounts()) }, connection);
+    return await carryOut({ launcher, peer, hello, directory: held, facts }, connection);
   } catch (error) {
     if (isGone(error)) return 'lost';
     if (!(error instanceof GoCold)) throw error;
@@ -67,7 +68,7 @@ interface Work {
   readonly peer: Peer;
   readonly hello: Hello;
   readonly directory: OwnedFd;
-  readonly paths: Paths;
+  readonly facts: PlannerFacts;
 }
 
 /** Carries out the command, unless the caller ends before. Errors: `GoCold`. */
@@ -99,7 +100,8 @@ interface Result {
 }
 
 async function run(work: Work): Promise<Result> {
-  const { peer, hello } = work;
+  const { peer, hello, facts } = work;
+  const { paths } = facts;
   const output: Output[] = [];
   const write = (fd: number) => {
     return (text: string): true => {
@@ -110,19 +112,19 @@ async function run(work: Work): Promise<Result> {
   const isTerminal = isTerminalOf(peer.proc, 2);
   const writeStderr = write(2);
   let log: DeferredLog | undefined;
-  using session = new Session({ ...work, writeStdout: write(1), onEffect: () => log?.release() });
+  using session = new Session({ ...work, ...facts, writeStdout: write(1), onEffect: () => log?.release() });
   let invocation: Invocation | undefined;
   let code: number;
   try {
     invocation = await prepareInvocation(hello.args, {
       surroundings: session.surroundings(),
-      operations: launcherOperations(session, { proc: peer.proc, paths: work.paths }),
+      operations: launcherOperations(session, { proc: peer.proc, paths }),
       writeStderr,
       isTerminal,
       review: (line) => {
         requireServed(line);
         const { logTarget } = line.global;
-        if (logTarget?.kind === 'file') work.paths.require(logTarget.file);
+        if (logTarget?.kind === 'file') paths.require(logTarget.file);
       },
       wrapLog: (own) => (log = new DeferredLog(own)),
     });

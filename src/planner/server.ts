@@ -3,6 +3,7 @@ import type { PlannerOptions } from '../cli/operations.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
 import { TsrunError } from '../errors.ts';
 import { readArch } from '../host/facts.ts';
+import { HostView } from '../host/host-view.ts';
 import { readBuildId } from '../host/version.ts';
 import { PLANNER_NAME } from '../plan/launcher/acknowledge.ts';
 import { waitAny } from '../sys/events/poll.ts';
@@ -16,7 +17,7 @@ import { SIGNALS } from '../util/signals.ts';
 import { Control } from './control.ts';
 import { plannerDirectory, requireOwnDirectory } from './directory.ts';
 import { readStanding } from './peer.ts';
-import { MountText } from './mount-text.ts';
+import { Paths } from './paths.ts';
 import { serve, type PlannerFacts } from './serve.ts';
 import { Statistics } from './statistics.ts';
 
@@ -68,13 +69,14 @@ interface Serving {
 }
 
 async function acceptAll(listener: OwnedFd, { idleMs, stopping, statistics, control, log }: Serving): Promise<void> {
-  const mounts = new MountText();
+  const host = new HostView('/proc/self');
   const facts: PlannerFacts = {
     arch: readArch(),
     pid: process.pid,
     build: readBuildId(),
     standing: readStanding('/proc/self'),
-    readMounts: () => mounts.read(),
+    host,
+    paths: new Paths(host),
   };
   const interests = [listener.number, control.number].map((fd) => ({ fd, events: POLLIN }));
   for (;;) {

@@ -2,6 +2,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import type { Caller, Runtime } from '../container/caller/caller.ts';
 import { busAddresses } from '../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
+import type { HostView } from '../host/host-view.ts';
 import { readBounded } from '../container/store/read-bounded.ts';
 import { INIT_IMAGE_NAME } from '../process/init-name.ts';
 import { ConnectedInit } from '../process/connected.ts';
@@ -26,6 +27,7 @@ export interface SessionParts {
   /** The working directory of the caller. */
   readonly directory: OwnedFd;
   readonly paths: Paths;
+  readonly host: HostView;
   /** From here on the command cannot be left to the caller's engine. */
   readonly onEffect: () => void;
   readonly writeStdout: (text: string) => boolean;
@@ -93,7 +95,9 @@ export class Session {
   }
 
   #caller({ subreaper }: { readonly subreaper: boolean }): Caller {
-    const { peer, hello, launcher, paths } = this.#parts;
+    const { peer, hello, launcher, paths, host } = this.#parts;
+    const { uid, gid, capabilities } = peer.standing;
+    const effectiveCapabilities = capabilities[0].toString(16).padStart(16, '0');
     const program = { subreaper, pid: () => this.#init?.pid ?? 0 };
     return {
       identity: peer.identity,
@@ -102,10 +106,14 @@ export class Session {
       environment: hello.environment,
       buses: busAddresses(hello.environment),
       openFiles: undefined,
+      host: {
+        mounts: () => host.mounts(),
+        facts: () => host.factsFor(peer.proc, { euid: uid, egid: gid, effectiveCapabilities }),
+      },
       spawnInit: (options) => this.#spawn(options),
       foreground: (options) => new LauncherForeground(launcher, program, options),
       review: (config) => {
-        reviewConfig(config, { uid: peer.standing.uid, paths });
+        reviewConfig(config, { uid, paths });
       },
     };
   }

@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { waitReadable } from '../sys/events/poll.ts';
+import { pollReadable, waitReadable } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { pidfdOpen } from '../sys/process/pidfd.ts';
 import type { ExitStatus } from '../sys/process/wait.ts';
@@ -50,7 +50,8 @@ export class ConnectedInit implements Partner {
   }
 
   async howItEnded(timeoutMs = -1): Promise<ExitStatus | undefined> {
-    if (!(await waitReadable(this.#pidfd.number, timeoutMs))) return undefined;
+    const hasEnded = pollReadable(this.#pidfd.number, 0) || (await waitReadable(this.#pidfd.number, timeoutMs));
+    if (!hasEnded) return undefined;
     return await this.#reap();
   }
 

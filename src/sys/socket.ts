@@ -152,15 +152,17 @@ export function sendMessage(fd: number, bytes: Uint8Array, descriptors: readonly
 
 /** The same where a stream may take a part of it: how many bytes those were. Errors: also EAGAIN. */
 export function sendPart(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): number {
-  const control = Buffer.alloc(descriptors.length === 0 ? 0 : align8(16 + descriptors.length * 4));
+  const message = messageRoom();
+  const control = descriptors.length === 0 ? 0 : align8(CMSG_HEADER + descriptors.length * 4);
+  if (descriptors.length > MAX_FDS) throw new Error(`bug: ${descriptors.length} descriptors in one message`);
   if (descriptors.length > 0) {
-    control.writeBigUInt64LE(BigInt(16 + descriptors.length * 4), 0);
-    control.writeInt32LE(SOL_SOCKET, 8);
-    control.writeInt32LE(SCM_RIGHTS, 12);
-    descriptors.forEach((descriptor, index) => control.writeInt32LE(descriptor, 16 + index * 4));
+    message.control.writeBigUInt64LE(BigInt(CMSG_HEADER + descriptors.length * 4), 0);
+    message.control.writeInt32LE(SOL_SOCKET, 8);
+    message.control.writeInt32LE(SCM_RIGHTS, 12);
+    descriptors.forEach((descriptor, index) => message.control.writeInt32LE(descriptor, CMSG_HEADER + index * 4));
   }
-  const message = new MessageHeader(bytes, control);
-  return checked(sendmsgCall(fd, message.bytes, MSG_NOSIGNAL), `send ${bytes.length} bytes`);
+  message.describe(bytes, bytes.length, control);
+  return checked(sendmsgCall(fd, message.header, MSG_NOSIGNAL), `send ${bytes.length} bytes`);
 }
 
 /** One message of a unix socket: of a stream whatever was there, up to the limit. */
@@ -173,16 +175,16 @@ export interface ReceivedMessage {
 
 /** Receives one message of at most `limit` bytes; a longer one is an error. Blocks. Errors: `host`. */
 export function receiveMessage(fd: number, limit: number): ReceivedMessage {
-  const buffer = Buffer.allocUnsafe(limit);
-  const control = Buffer.alloc(align8(16 + MAX_FDS * 4));
-  const message = new MessageHeader(buffer, control);
-  const received = checked(recvmsgCall(fd, message.bytes, MSG_CMSG_CLOEXEC), 'receive a message');
-  const descriptors = readDescriptors(control.subarray(0, message.controlLength));
+  const message = messageRoom();
+  const bytes = limit <= message.bytes.length ? message.bytes : Buffer.allocUnsafe(limit);
+  message.describe(bytes, limit, message.control.length);
+  const received = checked(recvmsgCall(fd, message.header, MSG_CMSG_CLOEXEC), 'receive a message');
+  const descriptors = readDescriptors(message.control.subarray(0, message.controlLength));
   if ((message.flags & (MSG_TRUNC | MSG_CTRUNC)) !== 0) {
     for (const descriptor of descriptors) descriptor.close();
     throw new TsrunError('host', `receive a message: longer than ${limit} bytes`);
   }
-  return { bytes: buffer.subarray(0, received), descriptors };
+  return { bytes: Buffer.from(bytes.subarray(0, received)), descriptors };
 }
 
 function readDescriptors(control: Buffer): OwnedFd[] {
@@ -204,28 +206,47 @@ function align8(size: number): number {
   return Math.ceil(size / 8) * 8;
 }
 
-/** struct msghdr with one iovec. Keeps what it points to alive. Source: man 2 sendmsg. */
-class MessageHeader {
-  readonly bytes = Buffer.alloc(56);
-  readonly kept: readonly Uint8Array[];
+const CMSG_HEADER = 16;
+/** Larger than most messages: those of a conversation have 60 KiB at most. */
+const ROOM_BYTES = 64 * 1024;
 
-  constructor(data: Uint8Array, control: Buffer) {
-    const koffi = loadKoffi();
-    const iovec = Buffer.alloc(16);
-    if (data.length > 0) iovec.writeBigUInt64LE(koffi.address(data), 0);
-    iovec.writeBigUInt64LE(BigInt(data.length), 8);
-    this.bytes.writeBigUInt64LE(koffi.address(iovec), 16);
-    this.bytes.writeBigUInt64LE(1n, 24);
-    if (control.length > 0) this.bytes.writeBigUInt64LE(koffi.address(control), 32);
-    this.bytes.writeBigUInt64LE(BigInt(control.length), 40);
-    this.kept = [data, control, iovec];
+/** struct msghdr with one iovec, and what they point to, for one message after the other. Source: man 2 sendmsg. */
+class MessageRoom {
+  readonly header = Buffer.alloc(56);
+  readonly control = Buffer.alloc(align8(CMSG_HEADER + MAX_FDS * 4));
+  readonly bytes = Buffer.alloc(ROOM_BYTES);
+  readonly #vector = Buffer.alloc(16);
+  readonly #controlAddress = loadKoffi().address(this.control);
+  readonly #bytesAddress = loadKoffi().address(this.bytes);
+
+  constructor() {
+    this.header.writeBigUInt64LE(loadKoffi().address(this.#vector), 16);
+    this.header.writeBigUInt64LE(1n, 24);
+  }
+
+  /** `bytes` stays referenced until the call is over. */
+  describe(bytes: Uint8Array, length: number, controlLength: number): void {
+    const address = bytes === this.bytes ? this.#bytesAddress : bytes.length > 0 ? loadKoffi().address(bytes) : 0n;
+    this.#vector.writeBigUInt64LE(address, 0);
+    this.#vector.writeUInt32LE(length, 8);
+    this.header.writeBigUInt64LE(controlLength > 0 ? this.#controlAddress : 0n, 32);
+    this.header.writeUInt32LE(controlLength, 40);
+    this.header.writeUInt32LE(0, 48);
   }
 
   get controlLength(): number {
-    return Number(this.bytes.readBigUInt64LE(40));
+    return this.header.readUInt32LE(40);
   }
 
   get flags(): number {
-    return this.bytes.readInt32LE(48);
+    return this.header.readInt32LE(48);
   }
+}
+
+let room: MessageRoom | undefined;
+
+/** One is enough: nothing waits between filling it and reading it. */
+function messageRoom(): MessageRoom {
+  room ??= new MessageRoom();
+  return room;
 }

@@ -103,6 +103,7 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/library.ts koffi': 'the library is loaded at most once in a process, when it is first needed',
   'sys/library.ts libc': 'the same',
   'sys/sd-bus/library.ts library': 'the same',
+  'sys/socket.ts room': 'it is filled and read in one go, whoever sends or receives',
   'sys/sd-bus/library.ts bound': 'the functions of it that are in use',
   'sys/seccomp.ts functions': 'the same',
   'sys/events/signals.ts catcher': 'a process has one set of signals',

@@ -8,6 +8,7 @@ import { stripRootfsPrefix } from '../../plan/rootfs/rootfs-prefix.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import { loadConfig } from '../../spec/validate.ts';
 import type { Runtime } from '../caller/caller.ts';
+import { mountsOf } from '../caller/host.ts';
 import type { CreateOptions } from '../store/options.ts';
 import { readBounded } from '../store/read-bounded.ts';
 import { wording } from '../../util/wording.ts';
@@ -43,7 +44,7 @@ export function readBundle(
   const wanted = path.resolve(directory, read.root?.path ?? '');
   const rootfs = resolveRootfs(wanted);
   const config = stripRootfsPrefix(change(read), [rootfs, wanted]);
-  const places = { bundle: directory, rootfs, proc: caller.proc };
+  const places = { bundle: directory, rootfs, mounts: mountsOf(caller) };
   return { config, text, facts: readBundleFacts(places, planLookups(config, directory)) };
 }
 

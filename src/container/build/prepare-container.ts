@@ -1,5 +1,4 @@
 import { writablePlaces } from '../../host/cgroup-layout.ts';
-import { readHostFacts } from '../../host/facts.ts';
 import type { HostFacts } from '../../plan/base/facts.ts';
 import { cgroupPlaces } from '../../plan/base/cgroup-layout.ts';
 import { isRootless, planContainer } from '../../plan/choose-container.ts';
@@ -8,6 +7,7 @@ import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../../plan/seccomp/refusals.ts';
 import { withNotifyMount } from '../../plan/service-manager.ts';
 import { nextTurn } from '../../process/turns.ts';
+import { hostFactsOf } from '../caller/host.ts';
 import type { Runtime } from '../caller/caller.ts';
 import type { Foreground } from '../caller/foreground.ts';
 import { notifyDirectory } from '../caller/notify-socket.ts';
@@ -64,7 +64,7 @@ export async function prepareContainer(
   options: BuildOptions,
 ): Promise<PreparedContainer> {
   await nextTurn();
-  const host = readHostFacts(runtime.caller.proc);
+  const host = hostFactsOf(runtime.caller);
   await nextTurn();
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: options.listens });

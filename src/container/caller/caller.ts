@@ -1,4 +1,5 @@
-import type { OpenFilesLimit } from '../../plan/base/facts.ts';
+import type { MountinfoEntry } from '../../host/mountinfo.ts';
+import type { HostFacts, OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { BusAddresses } from '../../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../store/options.ts';
 import type { Partner } from '../../process/partner.ts';
@@ -31,12 +32,20 @@ export interface Caller {
   readonly terminal?: string;
   /** Where the signals that it gets can be taken from. Without it none is. */
   readonly signals?: SignalSource;
+  /** What it sees of the machine, for one that serves many callers which see the same. Default: it is looked at each time, by `proc`. */
+  readonly host?: CallersHost;
   /** Starts an init as a child of the caller. Default: of this process. */
   readonly spawnInit?: (options: SpawnInitOptions) => Promise<Partner>;
   /** How it waits in the foreground. Default: in this process. */
   readonly foreground?: (options: ForegroundOptions) => Foreground;
   /** Throws where the caller cannot be served with such a container; nothing has happened then. Default: it can. */
   readonly review?: (config: Config) => void;
+}
+
+/** The machine as a caller sees it, at the moment when it is asked for. */
+export interface CallersHost {
+  mounts(): readonly MountinfoEntry[];
+  facts(): HostFacts;
 }
 
 /** The caller has ended while its program runs in the foreground: that goes on, as it would have where the caller waited itself. */

@@ -31,15 +31,16 @@ export function readBounded(path: string, options: ReadOptions): Buffer {
 }
 
 function readAll(fd: number, path: string, { limitBytes, code, shown = path }: ReadOptions): Buffer {
-  const CHUNK_BYTES = 64 * 1024;
   const parts: Buffer[] = [];
   for (let length = 0; ;) {
-    const part = Buffer.allocUnsafe(CHUNK_BYTES);
-    const count = readSync(fd, part, 0, part.length, null);
+    const count = readSync(fd, CHUNK, 0, CHUNK.length, null);
     if (count === 0) return Buffer.concat(parts, length);
     length += count;
     if (length > limitBytes)
       throw new TsrunError(code, `read ${JSON.stringify(shown)}: it is too long, wanted at most ${limitBytes}`);
-    parts.push(part.subarray(0, count));
+    parts.push(Buffer.from(CHUNK.subarray(0, count)));
   }
 }
+
+/** Filled for each read and taken over at once. */
+const CHUNK = Buffer.allocUnsafeSlow(64 * 1024);

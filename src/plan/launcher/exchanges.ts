@@ -7,18 +7,16 @@ import type { ReplyForm } from '../../program/step.ts';
 export const LAUNCHER_EXCHANGES = {
   /** A process was spawned: its pid as the launcher sees it. The launcher reaps it. */
   spawned: { tag: 64n, words: 1, descriptors: 0 },
-  /** Signals come over a descriptor from now on: its number, and the set of those that were blocked before. */
-  blocked: { tag: 65n, words: 2, descriptors: 0 },
-  /** The number of the program's pidfd. */
-  followed: { tag: 66n, words: 1, descriptors: 0 },
+  /** The numbers of the descriptors of its signals, and of the program's pidfd. */
+  attends: { tag: 65n, words: 2, descriptors: 0 },
   /** Something happened: struct pollfd of the signals, the program and the socket, and struct signalfd_siginfo, zeros for no signal. */
-  watched: { tag: 67n, words: 19, descriptors: 0 },
+  watched: { tag: 66n, words: 19, descriptors: 0 },
   /** The result of wait4(2): a pid, 0, or a negative errno; and the status word. */
-  reaped: { tag: 68n, words: 2, descriptors: 0 },
+  reaped: { tag: 67n, words: 2, descriptors: 0 },
   /** The result of write(2). */
-  written: { tag: 69n, words: 1, descriptors: 0 },
+  written: { tag: 68n, words: 1, descriptors: 0 },
   /** A part of the output could not be written whole: its index, and the result of write(2). What came behind has not been done. */
-  unwritten: { tag: 70n, words: 2, descriptors: 0 },
+  unwritten: { tag: 69n, words: 2, descriptors: 0 },
 } as const satisfies Readonly<Record<string, ReplyForm>>;
 
 /** An answer of a launcher. */

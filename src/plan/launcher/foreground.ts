@@ -1,47 +1,34 @@
-import { addressOf, at, block, call, equals, unless, words } from '../../program/build.ts';
-import type { Program, Region } from '../../program/step.ts';
+import { at, block, call, equals, unless, words } from '../../program/build.ts';
+import type { Program } from '../../program/step.ts';
 import { pollfds, REVENTS_SHIFT, SIGNALFD_INFO_SIZE, signalSet, SIGNAL_SET_SIZE } from '../../program/structs.ts';
 import { O_CLOEXEC, O_NONBLOCK, PR_SET_CHILD_SUBREAPER, SIG_BLOCK, WNOHANG } from '../../util/constants.ts';
 import { answer, answered, type LauncherContext } from './context.ts';
 
-/** What `planBlock` makes of a launcher. */
-export interface BlockOptions {
+/** What `planAttend` makes of a launcher. */
+export interface AttendOptions {
+  /** Of the program: a child, so that the number is nobody else's before it is reaped. */
+  readonly pid: number;
   /** Numbers of the signals that the planner forwards or acts on. */
   readonly signals: readonly number[];
   /** Orphans of the container become children of the launcher. */
   readonly subreaper: boolean;
 }
 
-/** A program, and the word in which it leaves the caller's signal mask (`SpawnOptions.mask`). */
-export interface Blocking {
-  readonly program: Program;
-  readonly mask: Region;
-}
-
-/** Has the launcher wait for signals in place of dying of them. The answer is `blocked`. */
-export function planBlock(context: LauncherContext, { signals, subreaper }: BlockOptions): Blocking {
-  const mask = context.word('signal mask of the caller');
+/** Has the launcher wait for signals in place of dying of them, and for the end of the program. The answer is `attends`. */
+export function planAttend(context: LauncherContext, { pid, signals, subreaper }: AttendOptions): Program {
   const file = context.word('signals');
+  const program = context.word('pidfd of the program');
   const set = signalSet(signals);
-  const program = answered('block', 'blocked', [
-    call('rt_sigprocmask', [SIG_BLOCK, set, addressOf(mask), SIGNAL_SET_SIZE], { label: 'block the signals' }),
+  return answered('attend', 'attends', [
+    call('rt_sigprocmask', [SIG_BLOCK, set, 0, SIGNAL_SET_SIZE], { label: 'block the signals' }),
     call('signalfd4', [-1, set, SIGNAL_SET_SIZE, O_CLOEXEC | O_NONBLOCK], { label: 'have them as data', result: file }),
     ...(subreaper ? [call('prctl', [PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0], { label: 'be the parent of orphans' })] : []),
-    answer(context, 'blocked', 'tell the descriptor of the signals', [file, mask]),
-  ]);
-  return { program, mask };
-}
-
-/** Opens the program's pidfd. It is a child, so that its pid is nobody else's before it is reaped. The answer is `followed`. */
-export function planFollow(context: LauncherContext, pid: number): Program {
-  const file = context.word('pidfd of the program');
-  return answered('follow', 'followed', [
-    call('pidfd_open', [pid, 0], { label: `open process ${pid}`, result: file }),
-    answer(context, 'followed', 'tell its descriptor', [file]),
+    call('pidfd_open', [pid, 0], { label: `open process ${pid}`, result: program }),
+    answer(context, 'attends', 'tell the descriptors', [file, program]),
   ]);
 }
 
-/** Numbers of the launcher's descriptors, of the answers `blocked` and `followed`. */
+/** Numbers of the launcher's descriptors, of the answer `attends`. */
 export interface Watched {
   readonly signals: number;
   readonly program: number;

@@ -2,15 +2,7 @@ import { TsrunError } from '../../errors.ts';
 import { at, block, call, equals, failWhen, isZero, not, stringArray, when } from '../../program/build.ts';
 import { alignUp } from '../../program/bytes.ts';
 import type { Block, Program, Region, Step } from '../../program/step.ts';
-import {
-  CLONE_ARGS_SIZE,
-  cloneArgs,
-  CMSG_DATA,
-  cmsgLength,
-  iovec,
-  msghdr,
-  SIGNAL_SET_SIZE,
-} from '../../program/structs.ts';
+import { CLONE_ARGS_SIZE, cloneArgs, CMSG_DATA, cmsgLength, iovec, msghdr } from '../../program/structs.ts';
 import {
   AT_EMPTY_PATH,
   CLONE_VFORK,
@@ -20,7 +12,6 @@ import {
   F_DUPFD_CLOEXEC,
   F_SETFD,
   MSG_CMSG_CLOEXEC,
-  SIG_SETMASK,
 } from '../../util/constants.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import { answer, answered, type LauncherContext } from './context.ts';
@@ -33,8 +24,6 @@ export interface SpawnOptions {
   readonly targets: readonly number[];
   /** The caller's own descriptors that the new process has too, under their numbers: 0, 1 and 2, and those that are preserved. */
   readonly kept: readonly number[];
-  /** Where `planBlock` has put the caller's signal mask; not given where nothing is blocked by us. */
-  readonly mask?: Region;
 }
 
 const SOME_BYTES = 8;
@@ -111,17 +100,10 @@ interface Received {
   readonly highest: number;
 }
 
-function become({ name, targets, kept, mask }: SpawnOptions, { image, words, highest }: Received): Step[] {
+function become({ name, targets, kept }: SpawnOptions, { image, words, highest }: Received): Step[] {
   const wanted = new Set([...targets, ...kept]);
   const others = Array.from({ length: highest + 1 }, (_, number) => number).filter((number) => !wanted.has(number));
   return [
-    ...(mask === undefined
-      ? []
-      : [
-          call('rt_sigprocmask', [SIG_SETMASK, { kind: 'address', of: mask, offset: 0 } as const, 0, SIGNAL_SET_SIZE], {
-            label: 'block the signals that the caller has blocked',
-          }),
-        ]),
     ...words.map((word, index) => {
       const target = targets[index] ?? -1;
       return call('dup3', [word, target, 0], { label: `be given descriptor ${target}` });

@@ -69,9 +69,11 @@ export class Epoll {
   }
 }
 
+/** Filled for each call, which does not keep it. */
+const EVENT = Buffer.alloc(EVENT_BYTES);
+
 function encodeEvent(fd: number, events: number): Buffer {
-  const event = Buffer.alloc(EVENT_BYTES);
-  event.writeUInt32LE(events >>> 0, 0);
-  event.writeInt32LE(fd, DATA_OFFSET);
-  return event;
+  EVENT.writeUInt32LE(events >>> 0, 0);
+  EVENT.writeInt32LE(fd, DATA_OFFSET);
+  return EVENT;
 }

@@ -17,19 +17,26 @@ const POLLHUP = 16;
 
 /** Whether the descriptor can be read (or has reached its end) within `timeoutMs`; blocks this thread so long. */
 export function pollReadable(fd: number, timeoutMs: number): boolean {
-  // struct pollfd: int fd, short events, short revents.
-  const entry = Buffer.alloc(8);
-  entry.writeInt32LE(fd, 0);
-  entry.writeInt16LE(POLLIN, 4);
-  return pollCall(entry, 1, timeoutMs) > 0;
+  return pollOne(fd, POLLIN, timeoutMs);
 }
 
 /** Whether the kernel has an exceptional condition to tell of the descriptor (POLLPRI); does not wait. */
 export function pollException(fd: number): boolean {
-  const entry = Buffer.alloc(8);
-  entry.writeInt32LE(fd, 0);
-  entry.writeInt16LE(POLLPRI, 4);
-  return pollCall(entry, 1, 0) > 0;
+  return pollOne(fd, POLLPRI, 0);
+}
+
+/** Whether the other end of a connection is closed; does not wait. */
+export function hasHungUp(fd: number): boolean {
+  return pollOne(fd, 0, 0);
+}
+
+/** struct pollfd: int fd, short events, short revents; filled for each call, which does not keep it. */
+const ENTRY = Buffer.alloc(8);
+
+function pollOne(fd: number, events: number, timeoutMs: number): boolean {
+  ENTRY.writeInt32LE(fd, 0);
+  ENTRY.writeInt32LE(events, 4);
+  return pollCall(ENTRY, 1, timeoutMs) > 0;
 }
 
 /**

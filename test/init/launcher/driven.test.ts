@@ -4,7 +4,7 @@ import path from 'node:path';
 import t from 'tap';
 import { planEnd } from '../../../src/plan/launcher/end.ts';
 import { LAUNCHER_EXCHANGES } from '../../../src/plan/launcher/exchanges.ts';
-import { planBlock, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
+import { planAttend, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
 import { planOutput } from '../../../src/plan/launcher/output.ts';
 import { call, words } from '../../../src/program/build.ts';
 import type { Program } from '../../../src/program/step.ts';
@@ -128,10 +128,11 @@ for (const arch of ['x86-64', 'arm64'] as const) {
     const { context } = connection;
     // The emulator does not know of subreapers.
     const subreaper = arch === NATIVE_ARCH;
-    const { program } = planBlock(context, { signals: [SIGNALS.TERM, SIGNALS.HUP, SIGNALS.CHLD], subreaper });
-    const [tag, signals = 0n] = connection.run(program);
-    t.equal(tag, LAUNCHER_EXCHANGES.blocked.tag);
-    const watch = planWatch(context, { signals: Number(signals), program: -1 });
+    const { TERM, HUP, CHLD } = SIGNALS;
+    const attending = planAttend(context, { pid: process.pid, signals: [TERM, HUP, CHLD], subreaper });
+    const [tag, signals = 0n, program = 0n] = connection.run(attending);
+    t.equal(tag, LAUNCHER_EXCHANGES.attends.tag);
+    const watch = planWatch(context, { signals: Number(signals), program: Number(program) });
     connection.post(watch);
     child.kill('SIGTERM');
     const view = viewOf(connection.receiveBytes());

@@ -2,12 +2,12 @@ import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { planEnd } from '../../../src/plan/launcher/end.ts';
 import { LAUNCHER_EXCHANGES } from '../../../src/plan/launcher/exchanges.ts';
-import { planBlock, planFollow, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
+import { planAttend, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
 import { planSpawn } from '../../../src/plan/launcher/spawn.ts';
 import { emitInit } from '../../../src/init/image.ts';
 import { call, stringArray } from '../../../src/program/build.ts';
 import { encode } from '../../../src/program/encode.ts';
-import type { Program, Region } from '../../../src/program/step.ts';
+import type { Program } from '../../../src/program/step.ts';
 import { createSealedExecutable } from '../../../src/sys/memfd.ts';
 import { sendMessage, socketPair } from '../../../src/sys/socket.ts';
 import { LAUNCHED } from '../../../src/util/launched.ts';
@@ -20,20 +20,17 @@ t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).ski
   const planner = new FakePlanner(t, NATIVE_ARCH);
   planner.place.putEngine();
   using image = createSealedExecutable('image', emitInit({ arch: NATIVE_ARCH, syncFd: 3 }));
-  const spawnOf = ({ connection }: Driven, image: number, other: number, mask?: Region): bigint[] =>
-    connection.run(
-      planSpawn(connection.context, { name: 'tsrun', targets: [3, 5], kept: [0, 1, 2], ...(mask && { mask }) }),
-      { descriptors: [image, other, other] },
-    );
+  const spawnOf = ({ connection }: Driven, image: number, other: number): bigint[] =>
+    connection.run(planSpawn(connection.context, { name: 'tsrun', targets: [3, 5], kept: [0, 1, 2] }), {
+      descriptors: [image, other, other],
+    });
 
   await t.test('which executes, and is reaped', async (t) => {
     const driven = planner.drive(['run', 'x']);
     const { child, hello, connection } = driven;
     hello.cwd.close();
-    const { program, mask } = planBlock(connection.context, { signals: [SIGNALS.CHLD], subreaper: true });
-    const [, signals = 0n] = connection.run(program);
     const [ours, theirs] = socketPair('seqpacket');
-    const [tag, pid = 0n] = spawnOf(driven, image.number, theirs.number, mask);
+    const [tag, pid = 0n] = spawnOf(driven, image.number, theirs.number);
     t.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^SigBlk:\s*0+$/m, 'the signal mask of the caller');
     theirs.close();
     t.equal(tag, LAUNCHER_EXCHANGES.spawned.tag);
@@ -41,7 +38,8 @@ t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).ski
     t.equal(Number(open[3]), child.pid, 'a child of the launcher');
     t.equal(readFileSync(`/proc/${pid}/cmdline`, 'latin1'), 'tsrun\0');
     t.same(readdirSync(`/proc/${pid}/fd`), ['0', '1', '2', '3', '5'], 'and no others');
-    const [, pidfd = 0n] = connection.run(planFollow(connection.context, Number(pid)));
+    const attending = planAttend(connection.context, { pid: Number(pid), signals: [SIGNALS.CHLD], subreaper: true });
+    const [, signals = 0n, pidfd = 0n] = connection.run(attending);
     connection.post(planWatch(connection.context, { signals: Number(signals), program: Number(pidfd) }));
     const execute: Program = {
       name: 'execute',

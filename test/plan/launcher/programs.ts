@@ -1,7 +1,7 @@
 import { planAcknowledge, planLook } from '../../../src/plan/launcher/acknowledge.ts';
 import { launcherContext, type LauncherContext } from '../../../src/plan/launcher/context.ts';
 import { planEnd } from '../../../src/plan/launcher/end.ts';
-import { planBlock, planFollow, planReap, planWatch } from '../../../src/plan/launcher/foreground.ts';
+import { planAttend, planReap, planWatch } from '../../../src/plan/launcher/foreground.ts';
 import { planOutput } from '../../../src/plan/launcher/output.ts';
 import { planSpawn } from '../../../src/plan/launcher/spawn.ts';
 import type { Program } from '../../../src/program/step.ts';
@@ -15,7 +15,6 @@ export function makeLauncher(): LauncherContext {
 /** One program of each planner for a launcher, in the order of a foreground `run`. */
 export function launcherPrograms(): readonly Program[] {
   const context = makeLauncher();
-  const { program: blocking, mask } = planBlock(context, { signals: [SIGNALS.INT, SIGNALS.TERM], subreaper: true });
   const output = [
     { fd: 1, bytes: new TextEncoder().encode('{}\n') },
     { fd: 2, bytes: new TextEncoder().encode('warned\n') },
@@ -23,9 +22,8 @@ export function launcherPrograms(): readonly Program[] {
   return [
     planLook(context, 4321),
     planAcknowledge(context, 2104),
-    blocking,
-    planSpawn(context, { name: 'tsrun:init', targets: [3, 5], kept: [0, 1, 2], mask }),
-    planFollow(context, 4400),
+    planSpawn(context, { name: 'tsrun:init', targets: [3, 5], kept: [0, 1, 2] }),
+    planAttend(context, { pid: 4400, signals: [SIGNALS.INT, SIGNALS.TERM], subreaper: true }),
     planWatch(context, { signals: 101, program: 102 }),
     planReap(context, -1),
     planOutput(context, output[0] ?? { fd: 1, bytes: new Uint8Array() }),

@@ -62,6 +62,7 @@ t.test('Bus.open() says which bus cannot be reached', (t) => {
   const message = /^connect to the user message bus: /;
   t.throws(open(undefined), { code: 'host', errno: 'ENOMEDIUM', message });
   t.throws(open('unix:path=/nowhere/bus'), { code: 'host', errno: 'ENOENT', message });
-  t.throws(open('no address'), { code: 'host', errno: 'EINVAL', message });
+  // Versions of the library differ in what they make of it.
+  t.throws(open('no address'), { code: 'host', errno: /^(EINVAL|ECONNREFUSED)$/, message });
   t.end();
 });

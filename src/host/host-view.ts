@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import type { HostFacts, IdentityFacts } from '../plan/base/facts.ts';
+import { openFile } from '../sys/file.ts';
+import { pollException } from '../sys/events/poll.ts';
+import { O_RDONLY } from '../util/constants.ts';
+import { readCgroupLayoutFrom } from './cgroup-layout.ts';
+import { readHostFacts } from './facts.ts';
+import { parseMountinfo, type MountinfoEntry } from './mountinfo.ts';
+
+/**
+ * This machine as one process after the other sees it that has the namespaces of this one: what is the same for all of them is read once,
+ * and the mounts again when the kernel says that they have changed (man 5 proc_pid_mountinfo).
+ */
+export class HostView {
+  readonly #proc: string;
+  readonly #mountinfo: ReturnType<typeof openFile>;
+  #facts: HostFacts | undefined;
+  #mounts: Mounts | undefined;
+
+  /** `proc` is the directory of this process below /proc. Errors: `host`. */
+  constructor(proc: string) {
+    this.#proc = proc;
+    this.#mountinfo = openFile(`${proc}/mountinfo`, O_RDONLY);
+  }
+
+  /** The mounts of the namespace, as they are now. */
+  mounts(): readonly MountinfoEntry[] {
+    return this.#read().entries;
+  }
+
+  /**
+   * The facts for a process that is like this one but for its ids and its cgroups: `identity` is known already, and the cgroups are those
+   * of its directory below /proc. Errors: those of `readHostFacts`.
+   */
+  factsFor(proc: string, identity: Omit<IdentityFacts, 'inUserNamespace'>): HostFacts {
+    this.#facts ??= readHostFacts(this.#proc);
+    const { inUserNamespace } = this.#facts.identity;
+    return {
+      ...this.#facts,
+      identity: { ...identity, inUserNamespace },
+      cgroup: readCgroupLayoutFrom(this.#read().entries, proc),
+    };
+  }
+
+  #read(): Mounts {
+    if (pollException(this.#mountinfo.number)) this.#mounts = undefined;
+    this.#mounts ??= { entries: parseMountinfo(readFileSync(`${this.#proc}/mountinfo`, 'utf8')) };
+    return this.#mounts;
+  }
+}
+
+interface Mounts {
+  readonly entries: readonly MountinfoEntry[];
+}
