@@ -9,14 +9,14 @@ import { verify } from '../../../src/program/model/verify.ts';
 import { printProgram } from '../../../src/program/print.ts';
 import { launcherPrograms, makeLauncher } from './programs.ts';
 
-/** After a change that is meant: UPDATE_LAUNCHER=1 npx tap run test/plan/launcher, and review the diff. */
+/** After a change that is meant: UPDATE_GOLDENS=1 npx tap run test/plan/launcher, and review the diff. */
 const GOLDEN = new URL('../goldens/launcher.txt', import.meta.url);
 
 t.test('the programs for a launcher are those of the golden, and valid', (t) => {
   const programs = launcherPrograms();
   for (const program of programs) t.same(verify(program), [], program.name);
   const found = programs.map(printProgram).join('\n');
-  if (process.env.UPDATE_LAUNCHER === '1') writeFileSync(GOLDEN, found);
+  if (process.env.UPDATE_GOLDENS === '1') writeFileSync(GOLDEN, found);
   t.equal(found, readFileSync(GOLDEN, 'utf8'));
   t.end();
 });
