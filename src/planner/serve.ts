@@ -10,6 +10,7 @@ import { receiveMessage } from '../sys/socket.ts';
 import { DeferredLog } from './deferred-log.ts';
 import { isTerminalOf } from './descriptors.ts';
 import { readHello, type Hello } from './hello.ts';
+import type { KnownConfigs } from './known-configs.ts';
 import { isGone, Launcher } from './launcher.ts';
 import { launcherOperations } from './launcher-operations.ts';
 import type { Paths } from './paths.ts';
@@ -27,6 +28,7 @@ export interface PlannerFacts {
   readonly standing: Standing;
   readonly host: HostView;
   readonly paths: Paths;
+  readonly configs: KnownConfigs;
 }
 
 /** How the serving of a connection ended. */

@@ -17,6 +17,7 @@ import { SIGNALS } from '../util/signals.ts';
 import { Control } from './control.ts';
 import { plannerDirectory, requireOwnDirectory } from './directory.ts';
 import { readStanding } from './peer.ts';
+import { KnownConfigs } from './known-configs.ts';
 import { Paths } from './paths.ts';
 import { serve, type PlannerFacts } from './serve.ts';
 import { Statistics } from './statistics.ts';
@@ -77,6 +78,7 @@ async function acceptAll(listener: OwnedFd, { idleMs, stopping, statistics, cont
     standing: readStanding('/proc/self'),
     host,
     paths: new Paths(host),
+    configs: new KnownConfigs(),
   };
   const interests = [listener.number, control.number].map((fd) => ({ fd, events: POLLIN }));
   for (;;) {

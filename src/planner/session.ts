@@ -12,6 +12,7 @@ import { isInitialIdMap, type Surroundings } from '../cli/surroundings.ts';
 import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
 import { socketPair } from '../sys/socket.ts';
 import type { Hello } from './hello.ts';
+import type { KnownConfigs } from './known-configs.ts';
 import type { Launcher } from './launcher.ts';
 import { LauncherForeground } from './launcher-foreground.ts';
 import { CONFIG_LIMIT_BYTES, type Paths } from './paths.ts';
@@ -28,6 +29,7 @@ export interface SessionParts {
   readonly directory: OwnedFd;
   readonly paths: Paths;
   readonly host: HostView;
+  readonly configs: KnownConfigs;
   /** From here on the command cannot be left to the caller's engine. */
   readonly onEffect: () => void;
   readonly writeStdout: (text: string) => boolean;
@@ -95,7 +97,7 @@ export class Session {
   }
 
   #caller({ subreaper }: { readonly subreaper: boolean }): Caller {
-    const { peer, hello, launcher, paths, host } = this.#parts;
+    const { peer, hello, launcher, paths, host, configs } = this.#parts;
     const { uid, gid, capabilities } = peer.standing;
     const effectiveCapabilities = capabilities[0].toString(16).padStart(16, '0');
     const program = { subreaper, pid: () => this.#init?.pid ?? 0 };
@@ -110,6 +112,7 @@ export class Session {
         mounts: () => host.mounts(),
         facts: () => host.factsFor(peer.proc, { euid: uid, egid: gid, effectiveCapabilities }),
       },
+      loadConfig: configs.load,
       spawnInit: (options) => this.#spawn(options),
       foreground: (options) => new LauncherForeground(launcher, program, options),
       review: (config) => {

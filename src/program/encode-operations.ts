@@ -92,7 +92,9 @@ function writeArguments({ halves, view, at, area }: OperationWriter, operands: r
   let indirect = 0;
   let bit = 1;
   let offset = at + OFFSETS.arguments;
-  for (const operand of operands) {
+  // An iterator would be the better part of what encoding leaves behind.
+  for (let index = 0; index < operands.length; index++) {
+    const operand = operands[index] ?? 0;
     const value = typeof operand === 'number' ? operand : argumentValue(operand, area);
     // The upper half is 0 already.
     if (typeof value === 'number' && value >>> 0 === value) halves[offset / 4] = value;

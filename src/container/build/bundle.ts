@@ -39,7 +39,7 @@ export function readBundle(
 ): Bundle {
   const directory = resolveDirectory(hostPath);
   const text = configText ?? readConfigText(path.resolve(directory, name), name);
-  const { config: read, warnings } = loadConfig(text);
+  const { config: read, warnings } = (caller.loadConfig ?? loadConfig)(text);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
   const wanted = path.resolve(directory, read.root?.path ?? '');
   const rootfs = resolveRootfs(wanted);

@@ -5,6 +5,7 @@ import type { RuntimeOptions } from '../store/options.ts';
 import type { Partner } from '../../process/partner.ts';
 import type { SpawnInitOptions } from '../../process/spawned.ts';
 import type { Config } from '../../spec/generated/config.ts';
+import type { loadConfig } from '../../spec/validate.ts';
 import type { ProcessIdentity } from '../store/process-identity.ts';
 import type { Foreground, ForegroundOptions } from './foreground.ts';
 
@@ -34,6 +35,8 @@ export interface Caller {
   readonly signals?: SignalSource;
   /** What it sees of the machine, for one that serves many callers which see the same. Default: it is looked at each time, by `proc`. */
   readonly host?: CallersHost;
+  /** Reads and validates the text of a config.json, for one that has seen it before. Default: as it is asked for. */
+  readonly loadConfig?: typeof loadConfig;
   /** Starts an init as a child of the caller. Default: of this process. */
   readonly spawnInit?: (options: SpawnInitOptions) => Promise<Partner>;
   /** How it waits in the foreground. Default: in this process. */
