@@ -1,6 +1,8 @@
+import { CLONE_PIDFD, F_DUPFD_CLOEXEC, SECCOMP_FILTER_FLAG_NEW_LISTENER, TIOCGPTPEER } from '../util/constants.ts';
+
 /**
  * The system calls that a program may use, a row each: number per architecture, and for every argument its name, what it is, whether
- * the kernel writes through it, and how the constants in it print.
+ * the kernel writes through it, and how the constants in it print; and which descriptors it makes.
  *
  * Source: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64); the names are those of man 2. Only
  * calls that both architectures have are listed, so that a plan is the same on either.
@@ -92,17 +94,37 @@ export interface Parameter {
   readonly isOptional: boolean;
 }
 
+/** The descriptors that a call makes. */
+export interface MadeDescriptors {
+  /** How many: one is the result, or is written through the argument `through`; more are 4 bytes each there. */
+  readonly count: number;
+  /** Index of the argument. */
+  readonly through?: number;
+  /** It makes them only where the argument with this index is `value`, or, of flags, has all its bits. */
+  readonly when?: { readonly argument: number; readonly value: number; readonly isFlag?: true };
+}
+
 /** The number of a system call on each architecture, and its parameters in the order of the C function, at most six. */
 export interface CallInfo {
   readonly 'x86-64': number;
   readonly arm64: number;
   readonly parameters: readonly Parameter[];
+  readonly makes?: MadeDescriptors;
 }
 
 /** A `?` behind the name of an argument says that it may be left out. */
-function call(x86: number, arm64: number, parameters: Readonly<Record<string, ArgumentKind | KindByName>>): CallInfo {
-  return { 'x86-64': x86, arm64, parameters: Object.entries(parameters).map(parameter) };
+function call(
+  x86: number,
+  arm64: number,
+  parameters: Readonly<Record<string, ArgumentKind | KindByName>>,
+  makes?: MadeDescriptors,
+): CallInfo {
+  const info = { 'x86-64': x86, arm64, parameters: Object.entries(parameters).map(parameter) };
+  return makes === undefined ? info : { ...info, makes };
 }
+
+/** The result is a descriptor. */
+const DESCRIPTOR: MadeDescriptors = { count: 1 };
 
 function parameter([name, kind]: readonly [string, ArgumentKind | KindByName]): Parameter {
   const main = typeof kind === 'string' ? kind : kind.else;
@@ -122,13 +144,18 @@ export const CALLS = {
   mmap: call(9, 222, { addr: 'pointer', length: 'int', prot: 'int', flags: 'int', fd: 'fd', offset: 'int' }),
   rt_sigaction: call(13, 134, { signum: 'signal', act: 'pointer', oldact: 'written', sigsetsize: 'int' }),
   rt_sigprocmask: call(14, 135, { how: 'name:SIG_', set: 'pointer', oldset: 'written', sigsetsize: 'int' }),
-  ioctl: call(16, 29, { fd: 'fd', op: 'name:IOCTL', 'argp?': { TIOCGPTPEER: 'flags:O_', else: 'changed' } }),
+  ioctl: call(
+    16,
+    29,
+    { fd: 'fd', op: 'name:IOCTL', 'argp?': { TIOCGPTPEER: 'flags:O_', else: 'changed' } },
+    { count: 1, when: { argument: 1, value: TIOCGPTPEER } },
+  ),
   pread64: call(17, 67, { fd: 'fd', buf: 'written', count: 'int', offset: 'int' }),
   writev: call(20, 66, { fd: 'fd', iov: 'pointer', iovcnt: 'int' }),
   madvise: call(28, 233, { addr: 'pointer', length: 'int', advice: 'int' }),
   nanosleep: call(35, 101, { req: 'pointer', rem: 'written' }),
   getpid: call(39, 172, {}),
-  socket: call(41, 198, { domain: 'name:AF_', type: 'socket type', protocol: 'int' }),
+  socket: call(41, 198, { domain: 'name:AF_', type: 'socket type', protocol: 'int' }, DESCRIPTOR),
   sendto: call(44, 206, {
     sockfd: 'fd',
     buf: 'pointer',
@@ -154,14 +181,24 @@ export const CALLS = {
     optval: 'written',
     optlen: 'changed',
   }),
-  clone: call(56, 220, { flags: 'clone flags', stack: 'pointer', parent_tid: 'written', child_tid: 'int', tls: 'int' }),
+  clone: call(
+    56,
+    220,
+    { flags: 'clone flags', stack: 'pointer', parent_tid: 'written', child_tid: 'int', tls: 'int' },
+    { count: 1, through: 2, when: { argument: 0, value: CLONE_PIDFD, isFlag: true } },
+  ),
   execve: call(59, 221, { pathname: 'text', argv: 'pointer', envp: 'pointer' }),
   wait4: call(61, 260, { pid: 'int', wstatus: 'written', options: 'int', rusage: 'written' }),
   kill: call(62, 129, { pid: 'int', sig: 'signal' }),
   ftruncate: call(77, 46, { fd: 'fd', length: 'int' }),
   getcwd: call(79, 17, { buf: 'written', size: 'int' }),
   chdir: call(80, 49, { path: 'text' }),
-  fcntl: call(72, 25, { fd: 'fd', op: 'name:F_', 'arg?': { F_SETFD: 'flags:FD_' } }),
+  fcntl: call(
+    72,
+    25,
+    { fd: 'fd', op: 'name:F_', 'arg?': { F_SETFD: 'flags:FD_' } },
+    { count: 1, when: { argument: 1, value: F_DUPFD_CLOEXEC } },
+  ),
   fchdir: call(81, 50, { fd: 'fd' }),
   fchmod: call(91, 52, { fd: 'fd', mode: 'mode' }),
   fchown: call(93, 55, { fd: 'fd', owner: 'id', group: 'id' }),
@@ -204,7 +241,7 @@ export const CALLS = {
     'arg5?': 'int',
   }),
   ioprio_set: call(251, 30, { which: 'name:IOPRIO_WHO_', who: 'int', ioprio: 'io priority' }),
-  openat: call(257, 56, { dirfd: 'fd', pathname: 'text', flags: 'flags:O_', 'mode?': 'mode' }),
+  openat: call(257, 56, { dirfd: 'fd', pathname: 'text', flags: 'flags:O_', 'mode?': 'mode' }, DESCRIPTOR),
   mkdirat: call(258, 34, { dirfd: 'fd', pathname: 'text', mode: 'mode' }),
   mknodat: call(259, 33, { dirfd: 'fd', pathname: 'text', mode: 'mode', dev: 'device' }),
   fchownat: call(260, 54, { dirfd: 'fd', pathname: 'text', owner: 'id', group: 'id', flags: 'flags:AT_' }),
@@ -214,14 +251,19 @@ export const CALLS = {
   fchmodat: call(268, 53, { dirfd: 'fd', pathname: 'text', mode: 'mode' }),
   unshare: call(272, 97, { flags: 'flags:CLONE_' }),
   ppoll: call(271, 73, { fds: 'changed', nfds: 'int', tmo_p: 'pointer', sigmask: 'pointer', sigsetsize: 'int' }),
-  accept4: call(288, 242, { sockfd: 'fd', addr: 'written', addrlen: 'changed', flags: 'flags:SOCK_' }),
-  signalfd4: call(289, 74, { fd: 'fd', mask: 'pointer', sizemask: 'int', flags: 'flags:O_CLOEXEC' }),
+  accept4: call(288, 242, { sockfd: 'fd', addr: 'written', addrlen: 'changed', flags: 'flags:SOCK_' }, DESCRIPTOR),
+  signalfd4: call(289, 74, { fd: 'fd', mask: 'pointer', sizemask: 'int', flags: 'flags:O_CLOEXEC' }, DESCRIPTOR),
   dup3: call(292, 24, { oldfd: 'fd', newfd: 'fd', flags: 'flags:O_CLOEXEC' }),
-  pipe2: call(293, 59, { pipefd: 'written', flags: 'flags:O_CLOEXEC' }),
+  pipe2: call(293, 59, { pipefd: 'written', flags: 'flags:O_CLOEXEC' }, { count: 2, through: 0 }),
   prlimit64: call(302, 261, { pid: 'int', resource: 'name:RLIMIT_', new_limit: 'pointer', old_limit: 'written' }),
   setns: call(308, 268, { fd: 'fd', nstype: 'flags:CLONE_' }),
   sched_setattr: call(314, 274, { pid: 'int', attr: 'pointer', flags: 'int' }),
-  seccomp: call(317, 277, { operation: 'name:SECCOMP_SET_', flags: 'flags:SECCOMP_FILTER_FLAG_', args: 'pointer' }),
+  seccomp: call(
+    317,
+    277,
+    { operation: 'name:SECCOMP_SET_', flags: 'flags:SECCOMP_FILTER_FLAG_', args: 'pointer' },
+    { count: 1, when: { argument: 1, value: SECCOMP_FILTER_FLAG_NEW_LISTENER, isFlag: true } },
+  ),
   execveat: call(322, 281, { dirfd: 'fd', pathname: 'text', argv: 'pointer', envp: 'pointer', flags: 'flags:AT_' }),
   statx: call(332, 291, {
     dirfd: 'fd',
@@ -230,7 +272,7 @@ export const CALLS = {
     mask: 'flags:STATX_',
     statxbuf: 'written',
   }),
-  open_tree: call(428, 428, { dirfd: 'fd', pathname: 'text', flags: 'flags:OPEN_TREE_' }),
+  open_tree: call(428, 428, { dirfd: 'fd', pathname: 'text', flags: 'flags:OPEN_TREE_' }, DESCRIPTOR),
   move_mount: call(429, 429, {
     from_dirfd: 'fd',
     from_pathname: 'text',
@@ -238,16 +280,16 @@ export const CALLS = {
     to_pathname: 'text',
     flags: 'flags:MOVE_MOUNT_',
   }),
-  fsopen: call(430, 430, { fsname: 'text', flags: 'flags:FSOPEN_' }),
+  fsopen: call(430, 430, { fsname: 'text', flags: 'flags:FSOPEN_' }, DESCRIPTOR),
   fsconfig: call(431, 431, { fd: 'fd', cmd: 'name:FSCONFIG_', key: 'text', value: 'text', aux: 'int' }),
-  fsmount: call(432, 432, { fsfd: 'fd', flags: 'flags:FSMOUNT_', attr_flags: 'flags:MOUNT_ATTR_' }),
-  pidfd_open: call(434, 434, { pid: 'int', flags: 'int' }),
+  fsmount: call(432, 432, { fsfd: 'fd', flags: 'flags:FSMOUNT_', attr_flags: 'flags:MOUNT_ATTR_' }, DESCRIPTOR),
+  pidfd_open: call(434, 434, { pid: 'int', flags: 'int' }, DESCRIPTOR),
   clone3: call(435, 435, { cl_args: 'changed', size: 'int' }),
   close_range: call(436, 436, { first: 'int', last: 'last descriptor', flags: 'flags:CLOSE_RANGE_' }),
-  openat2: call(437, 437, { dirfd: 'fd', pathname: 'text', how: 'pointer', size: 'int' }),
+  openat2: call(437, 437, { dirfd: 'fd', pathname: 'text', how: 'pointer', size: 'int' }, DESCRIPTOR),
   faccessat2: call(439, 439, { dirfd: 'fd', pathname: 'text', mode: 'access mode', flags: 'flags:AT_E' }),
   mount_setattr: call(442, 442, { dirfd: 'fd', pathname: 'text', flags: 'flags:AT_', attr: 'pointer', size: 'int' }),
-  landlock_create_ruleset: call(444, 444, { attr: 'pointer', size: 'int', flags: 'int' }),
+  landlock_create_ruleset: call(444, 444, { attr: 'pointer', size: 'int', flags: 'int' }, DESCRIPTOR),
   landlock_add_rule: call(445, 445, {
     ruleset_fd: 'fd',
     rule_type: 'name:LANDLOCK_RULE_',

@@ -19,6 +19,8 @@ export interface Region {
   readonly offset: number;
   /** Size in bytes, a multiple of 8. */
   readonly size: number;
+  /** The slot of a handle that is closed in the program that opens it; behind its scope the slot is another handle's. */
+  readonly isScoped?: true;
 }
 
 /** A structure that travels with the packet. The same object used by two steps of a program is one structure. */
@@ -127,14 +129,22 @@ export interface ReplyForm {
   readonly descriptors: number | readonly [fewest: number, most: number];
 }
 
-/** Hands out stretches of init's persistent memory. One allocator serves all programs of one conversation. */
+/**
+ * Hands out stretches of init's persistent memory. One allocator serves all programs of one conversation.
+ *
+ *     report | words and buffers, for good ->   free   <- stack of handles, each for its scope
+ */
 export class Memory {
-  readonly #size: number;
+  /** Offset of the first free byte. */
   #next = REPORT_SIZE;
+  /** Offset of the uppermost slot of the stack, and the lowest that this has been. */
+  #top: number;
+  #lowest: number;
 
   /** `size`: how much of the memory there is for programs, bytes. */
   constructor(size: number = LAYOUT.memory.size) {
-    this.#size = size;
+    this.#top = size;
+    this.#lowest = size;
   }
 
   /** A word of 8 bytes. */
@@ -147,12 +157,26 @@ export class Memory {
     const offset = this.#next;
     const rounded = Math.ceil(size / 8) * 8;
     this.#next += rounded;
-    if (this.#next > this.#size) {
-      throw new TsrunError(
-        'unsupported',
-        `init cannot hold so many handles at a time: no room for ${JSON.stringify(name)}`,
-      );
-    }
+    this.#verifyRoom(name);
     return { kind: 'region', name, offset, size: rounded };
+  }
+
+  /** A word of the stack for what `use` plans; behind it the word is free for another. */
+  withSlot<T>(name: string, use: (slot: Region) => T): T {
+    const offset = this.#top - 8;
+    this.#top = offset;
+    this.#lowest = Math.min(this.#lowest, offset);
+    this.#verifyRoom(name);
+    const result = use({ kind: 'region', name, offset, size: 8, isScoped: true });
+    this.#top = offset + 8;
+    return result;
+  }
+
+  #verifyRoom(name: string): void {
+    if (this.#next <= this.#lowest) return;
+    throw new TsrunError(
+      'unsupported',
+      `init cannot hold so many handles at a time: no room for ${JSON.stringify(name)}`,
+    );
   }
 }

@@ -5,9 +5,9 @@ import { planCreate } from '../../src/plan/create.ts';
 import { EXCHANGES } from '../../src/plan/base/exchanges.ts';
 import { encode } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
-import type { Block, Program, Region } from '../../src/program/step.ts';
+import type { Program } from '../../src/program/step.ts';
 import { printProgram } from '../../src/program/print.ts';
-import { verify } from '../../src/program/model/verify.ts';
+import { knownBehind, verify } from '../../src/program/model/verify.ts';
 import type { Config } from '../../src/spec/generated/config.ts';
 import { PR_SET_DUMPABLE } from '../../src/util/constants.ts';
 import {
@@ -43,25 +43,6 @@ function programsOf(scenario: Scenario): Program[] {
   return [...phases.map(({ program }) => program), park({ start: TOKEN, handles: TOKEN })];
 }
 
-/** The regions that a program writes: results, and what the kernel is given the address of. */
-function writtenRegions({ steps }: Program): Set<Region> {
-  const regions = new Set<Region>();
-  const add = (to: Region | Block): void => {
-    if (to.kind === 'region') regions.add(to);
-    else for (const link of to.links) add(link.to);
-  };
-  for (const step of steps) {
-    if (step.kind === 'check') continue;
-    if (step.result !== undefined) add(step.result.kind === 'place' ? step.result.of : step.result);
-    for (const operand of step.operands) {
-      if (typeof operand !== 'object') continue;
-      if (operand.kind === 'address') add(operand.of);
-      else if (operand.kind === 'block') add(operand);
-    }
-  }
-  return regions;
-}
-
 for (const scenario of SCENARIOS) {
   const { name, host } = scenario;
   t.test(`planCreate() plans ${name} on ${host}`, (t) => {
@@ -71,10 +52,10 @@ for (const scenario of SCENARIOS) {
   });
 
   t.test(`planCreate() makes programs of ${name} on ${host} that may be sent`, (t) => {
-    const known = new Set<Region>();
+    let known: ReturnType<typeof knownBehind> = new Map();
     for (const program of programsOf(scenario)) {
       t.same(verify(program, { known }), [], program.name);
-      for (const region of writtenRegions(program)) known.add(region);
+      known = knownBehind(program, known);
       const { sync } = descriptorNumbers(scenario.options?.preserveFds ?? 0);
       for (const arch of ['x86-64', 'arm64'] as const) {
         const packets = encode(program, { arch, syncFd: sync });

@@ -12,3 +12,27 @@ t.test('Memory allocates behind the failure report and no further than its area'
   });
   t.end();
 });
+
+t.test('Memory has a stack at its end, whose slots are free again behind their scope', (t) => {
+  const memory = new Memory();
+  const slot = (name: string, offset: number) => ({ kind: 'region', name, offset, size: 8, isScoped: true });
+  memory.withSlot('outer', (outer) => {
+    t.same(outer, slot('outer', 4088));
+    t.same(
+      memory.withSlot('inner', (inner) => inner),
+      slot('inner', 4080),
+    );
+    t.same(
+      memory.withSlot('next', (next) => next),
+      slot('next', 4080),
+    );
+    t.equal(memory.word('for good').offset, REPORT_SIZE, 'what is for good lies elsewhere');
+  });
+  t.same(
+    memory.withSlot('again', (again) => again),
+    slot('again', 4088),
+  );
+  memory.buffer('all the rest', 4096 - REPORT_SIZE - 8 - 16);
+  t.throws(() => memory.word('one more'), { message: /no room for "one more"/ }, 'the stack was this deep');
+  t.end();
+});

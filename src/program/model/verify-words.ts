@@ -3,7 +3,7 @@ import { visitTree } from '../items.ts';
 import type { Block, Operand, Place, Region, Step } from '../step.ts';
 
 /**
- * The flaws in how the steps share init's memory: two regions with one name, regions that overlap, and, when the regions
+ * The flaws in how the steps share init's memory: two regions with one name, regions that overlap (but for slots of the stack), and, when the regions
  * are `known` that earlier programs have written, the value of a region that nothing has written yet.
  */
 export function verifyWords(steps: readonly Step[], known: ReadonlySet<Region> | undefined): string[] {
@@ -20,6 +20,11 @@ export function verifyWords(steps: readonly Step[], known: ReadonlySet<Region> |
     for (const region of [...uses.read, ...uses.written]) regions.add(region);
   });
   return [...flaws, ...verifyNames(regions)];
+}
+
+/** The regions that receive a result, or whose address the kernel is given. */
+export function writtenRegions(steps: readonly Step[]): Set<Region> {
+  return new Set(steps.flatMap((step) => [...usesOf(step).written]));
 }
 
 interface Uses {
@@ -66,10 +71,17 @@ function verifyNames(regions: ReadonlySet<Region>): string[] {
   const names = new Map<string, Region>();
   sorted.forEach((region, index) => {
     const previous = sorted[index - 1];
-    if (previous !== undefined && previous.offset + previous.size > region.offset)
+    if (previous !== undefined && previous.offset + previous.size > region.offset && !isSameSlot(previous, region))
       flaws.push(`${describePlace(previous)} and ${describePlace(region)} overlap`);
-    if (names.has(region.name)) flaws.push(`two regions have the name ${JSON.stringify(region.name)}`);
+    const other = names.get(region.name);
+    if (other !== undefined && !(other.isScoped === true && region.isScoped === true))
+      flaws.push(`two regions have the name ${JSON.stringify(region.name)}`);
     names.set(region.name, region);
   });
   return flaws;
+}
+
+/** One slot of the stack, for handles that follow each other. */
+function isSameSlot(one: Region, other: Region): boolean {
+  return one.isScoped === true && other.isScoped === true && one.offset === other.offset;
 }

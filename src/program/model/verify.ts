@@ -3,15 +3,16 @@ import { describePlace } from '../build.ts';
 import { CALLS, type ArgumentKind, type CallName, type KindByName } from '../calls.ts';
 import { ACCEPT_SLOTS, ARGUMENT_COUNT, LAYOUT, REPORT_SIZE, TRIES_MAX } from '../layout.ts';
 import type { Block, CallStep, CheckStep, Operand, Place, Program, Region, Repetition, Step } from '../step.ts';
-import { verifyWords } from './verify-words.ts';
+import { followHandles, type Holding } from './verify-handles.ts';
+import { verifyWords, writtenRegions } from './verify-words.ts';
 
 /** What is known of init's memory when the program begins. */
 export interface VerifyOptions {
   /**
-   * Regions that earlier programs of the conversation have written. With this, reading a region that nothing has written
-   * is a flaw; without it, nobody knows.
+   * Regions that earlier programs of the conversation have written, as `knownBehind` tells. With this, reading a region that nothing
+   * has written is a flaw; without it, nobody knows.
    */
-  readonly known?: ReadonlySet<Region>;
+  readonly known?: ReadonlyMap<Region, Holding>;
 }
 
 /** The calls that send an answer. */
@@ -33,9 +34,22 @@ export function verify(program: Program, options: VerifyOptions = {}): readonly 
     if (step.kind === 'call') verifyCall(step, note);
     else verifyCheck(step, { index, steps: program.steps, note });
   });
-  flaws.push(...verifyWords(program.steps, options.known));
+  const { known } = options;
+  flaws.push(...verifyWords(program.steps, known === undefined ? undefined : new Set(known.keys())));
+  flaws.push(...followHandles(program.steps, known).flaws);
   if (program.replies) flaws.push(...verifyReply(program.steps));
   return flaws;
+}
+
+/** What is known behind a program of a conversation, for `verify` of the next: the regions of both, but not those of the stack. */
+export function knownBehind(program: Program, known: ReadonlyMap<Region, Holding>): Map<Region, Holding> {
+  const { behind } = followHandles(program.steps, known);
+  const regions = [...new Set([...known.keys(), ...writtenRegions(program.steps)])];
+  return new Map(
+    regions
+      .filter(({ isScoped }) => isScoped !== true)
+      .map((region): [Region, Holding] => [region, behind.get(region) ?? 'value']),
+  );
 }
 
 /** Throws a RangeError that lists the flaws of a program. */

@@ -6,9 +6,11 @@ import {
   call,
   equals,
   failWhen,
+  isNegative,
   isZero,
   repeatWhile,
   unless,
+  when,
   words,
 } from '../../../src/program/build.ts';
 import type { CallName } from '../../../src/program/calls.ts';
@@ -18,11 +20,12 @@ import {
   type CheckStep,
   type Condition,
   type Operand,
+  type Program,
   type Region,
   type Repetition,
   type Step,
 } from '../../../src/program/step.ts';
-import { assertProgram, verify, type VerifyOptions } from '../../../src/program/model/verify.ts';
+import { assertProgram, knownBehind, verify, type VerifyOptions } from '../../../src/program/model/verify.ts';
 import type { Errno } from '../../../src/util/errno.ts';
 
 const memory = new Memory();
@@ -52,7 +55,7 @@ t.test('verify() has nothing to say about a sound program', (t) => {
     call('mount', [0, '/', 0, 0, 0], label),
     call('write', [3, words([16, buffer], '{}'), 16], label),
   ];
-  t.same(verify({ name: 'test', steps, replies: true }, { known: new Set() }), []);
+  t.same(verify({ name: 'test', steps, replies: true }, { known: new Map() }), []);
   t.doesNotThrow(() => {
     assertProgram({ name: 'test', steps, replies: true });
   });
@@ -162,7 +165,7 @@ t.test('verify() wants a bound and harmless steps of a repetition', (t) => {
 });
 
 t.test('verify() finds words that nothing has written', (t) => {
-  const known = new Set<Region>();
+  const known = new Map<Region, 'value'>();
   const use = call('close', [fd], { label: 'close' });
   t.same(flawsOf([use]), [], 'without `known` nobody can tell');
   t.same(flawsOf([use], { known }), ['step 0 (close): fd is read before anything has written it']);
@@ -170,7 +173,7 @@ t.test('verify() finds words that nothing has written', (t) => {
     'step 0 (test): buffer is read before anything has written it',
     'step 0 (test): fd is read before anything has written it',
   ]);
-  t.same(flawsOf([use], { known: new Set([fd]) }), []);
+  t.same(flawsOf([use], { known: new Map([[fd, 'value']]) }), []);
   t.same(flawsOf([call('getpid', [], { ...label, result: fd }), use], { known }), []);
   t.same(flawsOf([call('getpid', [], { ...label, result: at(fd, 0) }), use], { known }), []);
   t.same(
@@ -188,6 +191,178 @@ t.test('verify() finds regions of two allocators', (t) => {
   const other = new Memory();
   const steps = [call('close', [fd], label), call('close', [other.word('fd')], label)];
   t.same(flawsOf(steps), ['fd and fd overlap', 'two regions have the name "fd"']);
+  t.end();
+});
+
+/** What opens `to`, uses it, closes it, and what may be refused. */
+const path = '/x';
+const open = (to: Region, accept: Errno[] = []) =>
+  call('openat', [-100, path, 0], { label: `open ${to.name}`, result: to, accept });
+const use = (of: Region) => call('fchdir', [of], { label: `use ${of.name}` });
+const close = (of: Region) => call('close', [of], { label: `close ${of.name}`, accept: 'any' });
+const choice = memory.word('choice');
+const other = memory.word('other');
+
+t.test('verify() finds uses of a handle that is closed on some way', (t) => {
+  t.same(flawsOf([open(fd), use(fd), close(fd)]), []);
+  t.same(flawsOf([open(fd), close(fd), use(fd)]), ['step 2 (use fd): uses fd, which is closed']);
+  t.same(flawsOf([open(fd), close(fd), close(fd)]), ['step 2 (close fd): uses fd, which is closed']);
+  t.same(flawsOf([open(fd), close(fd), call('mount_setattr', [fd, '', 0, words([1], '{}'), 8], label)]), [
+    'step 2 (test): uses fd, which is closed',
+  ]);
+  t.same(flawsOf([open(fd), close(fd), open(fd), use(fd), close(fd)]), [], 'it is another one');
+  t.same(flawsOf([open(fd), close(fd), ...when(isNegative(fd), [use(fd)])]), [], 'its number may still be looked at');
+  t.same(
+    flawsOf([open(fd), ...when(isZero(choice), [close(fd)]), use(fd)]),
+    ['step 3 (use fd): uses fd, which is closed'],
+    'on the way that skips nothing',
+  );
+  t.same(
+    flawsOf([open(fd), ...when(isZero(choice), [close(fd)]), ...unless(isZero(choice), [use(fd), close(fd)])]),
+    [],
+    'both checks find the same',
+  );
+  t.same(
+    flawsOf([
+      open(fd),
+      ...when(isZero(choice), [close(fd)]),
+      call('getpid', [], { ...label, result: choice }),
+      ...unless(isZero(choice), [use(fd)]),
+    ]),
+    ['step 5 (use fd): uses fd, which is closed'],
+    'the second looks at something else',
+  );
+  t.same(flawsOf([open(fd, ['ENOENT']), close(fd), ...when(isNegative(fd), [use(fd)])]), [], 'there was none');
+  t.same(flawsOf(repeatWhile(isZero(choice), [open(fd), use(fd), close(fd)], { tries: 2, fail: 'EIO', ...label })), []);
+  t.same(
+    flawsOf([open(fd), ...repeatWhile(isZero(choice), [close(fd)], { tries: 2, fail: 'EIO', ...label })]),
+    ['step 1 (close fd): uses fd, which is closed'],
+    'when it is repeated',
+  );
+  t.end();
+});
+
+t.test('verify() finds what overwrites a handle that is open', (t) => {
+  const flaw = (index: number, step: string) => [`step ${index} (${step}): overwrites fd while it is open`];
+  t.same(flawsOf([open(fd), open(fd)]), flaw(1, 'open fd'));
+  t.same(flawsOf([open(fd), call('getpid', [], { ...label, result: fd })]), flaw(1, 'test'));
+  t.same(flawsOf([open(fd), call('getpid', [], { ...label, result: at(fd, 0) })]), flaw(1, 'test'));
+  t.same(flawsOf([open(fd), call('read', [0, addressOf(fd), 8], label)]), flaw(1, 'test'));
+  t.same(flawsOf([open(fd), call('write', [0, addressOf(fd), 8], label)]), [], 'the kernel reads');
+  t.same(flawsOf([open(fd, ['ENOENT']), ...when(isNegative(fd), [open(fd)])]), [], 'there was none');
+  t.same(flawsOf([open(fd, ['ENOENT']), ...unless(isNegative(fd), [open(fd)])]), flaw(2, 'open fd'));
+  t.same(flawsOf([open(fd, ['ENOENT']), open(fd)]), flaw(1, 'open fd'), 'on the way where it was opened');
+  t.same(flawsOf([open(fd, ['EAGAIN']), ...when(equals(fd, -11n), [open(fd)])]), []);
+  t.same(
+    flawsOf(repeatWhile(equals(fd, -11n), [open(fd, ['EAGAIN'])], { tries: 2, fail: 'EAGAIN', ...label })),
+    [],
+    'only what was refused is repeated',
+  );
+  t.same(flawsOf(repeatWhile(isZero(choice), [open(fd)], { tries: 2, fail: 'EIO', ...label })), flaw(0, 'open fd'));
+  t.same(flawsOf([open(fd), call('close_range', [3, 9, 0], label), open(fd)]), [], 'it may be among those');
+  t.same(flawsOf([open(fd), ...when(isZero(fd), [open(fd)])]), [], 'no handle is 0');
+  t.end();
+});
+
+t.test('verify() knows which calls make descriptors', (t) => {
+  const flaw = [`step 1 (open fd): overwrites fd while it is open`];
+  const made = (name: CallName, operands: readonly Operand[]) =>
+    flawsOf([call(name, operands, { ...label, result: fd }), open(fd)]);
+  t.same(made('fcntl', [1, 1030, 0]), flaw, 'F_DUPFD_CLOEXEC');
+  t.same(made('fcntl', [1, 2, 1]), [], 'F_SETFD');
+  t.same(made('ioctl', [1, 0x5441, 0]), flaw, 'TIOCGPTPEER');
+  t.same(made('ioctl', [1, 0x5414, words([0], '{}')]), [], 'TIOCSWINSZ');
+  t.same(made('seccomp', [1, 8, words([0], '{}')]), flaw, 'a listener');
+  t.same(made('seccomp', [1, 0, words([0], '{}')]), []);
+  t.same(made('getpid', []), []);
+  const clone = (flags: number) => flawsOf([call('clone', [flags | 17, 0, addressOf(fd), 0, 0], label), open(fd)]);
+  t.same(clone(0x1000), flaw, 'CLONE_PIDFD');
+  t.same(clone(0), []);
+  const ends = block(new Uint8Array(16), 'ends');
+  const pipe = call('pipe2', [addressOf(ends, 4), 0], label);
+  t.same(flawsOf([pipe, open(fd), call('close', [at(ends, 4)], label), call('close', [at(ends, 8)], label)]), []);
+  t.same(flawsOf([pipe, call('getpid', [], { ...label, result: at(ends, 8) })]), [
+    'step 1 (test): overwrites ends+8 while it is open',
+  ]);
+  t.end();
+});
+
+t.test('verify() wants the handles of the stack closed at the end', (t) => {
+  const left = (name: string, index = 0) => [`step ${index} (open ${name}): leaves ${name} open`];
+  const onStack = (plan: (slot: Region) => Step[]) => new Memory().withSlot('slot', (slot) => flawsOf(plan(slot)));
+  t.same(
+    onStack((slot) => [open(slot), use(slot), close(slot)]),
+    [],
+  );
+  t.same(
+    onStack((slot) => [open(slot), use(slot)]),
+    left('slot'),
+  );
+  t.same(flawsOf([open(fd)]), [], 'another program may close what is not of the stack');
+  t.same(
+    onStack((slot) => [open(slot, ['ENOENT']), ...unless(isNegative(slot), [use(slot), close(slot)])]),
+    [],
+  );
+  t.same(
+    onStack((slot) => [open(slot), ...when(isZero(choice), [close(slot)])]),
+    left('slot'),
+    'a skip jumps over it',
+  );
+  t.same(
+    onStack((slot) => [open(slot), ...when(isZero(choice), [close(slot)]), ...unless(isZero(choice), [close(slot)])]),
+    [],
+  );
+  t.same(
+    onStack((slot) => [open(slot), call('execve', ['/bin/sh', 0, 0], label)]),
+    [],
+    'close-on-exec',
+  );
+  t.same(
+    onStack((slot) => [open(slot), ...when(isZero(choice), [call('exit_group', [0], label)]), close(slot)]),
+    [],
+  );
+  const stack = new Memory();
+  const first = stack.withSlot('first', (slot) => [open(slot), close(slot)]);
+  const unclosed = stack.withSlot('first', (slot) => [open(slot)]);
+  const second = stack.withSlot('second', (slot) => [open(slot), close(slot)]);
+  t.same(flawsOf([...first, ...second, ...first]), [], 'one slot has many names');
+  t.same(flawsOf([...unclosed, ...second]), ['step 1 (open second): overwrites first while it is open']);
+  t.same(
+    stack.withSlot('outer', (outer) =>
+      stack.withSlot('inner', (inner) => flawsOf([open(outer), open(inner), use(outer), close(inner), close(outer)])),
+    ),
+    [],
+  );
+  t.end();
+});
+
+t.test('knownBehind() passes on what is open and what is closed to the next program', (t) => {
+  const programOf = (...steps: Step[]): Program => ({ name: 'test', steps, replies: false });
+  const slot = new Memory().withSlot('slot', (region) => region);
+  const opened = knownBehind(programOf(open(fd), open(other, ['ENOENT']), open(slot), close(slot)), new Map());
+  t.strictSame(
+    [...opened].map(([{ name }, holding]) => [name, holding]),
+    [
+      ['fd', 'open'],
+      ['other', 'value'],
+    ],
+  );
+  t.same(flawsOf([use(fd), close(fd)], { known: opened }), []);
+  t.same(flawsOf([open(fd)], { known: opened }), ['step 0 (open fd): overwrites fd while it is open']);
+  const closed = knownBehind(programOf(close(fd)), opened);
+  t.equal(closed.get(fd), 'closed');
+  t.same(flawsOf([use(fd)], { known: closed }), ['step 0 (use fd): uses fd, which is closed']);
+  t.equal(knownBehind(programOf(), closed).get(fd), 'closed');
+  t.equal(knownBehind(programOf(...when(isZero(choice), [close(fd)])), opened).get(fd), 'value');
+  t.end();
+});
+
+t.test('verify() follows a program of many choices, of which it then knows less', (t) => {
+  const flags = memory.word('flags');
+  const steps = Array.from({ length: 40 }, (_, bit) =>
+    when(equals(flags, 1n << BigInt(bit), { mask: 1n << BigInt(bit) }), [call('getpid', [], label)]),
+  ).flat();
+  t.same(flawsOf([open(fd), ...steps, ...steps, close(fd), use(fd)]), ['step 162 (use fd): uses fd, which is closed']);
   t.end();
 });
 
