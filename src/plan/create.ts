@@ -22,7 +22,6 @@ import { makesDevices, planDevices } from './rootfs/devices.ts';
 import { allocateFound, candidates, planFindExecutable } from './process/executable.ts';
 import { planFinishProcess } from './process/finish-process.ts';
 import { handOutNumbers, handsOut, planHandOut } from './namespaces/hand-out.ts';
-import { closeWord } from './base/handles.ts';
 import { refuseOnThisHost } from './host-rules.ts';
 import { planIdMaps, type IdMapPlan } from './namespaces/id-maps.ts';
 import { planIdmapNamespaces, type IdmapNamespace } from './rootfs/idmapped-mounts.ts';
@@ -206,7 +205,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
   );
   if (planNetDevices(config).length > 0) {
     phases.add(planNetlinkSocket(context)).exchange('network', 'take network devices over');
-    phases.add(reserveScratch(context.descriptors), [closeWord(context.words.target, 'close the netlink socket')]);
+    phases.add(reserveScratch(context.descriptors));
   }
   phases.add(planCgroupNamespace(context), labelled ? [] : procHandle, planRootMount(context));
   for (const { steps, exchange } of mounts.stages) {

@@ -10,7 +10,6 @@ import { allocateSharedWords, type DescriptorNumbers, type PlanContext } from '.
 import { planNoNewPrivileges, planUmask } from './process/credentials.ts';
 import { allocateFound, candidates, planFindExecutable } from './process/executable.ts';
 import { planFinishEntering } from './process/finish-process.ts';
-import { closeWord } from './base/handles.ts';
 import { planIoPriority } from './process/io-priority.ts';
 import { labelKeys, planJoinKeyring } from './process/keyring.ts';
 import { planLandlock } from './process/landlock.ts';
@@ -25,6 +24,7 @@ import { planProcHandle } from './base/proc-handle.ts';
 import { reply } from './base/reply.ts';
 import { reserveScratch } from './base/scratch.ts';
 import { planRlimits, type RlimitSetting } from './process/rlimits.ts';
+import { closeHandle } from './base/with-handle.ts';
 import { planScheduler } from './process/scheduler.ts';
 import { addEarlyFilter } from './seccomp/early.ts';
 import type { CompiledSeccomp } from './seccomp/load.ts';
@@ -162,7 +162,7 @@ function addOutside(context: PlanContext, phases: PhaseList<ExecExchange>, input
     // The kernel hands them on to the process that is born.
     planSelinux(context, process),
     planApparmor(context, process),
-    labelled ? [closeWord(context.words.proc)] : [],
+    labelled ? [closeHandle(context.words.proc)] : [],
     planLandlock(context),
   );
 }

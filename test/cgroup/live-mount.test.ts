@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { makeCgroup } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
-import { allocateCgroupWords } from '../../src/plan/base/context.ts';
+import { allocateSharedWords } from '../../src/plan/base/context.ts';
 import { planCgroupMount } from '../../src/plan/rootfs/cgroup-mount.ts';
 import { joinPlaces, planCgroupJoin } from '../../src/plan/namespaces/join-cgroups.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
@@ -24,7 +24,6 @@ import {
   O_CLOEXEC,
   O_PATH,
 } from '../../src/util/constants.ts';
-import { joinWords } from '../plan/cgroup/fixtures.ts';
 import { NATIVE_ARCH, RealInit, SYNC_FD, wordsOf } from '../init/real-init.ts';
 import { cleanUp, joinCgroups, membershipOf, NO_BUSES, partOf, PREFIX, whyNotLive } from './live.ts';
 
@@ -89,15 +88,16 @@ function planSteps(input: {
   readonly: boolean;
 }): Step[] {
   const memory = new Memory();
+  const context = { memory, words: allocateSharedWords(memory) };
   const target = memory.word('target');
   const flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (input.readonly ? MS_RDONLY : 0);
   const namespaces = CLONE_NEWNS | (input.hasCgroupNamespace ? CLONE_NEWCGROUP : 0);
   return [
-    ...planCgroupJoin(joinPlaces(input.plan), joinWords(memory)),
+    ...planCgroupJoin(context, joinPlaces(input.plan)),
     call('unshare', [namespaces], { label: 'new namespaces' }),
     call('mount', ['none', '/', 0, MS_REC | MS_PRIVATE, 0], { label: 'keep mounts to ourselves' }),
     call('openat', [AT_FDCWD, input.target, O_PATH | O_CLOEXEC, 0], { label: 'open the target', result: target }),
-    ...planCgroupMount({ ...input, words: allocateCgroupWords(memory), target, flags, destination: '/sys/fs/cgroup' }),
+    ...planCgroupMount({ ...input, context, target, flags, destination: '/sys/fs/cgroup' }),
     reply(SYNC_FD, 'ready', 'done'),
   ];
 }

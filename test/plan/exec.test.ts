@@ -70,8 +70,8 @@ t.test('planExec() does in the first process what takes rights, and is born with
    8  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # be opaque to other processes
    9  prctl(PR_SET_NAME, "tsrun:init", 0, 0, 0)  # be called "tsrun:init"
   10  setns(4, CLONE_NEWNS|CLONE_NEWPID)  # join the pid, mount namespaces of the container
-  11  keyctl(KEYCTL_JOIN_SESSION_KEYRING, "_ses.c1", 0, 0, 0) = target, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
-  12  if target == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
+  11  keyctl(KEYCTL_JOIN_SESSION_KEYRING, "_ses.c1", 0, 0, 0) = answer, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
+  12  if answer == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
   13  openat(AT_FDCWD, "/", O_CLOEXEC|O_DIRECTORY|O_PATH, 0) = root  # open the root of the container
   14  umask(022)  # set umask to 0022  (/process/user/umask)
 `,

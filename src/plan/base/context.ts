@@ -11,7 +11,7 @@ export interface PlanContext {
   readonly options: PlanOptions;
   /** Descriptor numbers of init that are fixed from its start. */
   readonly descriptors: DescriptorNumbers;
-  /** Words of init's memory; one allocator for the whole conversation. */
+  /** Words of init's memory; one allocator for the whole conversation. Handles of a few steps are on its stack: `withHandle`. */
   readonly memory: Memory;
   /** Words that several planners share. */
   readonly words: SharedWords;
@@ -47,32 +47,21 @@ export interface DescriptorNumbers {
   readonly idmaps: number;
 }
 
-/** Words of init's memory that hold handles (descriptors, or a negative errno) and answers, each overwritten by its next user. */
+/**
+ * Words of init's memory that hold handles (descriptors, or a negative errno) that more than one program uses, and answers, each
+ * overwritten by its next user.
+ */
 export interface SharedWords {
   /** O_PATH handle of the container's root mount. */
   readonly root: Region;
   /** Handle of a proc file system that only this process has; all writes below /proc go through it. */
   readonly proc: Region;
-  /** Result of the latest lookup that is used at once. */
-  readonly target: Region;
-  /** A second such word. */
-  readonly source: Region;
-  /** Handle of a mount that is being put together. */
-  readonly tree: Region;
-  /** Result of looking whether a mount point was there before. */
+  /** Handle of the directory below a tmpfs; when that is closed, it still tells whether one was there. */
   readonly existed: Region;
-  readonly cgroup: CgroupWords;
+  /** Result of a call that makes no descriptor, for the steps behind it. */
+  readonly answer: Region;
   /** struct statx of the latest look at a file, 256 bytes. */
   readonly stat: Region;
-}
-
-/** Words of init's memory that hold handles while cgroups are mounted. */
-export interface CgroupWords {
-  /** The tmpfs, then the target of everything below it. */
-  readonly tree: Region;
-  readonly place: Region;
-  readonly source: Region;
-  readonly result: Region;
 }
 
 /** Allocates the words that all planners of one conversation share. */
@@ -80,22 +69,9 @@ export function allocateSharedWords(memory: Memory): SharedWords {
   return {
     root: memory.word('root'),
     proc: memory.word('proc'),
-    target: memory.word('target'),
-    source: memory.word('source'),
-    tree: memory.word('tree'),
     existed: memory.word('existed'),
-    cgroup: allocateCgroupWords(memory),
+    answer: memory.word('answer'),
     stat: memory.buffer('stat', 256),
-  };
-}
-
-/** The words, for all mounts of cgroups of one conversation. */
-export function allocateCgroupWords(memory: Memory): CgroupWords {
-  return {
-    tree: memory.word('cgroup tree'),
-    place: memory.word('cgroup place'),
-    source: memory.word('cgroup source'),
-    result: memory.word('cgroup result'),
   };
 }
 

@@ -3,7 +3,6 @@ import type { Region, Step } from '../../program/step.ts';
 import type { Errno } from '../../util/errno.ts';
 import {
   AT_EMPTY_PATH,
-  F_DUPFD_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -15,6 +14,7 @@ import {
   S_IFMT,
 } from '../../util/constants.ts';
 import type { PlanContext } from './context.ts';
+import { closeHandle } from './with-handle.ts';
 import { failedWith } from './failed-with.ts';
 import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
 
@@ -86,14 +86,6 @@ function lookUp(context: PlanContext, path: string, result: Region, options: Loo
   });
 }
 
-/**
- * Closes a word's descriptor. Handles are close-on-exec anyway; closing the many short-lived ones early keeps them within
- * a small RLIMIT_NOFILE of the caller.
- */
-export function closeWord(word: Region, label = `close ${word.name}`): Step {
-  return call('close', [word], { label, accept: 'any' });
-}
-
 /** Lexically cleaned components of a rootfs path: `/a/./b//../c` -> `['a', 'c']`. `..` never leaves the root. */
 export function components(path: string): string[] {
   const cleaned: string[] = [];
@@ -125,14 +117,13 @@ export interface EnsureOptions {
 
 /**
  * Opens `path` inside the rootfs and makes what is missing of it, one component at a time below the handle of the one before:
- * directories with mode 0755, a file with mode 0644. The O_PATH handle goes to `words.target`. Where a directory is wanted, anything
+ * directories with mode 0755, a file with mode 0644. The O_PATH handle goes to `target`. Where a directory is wanted, anything
  * else that is there is a failure, which says so (ENOTDIR); where a file is wanted, the caller has to look.
  *
  * When the path is there already this is a single call. Nothing is ever made through a symlink that dangles. A lookup that met a
  * rename (EAGAIN, see `openInRoot`) counts as one that found nothing: making what is there changes nothing, and then it is opened.
  */
-export function ensureInRoot(context: PlanContext, path: string, options: EnsureOptions): Step[] {
-  const { target } = context.words;
+export function ensureInRoot(context: PlanContext, path: string, target: Region, options: EnsureOptions): Step[] {
   const shown = JSON.stringify(path);
   const made = whereToMake(context, path, options);
   const common = {
@@ -154,7 +145,11 @@ export function ensureInRoot(context: PlanContext, path: string, options: Ensure
   if (parts.length === 0) return first;
   return [
     ...first,
-    ...when(isNegative(target), makeMissing(context, parts, options, common), `make ${shown} unless it is there`),
+    ...when(
+      isNegative(target),
+      makeMissing(context, parts, target, { ...options, common }),
+      `make ${shown} unless it is there`,
+    ),
   ];
 }
 
@@ -177,54 +172,53 @@ function notFound({ noSymlinks }: { readonly noSymlinks: boolean }): Errno[] {
   return noSymlinks ? ['ENOENT'] : ['ENOENT', 'EAGAIN'];
 }
 
-function makeMissing(
-  context: PlanContext,
-  parts: readonly string[],
-  options: EnsureOptions,
-  common: { readonly pointer?: string; readonly noSymlinks: boolean },
-): Step[] {
-  const { root, target, source } = context.words;
-  const steps: Step[] = [];
-  parts.forEach((name, index) => {
-    const prefix = `/${parts.slice(0, index + 1).join('/')}`;
-    const isLast = index === parts.length - 1;
-    // `source` is the handle of the directory before, except at the first component.
-    const parent = index === 0 ? root : source;
-    const shown = JSON.stringify(prefix);
-    const make =
-      isLast && options.kind === 'file'
-        ? call('mknodat', [parent, name, 0o100644, 0], {
-            label: `create file ${shown}`,
-            accept: ['EEXIST'],
-            ...pointerOf(common),
-          })
-        : call('mkdirat', [parent, name, 0o755], {
-            label: `create directory ${shown}`,
-            accept: ['EEXIST'],
-            ...pointerOf(common),
-          });
-    const noFollow = isLast && options.noFollow === true;
-    const directory = !isLast || (options.kind === 'directory' && !noFollow && options.symlinkFailure === undefined);
-    const open = openInRoot(context, prefix, target, { label: `open ${shown}`, directory, noFollow, ...common });
-    const look = lookUp(context, prefix, target, {
-      label: `open ${shown}`,
-      directory,
-      accept: notFound(common),
-      ...common,
-    });
-    steps.push(...(isLast ? [make, ...open] : [look, ...when(isNegative(target), [make, ...open])]));
-    if (index > 0) steps.push(closeWord(source));
-    if (!isLast) steps.push(...moveWord(target, source));
-  });
-  return steps;
+interface MissingOptions extends EnsureOptions {
+  readonly common: { readonly pointer?: string; readonly noSymlinks: boolean };
 }
 
-/** Words cannot be copied by init; a duplicate of the descriptor does the same. */
-function moveWord(from: Region, to: Region): Step[] {
-  return [
-    call('fcntl', [from, F_DUPFD_CLOEXEC, 0], { label: `keep ${from.name} as ${to.name}`, result: to }),
-    closeWord(from),
-  ];
+/** The directories on the way take turns in two handles, such that the last is `target`. */
+function makeMissing(context: PlanContext, parts: readonly string[], target: Region, options: MissingOptions): Step[] {
+  return context.memory.withSlot('parent', (other) =>
+    parts.flatMap((_, index) => {
+      const isEven = (parts.length - 1 - index) % 2 === 0;
+      const [handle, before] = isEven ? [target, other] : [other, target];
+      const path = parts.slice(0, index + 1);
+      const isLast = index === parts.length - 1;
+      if (index === 0) return makeComponent(context, { path, isLast, parent: context.words.root, handle }, options);
+      return [...makeComponent(context, { path, isLast, parent: before, handle }, options), closeHandle(before)];
+    }),
+  );
+}
+
+interface MissingComponent {
+  /** From the root to the component. */
+  readonly path: readonly string[];
+  readonly isLast: boolean;
+  readonly parent: Region;
+  /** Where its handle goes. */
+  readonly handle: Region;
+}
+
+function makeComponent(
+  context: PlanContext,
+  { path, isLast, parent, handle }: MissingComponent,
+  { common, ...options }: MissingOptions,
+): Step[] {
+  const prefix = `/${path.join('/')}`;
+  const name = path.at(-1) ?? '';
+  const shown = JSON.stringify(prefix);
+  const made = { accept: ['EEXIST'], ...pointerOf(common) } as const;
+  const make =
+    isLast && options.kind === 'file'
+      ? call('mknodat', [parent, name, 0o100644, 0], { label: `create file ${shown}`, ...made })
+      : call('mkdirat', [parent, name, 0o755], { label: `create directory ${shown}`, ...made });
+  const noFollow = isLast && options.noFollow === true;
+  const directory = !isLast || (options.kind === 'directory' && !noFollow && options.symlinkFailure === undefined);
+  const open = openInRoot(context, prefix, handle, { label: `open ${shown}`, directory, noFollow, ...common });
+  if (isLast) return [make, ...open];
+  const accept = notFound(common);
+  const look = lookUp(context, prefix, handle, { label: `open ${shown}`, directory, accept, ...common });
+  return [look, ...when(isNegative(handle), [make, ...open])];
 }
 
 function stepOf({ label, pointer }: { readonly label: string; readonly pointer?: string }): {

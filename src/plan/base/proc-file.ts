@@ -1,5 +1,5 @@
 import { call } from '../../program/build.ts';
-import type { Step } from '../../program/step.ts';
+import type { Region, Step } from '../../program/step.ts';
 import type { Errno } from '../../util/errno.ts';
 import {
   O_WRONLY,
@@ -23,18 +23,23 @@ export interface ProcFileOptions {
 }
 
 /**
- * Opens a file below /proc for writing; the descriptor goes to `words.target`. `path` has no slash in front.
+ * Opens a file below /proc for writing; the descriptor goes to `file`. `path` has no slash in front.
  *
  * Through the private handle `words.proc` and without crossing mounts, so that nothing can stand in for the file
  * (CVE-2025-52881). No path here and no link of proc has a `..`, so that no lookup has to be repeated (see `openInRoot`).
  */
-export function openProcFile(context: PlanContext, path: string, { follow, ...options }: ProcFileOptions): Step {
+export function openProcFile(
+  context: PlanContext,
+  path: string,
+  file: Region,
+  { follow, ...options }: ProcFileOptions,
+): Step {
   const links = follow === true ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
   const how = openHow({ flags: O_WRONLY, resolve: RESOLVE_BENEATH | RESOLVE_NO_XDEV | links });
-  return call('openat2', [context.words.proc, path, how, OPEN_HOW_SIZE], { ...options, result: context.words.target });
+  return call('openat2', [context.words.proc, path, how, OPEN_HOW_SIZE], { ...options, result: file });
 }
 
-/** Writes a text in one write(2), as files of /proc want it, to the file in `words.target`. */
-export function writeProcFile(context: PlanContext, text: string, options: Omit<ProcFileOptions, 'follow'>): Step {
-  return call('write', [context.words.target, text, utf8(text).length], options);
+/** Writes a text in one write(2), as files of /proc want it. */
+export function writeProcFile(file: Region, text: string, options: Omit<ProcFileOptions, 'follow'>): Step {
+  return call('write', [file, text, utf8(text).length], options);
 }

@@ -1,4 +1,4 @@
-import { addressOf, call, equals, failWhen, isNegative, not, unless, when } from '../../program/build.ts';
+import { addressOf, call, equals, failWhen, isNegative, not, when } from '../../program/build.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import type { Step } from '../../program/step.ts';
 import {
@@ -14,7 +14,7 @@ import {
   O_PATH,
 } from '../../util/constants.ts';
 import type { PlanContext } from './context.ts';
-import { closeWord } from './handles.ts';
+import { withHandle } from './with-handle.ts';
 
 /** include/uapi/linux/magic.h */
 const PROC_SUPER_MAGIC = 0x9fa0n;
@@ -37,18 +37,25 @@ function hasLabel(label: string | undefined): boolean {
  * while the host's mounts are still in view, and verified to be a proc file system.
  */
 export function planProcHandle(context: PlanContext): Step[] {
-  const { proc, target, stat } = context.words;
+  const { proc, stat } = context.words;
   const attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   const label = 'open a private proc file system';
   return [
-    call('fsopen', ['proc', FSOPEN_CLOEXEC], { label, accept: ['EPERM'], result: target }),
-    call('fsconfig', [target, FSCONFIG_CMD_CREATE, 0, 0, 0], { label, accept: ['EPERM', 'EBADF'] }),
-    call('fsmount', [target, FSMOUNT_CLOEXEC, attributes], {
-      label,
-      accept: ['EPERM', 'EBADF', 'EINVAL'],
-      result: proc,
-    }),
-    ...unless(isNegative(target), [closeWord(target)]),
+    ...withHandle(
+      context,
+      {
+        name: 'file system',
+        open: (handle) => [call('fsopen', ['proc', FSOPEN_CLOEXEC], { label, accept: ['EPERM'], result: handle })],
+      },
+      (handle) => [
+        call('fsconfig', [handle, FSCONFIG_CMD_CREATE, 0, 0, 0], { label, accept: ['EPERM', 'EBADF'] }),
+        call('fsmount', [handle, FSMOUNT_CLOEXEC, attributes], {
+          label,
+          accept: ['EPERM', 'EBADF', 'EINVAL'],
+          result: proc,
+        }),
+      ],
+    ),
     ...when(isNegative(proc), [
       call('openat', [AT_FDCWD, '/proc', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { label: 'open /proc', result: proc }),
       call('fstatfs', [proc, addressOf(stat)], { label: 'look at /proc' }),

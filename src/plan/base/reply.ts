@@ -27,7 +27,7 @@ function valueSize(value: Region | Place): number {
  * Sends a tag together with one or two descriptors (SCM_RIGHTS).
  *
  * A descriptor's number is known only when init runs, but the control message has to name it: so it is duplicated to a number
- * that is kept for such use. `reserveScratch` belongs at the start of the next program, since nothing may follow a reply.
+ * that is kept for such use. `reserveScratch` belongs at the start of the next program, since nothing that may fail can follow a reply.
  */
 export function replyWithDescriptors(
   numbers: DescriptorNumbers,

@@ -44,13 +44,11 @@ export function planClone(context: PlanContext, places: readonly JoinPlace[], op
   const args = cloneArguments(types, born !== undefined);
   const handle = handleOf(context, args, { name: 'cgroup-directory', isApart: options.isApart === true });
   const what = types.length === 0 ? 'create the process' : `create the process in new ${types.join(', ')} namespaces`;
-  const { target: file, source: directory, existed: joined } = context.words;
-  const words = { file, directory, joined };
   const instead = planCloneInstead(context, types, born, { pid, what, isApart: options.isApart === true });
   return {
     joinCgroups: [
-      ...planCgroupJoin(places, words),
-      ...(born === undefined ? planUnifiedJoin(places, words) : planUnifiedOpen(places, handle.opened, words)),
+      ...planCgroupJoin(context, places),
+      ...(born === undefined ? planUnifiedJoin(context, places) : planUnifiedOpen(context, places, handle.opened)),
       ...instead.open,
     ],
     clone: [

@@ -14,8 +14,8 @@ import {
 import { holdsCapability } from '../base/facts.ts';
 import type { PlanContext } from '../base/context.ts';
 import type { Region } from '../../program/step.ts';
-import { closeWord } from '../base/handles.ts';
 import { tagOf } from '../base/reply.ts';
+import { withHandle } from '../base/with-handle.ts';
 import { cmsgRights, iovec, msghdr } from '../../program/structs.ts';
 
 /**
@@ -73,24 +73,23 @@ export function reserveHandOut({ descriptors }: PlanContext, numbers: readonly n
 /** Opens the handles, through `words.proc`: an early filter may refuse to open anything later. */
 export function planHandOut(context: PlanContext, numbers: readonly number[]): Step[] {
   if (numbers.length === 0) return [];
-  const { proc, target } = context.words;
-  const keep = (number: number): Step[] => [
-    call('dup3', [target, number, O_CLOEXEC], { label: `number it ${number}` }),
-    closeWord(target),
-  ];
+  const { proc } = context.words;
+  const keep = (number: number, what: string, open: (result: Region) => Step): Step[] =>
+    withHandle(context, { name: what, open: (handle) => [open(handle)] }, (handle) => [
+      call('dup3', [handle, number, O_CLOEXEC], { label: `number it ${number}` }),
+    ]);
   return [
-    ...handedFiles(context.host).flatMap((file, index) => [
-      call('openat', [proc, `self/ns/${file}`, O_RDONLY | O_CLOEXEC, 0], {
-        label: `open the own ${HANDED_NAMESPACES[file]} namespace`,
-        result: target,
-      }),
-      ...keep(numbers[index] ?? -1),
-    ]),
-    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
-      label: 'open the own root',
-      result: target,
-    }),
-    ...keep(numbers.at(-1) ?? -1),
+    ...handedFiles(context.host).flatMap((file, index) =>
+      keep(numbers[index] ?? -1, 'namespace', (result) =>
+        call('openat', [proc, `self/ns/${file}`, O_RDONLY | O_CLOEXEC, 0], {
+          label: `open the own ${HANDED_NAMESPACES[file]} namespace`,
+          result,
+        }),
+      ),
+    ),
+    ...keep(numbers.at(-1) ?? -1, 'own root', (result) =>
+      call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { label: 'open the own root', result }),
+    ),
   ];
 }
 

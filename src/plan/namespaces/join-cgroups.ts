@@ -12,19 +12,15 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from '../../util/constants.ts';
+import type { PlanContext } from '../base/context.ts';
 import { failedWith } from '../base/failed-with.ts';
+import { withHandle } from '../base/with-handle.ts';
 import type { JoinPlace } from '../cgroup/path.ts';
 import type { CgroupDirectory, CgroupPlan } from '../cgroup/plan.ts';
 import { directoryPath } from '../cgroup/print.ts';
 import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
 
-/** Words that are free for a moment. */
-export interface JoinWords {
-  readonly directory: Region;
-  readonly file: Region;
-  /** Result of a write that may be refused. */
-  readonly joined: Region;
-}
+type MemoryContext = Pick<PlanContext, 'memory'>;
 
 /** Nothing leads out of the container's cgroup: no symlink, no mount, no `..`. */
 const BELOW = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
@@ -49,8 +45,8 @@ export function isKeptBySystemd({ kind, controllers }: Pick<CgroupDirectory, 'ki
  * instead of 12 ms. Init has one thread, so that both mean the same. For cgroup2, where threads cannot leave their process, see
  * `planUnifiedOpen`.
  */
-export function planCgroupJoin(places: readonly JoinPlace[], words: JoinWords): Step[] {
-  return places.filter(({ kind }) => kind === 'v1').flatMap((place) => joinBy(place, 'tasks', words));
+export function planCgroupJoin(context: MemoryContext, places: readonly JoinPlace[]): Step[] {
+  return places.filter(({ kind }) => kind === 'v1').flatMap((place) => joinBy(context, place, 'tasks'));
 }
 
 /**
@@ -58,18 +54,16 @@ export function planCgroupJoin(places: readonly JoinPlace[], words: JoinWords): 
  *
  * No steps where there is no cgroup2 directory; `result` stays 0 then.
  */
-export function planUnifiedOpen(places: readonly JoinPlace[], result: Region | Place, words: JoinWords): Step[] {
+export function planUnifiedOpen(context: MemoryContext, places: readonly JoinPlace[], result: Region | Place): Step[] {
   const unified = findUnified(places);
   if (unified === undefined) return [];
   const { hostPath, below } = unified;
   const label = `open cgroup ${shownPath(unified)}`;
   if (below === undefined) return [openDirectory(hostPath, { label, result })];
   const how = openHow({ flags: O_PATH | O_DIRECTORY, resolve: BELOW });
-  return [
-    openDirectory(hostPath, { label, result: words.directory }),
-    call('openat2', [words.directory, below, how, OPEN_HOW_SIZE], { label, result }),
-    call('close', [words.directory], { label: 'close the cgroup above it', accept: 'any' }),
-  ];
+  return inDirectory(context, hostPath, label, (directory) =>
+    call('openat2', [directory, below, how, OPEN_HOW_SIZE], { label, result }),
+  );
 }
 
 /** Opens the cgroup2 directory that stands in for one that takes no processes; one that is gone is found missing at its use. */
@@ -80,18 +74,19 @@ export function planFallbackOpen({ fallback = '' }: JoinPlace, result: Region | 
 }
 
 /** Init moves itself into the container's cgroup2 directory, where it may not be cloned into it. */
-export function planUnifiedJoin(places: readonly JoinPlace[], words: JoinWords): Step[] {
+export function planUnifiedJoin(context: Pick<PlanContext, 'memory' | 'words'>, places: readonly JoinPlace[]): Step[] {
   const unified = findUnified(places);
   if (unified === undefined) return [];
   const { kind, fallback } = unified;
-  const steps = joinBy(unified, 'cgroup.procs', words);
+  const steps = joinBy(context, unified, 'cgroup.procs');
   if (fallback === undefined) return steps;
+  const { answer } = context.words;
   const tolerant = steps.map((step): Step => {
     if (step.kind !== 'call' || step.call !== 'write') return step;
-    return { ...step, accept: ['EBUSY'], result: words.joined };
+    return { ...step, accept: ['EBUSY'], result: answer };
   });
-  const instead = joinBy({ kind, hostPath: fallback }, 'cgroup.procs', words);
-  return [...tolerant, ...when(failedWith(words.joined, 'EBUSY'), instead, 'join the cgroup of init when it is busy')];
+  const instead = joinBy(context, { kind, hostPath: fallback }, 'cgroup.procs');
+  return [...tolerant, ...when(failedWith(answer, 'EBUSY'), instead, 'join the cgroup of init when it is busy')];
 }
 
 /** The cgroup2 directory of a container. */
@@ -99,27 +94,39 @@ export function findUnified(places: readonly JoinPlace[]): JoinPlace | undefined
   return places.find(({ kind }) => kind === 'v2');
 }
 
-function joinBy(place: JoinPlace, file: string, { directory, file: word }: JoinWords): Step[] {
+function joinBy(context: MemoryContext, place: JoinPlace, file: string): Step[] {
   const { hostPath, below } = place;
   const label = `join cgroup ${shownPath(place)}`;
-  const options = { label: `${label}: open ${file}`, result: word };
-  const open =
-    below === undefined
-      ? [call('openat', [AT_FDCWD, `${hostPath}/${file}`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], options)]
-      : [
-          openDirectory(hostPath, { label, result: directory }),
-          call(
-            'openat2',
-            [directory, `${below}/${file}`, openHow({ flags: O_WRONLY, resolve: BELOW }), OPEN_HOW_SIZE],
-            options,
-          ),
-          call('close', [directory], { label: 'close the cgroup above it', accept: 'any' }),
-        ];
-  return [
-    ...open,
-    call('write', [word, '0', 1], { label }),
-    call('close', [word], { label: `close ${file}`, accept: 'any' }),
-  ];
+  const open = (result: Region): Step[] => {
+    const options = { label: `${label}: open ${file}`, result };
+    if (below === undefined)
+      return [call('openat', [AT_FDCWD, `${hostPath}/${file}`, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0], options)];
+    const how = openHow({ flags: O_WRONLY, resolve: BELOW });
+    return inDirectory(context, hostPath, label, (directory) =>
+      call('openat2', [directory, `${below}/${file}`, how, OPEN_HOW_SIZE], options),
+    );
+  };
+  return withHandle(context, { name: 'cgroup file', open, closeLabel: `close ${file}` }, (handle) => [
+    call('write', [handle, '0', 1], { label }),
+  ]);
+}
+
+/** `open` opens what lies below the directory. */
+function inDirectory(
+  context: MemoryContext,
+  hostPath: string,
+  label: string,
+  open: (directory: Region) => Step,
+): Step[] {
+  return withHandle(
+    context,
+    {
+      name: 'cgroup above',
+      open: (directory) => [openDirectory(hostPath, { label, result: directory })],
+      closeLabel: 'close the cgroup above it',
+    },
+    (directory) => [open(directory)],
+  );
 }
 
 function openDirectory(hostPath: string, options: { label: string; result: Region | Place }): CallStep {

@@ -2,7 +2,7 @@ import { call } from '../../program/build.ts';
 import type { Step } from '../../program/step.ts';
 import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from '../../util/constants.ts';
 import { hasNewNamespace, type PlanContext } from '../base/context.ts';
-import { closeWord } from '../base/handles.ts';
+import { withHandle } from '../base/with-handle.ts';
 import { ifreqFlags } from '../../program/structs.ts';
 
 const POINTER = '/linux/namespaces';
@@ -15,17 +15,18 @@ const POINTER = '/linux/namespaces';
  */
 export function planLoopback(context: PlanContext): Step[] {
   if (!hasNewNamespace(context.config, 'network')) return [];
-  const socket = context.words.target;
-  return [
-    call('socket', [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0], {
-      label: 'open a socket to bring "lo" up',
-      pointer: POINTER,
-      result: socket,
-    }),
-    call('ioctl', [socket, SIOCSIFFLAGS, ifreqFlags('lo', IFF_UP, 'IFF_UP')], {
-      label: 'bring "lo" up',
-      pointer: POINTER,
-    }),
-    closeWord(socket, 'close the socket'),
-  ];
+  const options = { label: 'open a socket to bring "lo" up', pointer: POINTER };
+  return withHandle(
+    context,
+    {
+      name: 'socket',
+      open: (socket) => [call('socket', [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0], { ...options, result: socket })],
+    },
+    (socket) => [
+      call('ioctl', [socket, SIOCSIFFLAGS, ifreqFlags('lo', IFF_UP, 'IFF_UP')], {
+        label: 'bring "lo" up',
+        pointer: POINTER,
+      }),
+    ],
+  );
 }

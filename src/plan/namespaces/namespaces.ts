@@ -19,6 +19,7 @@ import type { NamespaceType, TimeOffsets } from '../../spec/generated/config.ts'
 import { utf8 } from '../../util/utf8.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from '../base/context.ts';
 import { reply } from '../base/reply.ts';
+import { withHandle } from '../base/with-handle.ts';
 
 /** config-linux.md, "Namespaces": each type and its flag of clone3(2), unshare(2) and setns(2). */
 export const NAMESPACE_FLAGS: Readonly<Record<NamespaceType, number>> = {
@@ -118,19 +119,16 @@ export function planTimeNamespace(context: PlanContext): Step[] {
   const unshare = call('unshare', [CLONE_NEWTIME], { label: 'create time namespace', pointer: '/linux/namespaces' });
   const text = offsetsText(context.config.linux?.timeOffsets ?? {});
   if (text === '') return [unshare];
-  const { target } = context.words;
-  const pointer = '/linux/timeOffsets';
-  const label = 'write time offsets';
+  const options = { label: 'write time offsets', pointer: '/linux/timeOffsets' };
+  const open = (result: Region): Step[] => [
+    call('openat', [AT_FDCWD, '/proc/self/timens_offsets', O_WRONLY | O_CLOEXEC, 0], { ...options, result }),
+  ];
   return [
     unshare,
     call('prctl', [PR_SET_DUMPABLE, 1, 0, 0, 0], { label: 'own the files of /proc/self' }),
-    call('openat', [AT_FDCWD, '/proc/self/timens_offsets', O_WRONLY | O_CLOEXEC, 0], {
-      label,
-      pointer,
-      result: target,
-    }),
-    call('write', [target, textBytes(text), utf8(text).length], { label, pointer }),
-    call('close', [target], { label: 'close time offsets' }),
+    ...withHandle(context, { name: 'time offsets', open }, (file) => [
+      call('write', [file, textBytes(text), utf8(text).length], options),
+    ]),
   ];
 }
 

@@ -5,6 +5,7 @@ import { pointerTo } from '../../spec/pointer.ts';
 import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
 import { replyWithDescriptors } from '../base/reply.ts';
+import { withHandle } from '../base/with-handle.ts';
 
 /** A network device of the host that becomes the container's. */
 export interface NetDeviceMove {
@@ -27,16 +28,16 @@ export function planNetDevices({ linux }: Config): NetDeviceMove[] {
 
 /**
  * Init opens a netlink socket in its network namespace and hands it to the parent: only a process that is inside can make one,
- * and Node cannot enter. The program ends with this reply.
+ * and Node cannot enter. The program ends with this reply, behind which init closes its own descriptor.
  */
 export function planNetlinkSocket(context: PlanContext): Step[] {
-  const { target } = context.words;
-  return [
-    call('socket', [AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0], {
-      label: 'open a netlink socket for the network devices',
-      pointer: POINTER,
-      result: target,
-    }),
-    ...replyWithDescriptors(context.descriptors, 'network', 'wait for the network devices', [target]),
-  ];
+  const options = { label: 'open a netlink socket for the network devices', pointer: POINTER };
+  return withHandle(
+    context,
+    {
+      name: 'netlink socket',
+      open: (socket) => [call('socket', [AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0], { ...options, result: socket })],
+    },
+    (socket) => replyWithDescriptors(context.descriptors, 'network', 'wait for the network devices', [socket]),
+  );
 }

@@ -3,8 +3,8 @@ import type { Step } from '../../program/step.ts';
 import { pointerTo } from '../../spec/pointer.ts';
 import { sysctlPath } from '../../spec/sysctl-path.ts';
 import type { PlanContext } from '../base/context.ts';
-import { closeWord } from '../base/handles.ts';
 import { openProcFile, writeProcFile } from '../base/proc-file.ts';
+import { withHandle } from '../base/with-handle.ts';
 
 /**
  * config-linux.md, "Sysctl": writes the kernel parameters, in their order, from inside the container's namespaces.
@@ -21,10 +21,14 @@ export function planSysctl(context: PlanContext): Step[] {
       const message = `is ${shown}, wanted a kernel parameter such as "net.ipv4.ip_forward"`;
       throw new TsrunError('config', `config.json: ${pointer}: ${message}`, { issues: [{ pointer, message }] });
     }
-    return [
-      openProcFile(context, `sys/${path}`, { label: `open sysctl ${shown}`, pointer }),
-      writeProcFile(context, value, { label: `set sysctl ${shown}`, pointer }),
-      closeWord(context.words.target, `close sysctl ${shown}`),
-    ];
+    return withHandle(
+      context,
+      {
+        name: 'sysctl',
+        open: (file) => [openProcFile(context, `sys/${path}`, file, { label: `open sysctl ${shown}`, pointer })],
+        closeLabel: `close sysctl ${shown}`,
+      },
+      (file) => [writeProcFile(file, value, { label: `set sysctl ${shown}`, pointer })],
+    );
   });
 }

@@ -3,7 +3,8 @@ import type { Block, Region, Step } from '../../program/step.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import type { PlanContext } from '../base/context.ts';
 import { failedWith } from '../base/failed-with.ts';
-import { closeWord, components, ensureInRoot } from '../base/handles.ts';
+import { components, ensureInRoot } from '../base/handles.ts';
+import { withHandle } from '../base/with-handle.ts';
 import { errnoText } from '../../util/errno.ts';
 
 /**
@@ -23,8 +24,9 @@ const LONGEST_PATH = 4096;
 /** Makes the working directory inside the rootfs, with what is missing above it, mode 0755. */
 export function planMakeCwd(context: PlanContext, process: Process): Step[] {
   if (components(process.cwd).length === 0) return [];
-  const { target } = context.words;
-  return [...ensureInRoot(context, process.cwd, { kind: 'directory', pointer: POINTER }), closeWord(target)];
+  const options = { kind: 'directory', pointer: POINTER } as const;
+  const open = (target: Region): Step[] => ensureInRoot(context, process.cwd, target, options);
+  return withHandle(context, { name: 'target', open }, () => []);
 }
 
 /** Where the steps below leave what the kernel answered. */

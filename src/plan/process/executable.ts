@@ -76,7 +76,7 @@ export function planFindExecutable(context: PlanContext, process: Process, found
 
 /** A path: the failure says what is wrong with it. */
 function lookAt(context: PlanContext, path: string, found: Region): Step[] {
-  const { target } = context.words;
+  const { answer } = context.words;
   const shown = `exec: ${JSON.stringify(path)}`;
   const label = `${shown}: look for it`;
   const fail = (condition: Condition, errno: Errno, text: string): Step =>
@@ -87,17 +87,17 @@ function lookAt(context: PlanContext, path: string, found: Region): Step[] {
       failure: `${shown}: stat ${path}: {errno}`,
       code: 'program',
       accept: ['ENOENT', 'ENOTDIR', 'EACCES'],
-      result: target,
+      result: answer,
     }),
-    fail(failedWith(target, 'ENOENT'), 'ENOENT', `stat ${path}: ${errnoText('ENOENT')}`),
-    fail(failedWith(target, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${errnoText('ENOTDIR')}`),
-    fail(failedWith(target, 'EACCES'), 'EACCES', `stat ${path}: ${errnoText('EACCES')}`),
+    fail(failedWith(answer, 'ENOENT'), 'ENOENT', `stat ${path}: ${errnoText('ENOENT')}`),
+    fail(failedWith(answer, 'ENOTDIR'), 'ENOTDIR', `stat ${path}: ${errnoText('ENOTDIR')}`),
+    fail(failedWith(answer, 'EACCES'), 'EACCES', `stat ${path}: ${errnoText('EACCES')}`),
     // dockerd before 23 knows no other word than the second for it, as execve(2) gives that errno.
     fail(isDirectory(context), 'EISDIR', `${wording.EISDIR}: ${errnoText('EACCES')}`),
     // execve(2) answers EACCES to FIFOs and the like.
     fail(not(isRegular(context)), 'EACCES', errnoText('EACCES')),
-    checkAccess(path, target, { label, failure: `${shown}: {errno}`, accept: ['EACCES'] }),
-    fail(failedWith(target, 'EACCES'), 'EACCES', errnoText('EACCES')),
+    checkAccess(path, answer, { label, failure: `${shown}: {errno}`, accept: ['EACCES'] }),
+    fail(failedWith(answer, 'EACCES'), 'EACCES', errnoText('EACCES')),
     ...mark(found, 0, shown),
   ];
 }
@@ -130,21 +130,21 @@ interface Look {
 }
 
 function lookFor(context: PlanContext, path: string, { found, index, shown }: Look): Step[] {
-  const { target, stat } = context.words;
+  const { answer, stat } = context.words;
   const label = `${shown}: look for ${JSON.stringify(path)}`;
   const tryIt = [
-    checkAccess(path, target, { label, accept: 'any' }),
-    ...unless(not(isZero(target)), mark(found, index, shown), `${shown}: pass over what cannot be executed`),
+    checkAccess(path, answer, { label, accept: 'any' }),
+    ...unless(not(isZero(answer)), mark(found, index, shown), `${shown}: pass over what cannot be executed`),
   ];
   return [
     call('statx', [AT_FDCWD, path, 0, STATX_BASIC_STATS, addressOf(stat)], {
       label,
       accept: 'any',
-      result: target,
+      result: answer,
       code: 'program',
     }),
     ...unless(
-      isNegative(target),
+      isNegative(answer),
       when(isRegular(context), tryIt, `${shown}: pass over what is no file`),
       `${shown}: pass over what is not there`,
     ),

@@ -40,28 +40,28 @@ const NEW_KEYRING =
  */
 export function planNewKeyring(context: PlanContext): Step[] {
   if (context.options.noNewKeyring) return [];
-  const { target } = context.words;
+  const { answer } = context.words;
   const isForeign = findNamespace(context.config, 'user') !== undefined;
   // Processes that join later must be able to find it: by its owner, or in a user namespace by anyone.
   const permissions = NEW_KEYRING | (isForeign ? KEY_OTH_SEARCH : KEY_USR_SEARCH);
-  const allow = call('keyctl', [KEYCTL_SETPERM, target, permissions, 0, 0], {
+  const allow = call('keyctl', [KEYCTL_SETPERM, answer, permissions, 0, 0], {
     label: `make session keyring ${shownName(context)} searchable`,
   });
-  return [...planJoinKeyring(context), ...unless(isNegative(target), [allow], 'skip when the kernel has no keyrings')];
+  return [...planJoinKeyring(context), ...unless(isNegative(answer), [allow], 'skip when the kernel has no keyrings')];
 }
 
 /** Joins the container's session keyring, or makes it when it is gone. For `exec`. */
 export function planJoinKeyring(context: PlanContext): Step[] {
   if (context.options.noNewKeyring) return [];
-  const { target } = context.words;
+  const { answer } = context.words;
   const label = `join session keyring ${shownName(context)}`;
   return [
     call('keyctl', [KEYCTL_JOIN_SESSION_KEYRING, keyringName(context), 0, 0, 0], {
       label,
       accept: ['ENOSYS', 'EDQUOT'],
-      result: target,
+      result: answer,
     }),
-    failWhen(failedWith(target, 'EDQUOT'), 'EDQUOT', {
+    failWhen(failedWith(answer, 'EDQUOT'), 'EDQUOT', {
       label,
       failure: `${label}: {errno}: the user has too many keys, see kernel.keys.maxkeys and kernel.keys.root_maxkeys`,
     }),

@@ -5,7 +5,8 @@ import { configAnnotations } from '../../spec/annotations.ts';
 import { readLandlock, type LandlockPaths } from '../../spec/landlock.ts';
 import { pointerTo } from '../../spec/pointer.ts';
 import type { PlanContext } from '../base/context.ts';
-import { closeWord, isDirectory, openInRoot, statHandle } from '../base/handles.ts';
+import { isDirectory, openInRoot, statHandle } from '../base/handles.ts';
+import { withHandle } from '../base/with-handle.ts';
 import {
   F_DUPFD_CLOEXEC,
   LANDLOCK_ACCESS_FS_EXECUTE,
@@ -50,13 +51,10 @@ export function planLandlock(context: PlanContext): Step[] {
     throw new TsrunError('unsupported', found, { pointer: POINTER });
   }
   const handled = major > 6 || minor >= 10 ? 0xffff : 0x7fff;
-  const ruleset = context.memory.word('ruleset');
-  return [
-    ...makeRuleset(ruleset, handled),
+  return withHandle(context, { name: 'ruleset', open: (ruleset) => makeRuleset(ruleset, handled) }, (ruleset) => [
     ...rulesOf(paths).flatMap((rule) => allow(context, ruleset, { ...rule, rights: rule.rights & handled })),
     call('landlock_restrict_self', [ruleset, 0], { label: 'confine the process with Landlock', pointer: POINTER }),
-    closeWord(ruleset),
-  ];
+  ]);
 }
 
 function makeRuleset(ruleset: Region, handled: number): Step[] {
@@ -95,23 +93,29 @@ function rulesOf(paths: LandlockPaths): Rule[] {
 
 /** The kernel refuses rights that only directories have for anything else: EINVAL. */
 function allow(context: PlanContext, ruleset: Region, { path, rights, verb }: Rule): Step[] {
-  const { target } = context.words;
   const label = `allow to ${verb} ${JSON.stringify(path)}`;
-  return [
-    ...openInRoot(context, path, target, { label, pointer: POINTER }),
-    statHandle(context, target, `look at ${JSON.stringify(path)}`),
-    ...when(isDirectory(context), addRule(context, ruleset, { label, rights }), 'with all rights for a directory'),
-    ...unless(
-      isDirectory(context),
-      addRule(context, ruleset, { label, rights: rights & FILE_RIGHTS }),
-      'with those of a file',
-    ),
-    closeWord(target),
-  ];
+  const open = (target: Region): Step[] => openInRoot(context, path, target, { label, pointer: POINTER });
+  return withHandle(context, { name: 'target', open }, (target) => {
+    const handles = { ruleset, target };
+    return [
+      statHandle(context, target, `look at ${JSON.stringify(path)}`),
+      ...when(isDirectory(context), addRule(handles, { label, rights }), 'with all rights for a directory'),
+      ...unless(
+        isDirectory(context),
+        addRule(handles, { label, rights: rights & FILE_RIGHTS }),
+        'with those of a file',
+      ),
+    ];
+  });
 }
 
-function addRule({ words: { target } }: PlanContext, ruleset: Region, rule: { label: string; rights: number }): Step[] {
-  const { label, rights } = rule;
+interface RuleHandles {
+  readonly ruleset: Region;
+  /** What the rule is about. */
+  readonly target: Region;
+}
+
+function addRule({ ruleset, target }: RuleHandles, { label, rights }: { label: string; rights: number }): Step[] {
   const attributes = landlockPathBeneathAttr(rights);
   const parent = at(attributes, PATH_BENEATH_PARENT);
   return [

@@ -1,11 +1,11 @@
 import { TsrunError } from '../../errors.ts';
 import { call, isNegative, unless, when } from '../../program/build.ts';
-import type { Step } from '../../program/step.ts';
+import type { Region, Step } from '../../program/step.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import type { Errno } from '../../util/errno.ts';
 import type { PlanContext } from '../base/context.ts';
-import { closeWord } from '../base/handles.ts';
 import { openProcFile, writeProcFile } from '../base/proc-file.ts';
+import { withHandle } from '../base/with-handle.ts';
 
 /**
  * config.md, "Linux Process": `apparmorProfile` and `selinuxLabel`. Both are written to files of the process's own below
@@ -24,22 +24,23 @@ export function planApparmor(context: PlanContext, { apparmorProfile: profile = 
   const pointer = '/process/apparmorProfile';
   const shown = JSON.stringify(profile);
   if (!isEnabled) throw missing('AppArmor', { pointer, shown, what: 'profile' });
-  const { target } = context.words;
   const options = (file: string) => ({
     label: `apply AppArmor profile ${shown}`,
     pointer,
     failure: `apparmor failed to apply profile ${shown}: write /proc/thread-self/attr/${file}: {errno}`,
   });
-  const open = (file: string, accept: readonly Errno[]) =>
-    openProcFile(context, `thread-self/attr/${file}`, { ...options(file), follow: true, accept });
-  const write = (file: string) => writeProcFile(context, `exec ${profile}`, options(file));
-  const isMissing = isNegative(target);
-  return [
-    open('apparmor/exec', ['ENOENT']),
-    ...unless(isMissing, [write('apparmor/exec')], 'use attr/apparmor/exec when the kernel has it'),
-    ...when(isMissing, [open('exec', []), write('exec')], 'use attr/exec otherwise'),
-    closeWord(target),
-  ];
+  const open = (target: Region, file: string, accept: readonly Errno[]) =>
+    openProcFile(context, `thread-self/attr/${file}`, target, { ...options(file), follow: true, accept });
+  const write = (target: Region, file: string) => writeProcFile(target, `exec ${profile}`, options(file));
+  const openEither = (target: Region): Step[] => {
+    const isMissing = isNegative(target);
+    return [
+      open(target, 'apparmor/exec', ['ENOENT']),
+      ...unless(isMissing, [write(target, 'apparmor/exec')], 'use attr/apparmor/exec when the kernel has it'),
+      ...when(isMissing, [open(target, 'exec', []), write(target, 'exec')], 'use attr/exec otherwise'),
+    ];
+  };
+  return withHandle(context, { name: 'attribute', open: openEither }, () => []);
 }
 
 /** Has the program run with an SELinux label. Throws a TsrunError `unsupported` when the host runs without SELinux. */
@@ -59,12 +60,13 @@ export function planSelinuxKeyLabel(context: PlanContext, process: Process): Ste
 export function planSelinuxKeyLabelEnd(context: PlanContext, { selinuxLabel = '' }: Process): Step[] {
   if (selinuxLabel === '') return [];
   const options = { label: 'end labelling new keys', pointer: '/process/selinuxLabel' };
-  return [
-    openProcFile(context, 'thread-self/attr/keycreate', { ...options, follow: true }),
-    // A single NUL resets the attribute (selinux_lsm_setattr() of security/selinux/hooks.c); an empty text ends in one.
-    call('write', [context.words.target, '', 1], options),
-    closeWord(context.words.target),
+  const open = (file: Region): Step[] => [
+    openProcFile(context, 'thread-self/attr/keycreate', file, { ...options, follow: true }),
   ];
+  return withHandle(context, { name: 'attribute', open }, (file) => [
+    // A single NUL resets the attribute (selinux_lsm_setattr() of security/selinux/hooks.c); an empty text ends in one.
+    call('write', [file, '', 1], options),
+  ]);
 }
 
 interface LabelFile {
@@ -78,11 +80,10 @@ function writeLabel(context: PlanContext, { selinuxLabel = '' }: Process, { file
   const shown = JSON.stringify(selinuxLabel);
   if (!context.host.lsm.selinux) throw missing('SELinux', { pointer, shown, what: 'label' });
   const options = { label: `${label} ${shown}`, pointer };
-  return [
-    openProcFile(context, `thread-self/attr/${file}`, { ...options, follow: true }),
-    writeProcFile(context, selinuxLabel, options),
-    closeWord(context.words.target),
+  const open = (target: Region): Step[] => [
+    openProcFile(context, `thread-self/attr/${file}`, target, { ...options, follow: true }),
   ];
+  return withHandle(context, { name: 'attribute', open }, (target) => [writeProcFile(target, selinuxLabel, options)]);
 }
 
 interface Wanted {

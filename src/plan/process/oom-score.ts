@@ -1,10 +1,10 @@
-import { block, call, isNegative, unless } from '../../program/build.ts';
-import type { Step } from '../../program/step.ts';
+import { block, call } from '../../program/build.ts';
+import type { Region, Step } from '../../program/step.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from '../../util/constants.ts';
 import { utf8 } from '../../util/utf8.ts';
 import type { PlanContext } from '../base/context.ts';
-import { closeWord } from '../base/handles.ts';
+import { withHandle } from '../base/with-handle.ts';
 
 /**
  * config.md, "oomScoreAdj": written by the process that tsrun started, in the host's own mount namespace and before a user
@@ -14,20 +14,18 @@ import { closeWord } from '../base/handles.ts';
 export function planOomScore(context: PlanContext, process: Process | undefined): Step[] {
   const score = process?.oomScoreAdj;
   if (score === undefined) return [];
-  const { target } = context.words;
   const options = { label: `set oom_score_adj ${score}`, pointer: '/process/oomScoreAdj' };
   const text = utf8(String(score));
   const { euid, inUserNamespace } = context.host.identity;
   const tolerated = euid === 0 && !inUserNamespace ? {} : ({ accept: ['EACCES', 'EPERM'] } as const);
-  return [
+  const open = (result: Region): Step[] => [
     call('openat', [AT_FDCWD, '/proc/self/oom_score_adj', O_WRONLY | O_CLOEXEC, 0], {
       ...options,
       ...tolerated,
-      result: target,
+      result,
     }),
-    ...unless(isNegative(target), [
-      call('write', [target, block(text, JSON.stringify(String(score))), text.length], { ...options, ...tolerated }),
-      closeWord(target),
-    ]),
   ];
+  return withHandle(context, { name: 'oom_score_adj', open, optional: true }, (file) => [
+    call('write', [file, block(text, JSON.stringify(String(score))), text.length], { ...options, ...tolerated }),
+  ]);
 }

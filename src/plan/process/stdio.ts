@@ -1,9 +1,10 @@
-import { addressOf, at, call, equals, failWhen, isNegative, not, unless, when } from '../../program/build.ts';
-import type { Step } from '../../program/step.ts';
+import { addressOf, at, call, equals, failWhen, not, unless, when } from '../../program/build.ts';
+import type { Region, Step } from '../../program/step.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import { AT_EMPTY_PATH, O_NOCTTY, O_RDWR, S_IFCHR, STATX_BASIC_STATS } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
-import { closeWord, isDeviceNumber, isFileType, openInRoot, statHandle } from '../base/handles.ts';
+import { isDeviceNumber, isFileType, openInRoot, statHandle } from '../base/handles.ts';
+import { withHandle } from '../base/with-handle.ts';
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
 /** (gid_t) -1: fchown(2) leaves the group as it is; a file system may want the one it has, such as the group `tty`. */
@@ -48,44 +49,42 @@ export function planStdioOwner(context: PlanContext, process: Process): Step[] {
  * For `create`, when the root is entered and the container has no processes that could exchange the file.
  */
 export function planNullStdio(context: PlanContext): Step[] {
-  const { target, source } = context.words;
   const isNull = isDeviceNumber(context, 1, 3);
   const isDevice = isFileType(context, S_IFCHR, 'a character device');
   const lookup = { noSymlinks: true, label: 'open /dev/null of the container' };
-  const replace = NAMES.flatMap((name, fd) => {
-    const dup = call('dup3', [source, fd, 0], { label: `make ${name} the /dev/null of the container` });
-    return [
-      call('statx', [fd, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(context.words.stat)], {
-        label: `look at ${name}`,
-      }),
-      ...when(isNull, when(isDevice, [dup]), `leave ${name} unless it is /dev/null`),
-    ];
-  });
-  const opened = [
-    statHandle(context, source, 'look at /dev/null of the container'),
-    failWhen(not(isNull), 'ENODEV', { label: 'open /dev/null of the container: it was replaced' }),
-    ...replace,
-    closeWord(source),
-  ];
-  const found = [
+  const find = (target: Region): Step[] =>
+    openInRoot(context, '/dev/null', target, { ...lookup, accept: ['ENOENT', 'ENOTDIR', 'ELOOP'] });
+  // EACCES: a /dev that is mounted with nodev.
+  const open = (source: Region): Step[] =>
+    openInRoot(context, '/dev/null', source, {
+      ...lookup,
+      access: O_RDWR | O_NOCTTY,
+      accept: ['EACCES', 'EPERM'],
+    });
+  const optional = 'leave the standard descriptors when the container has no /dev/null';
+  return withHandle(context, { name: 'target', open: find, optional }, (target) => [
     statHandle(context, target, 'look at /dev/null of the container'),
     ...when(
       isNull,
-      when(isDevice, [
-        // EACCES: a /dev that is mounted with nodev.
-        ...openInRoot(context, '/dev/null', source, {
-          ...lookup,
-          access: O_RDWR | O_NOCTTY,
-          accept: ['EACCES', 'EPERM'],
-        }),
-        ...unless(isNegative(source), opened),
-      ]),
+      when(
+        isDevice,
+        withHandle(context, { name: 'source', open, optional: true }, (source) => [
+          statHandle(context, source, 'look at /dev/null of the container'),
+          failWhen(not(isNull), 'ENODEV', { label: 'open /dev/null of the container: it was replaced' }),
+          ...NAMES.flatMap((name, fd) => replaceNull(context, source, { name, fd })),
+        ]),
+      ),
       'leave the standard descriptors unless it is that device',
     ),
-    closeWord(target),
-  ];
+  ]);
+}
+
+function replaceNull(context: PlanContext, source: Region, { name, fd }: { name: string; fd: number }): Step[] {
+  const isDevice = isFileType(context, S_IFCHR, 'a character device');
+  const { stat } = context.words;
+  const dup = call('dup3', [source, fd, 0], { label: `make ${name} the /dev/null of the container` });
   return [
-    ...openInRoot(context, '/dev/null', target, { ...lookup, accept: ['ENOENT', 'ENOTDIR', 'ELOOP'] }),
-    ...unless(isNegative(target), found, 'leave the standard descriptors when the container has no /dev/null'),
+    call('statx', [fd, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], { label: `look at ${name}` }),
+    ...when(isDeviceNumber(context, 1, 3), when(isDevice, [dup]), `leave ${name} unless it is /dev/null`),
   ];
 }

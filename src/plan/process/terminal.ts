@@ -18,8 +18,9 @@ import {
   TIOCSWINSZ,
 } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
-import { closeWord, ensureInRoot, isDeviceNumber, isFileType, openInRoot, statHandle } from '../base/handles.ts';
+import { ensureInRoot, isDeviceNumber, isFileType, openInRoot, statHandle } from '../base/handles.ts';
 import { replyWithDescriptors } from '../base/reply.ts';
+import { withHandle } from '../base/with-handle.ts';
 import { winsize } from '../../program/structs.ts';
 
 const POINTER = '/process/terminal';
@@ -42,10 +43,7 @@ export interface TerminalOptions {
  */
 export function planTerminal(context: PlanContext, process: Process, options: TerminalOptions): Step[] {
   if (process.terminal !== true) return [];
-  const master = context.memory.word('master');
-  const terminal = context.memory.word('terminal');
-  return [
-    ...openMaster(context, master),
+  return withHandle(context, { name: 'master', open: (master) => openMaster(context, master) }, (master) => [
     call('ioctl', [master, TIOCSPTLCK, words([0], '{0}')], { label: 'unlock the terminal', pointer: POINTER }),
     ...windowSize(process).map((size) =>
       call('ioctl', [master, TIOCSWINSZ, size], {
@@ -53,40 +51,41 @@ export function planTerminal(context: PlanContext, process: Process, options: Te
         pointer: '/process/consoleSize',
       }),
     ),
-    call('ioctl', [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], {
-      label: 'open the terminal',
-      pointer: POINTER,
-      result: terminal,
-    }),
-    ...(options.console ? mountConsole(context, terminal) : []),
-    ...makeStandard(terminal),
-    ...(options.isForChild === true ? [] : planControllingTerminal()),
-    closeWord(terminal),
+    ...withHandle(context, { name: 'terminal', open: (terminal) => [openTerminal(master, terminal)] }, (terminal) => [
+      ...(options.console ? mountConsole(context, terminal) : []),
+      ...makeStandard(terminal),
+      ...(options.isForChild === true ? [] : planControllingTerminal()),
+    ]),
     ...replyWithDescriptors(context.descriptors, 'console', 'hand over the console', [master]),
-  ];
+  ]);
+}
+
+function openTerminal(master: Region, result: Region): Step {
+  return call('ioctl', [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], {
+    label: 'open the terminal',
+    pointer: POINTER,
+    result,
+  });
 }
 
 function openMaster(context: PlanContext, master: Region): Step[] {
-  const { target, stat } = context.words;
+  const { stat } = context.words;
   const wrong = { label: 'open a terminal: /dev/pts/ptmx is no terminal multiplexer', pointer: POINTER };
+  const options = { label: 'open /dev/pts', pointer: POINTER, noSymlinks: true, directory: true };
+  const open = (target: Region): Step[] => openInRoot(context, '/dev/pts', target, options);
   return [
-    ...openInRoot(context, '/dev/pts', target, {
-      label: 'open /dev/pts',
-      pointer: POINTER,
-      noSymlinks: true,
-      directory: true,
-    }),
-    call('fstatfs', [target, addressOf(stat)], { label: 'look at /dev/pts', pointer: POINTER }),
-    failWhen(not(equals(stat, DEVPTS_SUPER_MAGIC, { text: '/dev/pts is a devpts' })), 'ENODEV', {
-      label: 'open a terminal: /dev/pts is no devpts',
-      pointer: POINTER,
-    }),
-    call('openat', [target, 'ptmx', O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC, 0], {
-      label: 'open /dev/pts/ptmx',
-      pointer: POINTER,
-      result: master,
-    }),
-    closeWord(target),
+    ...withHandle(context, { name: 'target', open }, (target) => [
+      call('fstatfs', [target, addressOf(stat)], { label: 'look at /dev/pts', pointer: POINTER }),
+      failWhen(not(equals(stat, DEVPTS_SUPER_MAGIC, { text: '/dev/pts is a devpts' })), 'ENODEV', {
+        label: 'open a terminal: /dev/pts is no devpts',
+        pointer: POINTER,
+      }),
+      call('openat', [target, 'ptmx', O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC, 0], {
+        label: 'open /dev/pts/ptmx',
+        pointer: POINTER,
+        result: master,
+      }),
+    ]),
     statHandle(context, master, 'look at /dev/pts/ptmx'),
     failWhen(not(isFileType(context, S_IFCHR, 'a character device')), 'ENODEV', wrong),
     failWhen(not(isDeviceNumber(context, 5, 2)), 'ENODEV', wrong),
@@ -94,15 +93,17 @@ function openMaster(context: PlanContext, master: Region): Step[] {
 }
 
 function mountConsole(context: PlanContext, terminal: Region): Step[] {
-  const { target, tree } = context.words;
   const label = 'mount the terminal on /dev/console';
-  return [
-    call('open_tree', [terminal, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], { label, result: tree }),
-    ...ensureInRoot(context, '/dev/console', { kind: 'file', pointer: POINTER, noSymlinks: true }),
-    call('move_mount', [tree, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], { label }),
-    closeWord(tree),
-    closeWord(target),
+  const clone = (result: Region): Step[] => [
+    call('open_tree', [terminal, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], { label, result }),
   ];
+  const ensure = (target: Region): Step[] =>
+    ensureInRoot(context, '/dev/console', target, { kind: 'file', pointer: POINTER, noSymlinks: true });
+  return withHandle(context, { name: 'tree', open: clone }, (tree) =>
+    withHandle(context, { name: 'target', open: ensure }, (target) => [
+      call('move_mount', [tree, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], { label }),
+    ]),
+  );
 }
 
 function makeStandard(terminal: Region): Step[] {

@@ -37,11 +37,11 @@ export function planBindFlags(
   if (fromHost) return addToLocked(context, mount, options, change);
   const replaced = asKernelKnows(context, replacedAttributes(options));
   if (!mayBeLocked(context)) return changeAttributes(context, mount, replaced, change);
-  const { existed } = context.words;
+  const { answer } = context.words;
   return [
-    ...changeAttributes(context, mount, replaced, { ...change, accept: ['EPERM'], result: existed }),
+    ...changeAttributes(context, mount, replaced, { ...change, accept: ['EPERM'], result: answer }),
     ...when(
-      isNegative(existed),
+      isNegative(answer),
       addToLocked(context, mount, options, change),
       'keep the flags of the source where they are locked',
     ),

@@ -6,9 +6,11 @@ import { MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MS_REMOUNT } from '..
 import { planBindFlags } from './bind-attributes.ts';
 import { describeBind, makeBindMount, openSource, sourceKind, type BindMount } from './bind-source.ts';
 import type { PlanContext } from '../base/context.ts';
+import type { SourceKind } from '../base/facts.ts';
 import { planCopiedLink } from './copied-link.ts';
 import { failedWith } from '../base/failed-with.ts';
-import { closeWord, ensureInRoot, isDirectory, openInRoot, statHandle } from '../base/handles.ts';
+import { ensureInRoot, isDirectory, openInRoot, statHandle } from '../base/handles.ts';
+import { closeHandle, withHandle } from '../base/with-handle.ts';
 import { changeAttributesRecursively, changePropagation, type ChangeOptions } from './mount-attributes.ts';
 import { refuseBindOnProc, refuseUnfollowedTarget } from './mount-target.ts';
 
@@ -22,27 +24,48 @@ export function planBindMount(context: PlanContext, mount: Mount, index: number,
   const bind = makeBindMount(context, mount, index);
   if ((bind.options.flags & MS_REMOUNT) !== 0) return planRemount(context, bind);
   if (bind.copiedLink !== undefined) return planCopiedLink(context, { ...bind, text: bind.copiedLink });
-  const tree = opened ?? context.words.tree;
   const kind = sourceKind(context.bundle, bind);
+  if (kind === undefined) {
+    const problem = `the source was not looked at (/mounts/${index}/source)`;
+    throw new TsrunError('bundle', `${describeBind(bind)}: ${problem}`);
+  }
+  if (opened !== undefined) return [...putTree(context, bind, opened, { kind, fromHost: true }), closeHandle(opened)];
+  const open = (tree: Region): Step[] => openSource(context, bind, tree);
+  return withHandle(context, { name: 'tree', open }, (tree) => putTree(context, bind, tree, { kind, fromHost: false }));
+}
+
+interface Source {
+  readonly kind: SourceKind;
+  /** It was opened with the host's privileges. */
+  readonly fromHost: boolean;
+}
+
+function putTree(context: PlanContext, bind: BindMount, tree: Region, { kind, fromHost }: Source): Step[] {
   const label = describeBind(bind);
-  const pointer = `/mounts/${index}`;
-  if (kind === undefined) throw new TsrunError('bundle', `${label}: the source was not looked at (${pointer}/source)`);
+  const pointer = `/mounts/${bind.index}`;
   // What is inside the rootfs may be another thing when its turn comes.
   const isDirectory = kind === 'directory' && bind.inRootfs === undefined;
   const change = { label: `${label}: set options`, pointer: `${pointer}/options`, isDirectory };
-  const attributes = planAttributes(context, bind, tree, { ...change, fromHost: opened !== undefined });
+  const attributes = planAttributes(context, bind, tree, { ...change, fromHost });
   const early = context.host.kernel.mountSetattr;
+  const open = (target: Region): Step[] =>
+    ensureTarget(context, bind, { tree, target }, kind === 'directory' ? 'directory' : 'file');
   return [
-    ...(opened === undefined ? openSource(context, bind, tree) : []),
     ...(early ? attributes : []),
-    ...ensureTarget(context, bind, tree, kind === 'directory' ? 'directory' : 'file'),
-    ...refuseBindOnProc(context, bind, tree),
-    ...attach(context, tree, { label, pointer, isDirectory }),
+    ...withHandle(context, { name: 'target', open }, (target) => [
+      ...refuseBindOnProc(context, bind, { tree, target }),
+      ...attach(context, { tree, target }, { label, pointer, isDirectory }),
+    ]),
     ...(early ? [] : attributes),
     ...planPropagation(context, bind, tree, change),
-    closeWord(tree),
-    closeWord(context.words.target),
   ];
+}
+
+interface BindHandles {
+  /** The mount. */
+  readonly tree: Region;
+  /** The mount point. */
+  readonly target: Region;
 }
 
 interface AttachOptions {
@@ -52,8 +75,13 @@ interface AttachOptions {
 }
 
 /** Onto a directory that is there a file cannot go: move_mount(2) calls that EINVAL, mount(2) and everybody who reads it ENOTDIR. */
-function attach(context: PlanContext, tree: Region, { label, pointer, isDirectory: is }: AttachOptions): Step[] {
-  const { target, source } = context.words;
+function attach(
+  context: PlanContext,
+  handles: BindHandles,
+  { label, pointer, isDirectory: is }: AttachOptions,
+): Step[] {
+  const { tree, target } = handles;
+  const { answer } = context.words;
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   const move = (more: { accept?: ['EINVAL']; result?: Region }): Step =>
     call('move_mount', [tree, '', target, '', flags], { label, pointer, ...more });
@@ -64,8 +92,8 @@ function attach(context: PlanContext, tree: Region, { label, pointer, isDirector
     move({}),
   ];
   return [
-    move({ accept: ['EINVAL'], result: source }),
-    ...when(failedWith(source, 'EINVAL'), look, `${label}: go on when it is there`),
+    move({ accept: ['EINVAL'], result: answer }),
+    ...when(failedWith(answer, 'EINVAL'), look, `${label}: go on when it is there`),
   ];
 }
 
@@ -93,12 +121,20 @@ function planPropagation(
 }
 
 /** The mount point is what the source is: known in advance, but for a source that an earlier mount may provide. */
-function ensureTarget(context: PlanContext, bind: BindMount, tree: Region, kind: 'directory' | 'file'): Step[] {
+function ensureTarget(
+  context: PlanContext,
+  bind: BindMount,
+  { tree, target }: BindHandles,
+  kind: 'directory' | 'file',
+): Step[] {
   const { mount, index, options, inRootfs } = bind;
   const noFollow = options.manner.targetLink === 'refuse';
   const common = { pointer: `/mounts/${index}/destination`, ...(noFollow ? { noFollow } : {}) };
-  const ensure = (made: 'directory' | 'file') => ensureInRoot(context, mount.destination, { kind: made, ...common });
-  const refusal = noFollow ? refuseUnfollowedTarget(context, describeBind(bind), common.pointer) : [];
+  const ensure = (made: 'directory' | 'file') =>
+    ensureInRoot(context, mount.destination, target, { kind: made, ...common });
+  const refusal = noFollow
+    ? refuseUnfollowedTarget(context, target, { label: describeBind(bind), pointer: common.pointer })
+    : [];
   if (inRootfs === undefined) return [...ensure(kind), ...refusal];
   return [
     statHandle(context, tree, `look at ${JSON.stringify(bind.source)}`),
@@ -110,15 +146,14 @@ function ensureTarget(context: PlanContext, bind: BindMount, tree: Region, kind:
 
 /** `remount` changes the flags of what is mounted at the destination; there is no source. */
 function planRemount(context: PlanContext, bind: BindMount): Step[] {
-  const { target } = context.words;
   const { destination } = bind.mount;
   const label = `remount ${JSON.stringify(destination)}`;
   const pointer = `/mounts/${bind.index}`;
   const change = { label: `${label}: set options`, pointer: `${pointer}/options` };
-  return [
-    ...openInRoot(context, destination, target, { label, pointer: `${pointer}/destination` }),
+  const open = (target: Region): Step[] =>
+    openInRoot(context, destination, target, { label, pointer: `${pointer}/destination` });
+  return withHandle(context, { name: 'target', open }, (target) => [
     ...planAttributes(context, bind, target, { ...change, fromHost: false }),
     ...planPropagation(context, bind, target, change),
-    closeWord(target),
-  ];
+  ]);
 }

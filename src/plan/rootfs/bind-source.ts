@@ -19,7 +19,8 @@ import {
 import { holdsCapability } from '../base/facts.ts';
 import { findNamespace, hasNewNamespace, type PlanContext } from '../base/context.ts';
 import type { BundleFacts, SourceKind } from '../base/facts.ts';
-import { closeWord, components, openInRoot } from '../base/handles.ts';
+import { components, openInRoot } from '../base/handles.ts';
+import { closeHandle, withHandle } from '../base/with-handle.ts';
 import { idmapNamespaceOf } from './idmapped-mounts.ts';
 import { changePropagation, requireMountSetattr } from './mount-attributes.ts';
 import { parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
@@ -116,7 +117,7 @@ function openHostTree(context: PlanContext, bind: BindMount, tree: Region): Step
   const open = openTree(context, bind, tree);
   const { root } = context.words;
   return [
-    ...(bind.inRootfs === undefined ? open : [openRootfs(context), ...open, closeWord(root)]),
+    ...(bind.inRootfs === undefined ? open : [openRootfs(context), ...open, closeHandle(root)]),
     ...changePropagation(context, tree, MS_SLAVE | MS_REC, { label }),
     ...planIdmap(context, bind, tree),
   ];
@@ -136,12 +137,11 @@ function openTree(context: PlanContext, bind: BindMount, tree: Region): Step[] {
   const clone = { ...options, result: tree };
   if (bind.inRootfs === undefined)
     return [call('open_tree', [AT_FDCWD, bind.source, flags | (noFollow ? AT_SYMLINK_NOFOLLOW : 0)], clone)];
-  const { source } = context.words;
-  return [
-    ...openInRoot(context, bind.inRootfs, source, { ...options, noFollow }),
+  const { inRootfs } = bind;
+  const open = (source: Region): Step[] => openInRoot(context, inRootfs, source, { ...options, noFollow });
+  return withHandle(context, { name: 'source', open }, (source) => [
     call('open_tree', [source, '', flags | AT_EMPTY_PATH], clone),
-    closeWord(source),
-  ];
+  ]);
 }
 
 /** config.md, "idmap" and "ridmap": the mount shows the source's owners through the id map of a user namespace. */

@@ -26,7 +26,8 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from '../../util/constants.ts';
-import type { CgroupWords } from '../base/context.ts';
+import type { PlanContext } from '../base/context.ts';
+import { withHandle } from '../base/with-handle.ts';
 import type { CgroupLayout } from '../base/cgroup-layout.ts';
 import type { CgroupDirectory } from '../cgroup/path.ts';
 import type { CgroupPlan } from '../cgroup/plan.ts';
@@ -48,7 +49,7 @@ import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
  * cgroup is bound there. Everything happens on handles: the target was opened below the rootfs, what is above it is not looked at again.
  */
 export interface CgroupMountInput {
-  readonly words: CgroupWords;
+  readonly context: Pick<PlanContext, 'memory' | 'words'>;
   readonly layout: CgroupLayout;
   readonly plan: CgroupPlan;
   /** The container has a cgroup namespace other than tsrun's, and init is in it when the steps run. */
@@ -75,7 +76,7 @@ const NOT_MOUNTABLE = ['EPERM', 'EBUSY'] as const;
  * Errors: `unsupported` when this machine has no cgroup mounted.
  */
 export function planCgroupMount(input: CgroupMountInput): Step[] {
-  const { layout, words, target } = input;
+  const { layout, target } = input;
   const directories = input.plan.directories.length > 0 ? input.plan.directories : ownDirectories(layout);
   if (directories.length === 0) {
     const message = 'no cgroup hierarchy is mounted on this machine';
@@ -85,9 +86,8 @@ export function planCgroupMount(input: CgroupMountInput): Step[] {
     });
   }
   const [only] = directories;
-  if (layout.mode === 'v2' && only !== undefined)
-    return planHierarchy(input, only, { words, target, label: label(input) });
-  return planTmpfs(input, directories, words);
+  if (layout.mode === 'v2' && only !== undefined) return planHierarchy(input, only, { target, label: label(input) });
+  return planTmpfs(input, directories);
 }
 
 /** Without cgroups of its own the container sees those of tsrun, which it shares. */
@@ -103,58 +103,62 @@ function ownDirectories(layout: CgroupLayout): CgroupDirectory[] {
   ];
 }
 
-function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirectory[], words: CgroupWords): Step[] {
-  const steps = [...planTree(input, words)];
-  for (const directory of directories) {
-    const name = nameOf(directory);
-    const where = label(input, `/${name}`);
-    steps.push(
-      step(input, 'mkdirat', [words.tree, name, 0o755], { label: `${where}: make directory` }),
-      step(input, 'openat2', [words.tree, name, HOW, OPEN_HOW_SIZE], {
-        label: `${where}: open directory`,
-        result: words.place,
-      }),
-      ...planHierarchy(input, directory, { words, target: words.place, label: where }),
-      close(words.place),
-    );
-    for (const controller of directory.controllers.filter(
-      (one) => directory.kind === 'v1' && !one.includes('=') && one !== name,
-    )) {
-      steps.push(
-        step(input, 'symlinkat', [name, words.tree, controller], {
-          label: `${where}: link ${JSON.stringify(controller)}`,
-        }),
-      );
-    }
-  }
-  if ((input.flags & MS_RDONLY) !== 0)
-    steps.push(...planRemount(input, words.tree, { flags: BASE_FLAGS | MS_RDONLY, label: label(input) }));
-  return [...steps, close(words.tree)];
+function planTmpfs(input: CgroupMountInput, directories: readonly CgroupDirectory[]): Step[] {
+  const isReadonly = (input.flags & MS_RDONLY) !== 0;
+  return withHandle(input.context, { name: 'cgroup tree', open: (tree) => planTree(input, tree) }, (tree) => [
+    ...directories.flatMap((directory) => planDirectory(input, directory, tree)),
+    ...(isReadonly ? planRemount(input, tree, { flags: BASE_FLAGS | MS_RDONLY, label: label(input) }) : []),
+  ]);
+}
+
+function planDirectory(input: CgroupMountInput, directory: CgroupDirectory, tree: Region): Step[] {
+  const name = nameOf(directory);
+  const where = label(input, `/${name}`);
+  const open = (result: Region): Step[] => [
+    step(input, 'openat2', [tree, name, HOW, OPEN_HOW_SIZE], { label: `${where}: open directory`, result }),
+  ];
+  const linked = directory.controllers.filter((one) => directory.kind === 'v1' && !one.includes('=') && one !== name);
+  return [
+    step(input, 'mkdirat', [tree, name, 0o755], { label: `${where}: make directory` }),
+    ...withHandle(input.context, { name: 'cgroup place', open }, (place) =>
+      planHierarchy(input, directory, { target: place, label: where }),
+    ),
+    ...linked.map((controller) =>
+      step(input, 'symlinkat', [name, tree, controller], { label: `${where}: link ${JSON.stringify(controller)}` }),
+    ),
+  ];
 }
 
 /** The tmpfs is made detached and then put on the target, so that `tree` is its root whatever lies on the path to it. */
-function planTree(input: CgroupMountInput, { tree, source }: CgroupWords): Step[] {
+function planTree(input: CgroupMountInput, tree: Region): Step[] {
   const at = (what: string): string => `${label(input)}: ${what}`;
   const attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  const open = (result: Region): Step[] => [
+    step(input, 'fsopen', ['tmpfs', FSOPEN_CLOEXEC], { label: at('open a tmpfs'), result }),
+  ];
   return [
-    step(input, 'fsopen', ['tmpfs', FSOPEN_CLOEXEC], { label: at('open a tmpfs'), result: source }),
-    step(input, 'fsconfig', [source, FSCONFIG_SET_STRING, 'mode', '755', 0], {
-      label: at('set the mode of the tmpfs'),
-    }),
-    step(input, 'fsconfig', [source, FSCONFIG_CMD_CREATE, 0, 0, 0], { label: at('create the tmpfs') }),
-    step(input, 'fsmount', [source, FSMOUNT_CLOEXEC, attributes], { label: at('mount the tmpfs'), result: tree }),
-    close(source),
+    ...withHandle(input.context, { name: 'cgroup source', open }, (source) => [
+      step(input, 'fsconfig', [source, FSCONFIG_SET_STRING, 'mode', '755', 0], {
+        label: at('set the mode of the tmpfs'),
+      }),
+      step(input, 'fsconfig', [source, FSCONFIG_CMD_CREATE, 0, 0, 0], { label: at('create the tmpfs') }),
+      step(input, 'fsmount', [source, FSMOUNT_CLOEXEC, attributes], { label: at('mount the tmpfs'), result: tree }),
+    ]),
     ...planAttach(input, tree, input.target, label(input)),
   ];
 }
 
+/** Where a hierarchy is mounted. */
+interface Place {
+  /** Handle of the mount point. */
+  readonly target: Region;
+  readonly label: string;
+}
+
 /** One hierarchy on one handle. */
-function planHierarchy(
-  input: CgroupMountInput,
-  directory: CgroupDirectory,
-  to: { words: CgroupWords; target: Region; label: string },
-): Step[] {
-  const { words, target } = to;
+function planHierarchy(input: CgroupMountInput, directory: CgroupDirectory, to: Place): Step[] {
+  const { target } = to;
+  const { answer } = input.context.words;
   // Mounted anew, a v1 hierarchy would show the whole host, and cgroup2 would reset the options of the host's own mount, nsdelegate
   // among them: from the first cgroup namespace they are set for all mounts of it (Documentation/admin-guide/cgroup-v2.rst).
   if (!input.hasCgroupNamespace) return planBind(input, directory, to);
@@ -165,9 +169,9 @@ function planHierarchy(
     step(input, 'mount', ['cgroup', '.', type, BASE_FLAGS | input.flags, data === '' ? 0 : data], {
       label: to.label,
       accept: NOT_MOUNTABLE,
-      result: words.result,
+      result: answer,
     }),
-    ...when(isNegative(words.result), planBind(input, directory, to)),
+    ...when(isNegative(answer), planBind(input, directory, to)),
   ];
 }
 
@@ -175,23 +179,20 @@ function planHierarchy(
  * The container's own cgroup, bound. For cgroup2 without a cgroup namespace it is the host's whole mount, because there
  * /proc/self/cgroup names paths of the host, which would lead nowhere otherwise.
  */
-function planBind(
-  input: CgroupMountInput,
-  directory: CgroupDirectory,
-  { words, target, label }: { words: CgroupWords; target: Region; label: string },
-): Step[] {
+function planBind(input: CgroupMountInput, directory: CgroupDirectory, { target, label }: Place): Step[] {
   const whole = directory.kind === 'v2' && !input.hasCgroupNamespace;
   const path = whole ? directory.mountPoint : directoryPath(directory);
   const flags = BASE_FLAGS | input.flags;
-  return [
+  const open = (result: Region): Step[] => [
     step(input, 'open_tree', [AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {
       label: `${label}: clone ${JSON.stringify(path)}`,
-      result: words.source,
+      result,
     }),
-    ...planAttach(input, words.source, target, label),
-    ...planRemount(input, words.source, { flags, label }),
-    close(words.source),
   ];
+  return withHandle(input.context, { name: 'cgroup source', open }, (source) => [
+    ...planAttach(input, source, target, label),
+    ...planRemount(input, source, { flags, label }),
+  ]);
 }
 
 function planAttach(input: CgroupMountInput, mount: Region, target: Region, where: string): Step[] {
@@ -232,8 +233,4 @@ function step(
   options: CallArguments[2],
 ): Step {
   return call(name, operands, input.pointer === undefined ? options : { ...options, pointer: input.pointer });
-}
-
-function close(word: Region): Step {
-  return call('close', [word], { label: `close ${word.name}`, accept: 'any' });
 }

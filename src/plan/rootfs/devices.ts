@@ -6,7 +6,6 @@ import type { Config } from '../../spec/generated/config.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
-  F_DUPFD_CLOEXEC,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOVE_MOUNT_F_EMPTY_PATH,
@@ -25,7 +24,8 @@ import { findNamespace, type PlanContext } from '../base/context.ts';
 import { deviceKey, listDevices, type DeviceNode } from './device-nodes.ts';
 import type { KernelFacts } from '../base/facts.ts';
 import { failedWith } from '../base/failed-with.ts';
-import { closeWord, components, ensureInRoot, isDeviceNumber, isFileType, statHandle } from '../base/handles.ts';
+import { components, ensureInRoot, isDeviceNumber, isFileType, statHandle } from '../base/handles.ts';
+import { withHandle } from '../base/with-handle.ts';
 import { changeAttributes } from './mount-attributes.ts';
 import { needsRootfsCover } from './rootfs.ts';
 
@@ -36,19 +36,15 @@ import { needsRootfsCover } from './rootfs.ts';
  * is made through a symlink at /dev: an image could lead it elsewhere (CVE-2026-41579).
  */
 export function planDevices(context: PlanContext): Step[] {
-  const { config, host, memory, words } = context;
+  const { config, host, memory } = context;
   if (isDevBound(config)) return [];
   warnOfModes(context);
-  const dev = memory.word('dev');
   const made = memory.word('made');
-  return [
-    ...ensureInRoot(context, '/dev', { kind: 'directory', noSymlinks: true }),
-    call('fcntl', [words.target, F_DUPFD_CLOEXEC, 0], { label: 'keep "/dev"', result: dev }),
-    closeWord(words.target),
+  const open = (dev: Region): Step[] => ensureInRoot(context, '/dev', dev, { kind: 'directory', noSymlinks: true });
+  return withHandle(context, { name: 'dev', open }, (dev) => [
     ...listDevices(config).flatMap((node) => planDevice(context, node, { dev, made })),
     ...planLinks(dev, host.kernel),
-    closeWord(dev),
-  ];
+  ]);
 }
 
 function warnOfModes(context: PlanContext): void {
@@ -80,15 +76,13 @@ interface DeviceWords {
 }
 
 function planDevice(context: PlanContext, node: DeviceNode, { dev, made }: DeviceWords): Step[] {
-  const { target } = context.words;
   const parent = `/${components(node.path).slice(0, -1).join('/')}`;
   if (parent === '/dev') return makeNode(context, node, { directory: dev, made });
   const options = { kind: 'directory', noSymlinks: parent.startsWith('/dev/'), ...pointerOf(node) } as const;
-  return [
-    ...ensureInRoot(context, parent, options),
-    ...makeNode(context, node, { directory: target, made }),
-    closeWord(target),
-  ];
+  const open = (target: Region): Step[] => ensureInRoot(context, parent, target, options);
+  return withHandle(context, { name: 'target', open }, (target) =>
+    makeNode(context, node, { directory: target, made }),
+  );
 }
 
 interface NodeWords {
@@ -126,31 +120,25 @@ export function mustBindDevices({ config, host }: Pick<PlanContext, 'config' | '
 
 /** A device of the image stays, with its mode and owner, when it is the right one. config-linux.md: otherwise it MUST fail. */
 function verifyExisting(context: PlanContext, node: DeviceNode, directory: Region): Step[] {
-  const { source } = context.words;
   const shown = JSON.stringify(node.path);
-  return [
-    openNode(context, node, directory),
+  return withNode(context, node, directory, (source) => [
     statHandle(context, source, `look at ${shown}`),
     ...failUnlessDevice(context, node, `create device ${shown}: another file is there`),
-    closeWord(source),
-  ];
+  ]);
 }
 
 function changeOwner(context: PlanContext, node: DeviceNode, { directory, made }: NodeWords): Step[] {
   const { uid, gid } = node;
   if (uid === 0 && gid === 0) return [];
-  const { source } = context.words;
   const shown = JSON.stringify(node.path);
-  const steps = [
-    openNode(context, node, directory),
+  const steps = withNode(context, node, directory, (source) => [
     statHandle(context, source, `look at ${shown}`),
     ...failUnlessDevice(context, node, `change owner of device ${shown}: it was replaced`),
     call('fchownat', [source, '', uid, gid, AT_EMPTY_PATH], {
       label: `change owner of device ${shown} to ${uid}:${gid}`,
       ...pointerOf(node),
     }),
-    closeWord(source),
-  ];
+  ]);
   return when(isZero(made), steps, `leave the owner of ${shown} unless it was created`);
 }
 
@@ -159,52 +147,57 @@ function changeOwner(context: PlanContext, node: DeviceNode, { directory, made }
  * executables. Its mode and owner stay: they are the host's inode's, which is none of the container's to change.
  */
 function bindNode(context: PlanContext, node: DeviceNode, directory: Region): Step[] {
-  const { source, tree } = context.words;
   const found = context.bundle.devices?.[deviceKey(node)];
   const path = found?.path ?? node.path;
   const shown = JSON.stringify(path);
   const label = `bind device ${shown} of the host`;
   const pointer = pointerOf(node);
-  const attributes = changeAttributes(
-    context,
-    tree,
-    { set: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, clear: 0 },
-    { label: `${label}: set options`, ...pointer },
-  );
+  const attributes = { set: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, clear: 0 };
+  const change = (tree: Region): Step[] =>
+    changeAttributes(context, tree, attributes, { label: `${label}: set options`, ...pointer });
   // The older form of it is a remount, which needs the mount in its place.
   const isEarly = context.host.kernel.mountSetattr;
-  return [
+  const open = (result: Region): Step[] => [
     call('open_tree', [AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {
       label: `open device ${shown} of the host`,
       ...pointer,
-      result: tree,
+      result,
     }),
+  ];
+  return withHandle(context, { name: 'tree', open }, (tree) => [
     statHandle(context, tree, `look at device ${shown} of the host`),
     ...failUnlessDevice(context, node, `${label}: it is another device`),
-    ...(isEarly ? attributes : []),
+    ...(isEarly ? change(tree) : []),
     call('mknodat', [directory, nameOf(node), S_IFREG | 0o644, 0], {
       label: `create file ${JSON.stringify(node.path)}`,
       ...pointer,
       accept: ['EEXIST'],
     }),
-    openNode(context, node, directory),
-    call('move_mount', [tree, '', source, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], {
-      label,
-      ...pointer,
-    }),
-    ...(isEarly ? [] : attributes),
-    closeWord(source),
-    closeWord(tree),
-  ];
+    ...withNode(context, node, directory, (source) => [
+      call('move_mount', [tree, '', source, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], {
+        label,
+        ...pointer,
+      }),
+    ]),
+    ...(isEarly ? [] : change(tree)),
+  ]);
 }
 
-/** The handle goes to `words.source`. A symlink is not followed: it is a file of another type. */
-function openNode(context: PlanContext, node: DeviceNode, directory: Region): Step {
-  return call('openat', [directory, nameOf(node), O_PATH | O_NOFOLLOW | O_CLOEXEC, 0], {
-    label: `open device ${JSON.stringify(node.path)}`,
-    ...pointerOf(node),
-    result: context.words.source,
-  });
+/** The steps in which `source` is what lies at the path of the device. A symlink is not followed: it is a file of another type. */
+function withNode(
+  context: PlanContext,
+  node: DeviceNode,
+  directory: Region,
+  use: (source: Region) => readonly Step[],
+): Step[] {
+  const open = (result: Region): Step[] => [
+    call('openat', [directory, nameOf(node), O_PATH | O_NOFOLLOW | O_CLOEXEC, 0], {
+      label: `open device ${JSON.stringify(node.path)}`,
+      ...pointerOf(node),
+      result,
+    }),
+  ];
+  return withHandle(context, { name: 'source', open }, use);
 }
 
 /** Fails when the latest `statHandle` saw anything but this device. */

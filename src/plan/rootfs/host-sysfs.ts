@@ -1,5 +1,5 @@
 import { call, failWhen, isNegative, not, when } from '../../program/build.ts';
-import type { Step } from '../../program/step.ts';
+import type { Region, Step } from '../../program/step.ts';
 import {
   AT_FDCWD,
   AT_RECURSIVE,
@@ -12,7 +12,7 @@ import {
   OPEN_TREE_CLONE,
 } from '../../util/constants.ts';
 import { findNamespace, type PlanContext } from '../base/context.ts';
-import { closeWord } from '../base/handles.ts';
+import { withHandle } from '../base/with-handle.ts';
 import { changeAttributesRecursively, changePropagation } from './mount-attributes.ts';
 import { namedAttributes, type ParsedMountOptions } from './mount-options.ts';
 import { isFileSystem, lookAtFileSystem } from './mount-target.ts';
@@ -28,28 +28,27 @@ export function hasHostSysfs({ config, host }: PlanContext, type: string, option
   return type === 'sysfs' && isInUserNamespace && (options.flags & MS_RDONLY) !== 0 && host.kernel.mountSetattr;
 }
 
-/** Puts the host's /sys onto `words.target`, read-only throughout, when the result of mounting a sysfs in `words.existed` is an errno. */
+/** Puts the host's /sys onto `target`, read-only throughout, when the result of mounting a sysfs in `words.answer` is an errno. */
 export function planHostSysfs(
   context: PlanContext,
+  target: Region,
   options: ParsedMountOptions,
   step: { readonly label: string; readonly pointer: string },
 ): Step[] {
-  const { existed, target, tree } = context.words;
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
-  const onto = [tree, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH];
   const wrong = { ...step, failure: `${step.label}: "/sys" of the host is no sysfs` };
-  const steps = [
-    call('open_tree', [AT_FDCWD, '/sys', flags], {
-      ...step,
-      label: `${step.label}: open that of the host`,
-      result: tree,
-    }),
+  const open = (result: Region): Step[] => [
+    call('open_tree', [AT_FDCWD, '/sys', flags], { ...step, label: `${step.label}: open that of the host`, result }),
+  ];
+  const steps = withHandle(context, { name: 'tree', open }, (tree) => [
     lookAtFileSystem(context, tree, `${step.label}: look at that of the host`, step.pointer),
     failWhen(not(isFileSystem(context, 'sysfs')), 'ENODEV', wrong),
     ...changePropagation(context, tree, MS_PRIVATE | MS_REC, step),
     ...changeAttributesRecursively(context, tree, namedAttributes(options), step),
-    call('move_mount', onto, { ...step, label: `${step.label}: bind that of the host` }),
-    closeWord(tree),
-  ];
-  return when(isNegative(existed), steps, 'bind that of the host where the kernel refuses another');
+    call('move_mount', [tree, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], {
+      ...step,
+      label: `${step.label}: bind that of the host`,
+    }),
+  ]);
+  return when(isNegative(context.words.answer), steps, 'bind that of the host where the kernel refuses another');
 }

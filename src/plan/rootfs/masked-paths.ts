@@ -4,7 +4,6 @@ import { pointerTo } from '../../spec/pointer.ts';
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
-  F_DUPFD_CLOEXEC,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
@@ -25,19 +24,12 @@ import {
   S_IFCHR,
 } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
-import {
-  closeWord,
-  components,
-  isDeviceNumber,
-  isDirectory,
-  isFileType,
-  openInRoot,
-  statHandle,
-} from '../base/handles.ts';
+import { components, isDeviceNumber, isDirectory, isFileType, openInRoot, statHandle } from '../base/handles.ts';
 import { changeAttributes } from './mount-attributes.ts';
 import { remountKeeping } from './kept-attributes.ts';
 import { needsProcHandle, planProcHandle } from '../base/proc-handle.ts';
 import { reserveScratch } from '../base/scratch.ts';
+import { withHandle } from '../base/with-handle.ts';
 import { MOUNT_ATTR_SIZE, mountAttr } from '../../program/structs.ts';
 
 /**
@@ -49,26 +41,29 @@ import { MOUNT_ATTR_SIZE, mountAttr } from '../../program/structs.ts';
 export function planMaskedPaths(context: PlanContext): Step[] {
   const items = listPaths(context.config.linux?.maskedPaths, '/linux/maskedPaths');
   if (items.length === 0) return [];
-  const { memory } = context;
-  const masks = { null: memory.word('null'), empty: memory.word('empty'), attached: memory.word('attached') };
-  return [
-    ...openNull(context, masks.null),
-    ...makeEmpty(context, masks),
-    ...items.flatMap((item) => whenThere(context, item, maskPath(context, item, masks))),
-    closeWord(masks.null),
-    closeWord(masks.empty),
-    // Zero, where no directory was covered, is somebody else's descriptor.
-    ...unless(isZero(masks.attached), [closeWord(masks.attached)]),
-  ];
+  const attached = context.memory.word('attached');
+  return withHandle(context, { name: 'null', open: (nullDevice) => openNull(context, nullDevice) }, (nullDevice) =>
+    withHandle(context, { name: 'empty', open: (empty) => makeEmpty(context, { empty, attached }) }, (empty) =>
+      items.flatMap((item) =>
+        whenThere(context, item, (target) => maskPath(context, { ...item, target }, { nullDevice, empty, attached })),
+      ),
+    ),
+  );
 }
 
-/** What paths are covered with: handles. */
+/** What paths are covered with. */
 interface Masks {
-  readonly null: Region;
-  /** A tmpfs, which is mounted nowhere at first. */
+  /** Handle of the container's /dev/null. */
+  readonly nullDevice: Region;
+  /** Handle of a tmpfs, which is mounted nowhere at first. */
   readonly empty: Region;
   /** Not zero once the tmpfs itself covers a directory, and others get copies of that mount. */
   readonly attached: Region;
+}
+
+/** A path that is there, by its handle. */
+interface Covered extends PathToCover {
+  readonly target: Region;
 }
 
 /** Lexically the same paths are one: the first. */
@@ -104,14 +99,13 @@ function openNull(context: PlanContext, nullDevice: Region): Step[] {
   ];
 }
 
-function maskPath(context: PlanContext, item: PathToCover, masks: Masks): Step[] {
-  const { target } = context.words;
-  const { shown } = item;
+function maskPath(context: PlanContext, item: Covered, masks: Masks): Step[] {
+  const { shown, target } = item;
   return [
     statHandle(context, target, `look at ${shown}`),
     ...when(isDirectory(context), maskDirectory(context, item, masks), `cover ${shown} when it is a directory`),
     // The answer of the look is still there: covering a directory looks at nothing.
-    ...unless(isDirectory(context), maskFile(context, item, masks.null), `cover ${shown} when it is none`),
+    ...unless(isDirectory(context), maskFile(context, item, masks), `cover ${shown} when it is none`),
   ];
 }
 
@@ -122,30 +116,29 @@ const EMPTY: readonly (readonly [string, string])[] = [
 ];
 
 /** A read-only tmpfs without anything in it, mounted nowhere. */
-function makeEmpty(context: PlanContext, { empty, attached }: Masks): Step[] {
-  const { config, host, words } = context;
+function makeEmpty(context: PlanContext, { empty, attached }: Omit<Masks, 'nullDevice'>): Step[] {
+  const { config, host } = context;
   const options = { label: 'make an empty file system to mask with', pointer: '/linux/maskedPaths' };
   const mountLabel = config.linux?.mountLabel ?? '';
   const label = host.lsm.selinux && mountLabel !== '' ? [['context', mountLabel] as const] : [];
   const attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-  return [
-    call('fsopen', ['tmpfs', FSOPEN_CLOEXEC], { ...options, result: words.tree }),
+  const open = (result: Region): Step[] => [call('fsopen', ['tmpfs', FSOPEN_CLOEXEC], { ...options, result })];
+  return withHandle(context, { name: 'file system', open }, (handle) => [
     ...[...EMPTY, ...label].map(([key, value]) =>
-      call('fsconfig', [words.tree, FSCONFIG_SET_STRING, key, value, 0], options),
+      call('fsconfig', [handle, FSCONFIG_SET_STRING, key, value, 0], options),
     ),
-    call('fsconfig', [words.tree, FSCONFIG_SET_FLAG, 'ro', 0, 0], options),
+    call('fsconfig', [handle, FSCONFIG_SET_FLAG, 'ro', 0, 0], options),
     // Its result is 0, with which `attached` starts.
-    call('fsconfig', [words.tree, FSCONFIG_CMD_CREATE, 0, 0, 0], { ...options, result: attached }),
-    call('fsmount', [words.tree, FSMOUNT_CLOEXEC, attributes], { ...options, result: empty }),
-    closeWord(words.tree),
-  ];
+    call('fsconfig', [handle, FSCONFIG_CMD_CREATE, 0, 0, 0], { ...options, result: attached }),
+    call('fsmount', [handle, FSMOUNT_CLOEXEC, attributes], { ...options, result: empty }),
+  ]);
 }
 
 /** Kernels before 6.15 copy no mount that is not attached (EINVAL): the first directory gets the tmpfs itself. */
-function maskDirectory(context: PlanContext, { shown, pointer }: PathToCover, { empty, attached }: Masks): Step[] {
-  const { target, tree } = context.words;
+function maskDirectory(context: PlanContext, { shown, pointer, target }: Covered, masks: Masks): Step[] {
+  const { empty, attached } = masks;
   const options = { label: `mask directory ${shown}`, pointer };
-  return [
+  const open = (tree: Region): Step[] => [
     call('open_tree', [empty, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
       ...options,
       accept: ['EINVAL'],
@@ -155,25 +148,28 @@ function maskDirectory(context: PlanContext, { shown, pointer }: PathToCover, { 
       // Moved once more it would leave the directory that it covers.
       failWhen(not(isZero(attached)), 'EINVAL', options),
       call('move_mount', [empty, '', target, '', ONTO_HANDLE], options),
-      call('fcntl', [empty, F_DUPFD_CLOEXEC, 0], { ...options, result: attached }),
+      // A pid is not zero.
+      call('getpid', [], { ...options, result: attached }),
     ]),
-    ...unless(isNegative(tree), [call('move_mount', [tree, '', target, '', ONTO_HANDLE], options), closeWord(tree)]),
   ];
+  return withHandle(context, { name: 'tree', open, optional: true }, (tree) => [
+    call('move_mount', [tree, '', target, '', ONTO_HANDLE], options),
+  ]);
 }
 
-function maskFile(context: PlanContext, { shown, pointer }: PathToCover, nullDevice: Region): Step[] {
-  const { target, tree } = context.words;
+function maskFile(context: PlanContext, { shown, pointer, target }: Covered, { nullDevice }: Masks): Step[] {
   const label = `mask file ${shown}`;
-  return [
+  const open = (result: Region): Step[] => [
     failWhen(isNegative(nullDevice), 'ENOENT', { label: `${label}: the container has no "/dev/null"`, pointer }),
     call('open_tree', [nullDevice, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
       label,
       pointer,
-      result: tree,
+      result,
     }),
-    call('move_mount', [tree, '', target, '', ONTO_HANDLE], { label, pointer }),
-    closeWord(tree),
   ];
+  return withHandle(context, { name: 'tree', open }, (tree) => [
+    call('move_mount', [tree, '', target, '', ONTO_HANDLE], { label, pointer }),
+  ]);
 }
 
 /**
@@ -188,7 +184,7 @@ export function planReadonlyPaths(context: PlanContext): Step[] {
   const steps = items.flatMap((item) =>
     components(item.path).length === 0
       ? makeRootReadonly(context, item)
-      : whenThere(context, item, makeReadonly(context, item)),
+      : whenThere(context, item, (target) => makeReadonly(context, { ...item, target })),
   );
   if (context.host.kernel.mountSetattr) return steps;
   return [
@@ -208,27 +204,25 @@ function makeRootReadonly(context: PlanContext, { shown, pointer }: PathToCover)
   );
 }
 
-function makeReadonly(context: PlanContext, { shown, pointer }: PathToCover): Step[] {
-  const { target, tree } = context.words;
+function makeReadonly(context: PlanContext, { shown, pointer, target }: Covered): Step[] {
   const bind = { label: `bind ${shown}`, pointer };
   const readonly = { label: `make ${shown} read-only`, pointer };
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE;
-  const clone = call('open_tree', [target, '', flags], { ...bind, result: tree });
-  const attach = call('move_mount', [tree, '', target, '', ONTO_HANDLE], bind);
-  if (!context.host.kernel.mountSetattr) {
-    return [clone, attach, ...remountReadonly(context, readonly), closeWord(tree)];
-  }
-  const attributes = mountAttr({ set: MOUNT_ATTR_RDONLY });
-  const change = call('mount_setattr', [tree, '', AT_EMPTY_PATH, attributes, MOUNT_ATTR_SIZE], readonly);
-  return [clone, change, attach, closeWord(tree)];
+  const clone = (result: Region): Step[] => [call('open_tree', [target, '', flags], { ...bind, result })];
+  return withHandle(context, { name: 'tree', open: clone }, (tree) => {
+    const attach = call('move_mount', [tree, '', target, '', ONTO_HANDLE], bind);
+    if (!context.host.kernel.mountSetattr) return [attach, ...remountReadonly(context, tree, readonly)];
+    const attributes = mountAttr({ set: MOUNT_ATTR_RDONLY });
+    return [call('mount_setattr', [tree, '', AT_EMPTY_PATH, attributes, MOUNT_ATTR_SIZE], readonly), attach];
+  });
 }
 
 /**
  * The form for kernels before 5.12, which lack mount_setattr(2): a remount, one for each combination of attributes that the mount
  * may have. mount(2) knows no handles; the path leads through the private proc file system to the descriptor.
  */
-function remountReadonly(context: PlanContext, options: { label: string; pointer: string }): Step[] {
-  const { tree, proc } = context.words;
+function remountReadonly(context: PlanContext, tree: Region, options: { label: string; pointer: string }): Step[] {
+  const { proc } = context.words;
   const [number] = context.descriptors.scratch;
   const flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
   return [
@@ -253,14 +247,16 @@ interface PathToCover {
 const ONTO_HANDLE = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
 
 /**
- * Opens the path as `words.target` and does the steps when it is there.
+ * Opens the path and does the steps with its handle when it is there.
  *
  * A path that is missing is skipped; one that the container's root may not even look for is out of its reach already (EACCES).
  */
-function whenThere(context: PlanContext, { path, shown, pointer }: PathToCover, steps: readonly Step[]): Step[] {
-  const { target } = context.words;
-  return [
-    ...openInRoot(context, path, target, { label: `open ${shown}`, pointer, accept: ['ENOENT', 'ENOTDIR', 'EACCES'] }),
-    ...unless(isNegative(target), [...steps, closeWord(target)], `skip ${shown} when it is not there`),
-  ];
+function whenThere(
+  context: PlanContext,
+  { path, shown, pointer }: PathToCover,
+  use: (target: Region) => readonly Step[],
+): Step[] {
+  const open = (target: Region): Step[] =>
+    openInRoot(context, path, target, { label: `open ${shown}`, pointer, accept: ['ENOENT', 'ENOTDIR', 'EACCES'] });
+  return withHandle(context, { name: 'target', open, optional: `skip ${shown} when it is not there` }, use);
 }

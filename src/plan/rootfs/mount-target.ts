@@ -30,8 +30,11 @@ export function lookAtFileSystem(context: PlanContext, handle: Region, label: st
  * A bind mount on /proc is one of a proc; elsewhere only a proc is bound on a proc. What the config may cover below /proc, by
  * name, the validator has decided.
  */
-export function refuseBindOnProc(context: PlanContext, bind: BindMount, tree: Region): Step[] {
-  const { target } = context.words;
+export function refuseBindOnProc(
+  context: PlanContext,
+  bind: BindMount,
+  { tree, target }: { readonly tree: Region; readonly target: Region },
+): Step[] {
   const pointer = `/mounts/${bind.index}`;
   const label = describeBind(bind);
   const shown = JSON.stringify(bind.mount.destination);
@@ -53,20 +56,28 @@ export function refuseBindOnProc(context: PlanContext, bind: BindMount, tree: Re
 }
 
 /** No file system but proc and sysfs, which are mounted where no symlink leads, comes onto a proc. `label` says which. */
-export function refuseMountOnProc(context: PlanContext, destination: string, label: string, pointer: string): Step[] {
+export function refuseMountOnProc(
+  context: PlanContext,
+  target: Region,
+  { destination, label, pointer }: Readonly<Record<'destination' | 'label' | 'pointer', string>>,
+): Step[] {
   const failure = `${label}: ${JSON.stringify(destination)} cannot be mounted because it is inside /proc`;
   if (components(destination)[0] === 'proc') return [];
   return [
-    lookAtFileSystem(context, context.words.target, `${label}: look at the destination`, pointer),
+    lookAtFileSystem(context, target, `${label}: look at the destination`, pointer),
     failWhen(isFileSystem(context, 'proc'), 'EPERM', { label, pointer, failure }),
   ];
 }
 
 /** `dest-nofollow` covers no symlink of the kernel's own file systems, which programs rely on. crun has the same rule. */
-export function refuseUnfollowedTarget(context: PlanContext, label: string, pointer: string): Step[] {
+export function refuseUnfollowedTarget(
+  context: PlanContext,
+  target: Region,
+  { label, pointer }: Readonly<Record<'label' | 'pointer', string>>,
+): Step[] {
   const types = Object.keys(FILE_SYSTEMS) as (keyof typeof FILE_SYSTEMS)[];
   return [
-    lookAtFileSystem(context, context.words.target, `${label}: look at the destination`, pointer),
+    lookAtFileSystem(context, target, `${label}: look at the destination`, pointer),
     ...types.map((type) =>
       failWhen(isFileSystem(context, type), 'EPERM', {
         label,

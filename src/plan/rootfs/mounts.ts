@@ -14,13 +14,14 @@ import { planBindMount } from './bind-mounts.ts';
 import type { CgroupPlan } from '../cgroup/plan.ts';
 import { planCgroupMount } from './cgroup-mount.ts';
 import { findNamespace, type PlanContext } from '../base/context.ts';
-import { closeWord, ensureInRoot, openInRoot, STX_MODE } from '../base/handles.ts';
+import { ensureInRoot, openInRoot, STX_MODE } from '../base/handles.ts';
 import { hasHostSysfs, planHostSysfs } from './host-sysfs.ts';
 import { changeAttributes, changeAttributesRecursively, changePropagation } from './mount-attributes.ts';
 import { namedAttributes, parseMountOptions, type ParsedMountOptions } from './mount-options.ts';
 import { refuseMountOnProc, refuseUnfollowedTarget } from './mount-target.ts';
 import { replyWithDescriptors } from '../base/reply.ts';
 import { reserveScratch } from '../base/scratch.ts';
+import { closeHandle, withHandle } from '../base/with-handle.ts';
 
 /** Steps up to a point at which the parent has to do something, or the end. */
 export interface Stage {
@@ -73,26 +74,35 @@ const NO_SYMLINKS: ReadonlySet<string> = new Set(['proc', 'sysfs']);
 function planFileSystem(input: FileSystemMount): Step[] {
   const { context, mount, pointer, options } = input;
   const mayBeHosts = hasHostSysfs(context, mount.type ?? '', options);
-  const change: Partial<CallOptions> = mayBeHosts ? { accept: ['EPERM'], result: context.words.existed } : {};
+  const change: Partial<CallOptions> = mayBeHosts ? { accept: ['EPERM'], result: context.words.answer } : {};
   return [
-    ...ensureTarget(input),
-    ...mountHere(input, options.flags, change),
-    ...(mayBeHosts ? planHostSysfs(context, options, { label: describe(mount), pointer }) : []),
-    closeWord(context.words.target),
+    ...withTarget(input, (target) => [
+      ...mountHere(input, target, options.flags, change),
+      ...(mayBeHosts ? planHostSysfs(context, target, options, { label: describe(mount), pointer }) : []),
+    ]),
     ...planAfterMount(input, []),
   ];
 }
 
-function ensureTarget({ context, mount, pointer, options }: FileSystemMount): Step[] {
+/** The steps in which `target` is the handle of the mount point, as it is below the mount. */
+function withTarget(input: FileSystemMount, use: (target: Region) => readonly Step[]): Step[] {
+  return withHandle(input.context, { name: 'target', open: (target) => ensureTarget(input, target) }, use);
+}
+
+function ensureTarget({ context, mount, pointer, options }: FileSystemMount, target: Region): Step[] {
   const label = describe(mount);
   const where = { kind: 'directory', pointer: `${pointer}/destination` } as const;
   if (NO_SYMLINKS.has(mount.type ?? ''))
-    return ensureInRoot(context, mount.destination, { ...where, noSymlinks: true, symlinkFailure: notOrdinary(mount) });
+    return ensureInRoot(context, mount.destination, target, {
+      ...where,
+      noSymlinks: true,
+      symlinkFailure: notOrdinary(mount),
+    });
   const noFollow = options.manner.targetLink === 'refuse';
   return [
-    ...ensureInRoot(context, mount.destination, { ...where, noFollow }),
-    ...refuseMountOnProc(context, mount.destination, label, where.pointer),
-    ...(noFollow ? refuseUnfollowedTarget(context, label, where.pointer) : []),
+    ...ensureInRoot(context, mount.destination, target, { ...where, noFollow }),
+    ...refuseMountOnProc(context, target, { destination: mount.destination, label, pointer: where.pointer }),
+    ...(noFollow ? refuseUnfollowedTarget(context, target, { label, pointer: where.pointer }) : []),
   ];
 }
 
@@ -101,9 +111,10 @@ function notOrdinary(mount: Mount): string {
   return `${describe(mount)}: filesystem ${JSON.stringify(mount.type ?? '')} must be mounted on ordinary directory`;
 }
 
-/** mount(2) on ".", the directory of `words.target`: no path of the rootfs is looked up again. */
+/** mount(2) on ".", the directory of `target`: no path of the rootfs is looked up again. */
 function mountHere(
-  { context, mount, pointer, options }: FileSystemMount,
+  { mount, pointer, options }: FileSystemMount,
+  target: Region,
   flags: number,
   change: Partial<CallOptions> = {},
 ): Step[] {
@@ -112,7 +123,7 @@ function mountHere(
   const source = mount.source ?? mount.type ?? 'none';
   const data = options.data.length === 0 ? 0 : options.data.join(',');
   return [
-    call('fchdir', [context.words.target], {
+    call('fchdir', [target], {
       label: `enter ${JSON.stringify(mount.destination)}`,
       pointer,
       ...notDirectory,
@@ -122,22 +133,23 @@ function mountHere(
 }
 
 /** Steps on the finished mount, through a handle of its own that is opened only when one is needed. */
-function planAfterMount({ context, mount, pointer, options }: FileSystemMount, extra: readonly Step[]): Step[] {
-  const { target } = context.words;
-  const change = { label: `${describe(mount)}: set options`, pointer: `${pointer}/options`, isDirectory: true };
-  const changes = [
-    ...extra,
+function planAfterMount(
+  { context, mount, pointer, options }: FileSystemMount,
+  extra: readonly ((target: Region) => Step[])[],
+): Step[] {
+  const label = describe(mount);
+  const change = { label: `${label}: set options`, pointer: `${pointer}/options`, isDirectory: true };
+  const { set, clear } = options.recursive;
+  if (extra.length + set + clear + options.propagation.length === 0) return [];
+  const open = (target: Region): Step[] =>
+    openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer });
+  return withHandle(context, { name: 'target', open }, (target) => [
+    ...extra.flatMap((steps) => steps(target)),
     ...changeAttributesRecursively(context, target, options.recursive, change),
     ...options.propagation.flatMap((flags) =>
-      changePropagation(context, target, flags, { ...change, label: `${describe(mount)}: set propagation` }),
+      changePropagation(context, target, flags, { ...change, label: `${label}: set propagation` }),
     ),
-  ];
-  if (changes.length === 0) return [];
-  const open = openInRoot(context, mount.destination, target, {
-    label: `open ${JSON.stringify(mount.destination)}`,
-    pointer,
-  });
-  return [...open, ...changes, closeWord(target)];
+  ]);
 }
 
 /**
@@ -146,10 +158,9 @@ function planAfterMount({ context, mount, pointer, options }: FileSystemMount, e
  */
 function planTmpfs(input: FileSystemMount): Stage[] {
   const { context, mount, pointer, options } = input;
-  const { target, source, stat, existed } = context.words;
+  const { stat, existed } = context.words;
   const hasMode = options.data.some((option) => option.startsWith('mode='));
   const shown = JSON.stringify(mount.destination);
-  const { copyUp } = options.manner;
   const before: Step[] = hasMode
     ? []
     : openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] });
@@ -158,66 +169,59 @@ function planTmpfs(input: FileSystemMount): Stage[] {
     ? []
     : unless(isNegative(existed), [
         call('statx', [existed, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], { label: `look at ${shown}` }),
-        closeWord(existed),
+        closeHandle(existed),
       ]);
-  const lower = copyUp
-    ? openInRoot(context, mount.destination, source, {
-        label: `open ${shown} below the tmpfs`,
-        pointer,
-        directory: true,
-        access: O_RDONLY,
-      })
-    : [];
-  const mode = hasMode
-    ? []
-    : unless(isNegative(existed), [
-        call('fchdir', [target], { label: `enter ${shown}` }),
-        call('fchmodat', [AT_FDCWD, '.', at(stat, STX_MODE)], { label: `give ${shown} the mode it had`, pointer }),
-      ]);
-  const mounted = [
-    ...before,
-    ...ensureTarget(input),
-    ...look,
-    ...lower,
-    ...mountHere(input, options.flags & ~MS_RDONLY),
-    closeWord(target),
-  ];
-  if (!copyUp) return [{ steps: [...mounted, ...planAfterMount(input, mode)], exchange: 'none' }];
-  const upper = openInRoot(context, mount.destination, target, {
-    label: `open ${shown}`,
-    pointer,
-    directory: true,
-    access: O_RDONLY,
-  });
-  const send = replyWithDescriptors(context.descriptors, 'copy-up', `have ${shown} copied up`, [target, source]);
+  const mode = (target: Region): Step[] =>
+    unless(isNegative(existed), [
+      call('fchdir', [target], { label: `enter ${shown}` }),
+      call('fchmodat', [AT_FDCWD, '.', at(stat, STX_MODE)], { label: `give ${shown} the mode it had`, pointer }),
+    ]);
+  const mountIt = (target: Region): Step[] => mountHere(input, target, options.flags & ~MS_RDONLY);
+  const after = planAfterMount(input, hasMode ? [] : [mode]);
+  if (!options.manner.copyUp) {
+    const mounted = withTarget(input, (target) => [...look, ...mountIt(target)]);
+    return [{ steps: [...before, ...mounted, ...after], exchange: 'none' }];
+  }
   return [
-    { steps: [...mounted, ...upper, ...send], exchange: 'copy-up' },
-    {
-      steps: [
-        ...reserveScratch(context.descriptors),
-        closeWord(target),
-        closeWord(source),
-        ...planAfterMount(input, mode),
-      ],
-      exchange: 'none',
-    },
+    { steps: [...before, ...planCopyUp(input, look, mountIt)], exchange: 'copy-up' },
+    { steps: [...reserveScratch(context.descriptors), ...after], exchange: 'none' },
   ];
 }
 
+/** Mounts it, and hands the directory below the mount and that of the mount to the parent. */
+function planCopyUp(
+  input: FileSystemMount,
+  look: readonly Step[],
+  mountIt: (target: Region) => readonly Step[],
+): Step[] {
+  const { context, mount, pointer } = input;
+  const { destination } = mount;
+  const shown = JSON.stringify(destination);
+  const options = { pointer, directory: true, access: O_RDONLY };
+  const openLower = (lower: Region): Step[] =>
+    withTarget(input, (target) => [
+      ...look,
+      ...openInRoot(context, destination, lower, { label: `open ${shown} below the tmpfs`, ...options }),
+      ...mountIt(target),
+    ]);
+  const openUpper = (upper: Region): Step[] =>
+    openInRoot(context, destination, upper, { label: `open ${shown}`, ...options });
+  const send = (upper: Region, lower: Region): Step[] =>
+    replyWithDescriptors(context.descriptors, 'copy-up', `have ${shown} copied up`, [upper, lower]);
+  return withHandle(context, { name: 'lower', open: openLower }, (lower) =>
+    withHandle(context, { name: 'upper', open: openUpper }, (upper) => send(upper, lower)),
+  );
+}
+
 function planReadonlyLater({ context, mount, pointer, options }: FileSystemMount): Step[] {
-  const { target } = context.words;
   const { set, clear } = namedAttributes(options);
-  const label = `make ${JSON.stringify(mount.destination)} read-only`;
-  return [
-    ...openInRoot(context, mount.destination, target, { label: `open ${JSON.stringify(mount.destination)}`, pointer }),
-    ...changeAttributes(
-      context,
-      target,
-      { set: set | MOUNT_ATTR_RDONLY, clear },
-      { label, pointer: `${pointer}/options`, isDirectory: true },
-    ),
-    closeWord(target),
-  ];
+  const shown = JSON.stringify(mount.destination);
+  const change = { label: `make ${shown} read-only`, pointer: `${pointer}/options`, isDirectory: true };
+  const open = (target: Region): Step[] =>
+    openInRoot(context, mount.destination, target, { label: `open ${shown}`, pointer });
+  return withHandle(context, { name: 'target', open }, (target) =>
+    changeAttributes(context, target, { set: set | MOUNT_ATTR_RDONLY, clear }, change),
+  );
 }
 
 function planCgroup(input: FileSystemMount, plan: CgroupPlan): Step[] {
@@ -233,19 +237,19 @@ function planCgroup(input: FileSystemMount, plan: CgroupPlan): Step[] {
     );
   }
   return [
-    ...ensureTarget(input),
-    ...planCgroupMount({
-      words: context.words.cgroup,
-      target: context.words.target,
-      layout,
-      plan,
-      hasCgroupNamespace,
-      flags: options.flags,
-      data: options.data.join(','),
-      pointer,
-      destination: input.mount.destination,
-    }),
-    closeWord(context.words.target),
+    ...withTarget(input, (target) =>
+      planCgroupMount({
+        context,
+        target,
+        layout,
+        plan,
+        hasCgroupNamespace,
+        flags: options.flags,
+        data: options.data.join(','),
+        pointer,
+        destination: input.mount.destination,
+      }),
+    ),
     ...planAfterMount(input, []),
   ];
 }

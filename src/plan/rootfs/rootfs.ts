@@ -23,6 +23,7 @@ import {
 import { findNamespace, hasNewNamespace, type PlanContext } from '../base/context.ts';
 import type { PhaseList } from '../base/phases.ts';
 import { reply } from '../base/reply.ts';
+import { withHandle } from '../base/with-handle.ts';
 
 const POINTER = '/linux/rootfsPropagation';
 
@@ -112,19 +113,18 @@ export function addEnterRoot(context: PlanContext, phases: PhaseList): void {
 
 /** man 2 pivot_root, "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off. */
 function planPivotRoot(context: PlanContext, enter: Step): Step[] {
-  const oldRoot: Region = context.memory.word('old-root');
+  const open = (result: Region): Step[] => [
+    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { label: 'open the old root', result }),
+  ];
   return [
-    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
-      label: 'open the old root',
-      result: oldRoot,
-    }),
-    enter,
-    call('pivot_root', ['.', '.'], { label: 'make the rootfs the root', pointer: '/root/path' }),
-    call('fchdir', [oldRoot], { label: 'enter the old root' }),
-    // Unmounting must not propagate to the host, whatever rootfsPropagation says.
-    call('mount', [0, '.', 0, MS_SLAVE | MS_REC, 0], { label: 'cut the old root off' }),
-    call('umount2', ['.', MNT_DETACH], { label: 'unmount the old root' }),
-    call('close', [oldRoot], { label: 'close the old root' }),
+    ...withHandle(context, { name: 'old-root', open, closeLabel: 'close the old root' }, (oldRoot) => [
+      enter,
+      call('pivot_root', ['.', '.'], { label: 'make the rootfs the root', pointer: '/root/path' }),
+      call('fchdir', [oldRoot], { label: 'enter the old root' }),
+      // Unmounting must not propagate to the host, whatever rootfsPropagation says.
+      call('mount', [0, '.', 0, MS_SLAVE | MS_REC, 0], { label: 'cut the old root off' }),
+      call('umount2', ['.', MNT_DETACH], { label: 'unmount the old root' }),
+    ]),
     call('chdir', ['/'], { label: 'enter the root' }),
   ];
 }

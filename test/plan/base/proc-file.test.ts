@@ -8,12 +8,12 @@ t.test('openProcFile() refuses symlinks and mounts; with `follow` only magic lin
   const context = makeContext();
   t.equal(
     printSteps([
-      openProcFile(context, 'sys/a', options),
-      openProcFile(context, 'thread-self/b', { ...options, follow: true }),
+      openProcFile(context, 'sys/a', context.memory.word('one'), options),
+      openProcFile(context, 'thread-self/b', context.memory.word('other'), { ...options, follow: true }),
     ]),
     `
-   0  openat2(proc, "sys/a", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}, 24) = target  # x  (/p)
-   1  openat2(proc, "thread-self/b", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = target  # x  (/p)
+   0  openat2(proc, "sys/a", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}, 24) = one  # x  (/p)
+   1  openat2(proc, "thread-self/b", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = other  # x  (/p)
 `,
   );
   t.end();
@@ -21,9 +21,9 @@ t.test('openProcFile() refuses symlinks and mounts; with `follow` only magic lin
 
 t.test('writeProcFile() writes the bytes of the text at once', (t) => {
   t.equal(
-    printSteps([writeProcFile(makeContext(), 'ä', options)]),
+    printSteps([writeProcFile(makeContext().memory.word('file'), 'ä', options)]),
     `
-   0  write(target, "ä", 2)  # x  (/p)
+   0  write(file, "ä", 2)  # x  (/p)
 `,
   );
   t.end();

@@ -17,15 +17,14 @@ t.test('CVE-2025-52881: planProcHandle() makes a private proc, or verifies that 
   t.equal(
     printSteps(planProcHandle(makeContext())),
     `
-   0  fsopen("proc", FSOPEN_CLOEXEC) = target, accepts EPERM  # open a private proc file system
-   1  fsconfig(target, FSCONFIG_CMD_CREATE, NULL, NULL, 0), accepts EPERM EBADF  # open a private proc file system
-   2  fsmount(target, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID) = proc, accepts EPERM EBADF EINVAL  # open a private proc file system
-   3  if target < 0 skip 1  # skip 1 when target < 0
-   4    close(target), accepts any errno  # close target
-   5  if not (proc < 0) skip 3  # skip 3 when not (proc < 0)
-   6    openat(AT_FDCWD, "/proc", O_CLOEXEC|O_DIRECTORY|O_PATH, 0) = proc  # open /proc
-   7    fstatfs(proc, &stat)  # look at /proc
-   8    if not (/proc is a proc) fail ENODEV  # open /proc: it is no proc file system
+   0  fsopen("proc", FSOPEN_CLOEXEC) = file system, accepts EPERM  # open a private proc file system
+   1  fsconfig(file system, FSCONFIG_CMD_CREATE, NULL, NULL, 0), accepts EPERM EBADF  # open a private proc file system
+   2  fsmount(file system, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID) = proc, accepts EPERM EBADF EINVAL  # open a private proc file system
+   3  close(file system), accepts any errno  # close file system
+   4  if not (proc < 0) skip 3  # skip 3 when not (proc < 0)
+   5    openat(AT_FDCWD, "/proc", O_CLOEXEC|O_DIRECTORY|O_PATH, 0) = proc  # open /proc
+   6    fstatfs(proc, &stat)  # look at /proc
+   7    if not (/proc is a proc) fail ENODEV  # open /proc: it is no proc file system
 `,
   );
   t.end();

@@ -1,27 +1,26 @@
 import t from 'tap';
-import { allocateCgroupWords } from '../../../src/plan/base/context.ts';
 import { planCgroupMount } from '../../../src/plan/rootfs/cgroup-mount.ts';
 import { joinPlaces, planCgroupJoin, planUnifiedOpen } from '../../../src/plan/namespaces/join-cgroups.ts';
 import type { CgroupLayout } from '../../../src/plan/base/cgroup-layout.ts';
 import { planCgroup } from '../../../src/plan/cgroup/plan.ts';
-import { Memory, type Step } from '../../../src/program/step.ts';
+import type { Step } from '../../../src/program/step.ts';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../../src/util/constants.ts';
-import { printSteps } from '../fixtures.ts';
-import { HYBRID_LAYOUT, joinWords, V1_LAYOUT, V2_LAYOUT } from './fixtures.ts';
+import { makeContext, printSteps } from '../fixtures.ts';
+import { HYBRID_LAYOUT, V1_LAYOUT, V2_LAYOUT } from './fixtures.ts';
 
 const FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 function mount(layout: CgroupLayout, options: { hasCgroupNamespace: boolean; flags?: number }): Step[] {
   const manager = layout.mode === 'none' ? 'disabled' : 'cgroupfs';
   const plan = planCgroup({ config: { linux: { cgroupsPath: '/c1' } }, layout, id: 'c1', manager });
-  const memory = new Memory();
+  const context = makeContext();
   return planCgroupMount({
-    words: allocateCgroupWords(memory),
+    context,
     layout,
     plan,
     hasCgroupNamespace: options.hasCgroupNamespace,
     flags: options.flags ?? FLAGS,
-    target: memory.word('target'),
+    target: context.memory.word('target'),
     destination: '/sys/fs/cgroup',
     pointer: '/mounts/4',
   });
@@ -151,17 +150,17 @@ t.test('planCgroupJoin() moves init by tasks on v1, planUnifiedOpen() opens cgro
     id: 'c1',
     manager: 'cgroupfs',
   });
-  const memory = new Memory();
-  const steps = planCgroupJoin(joinPlaces(plan), joinWords(memory));
+  const context = makeContext();
+  const steps = planCgroupJoin(context, joinPlaces(plan));
   t.strictSame(brief(steps).slice(0, 3), ['openat /sys/fs/cgroup/cpu/c1/tasks', 'write 0', 'close']);
   t.equal(steps.length, 3 * HYBRID_LAYOUT.hierarchies.length);
-  t.strictSame(brief(planUnifiedOpen(joinPlaces(plan), memory.word('unified'), joinWords(memory))), [
+  t.strictSame(brief(planUnifiedOpen(context, joinPlaces(plan), context.memory.word('unified'))), [
     'openat /sys/fs/cgroup/unified/c1',
   ]);
   t.doesNotThrow(() =>
-    printSteps([...steps, ...planUnifiedOpen(joinPlaces(plan), memory.word('again'), joinWords(memory))]),
+    printSteps([...steps, ...planUnifiedOpen(context, joinPlaces(plan), context.memory.word('again'))]),
   );
   const v1 = planCgroup({ config: {}, layout: V1_LAYOUT, id: 'c1', manager: 'cgroupfs' });
-  t.strictSame(planUnifiedOpen(joinPlaces(v1), memory.word('none'), joinWords(memory)), []);
+  t.strictSame(planUnifiedOpen(context, joinPlaces(v1), context.memory.word('none')), []);
   t.end();
 });

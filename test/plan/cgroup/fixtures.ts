@@ -1,7 +1,5 @@
-import type { JoinWords } from '../../../src/plan/namespaces/join-cgroups.ts';
 import type { CgroupLayout } from '../../../src/plan/base/cgroup-layout.ts';
 import type { CgroupPlan, CgroupWrite, ValueWrite } from '../../../src/plan/cgroup/plan.ts';
-import type { Memory } from '../../../src/program/step.ts';
 
 const V1 = [
   'cpuset',
@@ -70,9 +68,4 @@ function shortenValue(write: ValueWrite): string {
   const again = write.again === undefined ? '' : `!${write.again.join(',')}`;
   const orElse = write.orElse === undefined ? '' : ` | ${shortenValue(write.orElse)}`;
   return `${write.file}=${write.value}${accept}${again}${orElse}`;
-}
-
-/** Words for the steps that join cgroups. */
-export function joinWords(memory: Memory): JoinWords {
-  return { directory: memory.word('directory'), file: memory.word('file'), joined: memory.word('joined') };
 }

@@ -9,7 +9,7 @@ import { planSubCgroups, type ContainerCgroup } from '../../../src/plan/cgroup/s
 import { words } from '../../../src/program/build.ts';
 import { Memory } from '../../../src/program/step.ts';
 import { printSteps } from '../fixtures.ts';
-import { joinWords } from './fixtures.ts';
+import { makeContext } from '../fixtures.ts';
 
 const cpu: ContainerCgroup = { kind: 'v1', controllers: ['cpu', 'cpuacct'], hostPath: '/cg/cpu/c1' };
 const pids: ContainerCgroup = { kind: 'v1', controllers: ['pids'], hostPath: '/cg/pids/c1' };
@@ -62,34 +62,34 @@ t.test('planSubCgroups() refuses what leads out, and what nobody can mean', (t) 
 });
 
 t.test('planCgroupJoin() opens what is below by the handle of the container', (t) => {
-  const steps = planCgroupJoin([{ ...pids, below: 'a' }], joinWords(new Memory()));
+  const steps = planCgroupJoin(makeContext(), [{ ...pids, below: 'a' }]);
   const how =
     '{flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}';
   t.equal(
     printSteps(steps),
     `
-   0  openat(AT_FDCWD, "/cg/pids/c1", O_CLOEXEC|O_DIRECTORY|O_NOFOLLOW|O_PATH, 0) = directory  # join cgroup "/cg/pids/c1/a"
-   1  openat2(directory, "a/tasks", ${how}, 24) = file  # join cgroup "/cg/pids/c1/a": open tasks
-   2  close(directory), accepts any errno  # close the cgroup above it
-   3  write(file, "0", 1)  # join cgroup "/cg/pids/c1/a"
-   4  close(file), accepts any errno  # close tasks
+   0  openat(AT_FDCWD, "/cg/pids/c1", O_CLOEXEC|O_DIRECTORY|O_NOFOLLOW|O_PATH, 0) = cgroup above  # join cgroup "/cg/pids/c1/a"
+   1  openat2(cgroup above, "a/tasks", ${how}, 24) = cgroup file  # join cgroup "/cg/pids/c1/a": open tasks
+   2  close(cgroup above), accepts any errno  # close the cgroup above it
+   3  write(cgroup file, "0", 1)  # join cgroup "/cg/pids/c1/a"
+   4  close(cgroup file), accepts any errno  # close tasks
 `,
   );
   t.end();
 });
 
 t.test('planUnifiedJoin() takes the cgroup of init when that of the container is busy', (t) => {
-  const steps = planUnifiedJoin([unified], joinWords(new Memory()));
+  const steps = planUnifiedJoin(makeContext(), [unified]);
   t.equal(
     printSteps(steps),
     `
-   0  openat(AT_FDCWD, "/cg/unified/c1/cgroup.procs", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = file  # join cgroup "/cg/unified/c1": open cgroup.procs
-   1  write(file, "0", 1) = joined, accepts EBUSY  # join cgroup "/cg/unified/c1"
-   2  close(file), accepts any errno  # close cgroup.procs
-   3  if not (joined == -EBUSY) skip 3  # join the cgroup of init when it is busy
-   4    openat(AT_FDCWD, "/cg/f/cgroup.procs", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = file  # join cgroup "/cg/f": open cgroup.procs
-   5    write(file, "0", 1)  # join cgroup "/cg/f"
-   6    close(file), accepts any errno  # close cgroup.procs
+   0  openat(AT_FDCWD, "/cg/unified/c1/cgroup.procs", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = cgroup file  # join cgroup "/cg/unified/c1": open cgroup.procs
+   1  write(cgroup file, "0", 1) = answer, accepts EBUSY  # join cgroup "/cg/unified/c1"
+   2  close(cgroup file), accepts any errno  # close cgroup.procs
+   3  if not (answer == -EBUSY) skip 3  # join the cgroup of init when it is busy
+   4    openat(AT_FDCWD, "/cg/f/cgroup.procs", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = cgroup file  # join cgroup "/cg/f": open cgroup.procs
+   5    write(cgroup file, "0", 1)  # join cgroup "/cg/f"
+   6    close(cgroup file), accepts any errno  # close cgroup.procs
 `,
   );
   t.end();
@@ -98,7 +98,7 @@ t.test('planUnifiedJoin() takes the cgroup of init when that of the container is
 t.test('planUnifiedOpen() and planFallbackOpen() open directories for the clone', (t) => {
   const memory = new Memory();
   const args = { kind: 'place', of: words([0, 0], 'args'), offset: 8 } as const;
-  const inner = planUnifiedOpen([{ ...unified, below: 'a' }], args, joinWords(memory));
+  const inner = planUnifiedOpen({ memory }, [{ ...unified, below: 'a' }], args);
   t.match(inner, [{ call: 'openat' }, { call: 'openat2', operands: [{}, 'a'], result: args }, { call: 'close' }]);
   t.match(planFallbackOpen(unified, args), [{ call: 'openat', accept: ['ENOENT'], result: args }]);
   t.same(planFallbackOpen(pids, args), []);

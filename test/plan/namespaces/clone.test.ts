@@ -59,12 +59,12 @@ t.test('planClone() has the process that clones join the v1 cgroups', (t) => {
   t.equal(
     printSteps(joinCgroups),
     `
-   0  openat(AT_FDCWD, "/sys/fs/cgroup/pids/c1/tasks", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = target  # join cgroup "/sys/fs/cgroup/pids/c1": open tasks
-   1  write(target, "0", 1)  # join cgroup "/sys/fs/cgroup/pids/c1"
-   2  close(target), accepts any errno  # close tasks
-   3  openat(AT_FDCWD, "/sys/fs/cgroup/cpu/c1/tasks", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = target  # join cgroup "/sys/fs/cgroup/cpu/c1": open tasks
-   4  write(target, "0", 1)  # join cgroup "/sys/fs/cgroup/cpu/c1"
-   5  close(target), accepts any errno  # close tasks
+   0  openat(AT_FDCWD, "/sys/fs/cgroup/pids/c1/tasks", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = cgroup file  # join cgroup "/sys/fs/cgroup/pids/c1": open tasks
+   1  write(cgroup file, "0", 1)  # join cgroup "/sys/fs/cgroup/pids/c1"
+   2  close(cgroup file), accepts any errno  # close tasks
+   3  openat(AT_FDCWD, "/sys/fs/cgroup/cpu/c1/tasks", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = cgroup file  # join cgroup "/sys/fs/cgroup/cpu/c1": open tasks
+   4  write(cgroup file, "0", 1)  # join cgroup "/sys/fs/cgroup/cpu/c1"
+   5  close(cgroup file), accepts any errno  # close tasks
 `,
   );
   t.equal(cloneArguments(clone)[0], 0x8000n);
@@ -96,9 +96,9 @@ t.test('planClone() joins the cgroup2 directory before a user namespace takes th
   t.equal(
     printSteps(joinCgroups),
     `
-   0  openat(AT_FDCWD, "/sys/fs/cgroup/c1/cgroup.procs", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = target  # join cgroup "/sys/fs/cgroup/c1": open cgroup.procs
-   1  write(target, "0", 1)  # join cgroup "/sys/fs/cgroup/c1"
-   2  close(target), accepts any errno  # close cgroup.procs
+   0  openat(AT_FDCWD, "/sys/fs/cgroup/c1/cgroup.procs", O_CLOEXEC|O_NOFOLLOW|O_WRONLY, 0) = cgroup file  # join cgroup "/sys/fs/cgroup/c1": open cgroup.procs
+   1  write(cgroup file, "0", 1)  # join cgroup "/sys/fs/cgroup/c1"
+   2  close(cgroup file), accepts any errno  # close cgroup.procs
 `,
   );
   t.equal(cloneArguments(clone)[0], 0x8000n);

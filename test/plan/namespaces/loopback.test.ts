@@ -7,9 +7,9 @@ t.test('planLoopback() brings lo of a new network namespace up', (t) => {
   t.equal(
     printSteps(steps),
     `
-   0  socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, 0) = target  # open a socket to bring "lo" up  (/linux/namespaces)
-   1  ioctl(target, SIOCSIFFLAGS, {name="lo", flags=IFF_UP})  # bring "lo" up  (/linux/namespaces)
-   2  close(target), accepts any errno  # close the socket
+   0  socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, 0) = socket  # open a socket to bring "lo" up  (/linux/namespaces)
+   1  ioctl(socket, SIOCSIFFLAGS, {name="lo", flags=IFF_UP})  # bring "lo" up  (/linux/namespaces)
+   2  close(socket), accepts any errno  # close socket
 `,
   );
   const bytes = new Uint8Array(40);

@@ -11,12 +11,12 @@ t.test('planSysctl() writes below sys/ of the private proc file system', (t) => 
   t.equal(
     printSteps(plan({ 'net.ipv4.ip_forward': '1', 'net/ipv4/conf/eno2.100/rp_filter': '2' })),
     `
-   0  openat2(proc, "sys/net/ipv4/ip_forward", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}, 24) = target  # open sysctl "net.ipv4.ip_forward"  (/linux/sysctl/net.ipv4.ip_forward)
-   1  write(target, "1", 1)  # set sysctl "net.ipv4.ip_forward"  (/linux/sysctl/net.ipv4.ip_forward)
-   2  close(target), accepts any errno  # close sysctl "net.ipv4.ip_forward"
-   3  openat2(proc, "sys/net/ipv4/conf/eno2.100/rp_filter", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}, 24) = target  # open sysctl "net/ipv4/conf/eno2.100/rp_filter"  (/linux/sysctl/net~1ipv4~1conf~1eno2.100~1rp_filter)
-   4  write(target, "2", 1)  # set sysctl "net/ipv4/conf/eno2.100/rp_filter"  (/linux/sysctl/net~1ipv4~1conf~1eno2.100~1rp_filter)
-   5  close(target), accepts any errno  # close sysctl "net/ipv4/conf/eno2.100/rp_filter"
+   0  openat2(proc, "sys/net/ipv4/ip_forward", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}, 24) = sysctl  # open sysctl "net.ipv4.ip_forward"  (/linux/sysctl/net.ipv4.ip_forward)
+   1  write(sysctl, "1", 1)  # set sysctl "net.ipv4.ip_forward"  (/linux/sysctl/net.ipv4.ip_forward)
+   2  close(sysctl), accepts any errno  # close sysctl "net.ipv4.ip_forward"
+   3  openat2(proc, "sys/net/ipv4/conf/eno2.100/rp_filter", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV}, 24) = sysctl  # open sysctl "net/ipv4/conf/eno2.100/rp_filter"  (/linux/sysctl/net~1ipv4~1conf~1eno2.100~1rp_filter)
+   4  write(sysctl, "2", 1)  # set sysctl "net/ipv4/conf/eno2.100/rp_filter"  (/linux/sysctl/net~1ipv4~1conf~1eno2.100~1rp_filter)
+   5  close(sysctl), accepts any errno  # close sysctl "net/ipv4/conf/eno2.100/rp_filter"
 `,
   );
   t.end();

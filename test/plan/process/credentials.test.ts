@@ -77,10 +77,10 @@ t.test('planIds() tells unmapped ids of a user namespace from other failures', (
   t.equal(
     printSteps(steps),
     `
-   0  setresgid(0, 0, 0) = target, accepts EINVAL  # set gid to 0  (/process/user/gid)
-   1  if target == -EINVAL fail EINVAL  # check that gid 0 is mapped  (/process/user/gid)
-   2  setresuid(0, 0, 0) = target, accepts EINVAL  # set uid to 0  (/process/user/uid)
-   3  if target == -EINVAL fail EINVAL  # check that uid 0 is mapped  (/process/user/uid)
+   0  setresgid(0, 0, 0) = answer, accepts EINVAL  # set gid to 0  (/process/user/gid)
+   1  if answer == -EINVAL fail EINVAL  # check that gid 0 is mapped  (/process/user/gid)
+   2  setresuid(0, 0, 0) = answer, accepts EINVAL  # set uid to 0  (/process/user/uid)
+   3  if answer == -EINVAL fail EINVAL  # check that uid 0 is mapped  (/process/user/uid)
 `,
   );
   t.same(listFailures(steps), [

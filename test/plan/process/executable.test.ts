@@ -47,19 +47,19 @@ t.test('planFindExecutable() searches PATH without an answer', (t) => {
   t.equal(
     printSteps(steps),
     `
-   0  statx(AT_FDCWD, "/a/true", 0, STATX_BASIC_STATS, &stat) = target, accepts any errno  # exec: "true": look for "/a/true"
-   1  if target < 0 skip 5  # exec: "true": pass over what is not there
+   0  statx(AT_FDCWD, "/a/true", 0, STATX_BASIC_STATS, &stat) = answer, accepts any errno  # exec: "true": look for "/a/true"
+   1  if answer < 0 skip 5  # exec: "true": pass over what is not there
    2    if not (is a regular file) skip 4  # exec: "true": pass over what is no file
-   3      faccessat2(AT_FDCWD, "/a/true", X_OK, AT_EACCESS) = target, accepts any errno  # exec: "true": look for "/a/true"
-   4      if not (target == 0) skip 2  # exec: "true": pass over what cannot be executed
+   3      faccessat2(AT_FDCWD, "/a/true", X_OK, AT_EACCESS) = answer, accepts any errno  # exec: "true": look for "/a/true"
+   4      if not (answer == 0) skip 2  # exec: "true": pass over what cannot be executed
    5        getpid() = found  # exec: "true": note where it is
    6        getpid() = found+8  # exec: "true": note where it is
    7  if not (found == 0) skip 7  # exec: "true": go on unless it is found
-   8    statx(AT_FDCWD, "/b/true", 0, STATX_BASIC_STATS, &stat) = target, accepts any errno  # exec: "true": look for "/b/true"
-   9    if target < 0 skip 5  # exec: "true": pass over what is not there
+   8    statx(AT_FDCWD, "/b/true", 0, STATX_BASIC_STATS, &stat) = answer, accepts any errno  # exec: "true": look for "/b/true"
+   9    if answer < 0 skip 5  # exec: "true": pass over what is not there
   10      if not (is a regular file) skip 4  # exec: "true": pass over what is no file
-  11        faccessat2(AT_FDCWD, "/b/true", X_OK, AT_EACCESS) = target, accepts any errno  # exec: "true": look for "/b/true"
-  12        if not (target == 0) skip 2  # exec: "true": pass over what cannot be executed
+  11        faccessat2(AT_FDCWD, "/b/true", X_OK, AT_EACCESS) = answer, accepts any errno  # exec: "true": look for "/b/true"
+  12        if not (answer == 0) skip 2  # exec: "true": pass over what cannot be executed
   13          getpid() = found  # exec: "true": note where it is
   14          getpid() = found+16  # exec: "true": note where it is
   15  if found == 0 fail ENOENT  # exec: "true": look for it
@@ -75,14 +75,14 @@ t.test('planFindExecutable() says what is wrong with a path', (t) => {
   t.equal(
     printSteps(steps),
     `
-   0  statx(AT_FDCWD, "/bin/x", 0, STATX_BASIC_STATS, &stat) = target, accepts ENOENT ENOTDIR EACCES  # exec: "/bin/x": look for it
-   1  if target == -ENOENT fail ENOENT  # exec: "/bin/x": look for it
-   2  if target == -ENOTDIR fail ENOTDIR  # exec: "/bin/x": look for it
-   3  if target == -EACCES fail EACCES  # exec: "/bin/x": look for it
+   0  statx(AT_FDCWD, "/bin/x", 0, STATX_BASIC_STATS, &stat) = answer, accepts ENOENT ENOTDIR EACCES  # exec: "/bin/x": look for it
+   1  if answer == -ENOENT fail ENOENT  # exec: "/bin/x": look for it
+   2  if answer == -ENOTDIR fail ENOTDIR  # exec: "/bin/x": look for it
+   3  if answer == -EACCES fail EACCES  # exec: "/bin/x": look for it
    4  if is a directory fail EISDIR  # exec: "/bin/x": look for it
    5  if not (is a regular file) fail EACCES  # exec: "/bin/x": look for it
-   6  faccessat2(AT_FDCWD, "/bin/x", X_OK, AT_EACCESS) = target, accepts EACCES  # exec: "/bin/x": look for it
-   7  if target == -EACCES fail EACCES  # exec: "/bin/x": look for it
+   6  faccessat2(AT_FDCWD, "/bin/x", X_OK, AT_EACCESS) = answer, accepts EACCES  # exec: "/bin/x": look for it
+   7  if answer == -EACCES fail EACCES  # exec: "/bin/x": look for it
    8  getpid() = found  # exec: "/bin/x": note where it is
    9  getpid() = found+8  # exec: "/bin/x": note where it is
 `,

@@ -6,10 +6,10 @@ t.test('planNewKeyring() makes a keyring that its owner can search', (t) => {
   t.equal(
     printSteps(planNewKeyring(makeContext())),
     `
-   0  keyctl(KEYCTL_JOIN_SESSION_KEYRING, "_ses.c1", 0, 0, 0) = target, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
-   1  if target == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
-   2  if target < 0 skip 1  # skip when the kernel has no keyrings
-   3    keyctl(KEYCTL_SETPERM, target, KEY_POS_LINK|KEY_POS_READ|KEY_POS_SEARCH|KEY_POS_SETATTR|KEY_POS_VIEW|KEY_POS_WRITE|KEY_USR_LINK|KEY_USR_READ|KEY_USR_SEARCH|KEY_USR_VIEW, 0, 0)  # make session keyring "_ses.c1" searchable
+   0  keyctl(KEYCTL_JOIN_SESSION_KEYRING, "_ses.c1", 0, 0, 0) = answer, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
+   1  if answer == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
+   2  if answer < 0 skip 1  # skip when the kernel has no keyrings
+   3    keyctl(KEYCTL_SETPERM, answer, KEY_POS_LINK|KEY_POS_READ|KEY_POS_SEARCH|KEY_POS_SETATTR|KEY_POS_VIEW|KEY_POS_WRITE|KEY_USR_LINK|KEY_USR_READ|KEY_USR_SEARCH|KEY_USR_VIEW, 0, 0)  # make session keyring "_ses.c1" searchable
 `,
   );
   t.end();
@@ -26,8 +26,8 @@ t.test('planJoinKeyring() leaves the permissions alone and explains a full quota
   t.equal(
     printSteps(steps),
     `
-   0  keyctl(KEYCTL_JOIN_SESSION_KEYRING, "_ses.c1", 0, 0, 0) = target, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
-   1  if target == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
+   0  keyctl(KEYCTL_JOIN_SESSION_KEYRING, "_ses.c1", 0, 0, 0) = answer, accepts ENOSYS EDQUOT  # join session keyring "_ses.c1"
+   1  if answer == -EDQUOT fail EDQUOT  # join session keyring "_ses.c1"
 `,
   );
   t.same(listFailures(steps), [

@@ -16,13 +16,13 @@ t.test('planApparmor() writes to the file of its own, or to the shared one of ol
   t.equal(
     printSteps(steps),
     `
-   0  openat2(proc, "thread-self/attr/apparmor/exec", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = target, accepts ENOENT  # apply AppArmor profile "crio-\\"default\\""  (/process/apparmorProfile)
-   1  if target < 0 skip 1  # use attr/apparmor/exec when the kernel has it
-   2    write(target, "exec crio-\\"default\\"", 19)  # apply AppArmor profile "crio-\\"default\\""  (/process/apparmorProfile)
-   3  if not (target < 0) skip 2  # use attr/exec otherwise
-   4    openat2(proc, "thread-self/attr/exec", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = target  # apply AppArmor profile "crio-\\"default\\""  (/process/apparmorProfile)
-   5    write(target, "exec crio-\\"default\\"", 19)  # apply AppArmor profile "crio-\\"default\\""  (/process/apparmorProfile)
-   6  close(target), accepts any errno  # close target
+   0  openat2(proc, "thread-self/attr/apparmor/exec", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = attribute, accepts ENOENT  # apply AppArmor profile "crio-\\"default\\""  (/process/apparmorProfile)
+   1  if attribute < 0 skip 1  # use attr/apparmor/exec when the kernel has it
+   2    write(attribute, "exec crio-\\"default\\"", 19)  # apply AppArmor profile "crio-\\"default\\""  (/process/apparmorProfile)
+   3  if not (attribute < 0) skip 2  # use attr/exec otherwise
+   4    openat2(proc, "thread-self/attr/exec", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = attribute  # apply AppArmor profile "crio-\\"default\\""  (/process/apparmorProfile)
+   5    write(attribute, "exec crio-\\"default\\"", 19)  # apply AppArmor profile "crio-\\"default\\""  (/process/apparmorProfile)
+   6  close(attribute), accepts any errno  # close attribute
 `,
   );
   t.same(listFailures(steps), [
@@ -56,9 +56,9 @@ t.test('planSelinux() writes the label', (t) => {
   t.equal(
     printSteps(planSelinux(makeContext(withSelinux), makeProcess({ selinuxLabel }))),
     `
-   0  openat2(proc, "thread-self/attr/exec", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = target  # apply SELinux label "system_u:system_r:container_t:s0:c1,c2"  (/process/selinuxLabel)
-   1  write(target, "system_u:system_r:container_t:s0:c1,c2", 38)  # apply SELinux label "system_u:system_r:container_t:s0:c1,c2"  (/process/selinuxLabel)
-   2  close(target), accepts any errno  # close target
+   0  openat2(proc, "thread-self/attr/exec", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = attribute  # apply SELinux label "system_u:system_r:container_t:s0:c1,c2"  (/process/selinuxLabel)
+   1  write(attribute, "system_u:system_r:container_t:s0:c1,c2", 38)  # apply SELinux label "system_u:system_r:container_t:s0:c1,c2"  (/process/selinuxLabel)
+   2  close(attribute), accepts any errno  # close attribute
 `,
   );
   t.end();
@@ -80,12 +80,12 @@ t.test('planSelinuxKeyLabel() and planSelinuxKeyLabelEnd() are a bracket', (t) =
   t.equal(
     printSteps([...planSelinuxKeyLabel(context, process), ...planSelinuxKeyLabelEnd(context, process)]),
     `
-   0  openat2(proc, "thread-self/attr/keycreate", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = target  # label new keys "system_u:system_r:container_t:s0:c1,c2"  (/process/selinuxLabel)
-   1  write(target, "system_u:system_r:container_t:s0:c1,c2", 38)  # label new keys "system_u:system_r:container_t:s0:c1,c2"  (/process/selinuxLabel)
-   2  close(target), accepts any errno  # close target
-   3  openat2(proc, "thread-self/attr/keycreate", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = target  # end labelling new keys  (/process/selinuxLabel)
-   4  write(target, "", 1)  # end labelling new keys  (/process/selinuxLabel)
-   5  close(target), accepts any errno  # close target
+   0  openat2(proc, "thread-self/attr/keycreate", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = attribute  # label new keys "system_u:system_r:container_t:s0:c1,c2"  (/process/selinuxLabel)
+   1  write(attribute, "system_u:system_r:container_t:s0:c1,c2", 38)  # label new keys "system_u:system_r:container_t:s0:c1,c2"  (/process/selinuxLabel)
+   2  close(attribute), accepts any errno  # close attribute
+   3  openat2(proc, "thread-self/attr/keycreate", {flags=O_CLOEXEC|O_WRONLY, resolve=RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV}, 24) = attribute  # end labelling new keys  (/process/selinuxLabel)
+   4  write(attribute, "", 1)  # end labelling new keys  (/process/selinuxLabel)
+   5  close(attribute), accepts any errno  # close attribute
 `,
   );
   t.same(planSelinuxKeyLabelEnd(context, makeProcess()), []);

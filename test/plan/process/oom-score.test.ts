@@ -8,10 +8,10 @@ t.test('planOomScore() writes what is given, also 0, and touches nothing otherwi
   t.equal(
     printSteps(planOomScore(makeContext(), makeProcess({ oomScoreAdj: 0 }))),
     `
-   0  openat(AT_FDCWD, "/proc/self/oom_score_adj", O_CLOEXEC|O_WRONLY, 0) = target  # set oom_score_adj 0  (/process/oomScoreAdj)
-   1  if target < 0 skip 2  # skip 2 when target < 0
-   2    write(target, "0", 1)  # set oom_score_adj 0  (/process/oomScoreAdj)
-   3    close(target), accepts any errno  # close target
+   0  openat(AT_FDCWD, "/proc/self/oom_score_adj", O_CLOEXEC|O_WRONLY, 0) = oom_score_adj  # set oom_score_adj 0  (/process/oomScoreAdj)
+   1  if oom_score_adj < 0 skip 2  # skip 2 when oom_score_adj < 0
+   2    write(oom_score_adj, "0", 1)  # set oom_score_adj 0  (/process/oomScoreAdj)
+   3    close(oom_score_adj), accepts any errno  # close oom_score_adj
 `,
   );
   t.match(planOomScore(makeContext(), makeProcess({ oomScoreAdj: -1000 }))[2], {
@@ -28,10 +28,10 @@ t.test('planOomScore() goes on without when an unprivileged user may not, or the
   t.equal(
     steps({ euid: 1000 }),
     `
-   0  openat(AT_FDCWD, "/proc/self/oom_score_adj", O_CLOEXEC|O_WRONLY, 0) = target, accepts EACCES EPERM  # set oom_score_adj -5  (/process/oomScoreAdj)
-   1  if target < 0 skip 2  # skip 2 when target < 0
-   2    write(target, "-5", 2), accepts EACCES EPERM  # set oom_score_adj -5  (/process/oomScoreAdj)
-   3    close(target), accepts any errno  # close target
+   0  openat(AT_FDCWD, "/proc/self/oom_score_adj", O_CLOEXEC|O_WRONLY, 0) = oom_score_adj, accepts EACCES EPERM  # set oom_score_adj -5  (/process/oomScoreAdj)
+   1  if oom_score_adj < 0 skip 2  # skip 2 when oom_score_adj < 0
+   2    write(oom_score_adj, "-5", 2), accepts EACCES EPERM  # set oom_score_adj -5  (/process/oomScoreAdj)
+   3    close(oom_score_adj), accepts any errno  # close oom_score_adj
 `,
   );
   t.end();

@@ -27,26 +27,25 @@ t.test('CVE-2025-52565: planTerminal() takes the terminal from a verified devpts
    9  ioctl(master, TIOCGPTPEER, O_CLOEXEC|O_NOCTTY|O_RDWR) = terminal  # open the terminal  (/process/terminal)
   10  open_tree(terminal, "", AT_EMPTY_PATH|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # mount the terminal on /dev/console
   11  openat2(root, "dev/console", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev/console"  (/process/terminal)
-  12  if not (target < 0) skip 9  # make "/dev/console" unless it is there
-  13    openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev"  (/process/terminal)
-  14    if not (target < 0) skip 2  # skip 2 when not (target < 0)
+  12  if not (target < 0) skip 7  # make "/dev/console" unless it is there
+  13    openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = parent, accepts ENOENT  # open "/dev"  (/process/terminal)
+  14    if not (parent < 0) skip 2  # skip 2 when not (parent < 0)
   15      mkdirat(root, "dev", 0755), accepts EEXIST  # create directory "/dev"  (/process/terminal)
-  16      openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"  (/process/terminal)
-  17    fcntl(target, F_DUPFD_CLOEXEC, 0) = source  # keep target as source
-  18    close(target), accepts any errno  # close target
-  19    mknodat(source, "console", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/console"  (/process/terminal)
-  20    openat2(root, "dev/console", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev/console"  (/process/terminal)
-  21    close(source), accepts any errno  # close source
-  22  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mount the terminal on /dev/console
-  23  close(tree), accepts any errno  # close tree
-  24  close(target), accepts any errno  # close target
-  25  dup3(terminal, 0, 0)  # make the terminal descriptor 0  (/process/terminal)
-  26  dup3(terminal, 1, 0)  # make the terminal descriptor 1  (/process/terminal)
-  27  dup3(terminal, 2, 0)  # make the terminal descriptor 2  (/process/terminal)
-  28  ioctl(0, TIOCSCTTY, NULL)  # make the terminal the controlling one  (/process/terminal)
-  29  close(terminal), accepts any errno  # close terminal
-  30  dup3(master, 5, O_CLOEXEC)  # number master 5
-  31  sendmsg(3, {tag 20, {SCM_RIGHTS, [5]}}, 0)  # hand over the console
+  16      openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = parent  # open "/dev"  (/process/terminal)
+  17    mknodat(parent, "console", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/console"  (/process/terminal)
+  18    openat2(root, "dev/console", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev/console"  (/process/terminal)
+  19    close(parent), accepts any errno  # close parent
+  20  move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # mount the terminal on /dev/console
+  21  close(target), accepts any errno  # close target
+  22  close(tree), accepts any errno  # close tree
+  23  dup3(terminal, 0, 0)  # make the terminal descriptor 0  (/process/terminal)
+  24  dup3(terminal, 1, 0)  # make the terminal descriptor 1  (/process/terminal)
+  25  dup3(terminal, 2, 0)  # make the terminal descriptor 2  (/process/terminal)
+  26  ioctl(0, TIOCSCTTY, NULL)  # make the terminal the controlling one  (/process/terminal)
+  27  close(terminal), accepts any errno  # close terminal
+  28  dup3(master, 5, O_CLOEXEC)  # number master 5
+  29  sendmsg(3, {tag 20, {SCM_RIGHTS, [5]}}, 0)  # hand over the console
+  30  close(master), accepts any errno  # close master
 `,
   );
   t.end();

@@ -26,128 +26,126 @@ t.test('planDevices() makes the default devices and links below the handle of /d
   t.equal(
     printSteps(planDevices(makeContext({ host: { kernel: { hasKcore: true } } }))),
     `
-   0  openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target, accepts ENOENT  # open "/dev"
-   1  if not (target < 0) skip 2  # make "/dev" unless it is there
+   0  openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = dev, accepts ENOENT  # open "/dev"
+   1  if not (dev < 0) skip 2  # make "/dev" unless it is there
    2    mkdirat(root, "dev", 0755), accepts EEXIST  # create directory "/dev"
-   3    openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = target  # open "/dev"
-   4  fcntl(target, F_DUPFD_CLOEXEC, 0) = dev  # keep "/dev"
-   5  close(target), accepts any errno  # close target
-   6  mknodat(dev, "null", S_IFCHR|0666, makedev(1, 3)) = made, accepts EEXIST EPERM  # create device "/dev/null"
-   7  if not (made == -EEXIST) skip 5  # verify "/dev/null" when it was there
-   8    openat(dev, "null", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/null"
-   9    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/null"
-  10    if not (is a character device) fail EEXIST  # create device "/dev/null": another file is there, wanted a character device 1:3
-  11    if not (is device 1:3) fail EEXIST  # create device "/dev/null": another file is there, wanted a character device 1:3
-  12    close(source), accepts any errno  # close source
-  13  if not (made == -EPERM) skip 10  # bind "/dev/null" when it cannot be created
-  14    open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/null" of the host
-  15    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/null" of the host
-  16    if not (is a character device) fail EEXIST  # bind device "/dev/null" of the host: it is another device, wanted a character device 1:3
-  17    if not (is device 1:3) fail EEXIST  # bind device "/dev/null" of the host: it is another device, wanted a character device 1:3
-  18    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/null" of the host: set options
-  19    mknodat(dev, "null", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/null"
-  20    openat(dev, "null", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/null"
-  21    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/null" of the host
-  22    close(source), accepts any errno  # close source
-  23    close(tree), accepts any errno  # close tree
-  24  mknodat(dev, "zero", S_IFCHR|0666, makedev(1, 5)) = made, accepts EEXIST EPERM  # create device "/dev/zero"
-  25  if not (made == -EEXIST) skip 5  # verify "/dev/zero" when it was there
-  26    openat(dev, "zero", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/zero"
-  27    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/zero"
-  28    if not (is a character device) fail EEXIST  # create device "/dev/zero": another file is there, wanted a character device 1:5
-  29    if not (is device 1:5) fail EEXIST  # create device "/dev/zero": another file is there, wanted a character device 1:5
-  30    close(source), accepts any errno  # close source
-  31  if not (made == -EPERM) skip 10  # bind "/dev/zero" when it cannot be created
-  32    open_tree(AT_FDCWD, "/dev/zero", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/zero" of the host
-  33    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/zero" of the host
-  34    if not (is a character device) fail EEXIST  # bind device "/dev/zero" of the host: it is another device, wanted a character device 1:5
-  35    if not (is device 1:5) fail EEXIST  # bind device "/dev/zero" of the host: it is another device, wanted a character device 1:5
-  36    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/zero" of the host: set options
-  37    mknodat(dev, "zero", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/zero"
-  38    openat(dev, "zero", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/zero"
-  39    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/zero" of the host
-  40    close(source), accepts any errno  # close source
-  41    close(tree), accepts any errno  # close tree
-  42  mknodat(dev, "full", S_IFCHR|0666, makedev(1, 7)) = made, accepts EEXIST EPERM  # create device "/dev/full"
-  43  if not (made == -EEXIST) skip 5  # verify "/dev/full" when it was there
-  44    openat(dev, "full", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/full"
-  45    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/full"
-  46    if not (is a character device) fail EEXIST  # create device "/dev/full": another file is there, wanted a character device 1:7
-  47    if not (is device 1:7) fail EEXIST  # create device "/dev/full": another file is there, wanted a character device 1:7
-  48    close(source), accepts any errno  # close source
-  49  if not (made == -EPERM) skip 10  # bind "/dev/full" when it cannot be created
-  50    open_tree(AT_FDCWD, "/dev/full", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/full" of the host
-  51    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/full" of the host
-  52    if not (is a character device) fail EEXIST  # bind device "/dev/full" of the host: it is another device, wanted a character device 1:7
-  53    if not (is device 1:7) fail EEXIST  # bind device "/dev/full" of the host: it is another device, wanted a character device 1:7
-  54    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/full" of the host: set options
-  55    mknodat(dev, "full", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/full"
-  56    openat(dev, "full", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/full"
-  57    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/full" of the host
-  58    close(source), accepts any errno  # close source
-  59    close(tree), accepts any errno  # close tree
-  60  mknodat(dev, "random", S_IFCHR|0666, makedev(1, 8)) = made, accepts EEXIST EPERM  # create device "/dev/random"
-  61  if not (made == -EEXIST) skip 5  # verify "/dev/random" when it was there
-  62    openat(dev, "random", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/random"
-  63    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/random"
-  64    if not (is a character device) fail EEXIST  # create device "/dev/random": another file is there, wanted a character device 1:8
-  65    if not (is device 1:8) fail EEXIST  # create device "/dev/random": another file is there, wanted a character device 1:8
-  66    close(source), accepts any errno  # close source
-  67  if not (made == -EPERM) skip 10  # bind "/dev/random" when it cannot be created
-  68    open_tree(AT_FDCWD, "/dev/random", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/random" of the host
-  69    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/random" of the host
-  70    if not (is a character device) fail EEXIST  # bind device "/dev/random" of the host: it is another device, wanted a character device 1:8
-  71    if not (is device 1:8) fail EEXIST  # bind device "/dev/random" of the host: it is another device, wanted a character device 1:8
-  72    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/random" of the host: set options
-  73    mknodat(dev, "random", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/random"
-  74    openat(dev, "random", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/random"
-  75    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/random" of the host
-  76    close(source), accepts any errno  # close source
-  77    close(tree), accepts any errno  # close tree
-  78  mknodat(dev, "urandom", S_IFCHR|0666, makedev(1, 9)) = made, accepts EEXIST EPERM  # create device "/dev/urandom"
-  79  if not (made == -EEXIST) skip 5  # verify "/dev/urandom" when it was there
-  80    openat(dev, "urandom", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/urandom"
-  81    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/urandom"
-  82    if not (is a character device) fail EEXIST  # create device "/dev/urandom": another file is there, wanted a character device 1:9
-  83    if not (is device 1:9) fail EEXIST  # create device "/dev/urandom": another file is there, wanted a character device 1:9
-  84    close(source), accepts any errno  # close source
-  85  if not (made == -EPERM) skip 10  # bind "/dev/urandom" when it cannot be created
-  86    open_tree(AT_FDCWD, "/dev/urandom", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/urandom" of the host
-  87    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/urandom" of the host
-  88    if not (is a character device) fail EEXIST  # bind device "/dev/urandom" of the host: it is another device, wanted a character device 1:9
-  89    if not (is device 1:9) fail EEXIST  # bind device "/dev/urandom" of the host: it is another device, wanted a character device 1:9
-  90    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/urandom" of the host: set options
-  91    mknodat(dev, "urandom", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/urandom"
-  92    openat(dev, "urandom", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/urandom"
-  93    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/urandom" of the host
-  94    close(source), accepts any errno  # close source
-  95    close(tree), accepts any errno  # close tree
-  96  mknodat(dev, "tty", S_IFCHR|0666, makedev(5, 0)) = made, accepts EEXIST EPERM  # create device "/dev/tty"
-  97  if not (made == -EEXIST) skip 5  # verify "/dev/tty" when it was there
-  98    openat(dev, "tty", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/tty"
-  99    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/tty"
- 100    if not (is a character device) fail EEXIST  # create device "/dev/tty": another file is there, wanted a character device 5:0
- 101    if not (is device 5:0) fail EEXIST  # create device "/dev/tty": another file is there, wanted a character device 5:0
- 102    close(source), accepts any errno  # close source
- 103  if not (made == -EPERM) skip 10  # bind "/dev/tty" when it cannot be created
- 104    open_tree(AT_FDCWD, "/dev/tty", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/tty" of the host
- 105    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/tty" of the host
- 106    if not (is a character device) fail EEXIST  # bind device "/dev/tty" of the host: it is another device, wanted a character device 5:0
- 107    if not (is device 5:0) fail EEXIST  # bind device "/dev/tty" of the host: it is another device, wanted a character device 5:0
- 108    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/tty" of the host: set options
- 109    mknodat(dev, "tty", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/tty"
- 110    openat(dev, "tty", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/tty"
- 111    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/tty" of the host
- 112    close(source), accepts any errno  # close source
- 113    close(tree), accepts any errno  # close tree
- 114  unlinkat(dev, "ptmx", 0), accepts ENOENT EBUSY  # remove "/dev/ptmx"
- 115  symlinkat("pts/ptmx", dev, "ptmx"), accepts EEXIST  # link "/dev/ptmx" to "pts/ptmx"
- 116  symlinkat("/proc/self/fd", dev, "fd"), accepts EEXIST  # link "/dev/fd" to "/proc/self/fd"
- 117  symlinkat("/proc/self/fd/0", dev, "stdin"), accepts EEXIST  # link "/dev/stdin" to "/proc/self/fd/0"
- 118  symlinkat("/proc/self/fd/1", dev, "stdout"), accepts EEXIST  # link "/dev/stdout" to "/proc/self/fd/1"
- 119  symlinkat("/proc/self/fd/2", dev, "stderr"), accepts EEXIST  # link "/dev/stderr" to "/proc/self/fd/2"
- 120  symlinkat("/proc/kcore", dev, "core"), accepts EEXIST  # link "/dev/core" to "/proc/kcore"
- 121  close(dev), accepts any errno  # close dev
+   3    openat2(root, "dev", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}, 24) = dev  # open "/dev"
+   4  mknodat(dev, "null", S_IFCHR|0666, makedev(1, 3)) = made, accepts EEXIST EPERM  # create device "/dev/null"
+   5  if not (made == -EEXIST) skip 5  # verify "/dev/null" when it was there
+   6    openat(dev, "null", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/null"
+   7    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/null"
+   8    if not (is a character device) fail EEXIST  # create device "/dev/null": another file is there, wanted a character device 1:3
+   9    if not (is device 1:3) fail EEXIST  # create device "/dev/null": another file is there, wanted a character device 1:3
+  10    close(source), accepts any errno  # close source
+  11  if not (made == -EPERM) skip 10  # bind "/dev/null" when it cannot be created
+  12    open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/null" of the host
+  13    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/null" of the host
+  14    if not (is a character device) fail EEXIST  # bind device "/dev/null" of the host: it is another device, wanted a character device 1:3
+  15    if not (is device 1:3) fail EEXIST  # bind device "/dev/null" of the host: it is another device, wanted a character device 1:3
+  16    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/null" of the host: set options
+  17    mknodat(dev, "null", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/null"
+  18    openat(dev, "null", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/null"
+  19    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/null" of the host
+  20    close(source), accepts any errno  # close source
+  21    close(tree), accepts any errno  # close tree
+  22  mknodat(dev, "zero", S_IFCHR|0666, makedev(1, 5)) = made, accepts EEXIST EPERM  # create device "/dev/zero"
+  23  if not (made == -EEXIST) skip 5  # verify "/dev/zero" when it was there
+  24    openat(dev, "zero", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/zero"
+  25    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/zero"
+  26    if not (is a character device) fail EEXIST  # create device "/dev/zero": another file is there, wanted a character device 1:5
+  27    if not (is device 1:5) fail EEXIST  # create device "/dev/zero": another file is there, wanted a character device 1:5
+  28    close(source), accepts any errno  # close source
+  29  if not (made == -EPERM) skip 10  # bind "/dev/zero" when it cannot be created
+  30    open_tree(AT_FDCWD, "/dev/zero", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/zero" of the host
+  31    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/zero" of the host
+  32    if not (is a character device) fail EEXIST  # bind device "/dev/zero" of the host: it is another device, wanted a character device 1:5
+  33    if not (is device 1:5) fail EEXIST  # bind device "/dev/zero" of the host: it is another device, wanted a character device 1:5
+  34    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/zero" of the host: set options
+  35    mknodat(dev, "zero", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/zero"
+  36    openat(dev, "zero", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/zero"
+  37    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/zero" of the host
+  38    close(source), accepts any errno  # close source
+  39    close(tree), accepts any errno  # close tree
+  40  mknodat(dev, "full", S_IFCHR|0666, makedev(1, 7)) = made, accepts EEXIST EPERM  # create device "/dev/full"
+  41  if not (made == -EEXIST) skip 5  # verify "/dev/full" when it was there
+  42    openat(dev, "full", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/full"
+  43    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/full"
+  44    if not (is a character device) fail EEXIST  # create device "/dev/full": another file is there, wanted a character device 1:7
+  45    if not (is device 1:7) fail EEXIST  # create device "/dev/full": another file is there, wanted a character device 1:7
+  46    close(source), accepts any errno  # close source
+  47  if not (made == -EPERM) skip 10  # bind "/dev/full" when it cannot be created
+  48    open_tree(AT_FDCWD, "/dev/full", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/full" of the host
+  49    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/full" of the host
+  50    if not (is a character device) fail EEXIST  # bind device "/dev/full" of the host: it is another device, wanted a character device 1:7
+  51    if not (is device 1:7) fail EEXIST  # bind device "/dev/full" of the host: it is another device, wanted a character device 1:7
+  52    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/full" of the host: set options
+  53    mknodat(dev, "full", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/full"
+  54    openat(dev, "full", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/full"
+  55    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/full" of the host
+  56    close(source), accepts any errno  # close source
+  57    close(tree), accepts any errno  # close tree
+  58  mknodat(dev, "random", S_IFCHR|0666, makedev(1, 8)) = made, accepts EEXIST EPERM  # create device "/dev/random"
+  59  if not (made == -EEXIST) skip 5  # verify "/dev/random" when it was there
+  60    openat(dev, "random", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/random"
+  61    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/random"
+  62    if not (is a character device) fail EEXIST  # create device "/dev/random": another file is there, wanted a character device 1:8
+  63    if not (is device 1:8) fail EEXIST  # create device "/dev/random": another file is there, wanted a character device 1:8
+  64    close(source), accepts any errno  # close source
+  65  if not (made == -EPERM) skip 10  # bind "/dev/random" when it cannot be created
+  66    open_tree(AT_FDCWD, "/dev/random", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/random" of the host
+  67    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/random" of the host
+  68    if not (is a character device) fail EEXIST  # bind device "/dev/random" of the host: it is another device, wanted a character device 1:8
+  69    if not (is device 1:8) fail EEXIST  # bind device "/dev/random" of the host: it is another device, wanted a character device 1:8
+  70    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/random" of the host: set options
+  71    mknodat(dev, "random", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/random"
+  72    openat(dev, "random", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/random"
+  73    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/random" of the host
+  74    close(source), accepts any errno  # close source
+  75    close(tree), accepts any errno  # close tree
+  76  mknodat(dev, "urandom", S_IFCHR|0666, makedev(1, 9)) = made, accepts EEXIST EPERM  # create device "/dev/urandom"
+  77  if not (made == -EEXIST) skip 5  # verify "/dev/urandom" when it was there
+  78    openat(dev, "urandom", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/urandom"
+  79    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/urandom"
+  80    if not (is a character device) fail EEXIST  # create device "/dev/urandom": another file is there, wanted a character device 1:9
+  81    if not (is device 1:9) fail EEXIST  # create device "/dev/urandom": another file is there, wanted a character device 1:9
+  82    close(source), accepts any errno  # close source
+  83  if not (made == -EPERM) skip 10  # bind "/dev/urandom" when it cannot be created
+  84    open_tree(AT_FDCWD, "/dev/urandom", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/urandom" of the host
+  85    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/urandom" of the host
+  86    if not (is a character device) fail EEXIST  # bind device "/dev/urandom" of the host: it is another device, wanted a character device 1:9
+  87    if not (is device 1:9) fail EEXIST  # bind device "/dev/urandom" of the host: it is another device, wanted a character device 1:9
+  88    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/urandom" of the host: set options
+  89    mknodat(dev, "urandom", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/urandom"
+  90    openat(dev, "urandom", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/urandom"
+  91    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/urandom" of the host
+  92    close(source), accepts any errno  # close source
+  93    close(tree), accepts any errno  # close tree
+  94  mknodat(dev, "tty", S_IFCHR|0666, makedev(5, 0)) = made, accepts EEXIST EPERM  # create device "/dev/tty"
+  95  if not (made == -EEXIST) skip 5  # verify "/dev/tty" when it was there
+  96    openat(dev, "tty", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/tty"
+  97    statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at "/dev/tty"
+  98    if not (is a character device) fail EEXIST  # create device "/dev/tty": another file is there, wanted a character device 5:0
+  99    if not (is device 5:0) fail EEXIST  # create device "/dev/tty": another file is there, wanted a character device 5:0
+ 100    close(source), accepts any errno  # close source
+ 101  if not (made == -EPERM) skip 10  # bind "/dev/tty" when it cannot be created
+ 102    open_tree(AT_FDCWD, "/dev/tty", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # open device "/dev/tty" of the host
+ 103    statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat)  # look at device "/dev/tty" of the host
+ 104    if not (is a character device) fail EEXIST  # bind device "/dev/tty" of the host: it is another device, wanted a character device 5:0
+ 105    if not (is device 5:0) fail EEXIST  # bind device "/dev/tty" of the host: it is another device, wanted a character device 5:0
+ 106    mount_setattr(tree, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSUID}, 32)  # bind device "/dev/tty" of the host: set options
+ 107    mknodat(dev, "tty", S_IFREG|0644, 0), accepts EEXIST  # create file "/dev/tty"
+ 108    openat(dev, "tty", O_CLOEXEC|O_NOFOLLOW|O_PATH, 0) = source  # open device "/dev/tty"
+ 109    move_mount(tree, "", source, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)  # bind device "/dev/tty" of the host
+ 110    close(source), accepts any errno  # close source
+ 111    close(tree), accepts any errno  # close tree
+ 112  unlinkat(dev, "ptmx", 0), accepts ENOENT EBUSY  # remove "/dev/ptmx"
+ 113  symlinkat("pts/ptmx", dev, "ptmx"), accepts EEXIST  # link "/dev/ptmx" to "pts/ptmx"
+ 114  symlinkat("/proc/self/fd", dev, "fd"), accepts EEXIST  # link "/dev/fd" to "/proc/self/fd"
+ 115  symlinkat("/proc/self/fd/0", dev, "stdin"), accepts EEXIST  # link "/dev/stdin" to "/proc/self/fd/0"
+ 116  symlinkat("/proc/self/fd/1", dev, "stdout"), accepts EEXIST  # link "/dev/stdout" to "/proc/self/fd/1"
+ 117  symlinkat("/proc/self/fd/2", dev, "stderr"), accepts EEXIST  # link "/dev/stderr" to "/proc/self/fd/2"
+ 118  symlinkat("/proc/kcore", dev, "core"), accepts EEXIST  # link "/dev/core" to "/proc/kcore"
+ 119  close(dev), accepts any errno  # close dev
 `,
   );
   t.end();

@@ -18,14 +18,15 @@ t.test('hasHostSysfs() is for a read-only sysfs in a user namespace', (t) => {
 });
 
 t.test('planHostSysfs() makes everything below read-only before it is attached', (t) => {
-  const steps = planHostSysfs(makeContext(inUserNamespace), parseMountOptions(['ro', 'nosuid']), {
+  const context = makeContext(inUserNamespace);
+  const steps = planHostSysfs(context, context.memory.word('target'), parseMountOptions(['ro', 'nosuid']), {
     label: 'mount "sysfs" on "/sys"',
     pointer: '/mounts/0',
   });
   t.equal(
     printSteps(steps),
     `
-   0  if not (existed < 0) skip 7  # bind that of the host where the kernel refuses another
+   0  if not (answer < 0) skip 7  # bind that of the host where the kernel refuses another
    1    open_tree(AT_FDCWD, "/sys", AT_RECURSIVE|OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE) = tree  # mount "sysfs" on "/sys": open that of the host  (/mounts/0)
    2    fstatfs(tree, &stat)  # mount "sysfs" on "/sys": look at that of the host  (/mounts/0)
    3    if not (is a sysfs) fail ENODEV  # mount "sysfs" on "/sys"  (/mounts/0)

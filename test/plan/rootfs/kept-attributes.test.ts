@@ -12,7 +12,7 @@ const OTHERS = 0x400 | 0x1000 | 0x20;
 
 function remount(except: number): Step[] {
   const context = makeContext();
-  return remountKeeping(context, context.words.tree, { label: 'remount', pointer: '/p', except }, (kept) =>
+  return remountKeeping(context, context.memory.word('tree'), { label: 'remount', pointer: '/p', except }, (kept) =>
     call('mount', [0, '.', 0, kept, 0], { label: 'remount' }),
   );
 }

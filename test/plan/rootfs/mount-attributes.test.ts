@@ -5,6 +5,8 @@ import {
   changePropagation,
   requireMountSetattr,
 } from '../../../src/plan/rootfs/mount-attributes.ts';
+import type { PlanContext } from '../../../src/plan/base/context.ts';
+import type { Region } from '../../../src/program/step.ts';
 import { makeContext, printSteps } from '../fixtures.ts';
 
 const old = { host: { kernel: { version: [5, 10] as const, mountSetattr: false } } };
@@ -12,9 +14,14 @@ const readOnly = { set: 0x1, clear: 0 };
 const MS_SHARED = 0x100000;
 const MS_REC = 0x4000;
 
+/** The word for the handle of a mount. */
+function treeOf({ memory }: PlanContext): Region {
+  return memory.word('tree');
+}
+
 t.test('changeAttributes() and its like take one call of mount_setattr', (t) => {
   const context = makeContext();
-  const { tree } = context.words;
+  const tree = treeOf(context);
   const options = { label: 'change it', pointer: '/mounts/0/options' };
   t.equal(
     printSteps([
@@ -37,8 +44,8 @@ t.test('changeAttributes() is empty when there is nothing to change', (t) => {
   for (const changes of [{}, old]) {
     const context = makeContext(changes);
     const nothing = { set: 0, clear: 0 };
-    t.same(changeAttributes(context, context.words.tree, nothing, { label: 'x' }), []);
-    t.same(changeAttributesRecursively(context, context.words.tree, nothing, { label: 'x' }), []);
+    t.same(changeAttributes(context, treeOf(context), nothing, { label: 'x' }), []);
+    t.same(changeAttributesRecursively(context, treeOf(context), nothing, { label: 'x' }), []);
   }
   t.end();
 });
@@ -46,13 +53,13 @@ t.test('changeAttributes() is empty when there is nothing to change', (t) => {
 t.test('changeAttributes() names a directory as "." where mount_setattr is missing', (t) => {
   const context = makeContext(old);
   const options = { label: 'change it', isDirectory: true };
-  const steps = changeAttributes(context, context.words.tree, readOnly, options);
+  const steps = changeAttributes(context, treeOf(context), readOnly, options);
   t.match(steps, [{ call: 'fchdir' }, { call: 'fstatfs' }]);
   t.same(
     steps.flatMap((step) => (step.kind === 'call' && step.call === 'mount' ? [step.operands] : [])),
     [0, 2, 4, 2 | 4, 8, 2 | 8, 4 | 8, 2 | 4 | 8].map((kept) => [0, '.', 0, 0x1000 | 0x20 | 1 | kept, 0]),
   );
-  t.match(changePropagation(context, context.words.tree, MS_SHARED, options), [
+  t.match(changePropagation(context, treeOf(context), MS_SHARED, options), [
     { call: 'fchdir' },
     { call: 'mount', operands: [0, '.', 0, MS_SHARED, 0] },
   ]);
@@ -63,7 +70,7 @@ t.test('changeAttributes() names a file by a number where mount_setattr is missi
   const context = makeContext(old);
   const attributes = { set: 0x1, clear: 0xe };
   t.equal(
-    printSteps(changeAttributes(context, context.words.tree, attributes, { label: 'change it', pointer: '/p' })),
+    printSteps(changeAttributes(context, treeOf(context), attributes, { label: 'change it', pointer: '/p' })),
     `
    0  dup3(tree, 5, O_CLOEXEC)  # number tree 5
    1  fstatfs(tree, &stat)  # change it  (/p)
@@ -79,7 +86,7 @@ t.test('changeAttributes() names a file by a number where mount_setattr is missi
 t.test('changePropagation() names a file by a number where mount_setattr is missing', (t) => {
   const context = makeContext(old);
   t.equal(
-    printSteps(changePropagation(context, context.words.tree, MS_SHARED, { label: 'change it' })),
+    printSteps(changePropagation(context, treeOf(context), MS_SHARED, { label: 'change it' })),
     `
    0  dup3(tree, 5, O_CLOEXEC)  # number tree 5
    1  mount(NULL, "/proc/self/fd/5", NULL, MS_SHARED, NULL)  # change it
@@ -94,7 +101,7 @@ t.test('changeAttributes() remounts with every flag that is asked for', (t) => {
   const context = makeContext(old);
   /** The flags that are in each of the remounts, whatever else they keep. */
   const flagsOf = (set: number): number =>
-    changeAttributes(context, context.words.tree, { set, clear: 0 }, { label: 'x', isDirectory: true }).reduce(
+    changeAttributes(context, treeOf(context), { set, clear: 0 }, { label: 'x', isDirectory: true }).reduce(
       (common, step) =>
         step.kind === 'call' && step.call === 'mount' && typeof step.operands[3] === 'number'
           ? common & step.operands[3]
@@ -117,7 +124,7 @@ t.test('changeAttributes() keeps the flags that the mount has where mount_setatt
   // A remount replaces all flags: without a look at them, `ro` would take `nosuid` away from the source's mount, or fail
   // with EPERM in a user namespace, where the flags are locked. planReadonlyPaths() has the same need and looks.
   const context = makeContext(old);
-  const steps = changeAttributes(context, context.words.tree, readOnly, { label: 'x', isDirectory: true });
+  const steps = changeAttributes(context, treeOf(context), readOnly, { label: 'x', isDirectory: true });
   const calls = steps.flatMap((step) => (step.kind === 'call' ? [step.call] : []));
   t.ok(calls.includes('fstatfs') && calls.indexOf('fstatfs') < calls.indexOf('mount'), 'it looks at the flags first');
   t.end();
@@ -125,7 +132,7 @@ t.test('changeAttributes() keeps the flags that the mount has where mount_setatt
 
 t.test('changeAttributesRecursively() and requireMountSetattr() refuse an old kernel', (t) => {
   const context = makeContext(old);
-  t.throws(() => changeAttributesRecursively(context, context.words.tree, readOnly, { label: 'x', pointer: '/p' }), {
+  t.throws(() => changeAttributesRecursively(context, treeOf(context), readOnly, { label: 'x', pointer: '/p' }), {
     code: 'unsupported',
     message: 'x: recursive mount options need Linux 5.12, found 5.10 (/p of config.json)',
   });

@@ -110,7 +110,7 @@ t.test('addEnterRoot() pivots without a directory for the old root', (t) => {
    3  fchdir(old-root)  # enter the old root
    4  mount(NULL, ".", NULL, MS_REC|MS_SLAVE, NULL)  # cut the old root off
    5  umount2(".", MNT_DETACH)  # unmount the old root
-   6  close(old-root)  # close the old root
+   6  close(old-root), accepts any errno  # close the old root
    7  chdir("/")  # enter the root
 `,
   ]);
