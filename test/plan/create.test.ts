@@ -3,10 +3,12 @@ import t, { type Test } from 'tap';
 import { descriptorNumbers } from '../../src/plan/base/context.ts';
 import { planCreate } from '../../src/plan/create.ts';
 import { EXCHANGES } from '../../src/plan/base/exchanges.ts';
+import { call } from '../../src/program/build.ts';
 import { encode } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
 import type { Program } from '../../src/program/step.ts';
 import { printProgram } from '../../src/program/print.ts';
+import { followHandles } from '../../src/program/model/verify-handles.ts';
 import { knownBehind, verify } from '../../src/program/model/verify.ts';
 import type { Config } from '../../src/spec/generated/config.ts';
 import { PR_SET_DUMPABLE } from '../../src/util/constants.ts';
@@ -113,6 +115,23 @@ for (const scenario of SCENARIOS) {
     t.end();
   });
 }
+
+t.test('verify() misses each close of a handle that a whole plan has', (t) => {
+  const full = SCENARIOS.find(({ name, host }) => name === 'full' && host === 'debian-12-v2');
+  if (full === undefined) throw new Error('no such scenario');
+  let closes = 0;
+  const passed = programsOf(full).flatMap(({ steps }) =>
+    steps.filter((step, index) => {
+      const [handle] = step.kind === 'call' && step.call === 'close' ? step.operands : [];
+      if (typeof handle !== 'object' || handle.kind !== 'region' || handle.isScoped !== true) return false;
+      closes++;
+      return followHandles(steps.with(index, call('getpid', [], { label: 'forget it' }))).flaws.length === 0;
+    }),
+  );
+  t.same(passed, []);
+  t.ok(closes > 40, `${closes} closes`);
+  t.end();
+});
 
 /** Labels of all steps of a plan, in order. */
 function labelsOf(scenario: Scenario): string[] {
