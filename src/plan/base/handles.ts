@@ -185,7 +185,7 @@ function makeMissing(context: PlanContext, parts: readonly string[], target: Reg
       const path = parts.slice(0, index + 1);
       const isLast = index === parts.length - 1;
       if (index === 0) return makeComponent(context, { path, isLast, parent: context.words.root, handle }, options);
-      return [...makeComponent(context, { path, isLast, parent: before, handle }, options), closeHandle(before)];
+      return makeComponent(context, { path, isLast, parent: before, handle }, options).concat(closeHandle(before));
     }),
   );
 }
@@ -202,8 +202,9 @@ interface MissingComponent {
 function makeComponent(
   context: PlanContext,
   { path, isLast, parent, handle }: MissingComponent,
-  { common, ...options }: MissingOptions,
+  options: MissingOptions,
 ): Step[] {
+  const { common } = options;
   const prefix = `/${path.join('/')}`;
   const name = path.at(-1) ?? '';
   const shown = JSON.stringify(prefix);
