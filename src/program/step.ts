@@ -141,6 +141,9 @@ export class Memory {
   #top: number;
   #lowest: number;
 
+  /** By their keys. */
+  readonly #shared = new Map<string, Block>();
+
   /** `size`: how much of the memory there is for programs, bytes. */
   constructor(size: number = LAYOUT.memory.size) {
     this.#top = size;
@@ -170,6 +173,18 @@ export class Memory {
     const result = use({ kind: 'region', name, offset, size: 8, isScoped: true });
     this.#top = offset + 8;
     return result;
+  }
+
+  /**
+   * A structure that many steps pass and none has written: made once for all programs of the conversation, and once in each packet.
+   * The key says all that it is made of.
+   */
+  shared(key: string, make: () => Block): Block {
+    const known = this.#shared.get(key);
+    if (known !== undefined) return known;
+    const made = make();
+    this.#shared.set(key, made);
+    return made;
   }
 
   #verifyRoom(name: string): void {

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { block } from '../../src/program/build.ts';
 import { REPORT_SIZE } from '../../src/program/layout.ts';
 import { Memory } from '../../src/program/step.ts';
 
@@ -34,5 +35,15 @@ t.test('Memory has a stack at its end, whose slots are free again behind their s
   );
   memory.buffer('all the rest', 4096 - REPORT_SIZE - 8 - 16);
   t.throws(() => memory.word('one more'), { message: /no room for "one more"/ }, 'the stack was this deep');
+  t.end();
+});
+
+t.test('Memory makes a shared structure once for each key', (t) => {
+  const memory = new Memory();
+  const make = (text: string) => () => block(new Uint8Array(8), text);
+  const first = memory.shared('a', make('first'));
+  t.equal(memory.shared('a', make('another')), first);
+  t.equal(memory.shared('b', make('second')).text, 'second');
+  t.equal(new Memory().shared('a', make('of another conversation')).text, 'of another conversation');
   t.end();
 });

@@ -76,7 +76,8 @@ function lookUp(context: PlanContext, path: string, result: Region, options: Loo
     (options.directory === true ? O_DIRECTORY : 0) |
     (options.noFollow === true ? O_NOFOLLOW : 0);
   const { label, pointer, accept, failure } = options;
-  const how = openHow({ flags, resolve });
+  // Hundreds of lookups are made in few ways.
+  const how = context.memory.shared(`open_how ${flags} ${resolve}`, () => openHow({ flags, resolve }));
   return call('openat2', [context.words.root, relative(path), how, OPEN_HOW_SIZE], {
     label,
     result,
