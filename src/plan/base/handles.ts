@@ -51,34 +51,42 @@ const LOOKUP_TRIES = 64;
  * repeated then (man 2 openat2). The path itself has no `..`, so that a lookup without symlinks never meets this.
  */
 export function openInRoot(context: PlanContext, path: string, result: Region, options: LookupOptions): Step[] {
-  if (options.noSymlinks === true || components(path).length === 0) return [lookUp(context, path, result, options)];
+  return openInside(context, relative(path), result, options);
+}
+
+/** The same for a path without a slash in front that is lexically clean. */
+function openInside(context: PlanContext, inside: string, result: Region, options: LookupOptions): Step[] {
+  if (options.noSymlinks === true || inside === ROOT) return [lookUp(context, inside, result, options)];
   const { label, pointer, accept = [] } = options;
   const busy = 'the host renamed or mounted something during each of';
-  return repeatWhile(
-    failedWith(result, 'EAGAIN'),
-    [lookUp(context, path, result, { ...options, accept: accept === 'any' ? accept : [...accept, 'EAGAIN'] })],
-    {
-      tries: LOOKUP_TRIES,
-      fail: 'EAGAIN',
-      label,
-      failure: `${label}: ${busy} ${LOOKUP_TRIES + 1} lookups: {errno}`,
-      ...(pointer === undefined ? {} : { pointer }),
-    },
-  );
+  const accepted = accept === 'any' ? accept : accept.concat('EAGAIN');
+  return repeatWhile(failedWith(result, 'EAGAIN'), [lookUp(context, inside, result, options, accepted)], {
+    tries: LOOKUP_TRIES,
+    fail: 'EAGAIN',
+    label,
+    failure: `${label}: ${busy} ${LOOKUP_TRIES + 1} lookups: {errno}`,
+    ...(pointer === undefined ? {} : { pointer }),
+  });
 }
 
 /** A single lookup. */
-function lookUp(context: PlanContext, path: string, result: Region, options: LookupOptions): Step {
+function lookUp(
+  context: PlanContext,
+  inside: string,
+  result: Region,
+  options: LookupOptions,
+  accept = options.accept,
+): Step {
   // Symlinks are followed as the container would follow them, the magic links of /proc never.
   const resolve = RESOLVE_IN_ROOT | (options.noSymlinks === true ? RESOLVE_NO_SYMLINKS : RESOLVE_NO_MAGICLINKS);
   const flags =
     (options.access ?? O_PATH) |
     (options.directory === true ? O_DIRECTORY : 0) |
     (options.noFollow === true ? O_NOFOLLOW : 0);
-  const { label, pointer, accept, failure } = options;
+  const { label, pointer, failure } = options;
   // Hundreds of lookups are made in few ways.
   const how = context.memory.shared(`open_how ${flags} ${resolve}`, () => openHow({ flags, resolve }));
-  return call('openat2', [context.words.root, relative(path), how, OPEN_HOW_SIZE], {
+  return call('openat2', [context.words.root, inside, how, OPEN_HOW_SIZE], {
     label,
     result,
     ...(pointer === undefined ? {} : { pointer }),
@@ -98,9 +106,15 @@ export function components(path: string): string[] {
   return cleaned;
 }
 
+/** The root, below its own handle. */
+const ROOT = '.';
+
 function relative(path: string): string {
-  const cleaned = components(path).join('/');
-  return cleaned === '' ? '.' : cleaned;
+  return below(components(path));
+}
+
+function below(parts: readonly string[]): string {
+  return parts.length === 0 ? ROOT : parts.join('/');
 }
 
 /** What `ensureInRoot` makes, and which symlinks it goes through on the way. */
@@ -126,7 +140,7 @@ export interface EnsureOptions {
  */
 export function ensureInRoot(context: PlanContext, path: string, target: Region, options: EnsureOptions): Step[] {
   const shown = JSON.stringify(path);
-  const made = whereToMake(context, path, options);
+  const wanted = components(path);
   const common = {
     ...(options.pointer === undefined ? {} : { pointer: options.pointer }),
     noSymlinks: options.noSymlinks === true,
@@ -137,12 +151,12 @@ export function ensureInRoot(context: PlanContext, path: string, target: Region,
   const open = { label: `open ${shown}`, directory, ...common };
   const accept: Errno[] = symlinkFailure === undefined ? notFound(common) : [...notFound(common), 'ELOOP'];
   const first = [
-    lookUp(context, path, target, { ...open, accept, noFollow }),
+    lookUp(context, below(wanted), target, { ...open, noFollow }, accept),
     ...(symlinkFailure === undefined
       ? []
       : [failWhen(failedWith(target, 'ELOOP'), 'ELOOP', { ...stepOf(open), failure: symlinkFailure })]),
   ];
-  const parts = components(made);
+  const parts = whereToMake(context, path, wanted, options);
   if (parts.length === 0) return first;
   return [
     ...first,
@@ -158,15 +172,20 @@ export function ensureInRoot(context: PlanContext, path: string, target: Region,
  * Behind a symlink to something that is not there the missing part is made where the link points to, unless an earlier mount
  * covers what the host saw there.
  */
-function whereToMake({ bundle, config }: PlanContext, path: string, { noSymlinks }: EnsureOptions): string {
-  const parts = components(path);
-  const links = new Map(Object.entries(bundle.danglingLinks));
-  const target = links.get(`/${parts.join('/')}`);
-  if (target === undefined || noSymlinks === true) return path;
+function whereToMake(
+  { bundle, config }: PlanContext,
+  path: string,
+  parts: readonly string[],
+  { noSymlinks }: EnsureOptions,
+): readonly string[] {
+  const links = bundle.danglingLinks;
+  const link = `/${parts.join('/')}`;
+  const target = Object.hasOwn(links, link) ? links[link] : undefined;
+  if (target === undefined || noSymlinks === true) return parts;
   const index = (config.mounts ?? []).findIndex(({ destination }) => destination === path);
   const earlier = (config.mounts ?? []).slice(0, index < 0 ? undefined : index);
   const covers = (mountPoint: string): boolean => components(mountPoint).every((part, depth) => parts[depth] === part);
-  return earlier.some(({ destination }) => covers(destination)) ? path : target;
+  return earlier.some(({ destination }) => covers(destination)) ? parts : components(target);
 }
 
 function notFound({ noSymlinks }: { readonly noSymlinks: boolean }): Errno[] {
@@ -206,9 +225,9 @@ function makeComponent(
   options: MissingOptions,
 ): Step[] {
   const { common } = options;
-  const prefix = `/${path.join('/')}`;
+  const inside = path.join('/');
   const name = path.at(-1) ?? '';
-  const shown = JSON.stringify(prefix);
+  const shown = JSON.stringify(`/${inside}`);
   const made = { accept: ['EEXIST'], ...pointerOf(common) } as const;
   const make =
     isLast && options.kind === 'file'
@@ -216,11 +235,10 @@ function makeComponent(
       : call('mkdirat', [parent, name, 0o755], { label: `create directory ${shown}`, ...made });
   const noFollow = isLast && options.noFollow === true;
   const directory = !isLast || (options.kind === 'directory' && !noFollow && options.symlinkFailure === undefined);
-  const open = openInRoot(context, prefix, handle, { label: `open ${shown}`, directory, noFollow, ...common });
+  const look = { label: `open ${shown}`, directory, noFollow, ...common };
+  const open = openInside(context, inside, handle, look);
   if (isLast) return [make, ...open];
-  const accept = notFound(common);
-  const look = lookUp(context, prefix, handle, { label: `open ${shown}`, directory, accept, ...common });
-  return [look, ...when(isNegative(handle), [make, ...open])];
+  return [lookUp(context, inside, handle, look, notFound(common)), ...when(isNegative(handle), [make, ...open])];
 }
 
 function stepOf({ label, pointer }: { readonly label: string; readonly pointer?: string }): {
