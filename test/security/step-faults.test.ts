@@ -11,7 +11,7 @@ import type { Runtime } from '../../src/container/caller/caller.ts';
 import { ownRuntime } from '../../src/own-process/own-process.ts';
 import type { Phase } from '../../src/plan/base/phases.ts';
 import { call } from '../../src/program/build.ts';
-import { verify } from '../../src/program/model/verify.ts';
+import { verifyForm } from '../../src/program/model/verify.ts';
 import type { CallStep, Step } from '../../src/program/step.ts';
 import { sleep } from '../../src/sys/events/poll.ts';
 import { live, type Rig } from '../live/support/rig.ts';
@@ -68,7 +68,7 @@ interface Candidate {
   readonly isUnknown: boolean;
 }
 
-/** Every step, but those without which a program could not be sent. */
+/** Every step, but those without which a program could not be sent. A step that fails leaves handles open: that is what is tried. */
 function spotsOf(phases: readonly Phase[], fault: Fault): Candidate[] {
   const all = phases.flatMap(({ program }, phase) => {
     const clone = program.steps.findIndex((step) => step.kind === 'call' && step.call === 'clone3');
@@ -79,7 +79,7 @@ function spotsOf(phases: readonly Phase[], fault: Fault): Candidate[] {
   });
   return all.filter(({ at, isUnknown }) => {
     const changed = tamper({ phases }, at, fault).phases[at.phase];
-    return changed !== undefined && verify(changed.program).length === 0 && !(fault === 'death' && isUnknown);
+    return changed !== undefined && verifyForm(changed.program).length === 0 && !(fault === 'death' && isUnknown);
   });
 }
 

@@ -27,6 +27,11 @@ const LAST_CALLS: ReadonlySet<string> = new Set([...REPLIES, ...ENDS, 'exit_grou
  * They are bugs of a planner, never something that a configuration can cause.
  */
 export function verify(program: Program, options: VerifyOptions = {}): readonly string[] {
+  return [...verifyForm(program, options), ...followHandles(program.steps, options.known).flaws];
+}
+
+/** The flaws of each step by itself, of the words and of the answer; not those of handles, which takes following every way. */
+export function verifyForm(program: Program, { known }: VerifyOptions = {}): readonly string[] {
   const flaws: string[] = [];
   program.steps.forEach((step, index) => {
     const note = (flaw: string): void => void flaws.push(`step ${index} (${step.label}): ${flaw}`);
@@ -34,9 +39,7 @@ export function verify(program: Program, options: VerifyOptions = {}): readonly 
     if (step.kind === 'call') verifyCall(step, note);
     else verifyCheck(step, { index, steps: program.steps, note });
   });
-  const { known } = options;
   flaws.push(...verifyWords(program.steps, known === undefined ? undefined : new Set(known.keys())));
-  flaws.push(...followHandles(program.steps, known).flaws);
   if (program.replies) flaws.push(...verifyReply(program.steps));
   return flaws;
 }
