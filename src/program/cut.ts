@@ -21,17 +21,17 @@ const MORE_SIZE = OPERATION_SIZE + 8;
 
 /**
  * Divides a program into packets: one where everything fits, else at the places that FORMAT.md allows, as late as
- * possible. Data of steps that hold together and do not fit goes to bulk.
+ * possible; never behind the step with the index `answer`. Data of steps that hold together and do not fit goes to bulk.
  * Throws a RangeError when the operations of such steps alone do not fit.
  */
-export function cutProgram(steps: readonly Step[]): Cuts {
+export function cutProgram(steps: readonly Step[], answer = -1): Cuts {
   const whole = new Measure();
   for (const step of steps) whole.addStep(step);
   if (packetSize(steps.length, whole) <= LAYOUT.message.size)
     return { ranges: [{ from: 0, to: steps.length }], bulk: [] };
 
   const capacity = LAYOUT.message.size - MORE_SIZE;
-  const groups = groupSteps(steps);
+  const groups = groupSteps(steps, answer);
   const bulk = groups.filter(({ from, to }) => packetSize(to - from, measure(steps, { from, to })) > capacity);
   const inBulk = new Measure();
   for (const range of bulk) addRange(inBulk, steps, range);
@@ -78,10 +78,10 @@ function joinGroups(
 }
 
 /**
- * The smallest ranges that a packet may hold: the span of a check, what is repeated with the check that says so, and the steps that share
- * what one of them writes.
+ * The smallest ranges that a packet may hold: the span of a check, what is repeated with the check that says so, the steps that share
+ * what one of them writes, and the answer with all behind it: who has the answer waits for no request for more.
  */
-function groupSteps(steps: readonly Step[]): Range[] {
+function groupSteps(steps: readonly Step[], answer: number): Range[] {
   /** For each step, the last one that it holds together with. */
   const lasts = steps.map((step, index) =>
     step.kind === 'check' && 'skip' in step.then ? Math.min(index + step.then.skip, steps.length - 1) : index,
@@ -92,6 +92,7 @@ function groupSteps(steps: readonly Step[]): Range[] {
     lasts[first] = Math.max(lasts[first] ?? first, index);
   });
   for (const { first, last } of writtenBlocks(steps)) lasts[first] = Math.max(lasts[first] ?? first, last);
+  if (answer >= 0) lasts[answer] = steps.length - 1;
   const groups: Range[] = [];
   let from = 0;
   let last = 0;

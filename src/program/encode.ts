@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import { call, words } from './build.ts';
-import type { Arch } from './calls.ts';
+import type { Arch, CallName } from './calls.ts';
 import { cutProgram, type Range } from './cut.ts';
 import { AreaFull, DataArea } from './data-area.ts';
 import { encodeOperations } from './encode-operations.ts';
@@ -47,7 +47,7 @@ export function encode(program: Program, options: EncodeOptions): Packet[] {
   const base = baseOf(options);
   if (base !== LAYOUT.message.address)
     throw new RangeError(`bug: ${JSON.stringify(program.name)} does not fit into one packet`);
-  const cuts = cutProgram(steps);
+  const cuts = cutProgram(steps, program.replies ? firstAnswer(steps, options.syncFd) : -1);
   const bulk = fillBulk(steps, cuts.bulk);
   const more = moreStep(options);
   const packets: Packet[] = [];
@@ -71,6 +71,15 @@ export function encode(program: Program, options: EncodeOptions): Packet[] {
   });
   return packets;
 }
+
+/** The first of the steps that send the answer, of which one is taken where there are several; -1 where none is. */
+function firstAnswer(steps: readonly Step[], syncFd: number): number {
+  return steps.findIndex(
+    (step) => step.kind === 'call' && ANSWERS.has(step.call) && step.operands[0] === syncFd && step.accept !== 'any',
+  );
+}
+
+const ANSWERS: ReadonlySet<CallName> = new Set(['write', 'writev', 'sendmsg']);
 
 /** The one packet of a program that fits into it, as nearly all do: nothing is measured first. */
 function encodeWhole(steps: readonly Step[], options: EncodeOptions): Packet | undefined {

@@ -7,6 +7,7 @@ import {
   equals,
   failWhen,
   isNegative,
+  isZero,
   stringArray,
   unless,
   words,
@@ -189,6 +190,31 @@ t.test('encode() cuts a long program into packets that ask for more', (t) => {
     [0, 1, 2],
     'sequence',
   );
+  t.end();
+});
+
+t.test('encode() asks for no more behind the answer', (t) => {
+  const close = call('close', [5], { ...label, accept: 'any' });
+  const tell = (tag: number): Step => call('write', [3, words([tag], 'tag'), 8], label);
+  // One of two answers, by whether there is something to send.
+  const word = new Memory().word('word');
+  const ends = [
+    [tell(16), close, close],
+    [...unless(isNegative(word), [tell(16)]), ...unless(isZero(word), [tell(17), close])],
+  ];
+  for (const end of ends) {
+    for (let count = 950; count < 962; count++) {
+      const steps = [...Array.from({ length: count }, () => call('getpid', [], label)), ...end];
+      const first = steps.findIndex(({ kind, label: of }, index) => kind === 'call' && of === 'test' && index >= count);
+      const packets = encodeSteps(steps);
+      t.ok(packets.at(-1)?.steps.includes(first), `${count} steps: the answer is in the last packet`);
+      t.same(
+        packets.flatMap((packet) => packet.steps).filter((step) => step >= 0),
+        [...steps.keys()],
+        'with every step once',
+      );
+    }
+  }
   t.end();
 });
 
