@@ -66,15 +66,22 @@ interface Candidate {
   readonly program: string;
   /** The container's process exists, and its pid has not been told yet. */
   readonly isUnknown: boolean;
+  /** The program has sent its answer: when init dies there, the next program finds out. */
+  readonly isAnswered: boolean;
 }
 
 /** Every step, but those without which a program could not be sent. A step that fails leaves handles open: that is what is tried. */
 function spotsOf(phases: readonly Phase[], fault: Fault): Candidate[] {
   const all = phases.flatMap(({ program }, phase) => {
     const clone = program.steps.findIndex((step) => step.kind === 'call' && step.call === 'clone3');
-    const describe = (step: Step, number: number): Candidate => {
-      return { at: { phase, step: number }, step, program: program.name, isUnknown: clone >= 0 && number > clone };
-    };
+    const answer = program.steps.findLastIndex((step) => step.kind === 'check' || step.accept !== 'any');
+    const describe = (step: Step, number: number): Candidate => ({
+      at: { phase, step: number },
+      step,
+      program: program.name,
+      isUnknown: clone >= 0 && number > clone,
+      isAnswered: number > answer,
+    });
     return program.steps.map(describe);
   });
   return all.filter(({ at, isUnknown }) => {
@@ -103,11 +110,13 @@ function choose(spots: readonly Candidate[], fault: Fault, seen: Set<string>): C
 }
 
 /** What is wrong with the failure that a fault led to; undefined when nothing is. */
-function judge(error: unknown, { step, program }: Candidate, fault: Fault): string | undefined {
+function judge(error: unknown, { step, program, isAnswered }: Candidate, fault: Fault): string | undefined {
   if (!(error instanceof TsrunError)) return `no failure but ${String(error)}`;
   const { message } = error;
   if (fault === 'death') {
-    return error.code === 'init' && message.startsWith(program) ? undefined : `${error.code}: ${message}`;
+    return error.code === 'init' && (isAnswered || message.startsWith(program))
+      ? undefined
+      : `${error.code}: ${message}`;
   }
   const parts = (step.failure ?? step.label).split(/\{errno\}|\{error\}/);
   return parts.every((part) => message.includes(part)) ? undefined : message;
