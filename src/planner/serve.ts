@@ -4,7 +4,7 @@ import type { HostView } from '../host/host-view.ts';
 import { withPatience } from '../library/interruption.ts';
 import type { Output } from '../plan/launcher/output.ts';
 import type { Arch } from '../program/calls.ts';
-import { waitAny, waitReadable } from '../sys/events/poll.ts';
+import { pollReadable, waitAny, waitReadable } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { receiveMessage } from '../sys/socket.ts';
 import { DeferredLog } from './deferred-log.ts';
@@ -37,13 +37,16 @@ export type Served = 'warm' | 'lost' | Reason;
 /** The kernel's limit for what a launcher sends is below (net.core.wmem_default). */
 const HELLO_BYTES_MAX = 1024 * 1024;
 const HELLO_TIMEOUT_MS = 1000;
+const HELLO_MOMENT_MS = 1;
 
 /** Serves a launcher from its hello to its end. What it throws is a bug; nothing of the caller's is left open. */
 export async function serve(socket: OwnedFd, facts: PlannerFacts): Promise<Served> {
   using connection = socket;
   let launcher: Launcher | undefined;
   try {
-    if (!(await waitReadable(connection.number, HELLO_TIMEOUT_MS))) return 'hello';
+    // It is on its way: a turn of the event loop takes longer.
+    const isThere = pollReadable(connection.number, HELLO_MOMENT_MS);
+    if (!isThere && !(await waitReadable(connection.number, HELLO_TIMEOUT_MS))) return 'hello';
     const { bytes, descriptors } = receiveMessage(connection.number, HELLO_BYTES_MAX);
     const [directory, ...others] = descriptors;
     for (const fd of others) fd.close();

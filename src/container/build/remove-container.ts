@@ -51,6 +51,19 @@ export async function removeContainer(
   await destroyContainer(directory, current, { kill, runtime });
 }
 
+/**
+ * Removes a container whose program has ended, for the one who has waited for that: by the directory that it was made in, whoever has the
+ * name by now. One that is gone is fine. Errors: `status`, `cgroup`, `state`.
+ */
+export async function removeEnded(runtime: Runtime, directory: StateDirectory): Promise<void> {
+  using _part = takePart();
+  await nextTurn();
+  using _lock = await takeLock(directory, true);
+  const record = readRecord(runtime, directory, true);
+  if (record === undefined) directory.remove();
+  else await destroyContainer(directory, record, { kill: true, runtime });
+}
+
 /** Undefined when there is nothing to go by, and nothing but the directory is to be removed. */
 function readRecord({ log }: Runtime, directory: StateDirectory, force: boolean): ContainerRecord | undefined {
   try {
