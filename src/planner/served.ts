@@ -1,4 +1,7 @@
+import { commandTable } from '../cli/command-table.ts';
 import type { SplitCommandLine } from '../cli/options/global.ts';
+import { specTemplate } from '../spec/template.ts';
+import { loadConfig } from '../spec/validate.ts';
 import { GoCold } from './reasons.ts';
 
 /**
@@ -9,6 +12,13 @@ const SERVED: ReadonlySet<string> = new Set([
   ...['create', 'start', 'run', 'exec', 'kill', 'delete'],
   ...['state', 'list', 'pause', 'resume', 'update'],
 ]);
+
+/** Loads what the first command of each kind would have to wait for. */
+export async function loadServed(): Promise<void> {
+  for (const name of SERVED) await commandTable[name]?.load();
+  // The validators, too.
+  loadConfig(JSON.stringify(specTemplate({ rootless: false })));
+}
 
 /** Errors: `GoCold` for what is left to the caller's engine. */
 export function requireServed({ command, help, global }: SplitCommandLine): void {

@@ -19,6 +19,7 @@ import { plannerDirectory, requireOwnDirectory } from './directory.ts';
 import { readStanding } from './peer.ts';
 import { KnownConfigs } from './known-configs.ts';
 import { Paths } from './paths.ts';
+import { loadServed } from './served.ts';
 import { serve, type PlannerFacts } from './serve.ts';
 import { Statistics } from './statistics.ts';
 
@@ -39,6 +40,7 @@ export async function servePlanner(
   const directory = plannerDirectory(environment);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   requireOwnDirectory(directory);
+  await loadServed();
   using lock = openFile(`${directory}/${LOCK}`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   if (!tryLock(lock.number)) throw new TsrunError('host', `a planner serves ${JSON.stringify(directory)} already`);
   const activated = activatedSocket(environment);

@@ -31,7 +31,17 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   // A command for another process: it reads the command line as cli does, and is that process's operations.
   planner: {
     folders: [
-      ...['cli', 'library/interruption', 'own-process', 'container', 'process', 'host', 'sys', 'spec/validate'],
+      ...[
+        'cli',
+        'library/interruption',
+        'own-process',
+        'container',
+        'process',
+        'host',
+        'sys',
+        'spec/validate',
+        'spec/template',
+      ],
       ...['plan/launcher', 'plan/cgroup/systemd/bus-addresses'],
     ],
     types: ['program', 'spec/generated', 'log.ts'],
