@@ -40,7 +40,7 @@ void main(process.argv.slice(2)).then((code) => {
 async function main(args: readonly string[]): Promise<number> {
   let invocation: Invocation | undefined;
   try {
-    const launched = takeLaunched(process.env);
+    const launched = takeLaunchedOnce();
     const all = { ...operations, ...plannerOperations };
     requireExactArguments(args);
     invocation = await prepareInvocation(args, {
@@ -54,6 +54,13 @@ async function main(args: readonly string[]): Promise<number> {
     reportFailure(failure, { log: invocation?.log, writeStderr, isTerminal: isTerminal(2) });
     return invocation?.exitCodeOf(failure) ?? 1;
   }
+}
+
+/** Where a script of the executable lacks something, another takes over from the start: what the launcher left was taken already. */
+function takeLaunchedOnce(): Launched | undefined {
+  const scripts = globalThis as { tsrunTaken?: { readonly launched: Launched | undefined } };
+  scripts.tsrunTaken ??= { launched: takeLaunched(process.env) };
+  return scripts.tsrunTaken.launched;
 }
 
 function writeStderr(text: string): void {

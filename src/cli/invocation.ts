@@ -87,10 +87,7 @@ async function explainUsage<T>(parts: InvocationParts, command: Command | undefi
   try {
     return read();
   } catch (error) {
-    if (error instanceof ArgumentError) {
-      parts.surroundings.writeStdout(`${wording.incorrectUsage}\n\n`);
-      await showHelp(parts, command);
-    }
+    if (error instanceof ArgumentError) await showHelp(parts, { command, title: `${wording.incorrectUsage}\n\n` });
     throw error;
   }
 }
@@ -105,11 +102,18 @@ function showVersion({ surroundings }: InvocationParts): number {
   return 0;
 }
 
+interface HelpOptions {
+  /** Default: the whole command line. */
+  readonly command?: Command | undefined;
+  /** Stands above the text. */
+  readonly title?: string;
+}
+
 // The help texts bring all of yargs with them and are not worth that to other commands.
-async function showHelp({ surroundings }: InvocationParts, command?: Command): Promise<number> {
+async function showHelp({ surroundings }: InvocationParts, { command, title = '' }: HelpOptions = {}): Promise<number> {
   const { commandHelp, globalHelp } = await import('./help.ts');
   const text = await (command === undefined ? globalHelp() : commandHelp(command));
-  surroundings.writeStdout(`${text}\n`);
+  surroundings.writeStdout(`${title}${text}\n`);
   return 0;
 }
 
@@ -139,7 +143,7 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
     if (read.values['help'] !== true) requirePositionals(command, read.positionals.length);
     return read;
   });
-  if (args.values['help'] === true) return showHelp(parts, command);
+  if (args.values['help'] === true) return showHelp(parts, { command });
   const { surroundings, operations } = parts;
   const context = {
     global: line.global,

@@ -1,5 +1,5 @@
 import type { Issue } from '../errors.ts';
-import type { SchemaError, Validator } from './generated/validators.js';
+import type { SchemaError, Validator } from './generated/validator.ts';
 import { valueAt } from './pointer.ts';
 import { quote } from './quote.ts';
 import { wording } from '../util/wording.ts';

@@ -2,6 +2,7 @@ import { describeIssues, type Issue, TsrunError } from '../errors.ts';
 import type { Config, Process, Resources } from './generated/config.ts';
 import type { Features } from './generated/features.ts';
 import type { State } from './generated/state.ts';
+import type { Validator } from './generated/validator.ts';
 import * as validators from './generated/validators.js';
 import { parseJson } from './parse.ts';
 import { pointerOf } from './pointer.ts';
@@ -97,11 +98,6 @@ export function validateState(value: unknown): readonly Issue[] {
   return findSchemaIssues(validators.state, value).issues;
 }
 
-/** Everything that is wrong with the record of a container. */
-export function validateRecord(value: unknown): readonly Issue[] {
-  return findSchemaIssues(validators.record, value).issues;
-}
-
 /** Everything that is wrong with a features document. */
 export function validateFeatures(value: unknown): readonly Issue[] {
   return findSchemaIssues(validators.features, value).issues;
@@ -137,7 +133,7 @@ interface Section {
   readonly inConfig: (value: unknown) => unknown;
 }
 
-function validateSection(validator: validators.Validator, value: unknown, where: Section): readonly Issue[] {
+function validateSection(validator: Validator, value: unknown, where: Section): readonly Issue[] {
   const { section, sectionRules, inConfig } = where;
   const { issues, damaged } = findSchemaIssues(validator, value);
   if (damaged.includes('')) return issues;

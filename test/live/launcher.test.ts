@@ -32,6 +32,7 @@ live('the launcher in front of the engine', async (t, rig) => {
       noexec(t, rig, command),
     );
   }
+  await t.test('a script that lacks what a command line asks for leaves it to the whole one', (t) => scripts(t, rig));
   await t.test('it says in one line what the engine does not survive', (t) => refusals(t, rig));
   await t.test('it needs no thread: without a free pid there is an answer, or a message', (t) => fewPids(t, rig));
 });
@@ -39,6 +40,28 @@ live('the launcher in front of the engine', async (t, rig) => {
 /** The test runner adds to the environment of what it starts, NODE_OPTIONS among others. */
 function exactly(env: Readonly<Record<string, string>>): string[] {
   return ['env', '-i', ...Object.entries({ PATH: '/usr/bin:/bin', ...env }).map(([name, value]) => `${name}=${value}`)];
+}
+
+/** The words of other commands stand where they are none; what the launcher brought is still there for the second script. */
+async function scripts(t: Test, rig: Rig): Promise<void> {
+  const root = rig.fresh('delete');
+  const log = rig.fresh('log');
+  const from = ['--root', root, '--log', log];
+  const failed = await rig.start([EXECUTABLE, ...from, 'list', '--bogus', 'state']).done;
+  t.equal(failed.code, 1, 'list, with the name of another command behind it');
+  t.match(failed.stdout, /^Incorrect Usage\.\n\ntsrun list /);
+  t.equal(failed.stdout.split('Incorrect Usage').length, 2, 'said once');
+  const help = await rig.start([EXECUTABLE, ...from, 'state', '--help']).done;
+  t.match(help.stdout, /^tsrun state ID\n/, 'a help text');
+  const program = ['sh', '-c', 'cd "$1" && rmdir "$1" && shift && exec "$@"', 'sh'];
+  const gone = rig.fresh('gone');
+  mkdirSync(gone);
+  const spec = await rig.start([...program, gone, EXECUTABLE, 'spec', '--bundle', 'create']).done;
+  t.equal(spec.code, 1);
+  t.match(spec.stderr, /find the working directory/, 'in a directory that was deleted');
+  const environment = exactly({ XDG_RUNTIME_DIR: 'delete/\u{e9}' });
+  const list = await rig.start([...environment, EXECUTABLE, '--log-format', 'json', 'list', '-q', 'start']).done;
+  t.equal(list.code, 1, 'with the environment of the caller');
 }
 
 /** Each of these alone made the executable do something else. */

@@ -1,6 +1,6 @@
 import { describeIssues, TsrunError, type Issue } from '../../errors.ts';
 import type { ContainerRecord } from '../../spec/generated/record.ts';
-import { validateRecord } from '../../spec/validate.ts';
+import { validateRecord } from '../../spec/validate-record.ts';
 
 export type { ContainerRecord, ResctrlReference, RootfsCover } from '../../spec/generated/record.ts';
 
