@@ -240,6 +240,6 @@ function sendControl(sync: number, { of, size }: Control, answer: Region): Step 
     { of: answer, size: 8 },
   ];
   const vector = iovec(parts);
-  const message = msghdr(vector, of, { shown: `{${vector.text}, ${of.text}}`, controlSize: size });
+  const message = msghdr(vector, of, { shown: () => `{${vector.text}, ${of.text}}`, controlSize: size });
   return call('sendmsg', [sync, message, 0], { label: 'hand over the ends of the pipes and a pidfd' });
 }

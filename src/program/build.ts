@@ -100,13 +100,33 @@ export function addressOf(of: Region | Block, offset = 0): Address {
   return { kind: 'address', of, offset };
 }
 
+/** How a structure prints. A function is called when somebody looks: of most programs nobody prints a word. */
+export type Shown = string | (() => string);
+
+class ShownBlock implements Block {
+  readonly kind = 'block';
+  readonly bytes: Uint8Array;
+  readonly links: readonly Link[];
+  readonly #shown: Shown;
+
+  constructor(bytes: Uint8Array, shown: Shown, links: readonly Link[]) {
+    this.bytes = bytes;
+    this.links = links;
+    this.#shown = shown;
+  }
+
+  get text(): string {
+    return typeof this.#shown === 'string' ? this.#shown : this.#shown();
+  }
+}
+
 /** A structure from its bytes. */
-export function block(bytes: Uint8Array, text: string, links: readonly Link[] = []): Block {
-  return { kind: 'block', bytes, links, text };
+export function block(bytes: Uint8Array, text: Shown, links: readonly Link[] = []): Block {
+  return new ShownBlock(bytes, text, links);
 }
 
 /** A structure of 8-byte words; a region or block among them becomes its address. */
-export function words(values: readonly (number | bigint | Region | Block)[], text: string): Block {
+export function words(values: readonly (number | bigint | Region | Block)[], text: Shown): Block {
   const bytes = new Uint8Array(values.length * 8);
   const view = new DataView(bytes.buffer);
   const links: Link[] = [];
@@ -119,12 +139,12 @@ export function words(values: readonly (number | bigint | Region | Block)[], tex
 
 /** A NUL-terminated string as a block, for structures that point to text. */
 export function textBlock(text: string): Block {
-  return block(utf8(`${text}\0`), JSON.stringify(text));
+  return block(utf8(`${text}\0`), () => JSON.stringify(text));
 }
 
 /** A NULL-terminated array of pointers to strings: argv and envp of execve(2). */
 export function stringArray(values: readonly string[]): Block {
-  return words([...values.map(textBlock), 0], JSON.stringify(values));
+  return words([...values.map(textBlock), 0], () => JSON.stringify(values));
 }
 
 /** How plans print a place: the name of a region or text of a block, and the offset in bytes, as in `stat+24`. */

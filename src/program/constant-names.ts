@@ -6,17 +6,25 @@ import type { ArgumentKind, FlagSet, NameSet } from './calls.ts';
 /** Constants in the order of their names: the order of a module's exports is not the same once it is bundled. */
 type Names = readonly (readonly [name: string, value: bigint])[];
 
-const ALL: Names = Object.entries(constants)
-  .map(([name, value]) => [name, BigInt(value)] as const)
-  .sort(([a], [b]) => (a < b ? -1 : 1));
+/** Made when it is first looked at: most commands print no program. */
+const lazily = (make: () => Names): (() => Names) => {
+  let names: Names | undefined;
+  return () => (names ??= make());
+};
+
+const all = lazily(() =>
+  Object.entries(constants)
+    .map(([name, value]) => [name, BigInt(value)] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1)),
+);
 
 /** The constants that an argument means; where two share a value, the ones that it does not mean are left out. */
-function select(pattern: RegExp, except: RegExp = /^$/): Names {
-  return ALL.filter(([name, value]) => pattern.test(name) && !except.test(name) && value >= 0n);
+function select(pattern: RegExp, except: RegExp = /^$/): () => Names {
+  return lazily(() => all().filter(([name, value]) => pattern.test(name) && !except.test(name) && value >= 0n));
 }
 
 /** Bits; O_RDONLY and its like have none and are named by what uses them. */
-const FLAGS: Record<FlagSet, Names> = {
+const FLAGS: Record<FlagSet, () => Names> = {
   AT_: select(/^AT_/, /^AT_EACCESS$/),
   AT_E: select(/^AT_/, /^AT_REMOVEDIR$/),
   CLONE_: select(/^CLONE_/),
@@ -42,9 +50,9 @@ const FLAGS: Record<FlagSet, Names> = {
   STATX_: select(/^STATX_/),
 };
 
-const NAMES: Record<NameSet, Names> = {
+const NAMES: Record<NameSet, () => Names> = {
   AF_: select(/^AF_/),
-  CAP_: [...capabilityNumbers].map(([name, number]) => [name, BigInt(number)] as const),
+  CAP_: lazily(() => [...capabilityNumbers].map(([name, number]) => [name, BigInt(number)] as const)),
   FSCONFIG_: select(/^FSCONFIG_/),
   F_: select(/^F_/, /^F_SEAL_/),
   IOCTL: select(/^(TIOC|SIOC)/),
@@ -70,7 +78,9 @@ const ACCESS_MODES = select(/^[RWX]_OK$/);
 const POLICY_MODES = select(/^MPOL_/, /^MPOL_F_/);
 const POLICY_FLAGS = select(/^MPOL_F_/);
 const IO_CLASSES = select(/^IOPRIO_CLASS_/, /_SHIFT$/);
-const SIGNAL_NAMES: Names = Object.entries(SIGNALS).map(([name, number]) => [`SIG${name}`, BigInt(number)] as const);
+const SIGNAL_NAMES = lazily(() =>
+  Object.entries(SIGNALS).map(([name, number]) => [`SIG${name}`, BigInt(number)] as const),
+);
 const UNSIGNED_MAX = 0xffff_ffffn;
 
 /** A number as the names of its flags, `MS_NOSUID|MS_NODEV`; what has no name follows in hexadecimal. */
@@ -78,22 +88,22 @@ export function flagNames(value: number | bigint, set: FlagSet): string {
   const bits = BigInt(value);
   // The access mode is a number in two bits; a handle that is O_PATH has none.
   const isReadOnly = set === 'O_' && (bits & BigInt(constants.O_PATH | 3)) === 0n;
-  return joinFlags(bits, FLAGS[set], isReadOnly ? ['O_RDONLY'] : []);
+  return joinFlags(bits, FLAGS[set](), isReadOnly ? ['O_RDONLY'] : []);
 }
 
 /** A number as the constant that it is; one without a name stays a number. */
 export function constantName(value: number | bigint, set: NameSet): string {
-  return nameIn(NAMES[set], BigInt(value)) ?? `0x${value.toString(16)}`;
+  return nameIn(NAMES[set](), BigInt(value)) ?? `0x${value.toString(16)}`;
 }
 
 /** A set of capabilities as capabilities(7) names them: `CAP_CHOWN|CAP_KILL`. */
 export function capabilityNames(numbers: Iterable<number>): string {
-  return [...numbers].map((number) => nameIn(NAMES.CAP_, BigInt(number)) ?? `${number}`).join('|') || '0';
+  return [...numbers].map((number) => nameIn(NAMES.CAP_(), BigInt(number)) ?? `${number}`).join('|') || '0';
 }
 
 /** Signals by their names, `SIGINT, SIGTERM`. */
 export function signalNames(signals: readonly number[]): string {
-  return signals.map((signal) => nameIn(SIGNAL_NAMES, BigInt(signal)) ?? `${signal}`).join(', ');
+  return signals.map((signal) => nameIn(SIGNAL_NAMES(), BigInt(signal)) ?? `${signal}`).join(', ');
 }
 
 /** A number in the form of what it is. */
@@ -110,36 +120,40 @@ const FORMS: Record<Exclude<ArgumentKind, `flags:${string}` | `name:${string}`>,
   'last descriptor': (value) => (value === UNSIGNED_MAX ? '~0U' : `${value}`),
   id: (value) => (value === UNSIGNED_MAX ? '-1' : `${value}`),
   mode: printMode,
-  'access mode': (value) => (value === 0n ? 'F_OK' : joinFlags(value, ACCESS_MODES)),
+  'access mode': (value) => (value === 0n ? 'F_OK' : joinFlags(value, ACCESS_MODES())),
   device: printDevice,
-  signal: (value) => nameIn(SIGNAL_NAMES, value) ?? `${value}`,
+  signal: (value) => nameIn(SIGNAL_NAMES(), value) ?? `${value}`,
   text: printPointer,
   pointer: printPointer,
   written: printPointer,
   changed: printPointer,
   'socket type': (value) => {
     const type = value & SOCKET_TYPE_MASK;
-    return joinFlags(value & ~SOCKET_TYPE_MASK, FLAGS.SOCK_, [nameIn(SOCKET_TYPES, type) ?? `${type}`]);
+    return joinFlags(value & ~SOCKET_TYPE_MASK, FLAGS.SOCK_(), [nameIn(SOCKET_TYPES(), type) ?? `${type}`]);
   },
   // The signal at the end of the new process is in the lowest byte.
   'clone flags': (value) => {
     const signal = value & 0xffn;
-    return joinFlags(value & ~0xffn, FLAGS.CLONE_, signal === 0n ? [] : [nameIn(SIGNAL_NAMES, signal) ?? `${signal}`]);
+    return joinFlags(
+      value & ~0xffn,
+      FLAGS.CLONE_(),
+      signal === 0n ? [] : [nameIn(SIGNAL_NAMES(), signal) ?? `${signal}`],
+    );
   },
   'memory policy': (value) => {
-    const flags = POLICY_FLAGS.reduce((all, [, bit]) => all | bit, 0n);
-    return joinFlags(value & flags, POLICY_FLAGS, [nameIn(POLICY_MODES, value & ~flags) ?? `${value & ~flags}`]);
+    const flags = POLICY_FLAGS().reduce((all, [, bit]) => all | bit, 0n);
+    return joinFlags(value & flags, POLICY_FLAGS(), [nameIn(POLICY_MODES(), value & ~flags) ?? `${value & ~flags}`]);
   },
   'io priority': (value) => {
     const shift = BigInt(constants.IOPRIO_CLASS_SHIFT);
-    const name = nameIn(IO_CLASSES, value >> shift) ?? `${value >> shift}`;
+    const name = nameIn(IO_CLASSES(), value >> shift) ?? `${value >> shift}`;
     return `IOPRIO_PRIO_VALUE(${name}, ${value & ((1n << shift) - 1n)})`;
   },
 };
 
 function printMode(value: bigint): string {
   if (value === 0n) return '0';
-  const type = nameIn(FILE_TYPES, value & BigInt(constants.S_IFMT));
+  const type = nameIn(FILE_TYPES(), value & BigInt(constants.S_IFMT));
   const permissions = type === undefined ? value : value & ~BigInt(constants.S_IFMT);
   return `${type === undefined ? '' : `${type}|`}0${permissions.toString(8)}`;
 }

@@ -7,7 +7,7 @@ import {
   SOL_SOCKET,
 } from '../util/constants.ts';
 import { utf8 } from '../util/utf8.ts';
-import { block, describePlace, words } from './build.ts';
+import { block, describePlace, words, type Shown } from './build.ts';
 import { alignUp } from './bytes.ts';
 import { capabilityNames, constantName, flagNames, signalNames } from './constant-names.ts';
 import type { Block, Place, Region } from './step.ts';
@@ -19,7 +19,7 @@ import type { Block, Place, Region } from './step.ts';
  */
 export function openHow({ flags, resolve }: { readonly flags: number; readonly resolve: number }): Block {
   const all = flags | O_CLOEXEC;
-  return words([all, 0, resolve], `{flags=${flagNames(all, 'O_')}, resolve=${flagNames(resolve, 'RESOLVE_')}}`);
+  return words([all, 0, resolve], () => `{flags=${flagNames(all, 'O_')}, resolve=${flagNames(resolve, 'RESOLVE_')}}`);
 }
 
 /** Bytes of struct open_how, the `size` of openat2(2). */
@@ -33,13 +33,13 @@ export function mountAttr(attr: {
   readonly usernsFd?: number;
 }): Block {
   const { set = 0, clear = 0, propagation = 0, usernsFd = 0 } = attr;
-  const shown = [
+  const shown = (): string[] => [
     ...(set === 0 ? [] : [`attr_set=${flagNames(set, 'MOUNT_ATTR_')}`]),
     ...(clear === 0 ? [] : [`attr_clr=${clearedNames(clear)}`]),
     ...(propagation === 0 ? [] : [`propagation=${flagNames(propagation, 'MS_')}`]),
     ...(attr.usernsFd === undefined ? [] : [`userns_fd=${usernsFd}`]),
   ];
-  return words([set, clear, propagation, usernsFd], `{${shown.join(', ')}}`);
+  return words([set, clear, propagation, usernsFd], () => `{${shown().join(', ')}}`);
 }
 
 /** The times of access are a field, whose mask has a name of its own. */
@@ -57,9 +57,9 @@ export const MOUNT_ATTR_SIZE = 32;
  * parent nothing (man 2 clone3).
  */
 export function cloneArgs(flags: bigint, { exitSignal = 0 }: { readonly exitSignal?: number } = {}): Block {
-  const signal = exitSignal === 0 ? '' : `, exit_signal=${signalNames([exitSignal])}`;
+  const signal = (): string => (exitSignal === 0 ? '' : `, exit_signal=${signalNames([exitSignal])}`);
   const values = [flags, 0, 0, 0, exitSignal, 0, 0, 0, 0, 0, 0];
-  return words(values, `{flags=${flagNames(flags, 'CLONE_')}${signal}}`);
+  return words(values, () => `{flags=${flagNames(flags, 'CLONE_')}${signal()}}`);
 }
 
 /** Bytes of struct clone_args with the cgroup's descriptor, which Linux 5.7 has added: the `size` of clone3(2). */
@@ -78,7 +78,7 @@ export function ifreqFlags(name: string, flags: number, shown: string): Block {
 /** gid_t[]: u32 each (man 2 setgroups). */
 export function gidList(groups: readonly number[]): Block {
   const bytes = new Uint8Array(Uint32Array.from(groups).buffer);
-  return block(bytes, `[${groups.join(', ')}]`);
+  return block(bytes, () => `[${groups.join(', ')}]`);
 }
 
 /** struct __user_cap_header_struct: u32 version, i32 pid, 0 is the caller (man 2 capset). */
@@ -101,13 +101,16 @@ export function capData({ effective, permitted, inheritable }: CapSets): Block {
   const sets = [effective, permitted, inheritable];
   const masks = sets.map((numbers) => [...numbers].reduce((mask, number) => mask | (1n << BigInt(number)), 0n));
   const halves = [0n, 32n].flatMap((shift) => masks.map((mask) => Number((mask >> shift) & 0xffff_ffffn)));
-  const [e, p, i] = sets.map((numbers) => capabilityNames([...numbers].sort((a, b) => a - b)));
-  return block(new Uint8Array(Uint32Array.from(halves).buffer), `{effective=${e}, permitted=${p}, inheritable=${i}}`);
+  const bytes = new Uint8Array(Uint32Array.from(halves).buffer);
+  return block(bytes, () => {
+    const [e, p, i] = sets.map((numbers) => capabilityNames([...numbers].sort((a, b) => a - b)));
+    return `{effective=${e}, permitted=${p}, inheritable=${i}}`;
+  });
 }
 
 /** struct landlock_ruleset_attr: u64 handled_access_fs, as the first version of it (man 2 landlock_create_ruleset). */
 export function landlockRulesetAttr(handled: number): Block {
-  return words([handled], `{handled_access_fs=${flagNames(handled, 'LANDLOCK_ACCESS_FS_')}}`);
+  return words([handled], () => `{handled_access_fs=${flagNames(handled, 'LANDLOCK_ACCESS_FS_')}}`);
 }
 
 /**
@@ -115,7 +118,7 @@ export function landlockRulesetAttr(handled: number): Block {
  * The kernel does not look at the four bytes behind.
  */
 export function landlockPathBeneathAttr(allowed: number): Block {
-  return words([allowed, 0], `{allowed_access=${flagNames(allowed, 'LANDLOCK_ACCESS_FS_')}, parent_fd}`);
+  return words([allowed, 0], () => `{allowed_access=${flagNames(allowed, 'LANDLOCK_ACCESS_FS_')}, parent_fd}`);
 }
 
 /** Where struct landlock_path_beneath_attr has the descriptor. */
@@ -150,15 +153,17 @@ export function schedAttr({ policy, flags, nice, priority, runtime, deadline, pe
   [runtime, deadline, period].forEach((time, index) => {
     view.setBigUint64(24 + index * 8, BigInt(time), true);
   });
-  const times = `runtime=${runtime}, deadline=${deadline}, period=${period}`;
-  const shown = `${constantName(policy, 'SCHED_')}, flags=${flagNames(flags, 'SCHED_FLAG_')}`;
-  return block(bytes, `{${shown}, nice=${nice}, priority=${priority}, ${times}}`);
+  return block(bytes, () => {
+    const times = `runtime=${runtime}, deadline=${deadline}, period=${period}`;
+    const shown = `${constantName(policy, 'SCHED_')}, flags=${flagNames(flags, 'SCHED_FLAG_')}`;
+    return `{${shown}, nice=${nice}, priority=${priority}, ${times}}`;
+  });
 }
 
 /** sigset_t as the kernel has it, a u64: bit n - 1 is the signal n (man 2 rt_sigprocmask). */
 export function signalSet(signals: readonly number[]): Block {
   const set = signals.reduce((bits, signal) => bits | (1n << BigInt(signal - 1)), 0n);
-  return words([set], `[${signalNames(signals)}]`);
+  return words([set], () => `[${signalNames(signals)}]`);
 }
 
 /** Bytes of a sigset_t. */
@@ -226,8 +231,8 @@ export function iovec(parts: readonly IovecPart[]): Block {
     if (of.kind === 'place') throw new Error(`bug: ${describePlace(of)} cannot be linked to`);
     return [of, size];
   });
-  const shown = parts.map(({ of }) => (of.kind === 'block' ? of.text : describePlace(of)));
-  return words(values, `[${shown.join(', ')}]`);
+  const shown = (): string[] => parts.map(({ of }) => (of.kind === 'block' ? of.text : describePlace(of)));
+  return words(values, () => `[${shown().join(', ')}]`);
 }
 
 /** Where struct cmsghdr has its first descriptor. */
@@ -260,7 +265,7 @@ export function cmsgRights(numbers: readonly number[], shown: string, room = 0):
 export function msghdr(
   vector: Block,
   control: Block | undefined,
-  options: { shown: string; controlSize?: number },
+  options: { shown: Shown; controlSize?: number },
 ): Block {
   const size = options.controlSize ?? control?.bytes.length ?? 0;
   return words([0, 0, vector, vector.bytes.length / 16, control ?? 0, size, 0], options.shown);

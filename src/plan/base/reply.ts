@@ -39,7 +39,7 @@ export function replyWithDescriptors(
   const control = rights(scratch, scratch.join(', '));
   const tag = tagOf(name);
   const vector = iovec([{ of: tag, size: 8 }]);
-  const message = msghdr(vector, control, { shown: `{${tag.text}, ${control.text}}` });
+  const message = msghdr(vector, control, { shown: () => `{${tag.text}, ${control.text}}` });
   return [
     ...descriptors.map((word, index) =>
       call('dup3', [word, scratch[index] ?? -1, O_CLOEXEC], { label: `number ${word.name} ${scratch[index] ?? -1}` }),
@@ -59,7 +59,7 @@ export function descriptorMessage(name: ReplyName, what: string): { readonly mes
     { of: tag, size: 8 },
     { of: control, size: control.bytes.length },
   ];
-  return { message: msghdr(iovec(parts), control, { shown: `{${tag.text}, ${control.text}}` }), control };
+  return { message: msghdr(iovec(parts), control, { shown: () => `{${tag.text}, ${control.text}}` }), control };
 }
 
 function rights(numbers: readonly number[], shown: string): Block {

@@ -40,5 +40,5 @@ export function answer(
   const tag = words([LAUNCHER_EXCHANGES[name].tag], `tag ${LAUNCHER_EXCHANGES[name].tag}`);
   const parts = [tag, ...values].map((of) => ({ of, size: of.kind === 'region' ? of.size : of.bytes.length }));
   const vector = iovec(parts);
-  return call('sendmsg', [socket, msghdr(vector, undefined, { shown: vector.text }), MSG_NOSIGNAL], { label });
+  return call('sendmsg', [socket, msghdr(vector, undefined, { shown: () => vector.text }), MSG_NOSIGNAL], { label });
 }

@@ -65,7 +65,7 @@ function receive({ socket, word }: LauncherContext, words: readonly Region[], lo
   const bytes = word('with the descriptors');
   const control = roomForRights(words.length);
   const message = msghdr(iovec([{ of: bytes, size: SOME_BYTES }]), control, {
-    shown: `{${control.text}}`,
+    shown: () => `{${control.text}}`,
     controlSize: alignUp(cmsgLength(words.length)),
   });
   return [

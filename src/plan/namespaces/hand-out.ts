@@ -97,7 +97,7 @@ export function planHandOut(context: PlanContext, numbers: readonly number[]): S
 export function planSendHandles(connection: Region, numbers: readonly number[]): Step {
   const control = cmsgRights(numbers, `{SCM_RIGHTS, [${numbers.join(', ')}]}`);
   const tag = tagOf('handles');
-  const message = msghdr(iovec([{ of: tag, size: 8 }]), control, { shown: `{${tag.text}, ${control.text}}` });
+  const message = msghdr(iovec([{ of: tag, size: 8 }]), control, { shown: () => `{${tag.text}, ${control.text}}` });
   return call('sendmsg', [connection, message, MSG_NOSIGNAL | MSG_DONTWAIT], {
     label: 'hand out the namespaces and the root',
     accept: 'any',
