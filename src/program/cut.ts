@@ -1,4 +1,4 @@
-import { Measure, visitItems, visitTree } from './items.ts';
+import { Measure, visitItems, visitTree, type Item } from './items.ts';
 import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE } from './layout.ts';
 import type { Block, Step } from './step.ts';
 
@@ -25,10 +25,7 @@ const MORE_SIZE = OPERATION_SIZE + 8;
  * Throws a RangeError when the operations of such steps alone do not fit.
  */
 export function cutProgram(steps: readonly Step[], answer = -1): Cuts {
-  const whole = new Measure();
-  for (const step of steps) whole.addStep(step);
-  if (packetSize(steps.length, whole) <= LAYOUT.message.size)
-    return { ranges: [{ from: 0, to: steps.length }], bulk: [] };
+  if (fitsWhole(steps)) return { ranges: [{ from: 0, to: steps.length }], bulk: [] };
 
   const capacity = LAYOUT.message.size - MORE_SIZE;
   const groups = groupSteps(steps, answer);
@@ -36,6 +33,14 @@ export function cutProgram(steps: readonly Step[], answer = -1): Cuts {
   const inBulk = new Measure();
   for (const range of bulk) addRange(inBulk, steps, range);
   return { ranges: joinGroups(steps, groups, { capacity, inBulk }), bulk };
+}
+
+function fitsWhole(steps: readonly Step[]): boolean {
+  const data = new Measure();
+  // Where the operations alone are too many, as in all long programs, nothing has to be measured.
+  if (packetSize(steps.length, data) > LAYOUT.message.size) return false;
+  for (const step of steps) data.addStep(step);
+  return packetSize(steps.length, data) <= LAYOUT.message.size;
 }
 
 /** Bytes of a packet without a request for more. */
@@ -109,22 +114,27 @@ function groupSteps(steps: readonly Step[], answer: number): Range[] {
 interface Use {
   readonly first: number;
   last: number;
-  written: boolean;
 }
 
-/** The first and the last use of every structure that a step writes. */
-function writtenBlocks(steps: readonly Step[]): Use[] {
-  const uses = new Map<Block, Use>();
+/** The first and the last use of every structure that a step writes. Most programs have none, and are not looked through for them. */
+function writtenBlocks(steps: readonly Step[]): Iterable<Use> {
+  const uses = new Map<Block, Use | undefined>();
+  const noteWritten = (item: Item, written: boolean): void => {
+    if (!written || typeof item === 'string') return;
+    visitTree(item, (block) => uses.set(block, undefined));
+  };
+  for (const step of steps) visitItems(step, noteWritten);
+  if (uses.size === 0) return [];
   steps.forEach((step, index) => {
-    visitItems(step, (item, written) => {
+    visitItems(step, (item) => {
       if (typeof item === 'string') return;
       visitTree(item, (block) => {
-        const use = uses.get(block) ?? { first: index, last: index, written: false };
-        use.last = index;
-        use.written ||= written;
-        uses.set(block, use);
+        if (!uses.has(block)) return;
+        const use = uses.get(block);
+        if (use === undefined) uses.set(block, { first: index, last: index });
+        else use.last = index;
       });
     });
   });
-  return [...uses.values()].filter(({ written }) => written);
+  return [...uses.values()].filter((use) => use !== undefined);
 }

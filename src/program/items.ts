@@ -10,9 +10,12 @@ export type Item = string | Block;
 export function visitItems(step: Step, visit: (item: Item, written: boolean) => void): void {
   if (step.kind === 'call') {
     const { parameters } = CALLS[step.call];
-    step.operands.forEach((operand, index) => {
+    for (let index = 0; index < step.operands.length; index++) {
+      const operand = step.operands[index];
+      // Most operands are numbers and words, which are no items.
+      if (operand === undefined || typeof operand === 'number') continue;
       visitOperand(operand, parameters[index]?.isWritten === true, visit);
-    });
+    }
     if (step.result !== undefined) visitOperand(step.result, true, visit);
   } else {
     visitOperand(step.condition.value, false, visit);
