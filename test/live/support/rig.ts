@@ -16,6 +16,7 @@ import { specTemplate } from '../../../src/spec/template.ts';
 import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/spec/generated/config.ts';
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
+import { recordReport, startWantedPlanner } from './planner.ts';
 import { makeRootfs } from './rootfs.ts';
 import { globalOptions, inSession, reasonToSkip, slowness, testUser, tsrunCommand } from './surroundings.ts';
 
@@ -236,9 +237,12 @@ export class Rig {
 export function live(topic: string, body: (t: Test, rig: Rig) => Promise<void>): void {
   void t.test(topic, { skip: reasonToSkip() }, async (t) => {
     const rig = new Rig();
+    const planner = await startWantedPlanner(rig.path('planner.err'));
     try {
       await body(t, rig);
     } finally {
+      const report = await planner?.finish(t);
+      if (report !== undefined) recordReport(report);
       await rig.finish(t);
     }
   });
