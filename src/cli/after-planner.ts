@@ -26,36 +26,45 @@ export function afterPlanner(operations: Operations, { stage, pid }: Required<Wi
   return {
     ...operations,
     async createContainer(options, create) {
-      const { findRemains, removeRemains, runtime } = await remains(options);
-      if (findRemains(runtime, create.id)?.isComplete === true) return;
+      const { findRemains, isParked, removeRemains, unblockSignals, runtime } = await remains(options);
+      const found = findRemains(runtime, create.id);
+      if (found?.isComplete === true && found.pid !== undefined && (await isParked(found.pid))) return;
+      unblockSignals();
       await removeRemains(runtime, create.id);
       await operations.createContainer(options, create);
     },
     async runContainer(options, run) {
-      const { findRemains, removeRemains, superviseContainer, runtime } = await remains(options);
-      const found = findRemains(runtime, run.id);
-      const program = running ?? (found?.isComplete === true ? found.pid : undefined);
-      if (program === undefined) {
+      const { completeRemains, findRemains, hasExecuted, removeRemains, superviseContainer, unblockSignals, runtime } =
+        await remains(options);
+      const program = running ?? findRemains(runtime, run.id)?.pid;
+      if (program === undefined || !(await hasExecuted(program))) {
+        unblockSignals();
         await removeRemains(runtime, run.id);
         return await operations.runContainer(options, run);
       }
+      completeRemains(runtime, run.id);
       return run.detach ? 0 : await superviseContainer(runtime, program, run);
     },
     async execInContainer(options, exec) {
+      const { hasExecuted, superviseProcess, unblockSignals, runtime } = await remains(options);
       // A process that is not the program yet ends with the planner.
-      if (running === undefined) return await operations.execInContainer(options, exec);
-      const { superviseProcess, runtime } = await remains(options);
+      if (running === undefined || !(await hasExecuted(running))) {
+        unblockSignals();
+        return await operations.execInContainer(options, exec);
+      }
       return await superviseProcess(runtime, running, exec);
     },
   };
 }
 
 async function remains(options: RuntimeOptions) {
-  const [found, { ownForegroundRuntime }] = await Promise.all([
+  const [found, { ownForegroundRuntime }, { unblockSignals }] = await Promise.all([
     import('../container/take-over.ts'),
     import('../own-process/own-foreground.ts'),
+    import('../sys/events/signals.ts'),
   ]);
-  return { ...found, runtime: ownForegroundRuntime(options) };
+  // Those that the launcher has had as data act on this process again.
+  return { ...found, unblockSignals, runtime: ownForegroundRuntime(options) };
 }
 
 function unlessDone(operations: Operations): Pick<Operations, keyof typeof DONE> {

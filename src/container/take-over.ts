@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { hasErrno } from '../sys/errno.ts';
+import type { OwnedFd } from '../sys/fd.ts';
 import { reapChild, exitCode, type ExitStatus } from '../sys/process/wait.ts';
 import { pidfdOpen } from '../sys/process/pidfd.ts';
 import { waitReadable } from '../sys/events/poll.ts';
@@ -10,6 +13,13 @@ import { waitInForeground } from './caller/relaying-foreground.ts';
 import { StateDirectory } from './store/directory.ts';
 import type { ExecOptions, RunOptions } from './store/options.ts';
 import type { ContainerRecord } from './store/record.ts';
+
+/** How long an init that has lost its creator may take to end, on a busy machine. */
+const END_MS = 200;
+const LOOK_EVERY_MS = 5;
+const DECISION_MS = 10_000;
+/** It was forked and has executed nothing since (include/linux/sched.h); kept by a zombie. */
+const PF_FORKNOEXEC = 0x40;
 
 /** What is found of a container that was being made in this process's name when whoever made it ended. */
 export interface Remains {
@@ -30,9 +40,58 @@ export function findRemains({ root, caller }: Runtime, id: string): Remains | un
   return { isComplete, pid: init?.pid };
 }
 
-/** Removes what `findRemains` has found, and takes the signals again that were to be the program's. Errors: those of delete. */
+/** Whether init waits for `start`: one whose creator had not told it to ends with that creator. */
+export async function isParked(pid: number): Promise<boolean> {
+  return await withPidfd(pid, async (pidfd) => !(await waitReadable(pidfd.number, END_MS)));
+}
+
+/**
+ * Whether init has become the program, which may have ended as well. It was cloned and executes nothing before; one that was not yet told
+ * to ends with its creator.
+ */
+export async function hasExecuted(pid: number): Promise<boolean> {
+  return await withPidfd(pid, async (pidfd) => {
+    for (let waitedMs = 0; waitedMs < DECISION_MS; waitedMs += LOOK_EVERY_MS) {
+      const flags = readFlags(pid);
+      if (flags === undefined) return false;
+      if ((flags & PF_FORKNOEXEC) === 0) return true;
+      if (await waitReadable(pidfd.number, LOOK_EVERY_MS))
+        return ((readFlags(pid) ?? PF_FORKNOEXEC) & PF_FORKNOEXEC) === 0;
+    }
+    return false;
+  });
+}
+
+async function withPidfd(pid: number, ask: (pidfd: OwnedFd) => Promise<boolean>): Promise<boolean> {
+  try {
+    using pidfd = pidfdOpen(pid);
+    return await ask(pidfd);
+  } catch (error) {
+    if (hasErrno(error, 'ESRCH')) return false;
+    throw error;
+  }
+}
+
+/** Field 9 of /proc/PID/stat; undefined when the process is gone. Source: man 5 proc_pid_stat. */
+function readFlags(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6]);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+/** Finishes what the creator of a container had left to do when its program ran. Errors: `state`. */
+export function completeRemains({ root }: Pick<Runtime, 'root'>, id: string): void {
+  using directory = new StateDirectory(root, id);
+  const record = readRecord(directory);
+  if (record?.isComplete === false) directory.writeRecord({ ...record, isComplete: true });
+}
+
+/** Removes what `findRemains` has found. Errors: those of delete. */
 export async function removeRemains(runtime: Runtime, id: string): Promise<void> {
-  unblockSignals();
   if (findRemains(runtime, id) !== undefined) await removeContainer(runtime, { id, force: true });
 }
 

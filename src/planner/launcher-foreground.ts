@@ -53,8 +53,9 @@ export class LauncherForeground implements Foreground {
     const signals = [...this.#catches.keys(), SIGNALS.CHLD];
     const { subreaper, pid } = this.#program;
     await this.#launcher.attend({ pid: pid(), signals, subreaper });
-    await become();
+    // Before it is the program: whoever takes over sees whether it became that.
     this.#launcher.leaveWill({ stage: 'running', pid: pid() });
+    await become();
     this.#forwarder.forwardTo(pidfd);
   }
 
@@ -64,7 +65,7 @@ export class LauncherForeground implements Foreground {
       const { signal } = happening;
       hasEnded = happening.hasEnded;
       // What is left at the end goes to the next of kin, or is reaped with the launcher.
-      if (signal === SIGNALS.CHLD && !hasEnded) await this.#launcher.reapAll();
+      if (signal === SIGNALS.CHLD && !hasEnded) await this.#launcher.reapAll(this.#program.pid());
       else if (signal !== undefined) this.#catches.get(signal)?.(signal);
     }
     return await wait();

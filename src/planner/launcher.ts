@@ -3,7 +3,7 @@ import { TsrunError } from '../errors.ts';
 import { acknowledge } from '../plan/launcher/acknowledge.ts';
 import { launcherContext, type LauncherContext } from '../plan/launcher/context.ts';
 import { planEnd, type EndOptions } from '../plan/launcher/end.ts';
-import { planAttend, planReap, type AttendOptions, planWatch, WATCHED } from '../plan/launcher/foreground.ts';
+import { planAttend, planLookForEnd, type AttendOptions, planWatch, WATCHED } from '../plan/launcher/foreground.ts';
 import { planOutput, type Output } from '../plan/launcher/output.ts';
 import { planSpawn, type SpawnOptions } from '../plan/launcher/spawn.ts';
 import { Conversation, type Reply } from '../process/conversation.ts';
@@ -12,7 +12,7 @@ import type { Program } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { sleep } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
-import { readWaitStatus, type ExitStatus } from '../sys/process/wait.ts';
+import { readEnded, type ExitStatus } from '../sys/process/wait.ts';
 import { sendMessage } from '../sys/socket.ts';
 import { errnoName } from '../util/errno.ts';
 import type { Will } from '../util/wills.ts';
@@ -39,8 +39,8 @@ export class Launcher {
   readonly #socket: OwnedFd;
   readonly #context: LauncherContext;
   readonly #arch: Arch;
-  /** Pid of a child -> how it ended. */
-  readonly #reaped = new Map<number, ExitStatus>();
+  /** Pid of a child -> how it ended. It is a zombie until the launcher ends: whoever takes over learns it as well. */
+  readonly #ended = new Map<number, ExitStatus>();
   #watch: Program | undefined;
 
   /** `number` is that of the socket in the launcher. */
@@ -98,26 +98,36 @@ export class Launcher {
     return { signal: signal === 0 ? undefined : signal, hasEnded: reply.body.readUInt16LE(at(WATCHED.program)) !== 0 };
   }
 
-  /** How a child has ended, which is reaped; undefined while it lives. Errors: `host` (ECHILD). */
+  /** How a child has ended, undefined while it lives. It is reaped at the end. Errors: `host` (ECHILD). */
   async reap(pid: number): Promise<ExitStatus | undefined> {
-    const known = this.#reaped.get(pid);
-    if (known !== undefined) return known;
-    const found = await this.#reapOne(pid);
-    if (found === 'no child') throw TsrunError.of('host', `wait for process ${pid}`, 'ECHILD');
-    return this.#reaped.get(pid);
+    if (!this.#ended.has(pid) && (await this.#lookForEnd({ pid })) === 'no child')
+      throw TsrunError.of('host', `wait for process ${pid}`, 'ECHILD');
+    return this.#ended.get(pid);
   }
 
-  /** Reaps whatever has ended. */
-  async reapAll(): Promise<void> {
-    while ((await this.#reapOne(-1)) === 'reaped');
+  /** Reaps whatever has ended, but `program`. */
+  async reapAll(program: number): Promise<void> {
+    let reap: readonly number[] = [];
+    for (;;) {
+      const found = await this.#lookForEnd({ pid: 'any', reap });
+      if (typeof found !== 'number' || found === program) return;
+      this.#ended.delete(found);
+      reap = [found];
+    }
   }
 
-  async #reapOne(pid: number): Promise<'reaped' | 'alive' | 'no child'> {
-    const { body } = await this.#conversation.run(planReap(this.#context, pid));
-    const result = Number(body.readBigInt64LE(0));
-    if (result > 0) this.#reaped.set(result, readWaitStatus(body.readUInt32LE(8)));
-    if (result === 0) return 'alive';
-    return result > 0 ? 'reaped' : 'no child';
+  async #lookForEnd({
+    pid,
+    reap = [],
+  }: {
+    readonly pid: number | 'any';
+    readonly reap?: readonly number[];
+  }): Promise<number | 'no child' | undefined> {
+    const { body } = await this.#conversation.run(planLookForEnd(this.#context, { pid, reap }));
+    if (body.readBigInt64LE(0) < 0n) return 'no child';
+    const ended = readEnded(body.subarray(8));
+    if (ended !== undefined) this.#ended.set(ended.pid, ended.status);
+    return ended?.pid;
   }
 
   /** Writes all of it, as the caller would: one that has gone away ends that. Errors: `host`; `init` when the launcher is gone. */
@@ -141,17 +151,19 @@ export class Launcher {
     }
   }
 
-  /** Writes what there is to be written, reaps a child that is about to end, and ends the launcher; one that is gone is fine. */
-  async end({ output, child, code }: EndOptions & { readonly output: readonly Output[] }): Promise<void> {
+  /** Writes what there is to be written, reaps what has ended, and ends the launcher; one that is gone is fine. */
+  async end(options: EndOptions & { readonly output: readonly Output[] }): Promise<void> {
+    const { output, code } = options;
     try {
       const size = output.reduce((sum, { bytes }) => sum + bytes.length, 0);
       const last = size > PART_BYTES ? [] : output;
       if (last.length === 0) for (const part of output) await this.write(part);
-      const program = planEnd(this.#context, { output: last, code, ...(child !== undefined && { child }) });
+      const children = [...new Set([...(options.children ?? []), ...this.#ended.keys()])];
+      const program = planEnd(this.#context, { output: last, code, children });
       const { body } = await this.#conversation.run(program);
       const index = Number(body.readBigUInt64LE(0));
       const result = body.readBigInt64LE(8);
-      await this.end({ output: unwritten(last, index, Number(result)), code, ...(child !== undefined && { child }) });
+      await this.end({ ...options, output: unwritten(last, index, Number(result)) });
     } catch (error) {
       if (!isGone(error)) throw error;
     }

@@ -14,6 +14,8 @@ export interface Standing {
   readonly groups: string;
   readonly noNewPrivileges: boolean;
   readonly isFiltered: boolean;
+  /** Somebody looks at what it does. */
+  readonly isTraced: boolean;
   /** Name of a namespace -> its inode; and the root directory. */
   readonly places: string;
   /** Of the security module that labels processes; empty without one. */
@@ -45,6 +47,7 @@ export function readStanding(proc: string): Standing {
     groups: field('Groups').trim().split(/\s+/).sort().join(' '),
     noNewPrivileges: field('NoNewPrivs') !== '0',
     isFiltered: field('Seccomp') !== '0',
+    isTraced: field('TracerPid') !== '0',
     places: [...NAMESPACES.map((name) => inodeOf(`${proc}/ns/${name}`)), inodeOf(`${proc}/root`)].join(' '),
     label: readLabel(proc),
     umask: Number.parseInt(field('Umask') || '022', 8),
@@ -104,6 +107,7 @@ export function requireLike(peer: Standing, own: Standing): void {
   // Root has group 0 in a login shell and no supplementary ones in a service; neither gives it anything.
   if (own.uid !== 0 && (peer.gid !== own.gid || peer.groups !== own.groups)) throw new GoCold('user');
   if (peer.places !== own.places) throw new GoCold('surroundings');
+  if (peer.isTraced) throw new GoCold('traced');
   const isConfined = peer.noNewPrivileges || peer.isFiltered || peer.label !== own.label;
   if (isConfined || own.noNewPrivileges || own.isFiltered) throw new GoCold('confined');
 }

@@ -5,6 +5,7 @@ export const REASONS = {
   user: 'the caller is another user, or has fewer rights than the planner',
   surroundings: 'the caller has other namespaces, or another root directory',
   confined: 'the caller is confined: seccomp, no_new_privs, or another label of a security module',
+  traced: 'the caller is traced, and most of what is done would be done where nobody looks',
   command: 'the command is none that is served here',
   'command-line': 'the command line has something that only the engine itself can do',
   stdin: 'the command reads its standard input',

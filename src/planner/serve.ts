@@ -90,7 +90,7 @@ async function carryOut(work: Work, connection: OwnedFd): Promise<'warm' | 'lost
   try {
     const { output, code, child } = await withPatience({ signal: lost.signal }, () => run(work));
     if (lost.signal.aborted) return 'lost';
-    await launcher.end({ output, code, ...(child !== undefined && { child }) });
+    await launcher.end({ output, code, children: child === undefined ? [] : [child] });
     return 'warm';
   } finally {
     over.abort();

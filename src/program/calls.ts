@@ -189,6 +189,7 @@ export const CALLS = {
   ),
   execve: call(59, 221, { pathname: 'text', argv: 'pointer', envp: 'pointer' }),
   wait4: call(61, 260, { pid: 'int', wstatus: 'written', options: 'int', rusage: 'written' }),
+  waitid: call(247, 95, { idtype: 'int', id: 'int', infop: 'written', options: 'int', rusage: 'written' }),
   kill: call(62, 129, { pid: 'int', sig: 'signal' }),
   ftruncate: call(77, 46, { fd: 'fd', length: 'int' }),
   getcwd: call(79, 17, { buf: 'written', size: 'int' }),

@@ -170,6 +170,8 @@ export function signalSet(signals: readonly number[]): Block {
 export const SIGNAL_SET_SIZE = 8;
 /** Bytes of struct signalfd_siginfo, whose first u32 is the number of the signal (man 2 signalfd). */
 export const SIGNALFD_INFO_SIZE = 128;
+/** siginfo_t. */
+export const SIGINFO_SIZE = 128;
 
 /** struct pollfd[]: i32 descriptor, i16 events, i16 revents, for what can be read (man 2 poll). */
 export function pollfds(descriptors: readonly number[], shown: readonly string[]): Block {

@@ -144,11 +144,16 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
-// poll(2), sigprocmask(2), wait4(2)
+// poll(2), sigprocmask(2), wait4(2), waitid(2)
 export const POLLIN = 1;
 export const SIG_BLOCK = 0;
 export const SIG_SETMASK = 2;
 export const WNOHANG = 1;
+export const WEXITED = 4;
+export const WNOWAIT = 0x01000000;
+export const P_ALL = 0;
+export const P_PID = 1;
+export const P_PIDFD = 3;
 
 // ioctl(2)
 export const TIOCSCTTY = 0x540e;

@@ -2,14 +2,15 @@ import { call, equals, not, unless, words } from '../../program/build.ts';
 import type { Program, Region, Step } from '../../program/step.ts';
 import { answer, type LauncherContext } from './context.ts';
 import { LAUNCHER_EXCHANGES } from './exchanges.ts';
+import { planReap } from './foreground.ts';
 import { outputBlock, type Output } from './output.ts';
 
 /** How a launcher ends. */
 export interface EndOptions {
   /** Written in this order before. */
   readonly output?: readonly Output[];
-  /** A child that is about to end, and is reaped before. */
-  readonly child?: number;
+  /** Children that have ended or are about to, and are reaped before. */
+  readonly children?: readonly number[];
   /** 0 to 255. */
   readonly code: number;
 }
@@ -18,12 +19,10 @@ export interface EndOptions {
  * Ends a launcher. There is an answer only where a part of the output was not written whole, `unwritten`: then it has not ended, and the
  * planner sends the end anew with what is left.
  */
-export function planEnd(context: LauncherContext, { output = [], child, code }: EndOptions): Program {
+export function planEnd(context: LauncherContext, { output = [], children = [], code }: EndOptions): Program {
   const count = output.length === 0 ? undefined : context.word('written at the end');
   let steps: Step[] = [
-    ...(child === undefined
-      ? []
-      : [call('wait4', [child, 0, 0, 0], { label: `reap process ${child}`, accept: 'any' as const })]),
+    ...children.map((child) => planReap(child)),
     call('exit_group', [code], { label: `end with ${code}` }),
   ];
   for (const [index, part] of [...output.entries()].reverse())

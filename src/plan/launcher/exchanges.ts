@@ -11,8 +11,8 @@ export const LAUNCHER_EXCHANGES = {
   attends: { tag: 65n, words: 2, descriptors: 0 },
   /** Something happened: struct pollfd of the signals, the program and the socket, and struct signalfd_siginfo, zeros for no signal. */
   watched: { tag: 66n, words: 19, descriptors: 0 },
-  /** The result of wait4(2): a pid, 0, or a negative errno; and the status word. */
-  reaped: { tag: 67n, words: 2, descriptors: 0 },
+  /** The result of waitid(2): 0 or a negative errno; and the siginfo_t, zeros for no child that has ended. */
+  ended: { tag: 67n, words: 17, descriptors: 0 },
   /** The result of write(2). */
   written: { tag: 68n, words: 1, descriptors: 0 },
   /** A part of the output could not be written whole: its index, and the result of write(2). What came behind has not been done. */

@@ -1,7 +1,24 @@
-import { at, block, call, equals, unless, words } from '../../program/build.ts';
-import type { Program } from '../../program/step.ts';
-import { pollfds, REVENTS_SHIFT, SIGNALFD_INFO_SIZE, signalSet, SIGNAL_SET_SIZE } from '../../program/structs.ts';
-import { O_CLOEXEC, O_NONBLOCK, PR_SET_CHILD_SUBREAPER, SIG_BLOCK, WNOHANG } from '../../util/constants.ts';
+import { at, block, call, equals, unless } from '../../program/build.ts';
+import type { Program, Step } from '../../program/step.ts';
+import {
+  pollfds,
+  REVENTS_SHIFT,
+  SIGINFO_SIZE,
+  SIGNALFD_INFO_SIZE,
+  signalSet,
+  SIGNAL_SET_SIZE,
+} from '../../program/structs.ts';
+import {
+  O_CLOEXEC,
+  O_NONBLOCK,
+  PR_SET_CHILD_SUBREAPER,
+  P_ALL,
+  P_PID,
+  SIG_BLOCK,
+  WEXITED,
+  WNOHANG,
+  WNOWAIT,
+} from '../../util/constants.ts';
 import { answer, answered, type LauncherContext } from './context.ts';
 
 /** What `planAttend` makes of a launcher. */
@@ -61,16 +78,26 @@ export function planWatch(context: LauncherContext, { signals, program }: Watche
   ]);
 }
 
-/** Reaps a child that has ended, -1 for any. The answer is `reaped`; no waiting. */
-export function planReap(context: LauncherContext, pid: number): Program {
-  const result = context.word('reaped');
-  const status = words([0], 'status');
-  return answered('reap', 'reaped', [
-    call('wait4', [pid, status, WNOHANG, 0], {
-      label: pid === -1 ? 'reap whatever has ended' : `reap process ${pid}`,
-      accept: ['ECHILD'],
-      result,
-    }),
-    answer(context, 'reaped', 'tell how it ended', [result, status]),
+/**
+ * Looks for a child that has ended, that one or any, after it has reaped those that nobody asks about any more. What is found stays a
+ * zombie: as long as the planner has not finished the command, somebody else may have to learn how it ended. The answer is `ended`.
+ */
+export function planLookForEnd(
+  context: LauncherContext,
+  { pid, reap }: { readonly pid: number | 'any'; readonly reap: readonly number[] },
+): Program {
+  const result = context.word('whether there are children');
+  const info = block(new Uint8Array(SIGINFO_SIZE), 'siginfo');
+  const [type, id, label] =
+    pid === 'any' ? [P_ALL, 0, 'look for a child that has ended'] : [P_PID, pid, `look how process ${pid} ended`];
+  return answered('look for an end', 'ended', [
+    ...reap.map((child) => planReap(child)),
+    call('waitid', [type, id, info, WEXITED | WNOHANG | WNOWAIT, 0], { label, accept: ['ECHILD'], result }),
+    answer(context, 'ended', 'tell how it ended', [result, info]),
   ]);
+}
+
+/** Reaps a child that has ended, or is about to; one that is there no more is fine. */
+export function planReap(pid: number): Step {
+  return call('wait4', [pid, 0, 0, 0], { label: `reap process ${pid}`, accept: 'any' });
 }

@@ -1,14 +1,9 @@
-import { PR_SET_CHILD_SUBREAPER, WNOHANG } from '../../util/constants.ts';
+import { PR_SET_CHILD_SUBREAPER, P_ALL, P_PID, P_PIDFD, WEXITED, WNOHANG, WNOWAIT } from '../../util/constants.ts';
 import { checked, lastErrno } from '../errno.ts';
 import { bindLibc } from '../library.ts';
 
 const waitidCall = bindLibc('int waitid(int idtype, unsigned int id, void *info, int options)');
 const prctlCall = bindLibc('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
-const WEXITED = 4;
-const WNOWAIT = 0x0100_0000;
-const P_ALL = 0;
-const P_PID = 1;
-const P_PIDFD = 3;
 /** siginfo_t has 128 bytes. Offsets of si_code, si_pid and si_status on 64-bit architectures. */
 const SIGINFO_BYTES = 128;
 const SI_CODE = 8;
@@ -52,11 +47,16 @@ function wait(idType: number, id: number, options: number): ExitStatus | undefin
   let result = waitidCall(idType, id, info, WEXITED | options);
   while (result < 0 && lastErrno() === 'EINTR') result = waitidCall(idType, id, info, WEXITED | options);
   checked(result, idType === P_PID ? `wait for process ${id}` : 'wait for a process');
-  if (info.readInt32LE(SI_PID) === 0) return undefined;
+  return readEnded(info)?.status;
+}
+
+/** The child that a siginfo_t of waitid(2) tells of, and how it ended; undefined where it tells of none. Source: man 2 waitid. */
+export function readEnded(info: Buffer): { readonly pid: number; readonly status: ExitStatus } | undefined {
+  const pid = info.readInt32LE(SI_PID);
+  if (pid === 0) return undefined;
   const status = info.readInt32LE(SI_STATUS);
-  return info.readInt32LE(SI_CODE) === CLD_EXITED
-    ? { kind: 'exited', code: status }
-    : { kind: 'killed', signal: status };
+  const isExit = info.readInt32LE(SI_CODE) === CLD_EXITED;
+  return { pid, status: isExit ? { kind: 'exited', code: status } : { kind: 'killed', signal: status } };
 }
 
 /** What a status word of wait(2) means; of a process that has ended. Source: man 2 wait. */
@@ -77,8 +77,7 @@ export function peekEndedChild(): number | undefined {
   while (result < 0 && lastErrno() === 'EINTR') result = waitidCall(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT);
   if (result < 0 && lastErrno() === 'ECHILD') return undefined;
   checked(result, 'look for a child that has ended');
-  const pid = info.readInt32LE(SI_PID);
-  return pid === 0 ? undefined : pid;
+  return readEnded(info)?.pid;
 }
 
 /** Has this process adopt the orphans among its descendants, or no longer. Errors: `host`. Source: man 2 PR_SET_CHILD_SUBREAPER. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import t from 'tap';
 import { planEnd } from '../../../src/plan/launcher/end.ts';
 import { LAUNCHER_EXCHANGES } from '../../../src/plan/launcher/exchanges.ts';
-import { planAttend, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
+import { planAttend, planLookForEnd, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
 import { planOutput } from '../../../src/plan/launcher/output.ts';
 import { call, words } from '../../../src/program/build.ts';
 import type { Program } from '../../../src/program/step.ts';
@@ -87,7 +87,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
     for (const will of wills) {
       const { child, hello, connection } = planner.drive(['run', 'x']);
       hello.cwd.close();
-      connection.run(planReap(connection.context, -1), { will });
+      connection.run(planLookForEnd(connection.context, { pid: 'any', reap: [] }), { will });
       connection.close();
       const header = await coldHeader(t, child);
       t.equal(header.getBigUint64(LAUNCHED.will, true), BigInt(encodeWill(will)), will.stage);
@@ -112,7 +112,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
           t.equal(connection.run(failing, { will })[0], 0n, 'a report');
           connection.post({ ...failing, steps: [...pause, ...failing.steps] }, { will });
           connection.close();
-        } else connection.run(planReap(connection.context, -1), { will });
+        } else connection.run(planLookForEnd(connection.context, { pid: 'any', reap: [] }), { will });
         if (how === 'garbage') connection.send(Uint8Array.from({ length: 4096 }, (_, index) => (index * 7 + 3) & 0xff));
         if (how === 'short') connection.send(Uint8Array.of(1, 2, 3));
         const header = await coldHeader(t, child);
@@ -140,7 +140,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
     t.equal(view.getUint32(WATCHED.signal, true), SIGNALS.TERM);
     t.same([view.getUint16(WATCHED.signals, true), view.getUint16(WATCHED.socket, true)], [1, 0]);
     connection.post(watch);
-    connection.post(planReap(context, -1));
+    connection.post(planLookForEnd(context, { pid: 'any', reap: [] }));
     const second = viewOf(connection.receiveBytes());
     t.equal(second.getUint32(WATCHED.signal, true), 0, 'no signal of before');
     t.equal(second.getUint16(WATCHED.socket, true), 1, 'a packet ends the wait');

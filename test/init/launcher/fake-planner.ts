@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { Test } from 'tap';
 import { acknowledge } from '../../../src/plan/launcher/acknowledge.ts';
 import { launcherContext, type LauncherContext } from '../../../src/plan/launcher/context.ts';
-import { planReap } from '../../../src/plan/launcher/foreground.ts';
+import { planLookForEnd } from '../../../src/plan/launcher/foreground.ts';
 import type { Arch } from '../../../src/program/calls.ts';
 import { encode } from '../../../src/program/encode.ts';
 import { TAG_MORE } from '../../../src/program/layout.ts';
@@ -147,7 +147,7 @@ export class Connection {
 
   isAwake(): boolean {
     try {
-      return this.run(planReap(this.context, -1)).length > 0;
+      return this.run(planLookForEnd(this.context, { pid: 'any', reap: [] })).length > 0;
     } catch {
       return false;
     }

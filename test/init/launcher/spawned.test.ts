@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { planEnd } from '../../../src/plan/launcher/end.ts';
 import { LAUNCHER_EXCHANGES } from '../../../src/plan/launcher/exchanges.ts';
-import { planAttend, planReap, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
+import { planAttend, planLookForEnd, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
 import { planSpawn } from '../../../src/plan/launcher/spawn.ts';
 import { emitInit } from '../../../src/init/image.ts';
 import { call, stringArray } from '../../../src/program/build.ts';
@@ -53,9 +53,9 @@ t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).ski
     const view = viewOf(connection.receiveBytes());
     t.ok(view.getUint16(WATCHED.program, true) === 1 || view.getUint32(WATCHED.signal, true) === SIGNALS.CHLD);
     for (;;) {
-      const [, reaped, status] = connection.run(planReap(connection.context, -1));
-      if (reaped === 0n) continue;
-      t.same([reaped, status], [pid, 9n << 8n]);
+      const found = endOf(connection.run(planLookForEnd(connection.context, { pid: 'any', reap: [] })));
+      if (found.pid === 0n) continue;
+      t.same(found, { pid, status: 9n });
       break;
     }
     connection.post(planEnd(connection.context, { code: 9 }));
@@ -72,7 +72,11 @@ t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).ski
     const [tag, , errno] = spawnOf(driven, empty, empty);
     t.same([tag, errno], [0n, BigInt.asUintN(64, -13n)], 'the child tells of EACCES');
     connection.post(planEnd(connection.context, { code: 127 }));
-    t.equal(connection.run(planReap(connection.context, -1))[2], 127n << 8n, 'the child has ended, the parent goes on');
+    t.equal(
+      endOf(connection.run(planLookForEnd(connection.context, { pid: 'any', reap: [] }))).status,
+      127n,
+      'the child has ended, the parent goes on',
+    );
     const [again] = connection.run(planSpawn(connection.context, { name: 'x', targets: [3], kept: [0, 1, 2] }), {
       descriptors: [empty],
     });
@@ -94,3 +98,9 @@ t.test('a driven launcher spawns a process', { skip: platformOf(NATIVE_ARCH).ski
     t.equal(header.getUint32(LAUNCHED.will, true), encodeWill({ stage: 'again' }));
   });
 });
+
+/** si_pid and si_status of the siginfo_t behind tag and result. */
+function endOf(words: readonly bigint[]): { readonly pid: bigint; readonly status: bigint } {
+  const [, , , , pid = 0n, status = 0n] = words;
+  return { pid: BigInt.asUintN(32, pid), status: BigInt.asUintN(32, status) };
+}

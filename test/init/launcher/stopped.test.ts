@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
 import { PLANNER_NAME } from '../../../src/plan/launcher/acknowledge.ts';
-import { planReap } from '../../../src/plan/launcher/foreground.ts';
+import { planLookForEnd } from '../../../src/plan/launcher/foreground.ts';
 import { LAUNCHED } from '../../../src/util/launched.ts';
 import { encodeWill } from '../../../src/util/wills.ts';
 import { platformOf } from '../real-init.ts';
@@ -28,10 +28,14 @@ for (const arch of ['x86-64', 'arm64'] as const) {
     const { child, hello, connection } = planner.drive(['run', 'x'], { planner: pid });
     hello.cwd.close();
     const will = { stage: 'running', pid: 77 } as const;
-    connection.run(planReap(connection.context, -1), { will });
+    connection.run(planLookForEnd(connection.context, { pid: 'any', reap: [] }), { will });
     const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
     await wait(2500);
-    t.same(connection.run(planReap(connection.context, -1), { will }).length, 3, 'one that is busy is waited for');
+    t.same(
+      connection.run(planLookForEnd(connection.context, { pid: 'any', reap: [] }), { will }).length,
+      18,
+      'one that is busy is waited for',
+    );
     process.kill(pid, 'SIGSTOP');
     const start = performance.now();
     const header = await coldHeader(t, child);

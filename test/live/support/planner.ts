@@ -74,7 +74,11 @@ export class TestPlanner {
       engine = 'node',
       under = [],
       options = [],
-    }: { readonly engine?: PlannerEngine; readonly under?: readonly string[]; readonly options?: readonly string[] } = {},
+    }: {
+      readonly engine?: PlannerEngine;
+      readonly under?: readonly string[];
+      readonly options?: readonly string[];
+    } = {},
   ): Promise<TestPlanner> {
     ensureOwnMounts();
     const errors = openSync(errorFile, 'a');
@@ -91,7 +95,13 @@ export class TestPlanner {
       return existsSync(PLANNER_SOCKET) && planner.ask()?.pid === planner.pid;
     });
     // The first command loads modules and opens what stays open.
-    spawnSync(LAUNCHER, ['--root', '/nonexistent', 'list'], { stdio: 'ignore', env: {} });
+    // On a busy machine the very first may take longer than a launcher waits.
+    await waitFor(() => {
+      spawnSync(LAUNCHER, ['--root', '/nonexistent', 'list'], { stdio: 'ignore', env: {} });
+      const { warm, cold } = planner.report();
+      if (cold['build'] !== undefined) throw new Error('the planner and dist/tsrun are not of one build');
+      return warm > 0;
+    });
     planner.#descriptors = planner.descriptors();
     return planner;
   }

@@ -1,7 +1,7 @@
 import { planAcknowledge, planLook } from '../../../src/plan/launcher/acknowledge.ts';
 import { launcherContext, type LauncherContext } from '../../../src/plan/launcher/context.ts';
 import { planEnd } from '../../../src/plan/launcher/end.ts';
-import { planAttend, planReap, planWatch } from '../../../src/plan/launcher/foreground.ts';
+import { planAttend, planLookForEnd, planWatch } from '../../../src/plan/launcher/foreground.ts';
 import { planOutput } from '../../../src/plan/launcher/output.ts';
 import { planSpawn } from '../../../src/plan/launcher/spawn.ts';
 import type { Program } from '../../../src/program/step.ts';
@@ -25,8 +25,9 @@ export function launcherPrograms(): readonly Program[] {
     planSpawn(context, { name: 'tsrun:init', targets: [3, 5], kept: [0, 1, 2] }),
     planAttend(context, { pid: 4400, signals: [SIGNALS.INT, SIGNALS.TERM], subreaper: true }),
     planWatch(context, { signals: 101, program: 102 }),
-    planReap(context, -1),
+    planLookForEnd(context, { pid: 'any', reap: [] }),
+    planLookForEnd(context, { pid: 4400, reap: [4390] }),
     planOutput(context, output[0] ?? { fd: 1, bytes: new Uint8Array() }),
-    planEnd(context, { output, child: 4399, code: 7 }),
+    planEnd(context, { output, children: [4399], code: 7 }),
   ];
 }
