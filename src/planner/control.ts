@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import type { PlannerQuestion } from '../cli/operations.ts';
 import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { pollReadable } from '../sys/events/poll.ts';
+import { pollReadable, waitReadable } from '../sys/events/poll.ts';
 import { setNonBlocking, type OwnedFd } from '../sys/fd.ts';
 import { acceptUnix, connectUnix, listenUnix, receiveMessage, sendMessage } from '../sys/socket.ts';
 import type { Statistics } from './statistics.ts';
@@ -11,12 +11,14 @@ const NAME = 'control';
 const LIMIT_BYTES = 64 * 1024;
 /** A planner that is asked has nothing to do that takes longer. */
 const PATIENCE_MS = 5_000;
-const QUESTION_MS = 100;
+const QUESTION_MS = 1_000;
+const ASKERS_MAX = 16;
 
 /** Where a planner is asked how it does, and told to stop: one message each way. */
 export class Control implements Disposable {
   readonly #path: string;
   readonly #socket: OwnedFd;
+  #askers = 0;
   readonly #parts: { readonly statistics: Statistics; readonly stop: () => void };
 
   /** Errors: `host`. */
@@ -36,18 +38,27 @@ export class Control implements Disposable {
   /** Answers those who have asked. */
   answer(): void {
     for (let asker = acceptUnix(this.number); asker !== undefined; asker = acceptUnix(this.number)) {
-      using connection = asker;
-      if (!pollReadable(connection.number, QUESTION_MS)) continue;
+      if (this.#askers < ASKERS_MAX) void this.#answerOne(asker);
+      else asker.close();
+    }
+  }
+
+  /** Others are served while this one takes its time. */
+  async #answerOne(asker: OwnedFd): Promise<void> {
+    using connection = asker;
+    this.#askers += 1;
+    try {
+      if (!(await waitReadable(connection.number, QUESTION_MS))) return;
       const { bytes, descriptors } = receiveMessage(connection.number, LIMIT_BYTES);
       for (const fd of descriptors) fd.close();
       const { statistics, stop } = this.#parts;
       if (bytes.toString() === ('stop' satisfies PlannerQuestion)) stop();
-      try {
-        sendMessage(connection.number, Buffer.from(JSON.stringify(statistics.report())));
-      } catch (error) {
-        // Who has asked does not wait any more.
-        if (!hasErrno(error, 'EPIPE', 'ECONNRESET')) throw error;
-      }
+      sendMessage(connection.number, Buffer.from(JSON.stringify(statistics.report())));
+    } catch (error) {
+      // Who has asked does not wait any more, or has asked for something that is no question.
+      if (!(error instanceof TsrunError)) throw error;
+    } finally {
+      this.#askers -= 1;
     }
   }
 

@@ -10,9 +10,10 @@ import { waitAny } from '../sys/events/poll.ts';
 import { catchSignals } from '../sys/events/signals.ts';
 import { OwnedFd, setNonBlocking } from '../sys/fd.ts';
 import { openFile, tryLock } from '../sys/file.ts';
+import { getRlimit } from '../sys/process/prlimit.ts';
 import { setProcessName } from '../sys/process/name.ts';
 import { acceptUnix, listenUnix } from '../sys/socket.ts';
-import { O_CREAT, O_NOFOLLOW, O_RDWR, POLLIN } from '../util/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR, POLLIN, RLIMIT_NOFILE } from '../util/constants.ts';
 import { SIGNALS } from '../util/signals.ts';
 import { Control } from './control.ts';
 import { plannerDirectory, requireOwnDirectory } from './directory.ts';
@@ -28,6 +29,10 @@ const LOCK = 'lock';
 /** What the kernel allows by default (net.core.somaxconn); a launcher waits 50 ms for a place. */
 const BACKLOG = 4096;
 const FIRST_ACTIVATED = 3;
+/** Of the engine and the planner itself; and of one command, with its init, its cgroups, and its files. */
+const OWN_DESCRIPTORS = 64;
+const SERVING_DESCRIPTORS = 24;
+const FULL_PAUSE_MS = 10;
 
 /**
  * Serves the commands of this user until it is stopped, or nobody has asked for so long. Errors: `host`, also when a planner runs already.
@@ -82,16 +87,31 @@ async function acceptAll(listener: OwnedFd, { idleMs, stopping, statistics, cont
     paths: new Paths(host),
     configs: new KnownConfigs(),
   };
-  const interests = [listener.number, control.number].map((fd) => ({ fd, events: POLLIN }));
+  const most = readCapacity();
   for (;;) {
-    const ready = await waitAny(interests, idleMs, { signal: stopping }).catch((): readonly number[] => []);
-    if (stopping.aborted || (ready.length === 0 && statistics.underWay === 0)) return;
+    const isFull = statistics.underWay >= most;
+    const interests = (isFull ? [control.number] : [listener.number, control.number]).map((fd) => ({
+      fd,
+      events: POLLIN,
+    }));
+    const timeoutMs = isFull ? FULL_PAUSE_MS : idleMs;
+    const ready = await waitAny(interests, timeoutMs, { signal: stopping }).catch((): readonly number[] => []);
+    const isIdle = ready.length === 0 && !isFull && statistics.underWay === 0;
+    if (stopping.aborted || isIdle) return;
     if (ready.includes(control.number)) control.answer();
     if (!ready.includes(listener.number)) continue;
-    for (let socket = acceptUnix(listener.number); socket !== undefined; socket = acceptUnix(listener.number)) {
+    while (statistics.underWay < most) {
+      const socket = acceptUnix(listener.number);
+      if (socket === undefined) break;
       void statistics.count(serve(socket, facts), log);
     }
   }
+}
+
+/** How many can be served with the descriptors that there are: who comes then waits a moment, and goes cold. */
+function readCapacity(): number {
+  const { soft } = getRlimit(RLIMIT_NOFILE);
+  return Math.max(1, Math.floor((Number(soft) - OWN_DESCRIPTORS) / SERVING_DESCRIPTORS));
 }
 
 function listenAnew(path: string): OwnedFd {

@@ -18,15 +18,20 @@ export function setRlimit(
   checked(prlimitCall(pid, limit.resource, value, null), `set resource limit ${limit.resource} of process ${pid}`);
 }
 
+/** A limit of this process. Errors: `host`. */
+export function getRlimit(resource: number): { readonly soft: bigint; readonly hard: bigint } {
+  const own = Buffer.alloc(16);
+  checked(prlimitCall(0, resource, null, own), `read resource limit ${resource}`);
+  return { soft: own.readBigUInt64LE(0), hard: own.readBigUInt64LE(8) };
+}
+
 /**
  * Runs a function that starts a process, while this process has another soft limit, which the process inherits.
  *
  * Errors: `host`; whatever the function throws. Effects: the limit is the whole process's, its other threads' too.
  */
 export function withSoftLimit<T>(limit: { readonly resource: number; readonly soft: bigint }, run: () => T): T {
-  const own = Buffer.alloc(16);
-  checked(prlimitCall(0, limit.resource, null, own), `read resource limit ${limit.resource}`);
-  const [soft, hard] = [own.readBigUInt64LE(0), own.readBigUInt64LE(8)];
+  const { soft, hard } = getRlimit(limit.resource);
   setRlimit(0, { ...limit, hard });
   try {
     return run();
