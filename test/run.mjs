@@ -1,5 +1,5 @@
 /**
- * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|all|full] [FILE ...]`.
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|planner|all|full] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
  * - `unit`   every test but those of test/live, test/security, test/engines and test/vm, in a few processes (test/harness)
@@ -7,17 +7,20 @@
  * - `conformance` the suite of conformance/ on the built command; it needs root
  * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
  * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
+ * - `planner` live, security and engines once more with a planner beside each file
  * - `all`    all of them, one after the other
- * - `full`   the same with every live test on Node too, races of 500 rounds, and all that runs in the virtual machine; some hours
+ * - `full`   the same with every live test on Node and all but unit tests with a planner too, races of 500 rounds, and all that runs in the virtual machine; some hours
  *
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
  * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
  */
 import * as fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
 import { command, ensureBuilt, ensureExecutable, top } from '../bundles/ready.mjs';
 import { runChecks } from './harness/check.mjs';
+import { sumReports } from './harness/planner-reports.mjs';
 import { runCaptured } from './harness/run-captured.mjs';
 import { readSummary } from './harness/summary.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
@@ -52,6 +55,18 @@ let retries = 0;
  * @typedef {{ options?: readonly string[], environment?: Readonly<Record<string, string>> }} Settings
  */
 
+/** Environment: where each file has its own planner, on Node or on the engine of the executable; and where it says what that has done. */
+const PLANNER = 'TSRUN_TEST_PLANNER';
+const PLANNER_COUNTS = 'TSRUN_TEST_PLANNER_COUNTS';
+
+/** What a planner has to do of what the table calls warm; the others were lost on the way, or to a bug. */
+const SERVED_LEAST = 0.95;
+
+/** Of files that run with a planner too where not everything does: one of each kind of command. */
+const WITH_PLANNER = ['exec', 'foreground', 'lifecycle', 'limits', 'process', 'state-directory'].map(
+  (name) => `test/live/${name}.test.ts`,
+);
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 const [mode = 'all', ...files] = process.argv.slice(2);
 
@@ -64,7 +79,8 @@ const MODES = {
   security: [security],
   engines: [engines],
   all: [check, unit, live, conformance, security, engines],
-  full: [check, unit, live, conformance, security, engines, machine],
+  full: [check, unit, live, conformance, security, engines, withPlanner, machine],
+  planner: [withPlanner],
 };
 const parts = MODES[mode];
 if (parts === undefined) {
@@ -106,6 +122,52 @@ async function live() {
   const chosen = mode === 'full' ? all : all.filter((file) => ON_NODE.includes(file));
   const onNode = files.length > 0 ? files.filter((file) => chosen.includes(file)) : chosen;
   await tap('live on Node', onNode, { options, environment: { TSRUN: command } });
+  if (mode === 'full' || process.env[PLANNER] !== undefined) return;
+  const beside = files.length > 0 ? files.filter((file) => WITH_PLANNER.includes(file)) : WITH_PLANNER;
+  await countPlanner((environment) => tap('live with a planner', beside, { options, environment }));
+}
+
+/** Live tests, security and engines with planners; those files that were named, where some are. */
+async function withPlanner() {
+  const reason = reasonAgainstLive();
+  if (reason !== undefined) {
+    console.log(`tests with a planner skipped: ${reason}`);
+    total.skipped += 1;
+    return;
+  }
+  if (!hasExecutable('with a planner')) return;
+  await countPlanner(async (environment) => {
+    for (const [folder, seconds] of /** @type {const} */ ([
+      ['live', USUAL_SECONDS],
+      ['security', LONG_SECONDS],
+      ['engines', LONG_SECONDS],
+    ])) {
+      const all = testFiles(`test/${folder}`);
+      const chosen = files.length > 0 ? all.filter((file) => files.includes(file)) : all;
+      const settings = { options: [`--timeout=${secondsFor(seconds)}`], environment };
+      await (folder === 'engines' ? tapWithRetries : tap)(`${folder} with a planner`, chosen, settings);
+    }
+  });
+}
+
+/**
+ * Runs tests with planners, prints what those have done, and fails when they were of little use.
+ * @param {(environment: Readonly<Record<string, string>>) => Promise<void>} run
+ */
+async function countPlanner(run) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tsrun-planner-'));
+  const file = path.join(directory, 'counts');
+  try {
+    await run({ [PLANNER]: process.env[PLANNER] ?? 'node', [PLANNER_COUNTS]: file });
+    if (!fs.existsSync(file)) return;
+    const { text, share } = sumReports(fs.readFileSync(file, 'utf8'));
+    console.log(text);
+    if (share >= SERVED_LEAST) return;
+    console.log(`planners served too few of what they should: wanted ${SERVED_LEAST * 100} %`);
+    total.failed += 1;
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
 }
 
 /**
@@ -256,9 +318,10 @@ async function tap(name, tests, settings) {
  * try is printed; with too many of them the run fails.
  * @param {string} name
  * @param {readonly string[]} tests
- * @param {Settings} settings
+ * @param {Settings} [settings]
  */
 async function tapWithRetries(name, tests, settings) {
+  if (tests.length === 0) return;
   console.log(`\n${name}: ${tests.length} test files`);
   const left = [...tests];
   const work = async () => {

@@ -147,11 +147,9 @@ while True:
     c, _ = s.accept()
     if c.recv(100): open("${mark}", "w")`;
     chmodSync(PLANNER_DIRECTORY, 0o777);
-    const child = spawn(
-      'setpriv',
-      ['--pdeathsig', 'KILL', '--reuid=65534', '--clear-groups', 'python3', '-c', script],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--reuid=65534', '--clear-groups', PYTHON, '-c', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     await once(child.stdout, 'data');
     await expectServed(t, rig, 'the command is carried out');
     t.notOk(existsSync(mark));

@@ -11,6 +11,14 @@ import {
   type CommandResult,
   type RunningCommand,
 } from '../../live/support/command.ts';
+import {
+  ENGINES,
+  LAUNCHER,
+  recordReport,
+  wantedPlanner,
+  type PlannerEngine,
+  type PlannerReport,
+} from '../../live/support/planner.ts';
 import { missingTools, reasonToSkip } from '../../live/support/surroundings.ts';
 
 const script = fileURLToPath(new URL('surroundings.sh', import.meta.url));
@@ -109,13 +117,33 @@ export function engines(
   void t.test(topic, { skip: reasonAgainst(tools, files) }, async (t) => {
     t.setTimeout(0);
     const surroundings = await Surroundings.make();
+    const planner = wantedPlanner === undefined ? undefined : await startPlanner(surroundings, wantedPlanner);
     try {
       await body(t, surroundings);
     } finally {
+      await planner?.finish(t);
       await surroundings.leave();
       t.notOk(existsSync(surroundings.directory), 'nothing is left of the surroundings');
     }
   });
+}
+
+/** A planner inside, which has to have said nothing in the end. */
+async function startPlanner(
+  surroundings: Surroundings,
+  engine: PlannerEngine,
+): Promise<{ readonly finish: (t: Test) => Promise<void> }> {
+  const running = surroundings.start([...ENGINES[engine], 'planner'], { timeoutMs: LIFE_SECONDS * 1000 });
+  const ask = (question: string): Promise<CommandResult> => surroundings.run([LAUNCHER, 'planner', question]);
+  while ((await ask('status')).code !== 0);
+  return {
+    async finish(t) {
+      const { stdout } = await ask('status');
+      recordReport(JSON.parse(stdout) as PlannerReport);
+      await ask('stop');
+      t.equal((await running.done).stderr, '', 'the planner has nothing to complain of');
+    },
+  };
 }
 
 function reasonAgainst(tools: readonly string[], files: readonly string[]): string | false {
