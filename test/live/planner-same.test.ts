@@ -1,0 +1,456 @@
+import { mkdirSync, readFileSync, rmdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Test } from 'tap';
+import type { CommandOptions, CommandResult, RunningCommand } from './support/command.ts';
+import { LAUNCHER, PLANNER_DIRECTORY, TestPlanner } from './support/planner.ts';
+import { live, setNamespace, type BaseConfig, type Rig } from './support/rig.ts';
+import { waitFor } from './support/wait.ts';
+
+/** How a command is called: its arguments behind those that all have. */
+type Call = (args: readonly string[], options?: CommandOptions & { readonly shell?: string }) => RunningCommand;
+
+/** Carries out something with a new id, and tells what is to be the same with a planner and without. */
+type Scene = (call: Call, id: string, directory: string) => Promise<unknown>;
+
+let rig: Rig;
+
+/** Where nobody listens. */
+const COLD_SHELL = ['unshare', '--mount', 'sh', '-c', `umount ${PLANNER_DIRECTORY} && exec "$@"`, 'sh'];
+
+const outcome = ({ code, signal, stdout, stderr }: CommandResult): unknown => ({ code, signal, stdout, stderr });
+
+const done = async (running: RunningCommand): Promise<unknown> => outcome(await running.done);
+
+function bundle(args: readonly string[] | string, change?: (config: BaseConfig) => void): string {
+  return rig.bundle({ args, ...(change && { change }) });
+}
+
+/** With a container that sleeps. */
+function withSleeper(scene: Scene): Scene {
+  return async (call, id, directory) => {
+    const made = [
+      await done(call(['create', '--bundle', bundle(['sleep', '1000']), id])),
+      await done(call(['start', id])),
+    ];
+    const seen = await scene(call, id, directory);
+    return [made, seen, await done(call(['delete', '--force', id]))];
+  };
+}
+
+const SIGNALS = ['TERM', 'INT', 'HUP', 'USR1', 'QUIT', 'ALRM', 'RTMIN', 'RTMIN+3'] as const;
+
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
+  TERM: 15,
+  INT: 2,
+  HUP: 1,
+  USR1: 10,
+  QUIT: 3,
+  ALRM: 14,
+  RTMIN: 34,
+  'RTMIN+3': 37,
+};
+
+/** `warm`: how many of its commands a planner carries out at least. */
+const SCENES: Readonly<Record<string, { readonly warm: number; readonly scene: Scene }>> = {
+  'output and exit code of run': {
+    warm: 1,
+    scene: (call, id) => done(call(['run', '--bundle', bundle('echo out; echo err >&2; exit 7'), id])),
+  },
+  'standard input of run': {
+    warm: 1,
+    scene: (call, id) => done(call(['run', '--bundle', bundle('cat; exit 2'), id], { stdin: 'typed\n' })),
+  },
+  'a program that is missing': {
+    warm: 1,
+    scene: (call, id) => done(call(['run', '--bundle', bundle(['/no/such']), id])),
+  },
+  'a config that is wrong': {
+    warm: 1,
+    scene: (call, id) =>
+      done(call(['run', '--bundle', bundle('true', (config) => (config.process.cwd = 'relative')), id])),
+  },
+  'a bundle that is missing': {
+    warm: 1,
+    scene: (call, id, directory) => done(call(['create', '--bundle', `${directory}/none`, id])),
+  },
+  'an id that is wrong': { warm: 1, scene: (call) => done(call(['create', '--bundle', bundle('true'), '../x'])) },
+  'an option that is unknown': { warm: 0, scene: (call, id) => done(call(['state', '--nonsense', id])) },
+  'too few arguments': { warm: 0, scene: (call) => done(call(['kill'])) },
+  'a container that is missing': {
+    warm: 4,
+    scene: async (call, id) => [
+      await done(call(['state', id])),
+      await done(call(['start', id])),
+      await done(call(['delete', id])),
+      await done(call(['kill', id])),
+      await done(call(['delete', '--force', id])),
+    ],
+  },
+  'exec: output, exit codes, signals of programs': {
+    warm: 5,
+    scene: withSleeper(async (call, id) => [
+      await done(call(['exec', id, 'sh', '-c', 'echo out; echo err >&2; exit 9'])),
+      await done(call(['exec', id, 'sh', '-c', 'kill -TERM $$'])),
+      await done(call(['exec', id, 'cat'], { stdin: 'typed\n' })),
+      await done(call(['exec', id, '/no/such'])),
+      await done(call(['exec', '--cwd', '/tmp', '--env', 'A=b', id, 'sh', '-c', 'pwd; echo $A'])),
+    ]),
+  },
+  'start, pause, resume and delete of what is not so': {
+    warm: 6,
+    scene: withSleeper(async (call, id) => [
+      await done(call(['start', id])),
+      await done(call(['delete', id])),
+      await done(call(['resume', id])),
+      await done(call(['pause', id])),
+      await done(call(['pause', id])),
+      await done(call(['resume', id])),
+    ]),
+  },
+  'umask of pid file and log': {
+    warm: 1,
+    async scene(call, id, directory) {
+      const files = ['pid', 'log'].map((name) => path.join(directory, name));
+      const args = ['--log', files[1] ?? '', 'create', '--pid-file', files[0] ?? '', '--bundle', bundle('true'), id];
+      const results = [];
+      for (const mask of ['077', '000']) {
+        results.push(await done(call(args, { shell: `umask ${mask}; exec "$@"` })));
+        results.push(files.map((file) => modeOf(file)));
+        results.push(await done(call(['delete', '--force', id])));
+        for (const file of files) rmSync(file, { force: true });
+      }
+      return results;
+    },
+  },
+  'umask of programs': {
+    warm: 1,
+    scene: (call, id) =>
+      done(
+        call(['run', '--bundle', bundle('umask; touch /tmp/x; stat -c %a /tmp/x', tmpfs), id], {
+          shell: 'umask 027; exec "$@"',
+        }),
+      ),
+  },
+  'a log in a file, as text and as JSON': {
+    warm: 2,
+    async scene(call, id, directory) {
+      const file = path.join(directory, 'log');
+      await call(['--log', file, '--log-format', 'json', 'state', id]).done;
+      const json = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      rmSync(file);
+      const last = await done(call(['--log', file, 'start', id]));
+      return [
+        Object.keys(json).sort(),
+        json['level'],
+        json['msg'],
+        readFileSync(file, 'utf8').replace(/time="[^"]*"/g, ''),
+        last,
+      ];
+    },
+  },
+  'a log in a file that cannot be made': {
+    warm: 1,
+    scene: (call, id) => done(call(['--log', '/no/such/file', 'state', id])),
+  },
+  'paths that are relative': {
+    warm: 2,
+    async scene(call, id) {
+      const place = bundle('true');
+      const cwd = path.dirname(place);
+      const seen = await done(
+        call(['--log', 'log-here', 'create', '--pid-file', 'pid-here', '--bundle', path.basename(place), id], { cwd }),
+      );
+      const log = readFileSync(path.join(cwd, 'log-here'), 'utf8');
+      const pid = Number(readFileSync(path.join(cwd, 'pid-here'), 'utf8'));
+      for (const name of ['log-here', 'pid-here']) rmSync(path.join(cwd, name));
+      return [seen, log, pid > 1, await done(call(['delete', '--force', id]))];
+    },
+  },
+  'no bundle named': { warm: 1, scene: (call, id) => done(call(['run', id], { cwd: bundle('pwd') })) },
+  'a directory that was deleted': {
+    warm: 1,
+    async scene(call, id, directory) {
+      const gone = path.join(directory, 'gone');
+      mkdirSync(gone);
+      const shell = `cd ${gone}; rmdir ${gone}; exec "$@"`;
+      return [
+        await done(call(['run', '--bundle', bundle('echo hi'), id], { shell })),
+        await done(call(['run', id], { shell: `mkdir -p ${gone}; ${shell}` })),
+      ];
+    },
+  },
+  'a standard input that is closed': {
+    warm: 0,
+    scene: (call, id) => done(call(['run', '--bundle', bundle('echo hi'), id], { shell: 'exec "$@" <&-' })),
+  },
+  'state with nobody who reads it': {
+    warm: 1,
+    scene: withSleeper(async (call, id) => [
+      await done(call(['state', id], { shell: '("$@"; echo $? >&2) | true' })),
+      await done(call(['state', id], { shell: 'exec "$@" >/dev/full' })),
+      await done(call(['state', id], { shell: 'exec "$@" >&-' })),
+    ]),
+  },
+  'a list with nobody who reads it': {
+    warm: 1,
+    scene: async (call) => [
+      await done(call(['list'], { shell: 'exec "$@" >/dev/full' })),
+      await done(call(['list'], { shell: '("$@"; echo $? >&2) | sleep 0.2' })),
+    ],
+  },
+  'descriptors that are preserved': {
+    warm: 2,
+    async scene(call, id, directory) {
+      const file = path.join(directory, 'preserved');
+      writeFileSync(file, 'content\n');
+      const args = ['run', '--preserve-fds', '2', '--bundle', bundle('cat <&3; cat <&4; ls /proc/self/fd'), id];
+      const both = await done(call(args, { shell: `exec "$@" 3<${file} 4<${file} 5<${file}` }));
+      return [both, await done(call(args, { shell: `exec "$@" 3<${file} 4<&-` }))];
+    },
+  },
+  'sockets of a service manager': {
+    warm: 1,
+    scene: (call, id, directory) => {
+      writeFileSync(path.join(directory, 'listen'), 'listens\n');
+      const shell = `export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@" 3<${directory}/listen 4</dev/null`;
+      const args = ['run', '--bundle', bundle('echo $LISTEN_FDS $LISTEN_PID; cat <&3; ls /proc/self/fd'), id];
+      return done(call(args, { shell }));
+    },
+  },
+  'descriptors, session and cgroup of the program': {
+    warm: 1,
+    scene: (call, id) =>
+      done(
+        call(
+          [
+            'run',
+            '--bundle',
+            bundle(
+              'ls /proc/self/fd; cut -d" " -f1-7 /proc/self/stat | cut -d")" -f2; cat /proc/self/cgroup | wc -l; ulimit -n; grep Sig[BI] /proc/self/status',
+            ),
+            id,
+          ],
+          { shell: 'ulimit -n 777; exec "$@"' },
+        ),
+      ),
+  },
+  'a program in the pid namespace of the caller': {
+    warm: 1,
+    scene: async (call, id) => {
+      const place = bundle('kill -9 $$; sleep 9', (config) => {
+        config.linux.namespaces = (config.linux.namespaces ?? []).filter(({ type }) => type !== 'pid');
+        config.mounts = config.mounts.filter(({ destination }) => destination !== '/proc');
+      });
+      return await done(call(['run', '--bundle', place, id]));
+    },
+  },
+  ...Object.fromEntries(
+    SIGNALS.map((name) => [
+      `the signal ${name} while it waits`,
+      {
+        warm: 1,
+        async scene(call: Call, id: string) {
+          const number = SIGNAL_NUMBERS[name] ?? 0;
+          const running = call([
+            'run',
+            '--bundle',
+            bundle(`trap 'echo got; exit 40' ${number}; echo ready; while :; do sleep 0.05; done`),
+            id,
+          ]);
+          await waitFor(() => running.output().includes('ready'));
+          process.kill(running.pid, number as unknown as NodeJS.Signals);
+          return await done(running);
+        },
+      },
+    ]),
+  ),
+  'a caller that is killed': {
+    warm: 1,
+    async scene(call, id, directory) {
+      const mark = path.join(directory, 'goes-on');
+      writeFileSync(mark, '');
+      const place = bundle('echo ready; sleep 0.5; echo on >> /mark; sleep 1000', (config) => {
+        config.mounts.push({ destination: '/mark', type: 'bind', source: mark, options: ['bind'] });
+      });
+      const running = call(['run', '--bundle', place, id]);
+      await waitFor(() => running.output().includes('ready'));
+      process.kill(running.pid, 'SIGKILL');
+      const end = await done(running);
+      await waitFor(() => readFileSync(mark, 'utf8') === 'on\n');
+      const { code, stdout } = await call(['state', id]).done;
+      return [
+        end,
+        code,
+        (JSON.parse(stdout) as { status: string }).status,
+        await done(call(['delete', '--force', id])),
+      ];
+    },
+  },
+};
+
+/** Paths that only the caller's own process can open, or that make whoever opens them wait: they are left to it. */
+const COLD: Readonly<Record<string, Scene>> = {
+  'a config that is a FIFO': async (call, id) => {
+    const place = bundle('true');
+    const config = path.join(place, 'config.json');
+    return await done(
+      call(['run', '--bundle', place, id], {
+        shell: `mv ${config} ${config}.x; mkfifo ${config}; cat ${config}.x > ${config} & exec "$@"`,
+      }),
+    );
+  },
+  'a config that is a descriptor of the caller': async (call, id) => {
+    const place = bundle('echo hi');
+    const config = path.join(place, 'config.json');
+    return await done(
+      call(['run', '--bundle', place, id], {
+        shell: `mv ${config} ${config}.x; ln -s /dev/fd/9 ${config}; exec "$@" 9<${config}.x`,
+      }),
+    );
+  },
+  'a bundle behind /proc/self/cwd': async (call, id) => {
+    const place = bundle('echo hi');
+    symlinkSync('/proc/self/cwd', `${place}-link`);
+    return await done(call(['run', '--bundle', `${place}-link`, id], { cwd: place }));
+  },
+  'a bundle behind /proc/self/fd': async (call, id) =>
+    await done(call(['run', '--bundle', '/proc/self/fd/9', id], { shell: `exec "$@" 9<${bundle('echo hi')}` })),
+  'a log that is a descriptor of the caller': async (call, id) =>
+    await done(call(['--log', '/dev/stderr', 'state', id])),
+  'a log that is a FIFO': async (call, id, directory) =>
+    await done(
+      call(['--log', `${directory}/fifo`, 'state', id], {
+        shell: `rm -f ${directory}/fifo; mkfifo ${directory}/fifo; cat ${directory}/fifo > /dev/null & exec "$@"`,
+      }),
+    ),
+  'a config of 300 KB': async (call, id) =>
+    await done(
+      call([
+        'run',
+        '--bundle',
+        bundle('echo hi', (config) => (config.annotations = { long: 'x'.repeat(300_000) })),
+        id,
+      ]),
+    ),
+};
+
+const COLD_IN_SLEEPER: Readonly<Record<string, Scene>> = {
+  'a process that is a descriptor of the caller': async (call, id, directory) => {
+    const file = processFile(directory);
+    return await done(call(['exec', '--process', '/dev/fd/9', id], { shell: `exec "$@" 9<${file}` }));
+  },
+  'a process that is standard input': async (call, id, directory) =>
+    await done(call(['exec', '--process', '/dev/stdin', id], { shell: `exec "$@" <${processFile(directory)}` })),
+  'a process that is a FIFO': async (call, id, directory) =>
+    await done(
+      call(['exec', '--process', `${directory}/fifo`, id], {
+        shell: `rm -f ${directory}/fifo; mkfifo ${directory}/fifo; cat ${processFile(directory)} > ${directory}/fifo & exec "$@"`,
+      }),
+    ),
+};
+
+function processFile(directory: string): string {
+  const file = path.join(directory, 'process.json');
+  writeFileSync(
+    file,
+    JSON.stringify({ cwd: '/', args: ['/bin/echo', 'hi'], env: ['PATH=/bin'], user: { uid: 0, gid: 0 } }),
+  );
+  return file;
+}
+
+function modeOf(file: string): string {
+  try {
+    return (statSync(file).mode & 0o7777).toString(8);
+  } catch {
+    return 'none';
+  }
+}
+
+function tmpfs(config: BaseConfig): void {
+  setNamespace(config, 'mount');
+  config.mounts.push({ destination: '/tmp', type: 'tmpfs', source: 'tmpfs' });
+}
+
+live('commands with a planner and without', async (t, own) => {
+  rig = own;
+  const planner = await TestPlanner.start(rig.path('planner.err'));
+  for (const [name, { warm, scene }] of Object.entries(SCENES)) {
+    await t.test(name, async (t) => {
+      const served = await compare(t, planner, scene);
+      t.ok(served.warm >= warm, `${served.warm} of them by the planner, wanted ${warm}`);
+      t.equal(served.lost, 0, 'and none was lost');
+    });
+  }
+  for (const [name, scene] of Object.entries(COLD)) {
+    await t.test(name, async (t) => {
+      const served = await compare(t, planner, scene);
+      t.strictSame([served.warm, served.left], [0, 1], 'left to the engine');
+    });
+  }
+  for (const [name, scene] of Object.entries(COLD_IN_SLEEPER)) {
+    await t.test(name, async (t) => {
+      const served = await compare(t, planner, withSleeper(scene));
+      t.strictSame([served.warm, served.left], [3, 1], 'left to the engine');
+    });
+  }
+  await t.test('state and kill with 8 MB and two processes', (t) => small(t, planner));
+  await planner.finish(t);
+});
+
+async function compare(t: Test, planner: TestPlanner, scene: Scene) {
+  const id = rig.id('same');
+  const play = async (call: Call): Promise<unknown> => {
+    const directory = rig.fresh('scene');
+    mkdirSync(directory, { mode: 0o755 });
+    return neutral(await scene(call, id, directory), directory);
+  };
+  const before = planner.report();
+  const found = await play((args, options) => start(args, options));
+  const after = planner.report();
+  const wanted = await play((args, options) => start(args, options, COLD_SHELL));
+  t.strictSame(found, wanted);
+  const sum = (counts: Readonly<Record<string, number>>): number =>
+    Object.values(counts).reduce((all, count) => all + count, 0);
+  return { warm: after.warm - before.warm, lost: after.lost - before.lost, left: sum(after.cold) - sum(before.cold) };
+}
+
+function start(
+  args: readonly string[],
+  { shell, ...options }: CommandOptions & { readonly shell?: string } = {},
+  before: readonly string[] = [],
+): RunningCommand {
+  const inShell = shell === undefined ? [] : ['bash', '-c', shell, 'bash'];
+  const own = options.cwd === undefined ? {} : { cwd: options.cwd };
+  return rig.start([...before, ...inShell, LAUNCHER, '--root', rig.root, ...args], { ...options, ...own });
+}
+
+/** Times, pids and the names of this scene are others each time. */
+function neutral(value: unknown, directory: string): unknown {
+  const text = JSON.stringify(value)
+    .replaceAll(directory, 'DIRECTORY')
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replace(/bundle-\d+/g, 'BUNDLE')
+    .replace(/\\"pid\\": \d+/g, 'PID');
+  return JSON.parse(text);
+}
+
+async function small(t: Test, planner: TestPlanner): Promise<void> {
+  const limits = { memory: { 'memory.limit_in_bytes': `${8 * 1024 * 1024}` }, pids: { 'pids.max': '2' } };
+  const { id } = await rig.sleeper(t);
+  const places = Object.entries(limits).map(([controller, files]) => {
+    const place = `/sys/fs/cgroup/${controller}/${rig.prefix}-small`;
+    mkdirSync(place);
+    for (const [file, value] of Object.entries(files)) writeFileSync(`${place}/${file}`, value);
+    return place;
+  });
+  const shell = `${places.map((place) => `echo $$ > ${place}/cgroup.procs`).join('; ')}; exec "$@"`;
+  const before = planner.report().warm;
+  const state = await start(['state', id], { shell }).done;
+  t.equal(state.code, 0, state.stderr);
+  t.match(state.stdout, /"running"/);
+  const kill = await start(['kill', id, 'KILL'], { shell }).done;
+  t.equal(kill.code, 0, kill.stderr);
+  t.equal(planner.report().warm, before + 2);
+  await rig.waitForStatus(id, 'stopped');
+  for (const place of places) rmdirSync(place);
+}
