@@ -37,6 +37,8 @@ export interface LogSocket extends Disposable {
 export interface LogOptions {
   /** Absolute path that lines are appended to. Default: `socket`, or else standard error. */
   readonly file?: string;
+  /** Of whoever the file is made for, beside that of this process. Default: 0. */
+  readonly umask?: number;
   /** Takes the messages in place of standard error. The log disposes of it. */
   readonly socket?: LogSocket;
   /** Takes the messages as well. The log disposes of it. */
@@ -69,7 +71,7 @@ const weight: Readonly<Record<LogLevel, number>> = { debug: 0, warning: 1, error
  */
 export function createLog(options: LogOptions): LogSink {
   const { socket, also } = options;
-  const fd = options.file === undefined ? undefined : openLogFile(options.file);
+  const fd = options.file === undefined ? undefined : openLogFile(options.file, options.umask ?? 0);
   const now = options.now ?? (() => new Date());
   const write = (level: LogLevel, whole: string, details: LogDetails = {}): void => {
     if (weight[level] < weight[options.level]) return;
@@ -123,9 +125,9 @@ export function formatLogLine(format: LogFormat, { level, message, time, details
   return `time="${seconds}" level=${level} msg=${escapeControls(JSON.stringify(message))}\n`;
 }
 
-function openLogFile(file: string): number {
+function openLogFile(file: string, umask: number): number {
   try {
-    return openSync(file, 'a', 0o644);
+    return openSync(file, 'a', 0o644 & ~umask);
   } catch (error) {
     throw TsrunError.of('host', `open log file ${JSON.stringify(file)}`, error);
   }

@@ -18,6 +18,8 @@ export interface InvocationParts {
   readonly surroundings: Surroundings;
   readonly operations: Operations;
   readonly writeStderr: (text: string) => void;
+  /** Of a caller that is not this process, for files that are made. */
+  readonly umask?: number;
   /** Standard error is a terminal. Default: false. */
   readonly isTerminal?: boolean;
   /** Looks at the command line before anything is done for it; what it throws ends the invocation. */
@@ -68,9 +70,15 @@ async function openLog(
   { logTarget, systemdLog, logFormat, logLevel }: GlobalOptions,
   parts: InvocationParts,
 ): Promise<LogSink> {
-  const { writeStderr, isTerminal = false } = parts;
+  const { writeStderr, isTerminal = false, umask } = parts;
   const { pid } = parts.surroundings;
-  const options = { format: logFormat, level: logLevel, writeStderr, isTerminal };
+  const options = {
+    format: logFormat,
+    level: logLevel,
+    writeStderr,
+    isTerminal,
+    ...(umask !== undefined && { umask }),
+  };
   const file = logTarget?.kind === 'file' ? { file: logTarget.file } : {};
   if (!systemdLog && (logTarget === undefined || logTarget.kind === 'file')) return createLog({ ...options, ...file });
   const { openLogSocket } = await import('../host/log-socket.ts');

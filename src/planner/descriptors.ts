@@ -1,6 +1,7 @@
-import { readlinkSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { noPreservedDescriptor } from '../own-process/preserved-descriptors.ts';
 import { isTerminalDevice } from '../cli/terminal.ts';
+import { O_CLOEXEC } from '../util/constants.ts';
 import { GoCold } from './reasons.ts';
 
 /** The launcher keeps its own behind these. */
@@ -30,8 +31,9 @@ export function isTerminalOf(proc: string, number: number): boolean {
 
 function isOpen(proc: string, number: number): boolean {
   try {
-    readlinkSync(`${proc}/fd/${number}`);
-    return true;
+    // What closes on execve was opened by the launcher itself, which may not have come to closing it.
+    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`${proc}/fdinfo/${number}`, 'latin1'))?.[1];
+    return (Number.parseInt(flags ?? '0', 8) & O_CLOEXEC) === 0;
   } catch {
     return false;
   }

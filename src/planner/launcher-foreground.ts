@@ -1,6 +1,8 @@
+import { CallerLost } from '../container/caller/caller.ts';
 import type { Foreground, ForegroundOptions } from '../container/caller/foreground.ts';
 import { SignalForwarder } from '../container/caller/signal-forwarder.ts';
 import type { Stdio } from '../container/store/options.ts';
+import { currentInterruption } from '../sys/events/interruption.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import type { ExitStatus } from '../sys/process/wait.ts';
 import { SIGNALS } from '../util/signals.ts';
@@ -60,6 +62,16 @@ export class LauncherForeground implements Foreground {
   }
 
   async supervise(_pidfd: OwnedFd, wait: () => Promise<ExitStatus>): Promise<ExitStatus> {
+    try {
+      return await this.#superviseToEnd(wait);
+    } catch (cause) {
+      // The wait for the caller's end may hear of it before the conversation does.
+      if (currentInterruption()?.aborted === true) throw new CallerLost('the caller has ended', { cause });
+      throw cause;
+    }
+  }
+
+  async #superviseToEnd(wait: () => Promise<ExitStatus>): Promise<ExitStatus> {
     for (let hasEnded = false; !hasEnded;) {
       const happening = await this.#launcher.happening();
       const { signal } = happening;

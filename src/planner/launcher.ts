@@ -142,7 +142,8 @@ export class Launcher {
         continue;
       }
       const errno = errnoName(-result);
-      if (errno === 'EPIPE') return;
+      // What cannot be said on standard error is said nowhere.
+      if (errno === 'EPIPE' || (output.fd === 2 && errno !== 'EAGAIN')) return;
       if (errno !== 'EAGAIN' || waitedMs > PATIENCE_MS)
         throw TsrunError.of('host', `write to descriptor ${output.fd}`, errno);
       // The descriptor is shared with other processes, any of which may have made it non-blocking.
@@ -151,7 +152,10 @@ export class Launcher {
     }
   }
 
-  /** Writes what there is to be written, reaps what has ended, and ends the launcher; one that is gone is fine. */
+  /**
+   * Writes what there is to be written, reaps what has ended, and ends the launcher; one that is gone is fine. Errors: `host` for what
+   * cannot be written; it has not ended then.
+   */
   async end(options: EndOptions & { readonly output: readonly Output[] }): Promise<void> {
     const { output, code } = options;
     try {
@@ -159,11 +163,10 @@ export class Launcher {
       const last = size > PART_BYTES ? [] : output;
       if (last.length === 0) for (const part of output) await this.write(part);
       const children = [...new Set([...(options.children ?? []), ...this.#ended.keys()])];
-      const program = planEnd(this.#context, { output: last, code, children });
-      const { body } = await this.#conversation.run(program);
-      const index = Number(body.readBigUInt64LE(0));
-      const result = body.readBigInt64LE(8);
-      await this.end({ ...options, output: unwritten(last, index, Number(result)) });
+      const { body } = await this.#conversation.run(planEnd(this.#context, { output: last, code, children }));
+      const [part, ...others] = unwritten(last, Number(body.readBigUInt64LE(0)), Number(body.readBigInt64LE(8)));
+      if (part !== undefined) await this.write(part);
+      await this.end({ ...options, output: others });
     } catch (error) {
       if (!isGone(error)) throw error;
     }

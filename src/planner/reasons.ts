@@ -23,6 +23,12 @@ export const REASONS = {
 /** A row of the table. */
 export type Reason = keyof typeof REASONS;
 
+/** The refusal that is behind a failure, whoever has said in between what was being done; undefined where there is none. */
+export function refusalBehind(failure: unknown): GoCold | undefined {
+  for (let cause = failure; cause instanceof Error; { cause } = cause) if (cause instanceof GoCold) return cause;
+  return undefined;
+}
+
 /** The command is left to the caller's own engine; nothing of it has happened. */
 export class GoCold extends Error {
   readonly reason: Reason;

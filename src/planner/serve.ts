@@ -15,7 +15,7 @@ import { isGone, Launcher } from './launcher.ts';
 import { launcherOperations } from './launcher-operations.ts';
 import type { Paths } from './paths.ts';
 import { examinePeer, type Peer, type Standing } from './peer.ts';
-import { GoCold, type Reason } from './reasons.ts';
+import { GoCold, refusalBehind, type Reason } from './reasons.ts';
 import { requireServed } from './served.ts';
 import { Session } from './session.ts';
 
@@ -90,7 +90,19 @@ async function carryOut(work: Work, connection: OwnedFd): Promise<'warm' | 'lost
   try {
     const { output, code, child } = await withPatience({ signal: lost.signal }, () => run(work));
     if (lost.signal.aborted) return 'lost';
-    await launcher.end({ output, code, children: child === undefined ? [] : [child] });
+    const children = child === undefined ? [] : [child];
+    await launcher.end({ output, code, children }).catch(async (failure: unknown) => {
+      const said: Output[] = [];
+      reportFailure(failure, {
+        log: undefined,
+        writeStderr: (text) => said.push({ fd: 2, bytes: Buffer.from(text) }),
+        isTerminal: isTerminalOf(work.peer.proc, 2),
+      });
+      // Where it cannot be said either, the code says it.
+      await launcher
+        .end({ output: said, code: 1, children })
+        .catch(() => launcher.end({ output: [], code: 1, children }));
+    });
     return 'warm';
   } finally {
     over.abort();
@@ -126,6 +138,7 @@ async function run(work: Work): Promise<Result> {
       operations: launcherOperations(session, { proc: peer.proc, paths }),
       writeStderr,
       isTerminal,
+      umask: peer.standing.umask,
       review: (line) => {
         requireServed(line);
         const { logTarget } = line.global;
@@ -135,7 +148,8 @@ async function run(work: Work): Promise<Result> {
     });
     code = await invocation.run();
   } catch (failure) {
-    if (failure instanceof GoCold) throw failure;
+    const refusal = refusalBehind(failure);
+    if (refusal !== undefined) throw refusal;
     log?.release();
     reportFailure(failure, { log, writeStderr, isTerminal });
     code = invocation?.exitCodeOf(failure) ?? 1;

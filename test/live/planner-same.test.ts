@@ -344,7 +344,7 @@ const COLD_IN_SLEEPER: Readonly<Record<string, Scene>> = {
   'a process that is a FIFO': async (call, id, directory) =>
     await done(
       call(['exec', '--process', `${directory}/fifo`, id], {
-        shell: `rm -f ${directory}/fifo; mkfifo ${directory}/fifo; cat ${processFile(directory)} > ${directory}/fifo & exec "$@"`,
+        shell: `rm -f ${directory}/fifo; mkfifo ${directory}/fifo; timeout 5 cat ${processFile(directory)} > ${directory}/fifo & exec "$@"`,
       }),
     ),
 };

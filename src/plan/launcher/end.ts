@@ -3,7 +3,7 @@ import type { Program, Region, Step } from '../../program/step.ts';
 import { answer, type LauncherContext } from './context.ts';
 import { LAUNCHER_EXCHANGES } from './exchanges.ts';
 import { planReap } from './foreground.ts';
-import { outputBlock, type Output } from './output.ts';
+import { blockPipe, outputBlock, type Output } from './output.ts';
 
 /** How a launcher ends. */
 export interface EndOptions {
@@ -27,6 +27,7 @@ export function planEnd(context: LauncherContext, { output = [], children = [], 
   ];
   for (const [index, part] of [...output.entries()].reverse())
     if (count !== undefined) steps = writePart(context, { ...part, index, count }, steps);
+  if (output.length > 0) steps = [blockPipe(), ...steps];
   return { name: 'end', steps, replies: true, reply: LAUNCHER_EXCHANGES.unwritten };
 }
 

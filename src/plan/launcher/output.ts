@@ -1,5 +1,8 @@
 import { block, call } from '../../program/build.ts';
-import type { Block, Program } from '../../program/step.ts';
+import type { Block, Program, Step } from '../../program/step.ts';
+import { signalSet, SIGNAL_SET_SIZE } from '../../program/structs.ts';
+import { SIG_BLOCK } from '../../util/constants.ts';
+import { SIGNALS } from '../../util/signals.ts';
 import { answer, answered, type LauncherContext } from './context.ts';
 
 /** Something to be written by a launcher itself, with the caller's own SIGPIPE and terminal. */
@@ -13,6 +16,7 @@ export interface Output {
 export function planOutput(context: LauncherContext, { fd, bytes }: Output): Program {
   const count = context.word('written');
   return answered('output', 'written', [
+    blockPipe(),
     call('write', [fd, outputBlock(bytes), bytes.length], {
       label: `write to descriptor ${fd}`,
       accept: 'any',
@@ -20,6 +24,12 @@ export function planOutput(context: LauncherContext, { fd, bytes }: Output): Pro
     }),
     answer(context, 'written', 'tell how much was written', [count]),
   ]);
+}
+
+/** Whoever reads has gone away: that is an errno, and no end of the launcher, whose exit code says how the command went. */
+export function blockPipe(): Step {
+  const set = signalSet([SIGNALS.PIPE]);
+  return call('rt_sigprocmask', [SIG_BLOCK, set, 0, SIGNAL_SET_SIZE], { label: 'do without SIGPIPE' });
 }
 
 /** The bytes as a structure of a program. */
