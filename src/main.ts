@@ -9,6 +9,8 @@ import { writeText } from './cli/write-text.ts';
 /** Each loaded when it is called: a planner runs the whole command line, which knows nothing of it. */
 const plannerOperations: PlannerOperations = {
   async servePlanner(runtime, options) {
+    const { ensurePlannerEngine } = await import('./planner/engine.ts');
+    ensurePlannerEngine(runtime);
     const { servePlanner } = await import('./planner/server.ts');
     await servePlanner(runtime, options);
   },

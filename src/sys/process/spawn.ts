@@ -1,6 +1,7 @@
 import { TsrunError } from '../../errors.ts';
 import { errnoName } from '../../util/errno.ts';
-import { loadKoffi, bindLibc } from '../library.ts';
+import { bindLibc } from '../library.ts';
+import { TextList } from './text-list.ts';
 import { duplicateAbove, type OwnedFd } from '../fd.ts';
 import { inheritedSignals } from '../events/signals.ts';
 
@@ -93,18 +94,6 @@ function freeOfOverlaps(descriptors: ReadonlyMap<number, number>, moved: OwnedFd
     free.set(target, copy.number);
   }
   return free;
-}
-
-/** An array of pointers to texts, with a null pointer at its end. Keeps what it points to alive. */
-class TextList {
-  readonly pointers: Buffer;
-  readonly kept: readonly Buffer[];
-
-  constructor(texts: readonly string[]) {
-    this.kept = texts.map((text) => Buffer.from(`${text}\0`));
-    this.pointers = Buffer.alloc((texts.length + 1) * 8);
-    this.kept.forEach((text, index) => this.pointers.writeBigUInt64LE(loadKoffi().address(text), index * 8));
-  }
 }
 
 /** The posix_spawn family returns the error number instead of setting errno. */
