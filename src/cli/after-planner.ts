@@ -58,13 +58,12 @@ export function afterPlanner(operations: Operations, { stage, pid }: Required<Wi
 }
 
 async function remains(options: RuntimeOptions) {
-  const [found, { ownForegroundRuntime }, { unblockSignals }] = await Promise.all([
+  const [found, { ownForegroundRuntime }] = await Promise.all([
     import('../container/take-over.ts'),
     import('../own-process/own-foreground.ts'),
-    import('../sys/events/signals.ts'),
   ]);
   // Those that the launcher has had as data act on this process again.
-  return { ...found, unblockSignals, runtime: ownForegroundRuntime(options) };
+  return { ...found, runtime: ownForegroundRuntime(options) };
 }
 
 function unlessDone(operations: Operations): Pick<Operations, keyof typeof DONE> {

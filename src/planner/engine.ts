@@ -29,6 +29,6 @@ export function ensurePlannerEngine({ environment = {} }: Pick<RuntimeOptions, '
   using engine = openFile('/proc/self/exe', O_RDONLY | O_CLOEXEC);
   becomeExecutable(engine.number, process.argv0, {
     args,
-    environment: all.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])),
+    environment: all.map(([name, value]) => `${name}=${value}`),
   });
 }

@@ -144,7 +144,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
     const second = viewOf(connection.receiveBytes());
     t.equal(second.getUint32(WATCHED.signal, true), 0, 'no signal of before');
     t.equal(second.getUint16(WATCHED.socket, true), 1, 'a packet ends the wait');
-    t.same(connection.receive(), [LAUNCHER_EXCHANGES.ended.tag, BigInt.asUintN(64, -10n), 0n]);
+    t.same(connection.receive().slice(0, 2), [LAUNCHER_EXCHANGES.ended.tag, BigInt.asUintN(64, -10n)]);
     connection.post(planEnd(context, { code: 143 }));
     t.equal((await ended(child)).status, 143);
     connection.close();
