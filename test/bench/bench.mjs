@@ -3,33 +3,41 @@
  *
  * Needs root and busybox-static. It prints tables and writes them to test/bench/RESULTS.md. A number is the wall time of a
  * command as its caller sees it, start of the process included; the CPU time beside it is the second opinion on a machine that
- * others use as well. `BENCH_ROUNDS=5 npm run bench` is for a first look.
+ * others use as well: that of the command, of what it started and waited for, and of the planner. `npm run bench -- --rounds 3` is for a
+ * first look.
  *
  * All of it happens in a mount namespace of its own. There the cgroup2 hierarchy of a hybrid layout is taken away, because crun
- * refuses such a layout; it is the same for all of them.
+ * refuses such a layout; it is the same for all of them. A planner runs there for one of them.
  */
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { prepareBundle } from '../../bundles/prepare.mjs';
-import { ensureBuilt, run, top } from '../../bundles/ready.mjs';
+import { ensureExecutable, executable, top } from '../../bundles/ready.mjs';
 import { parseJson } from '../../bundles/untyped.mjs';
 import { CASES } from './cases.mjs';
+import { privateMemory } from './cpu.mjs';
+import { plannerStatus, startPlanner } from './planner.mjs';
 import { describe } from './report.mjs';
-import { accepts, call, childrenCpuMs, deleteAll, makeRigs } from './rigs.mjs';
+import { accepts, call, deleteAll, makeRigs, withRig } from './rigs.mjs';
 
 /**
  * @typedef {import('./rigs.mjs').Rig} Rig
- * @typedef {import('./cases.mjs').Part} Part
+ * @typedef {import('./rigs.mjs').Sample} Sample
+ * @typedef {import('./cases.mjs').Case} Case
  * @typedef {import('./report.mjs').Results} Results
  */
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 20);
+const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '20' } } });
+const ROUNDS = Number(options.rounds);
+/** How many containers a planner has made when its memory is read for the last time; fewer for a first look. */
+const CONTAINERS = ROUNDS < 20 ? 100 : 1000;
 /** The first rounds fill caches and do not count. */
 const WARM_UP_ROUNDS = 2;
 /** A slow machine gets fewer rounds. */
-const TIME_LIMIT_MS = 300_000;
+const TIME_LIMIT_MS = 900_000;
 const UNIFIED = '/sys/fs/cgroup/unified';
 const RESULTS = path.join(top, 'test/bench/RESULTS.md');
 const INSIDE = 'TSRUN_BENCH_INSIDE';
@@ -42,23 +50,49 @@ async function main() {
   // State directories belong on a tmpfs, as in /run of any machine.
   spawnSync('mount', ['-t', 'tmpfs', 'tsrun-bench', '/mnt'], { stdio: 'inherit' });
   const directory = fs.mkdtempSync('/mnt/tsrun-bench-');
-  const rigs = makeRigs(directory);
-  const results = await measureAll(rigs);
-  const [first] = rigs;
-  if (first === undefined) return fail('no runtime runs here');
-  const library = measureLibrary(first.bundle('true'));
-  const report = describe({ rigs, results, library, hidesUnified });
-  console.log(report);
-  fs.writeFileSync(RESULTS, report);
+  const planner = await startPlanner();
+  try {
+    const rigs = makeRigs(directory, planner.pid);
+    const results = await measureAll(rigs);
+    const [first] = rigs;
+    if (first === undefined) return fail('no runtime runs here');
+    const memory = measurePlanner(first, planner.pid);
+    const library = measureLibrary(first.bundle('true'));
+    const report = describe({ rigs, results, library, memory, hidesUnified });
+    console.log(report);
+    fs.writeFileSync(RESULTS, report);
+  } finally {
+    await planner.stop();
+  }
   return 0;
+}
+
+/**
+ * Private memory of the planner, half way and in the end, and what it says of itself.
+ * @param {Rig} rig
+ * @param {number} pid
+ * @returns {import('./report.mjs').PlannerMemory}
+ */
+function measurePlanner(rig, pid) {
+  const [half = 0, whole = 0] = [0, 1].map(() => {
+    for (let i = 0; i < CONTAINERS / 2; i++) call(rig, ['run', '--bundle', rig.bundle('true'), rig.id]);
+    return privateMemory(pid);
+  });
+  return { containers: CONTAINERS, half, whole, status: plannerStatus(executable) };
 }
 
 /** Builds what is missing, then starts this again in a mount namespace. Returns its exit code. */
 function enterNamespace() {
-  if (!ensureBuilt()) return 1;
-  if (run(process.execPath, ['packaging/executable.mjs']) !== 0) return 1;
+  if (!ensureExecutable()) return 1;
   prepareBundle('busybox');
-  const argv = ['--mount', '--propagation', 'private', process.execPath, fileURLToPath(import.meta.url)];
+  const argv = [
+    '--mount',
+    '--propagation',
+    'private',
+    process.execPath,
+    fileURLToPath(import.meta.url),
+    ...process.argv.slice(2),
+  ];
   const { status } = spawnSync('unshare', argv, {
     stdio: 'inherit',
     // Node reads the file of NODE_EXTRA_CA_CERTS at every start, which is no business of a runtime.
@@ -81,44 +115,67 @@ function fail(message) {
 async function measureAll(rigs) {
   /** @type {Results} */
   const results = CASES.map(() => rigs.map(() => ({ values: [], cpuMs: [] })));
-  const skips = CASES.map(({ bundle }) => bundle !== undefined && !rigs.every((rig) => accepts(rig, bundle)));
+  const skips = [];
+  for (const { bundle } of CASES) skips.push(bundle !== undefined && !(await allAccept(rigs, bundle)));
   const deadline = Date.now() + TIME_LIMIT_MS;
   try {
-    for (const rig of rigs) call(rig, ['run', '--detach', '--bundle', rig.bundle('sleep'), rig.runningId]);
+    for (const rig of rigs)
+      await withRig(rig, () => {
+        call(rig, ['run', '--detach', '--bundle', rig.bundle('sleep'), rig.runningId]);
+      });
     for (let round = -WARM_UP_ROUNDS; round < ROUNDS && Date.now() < deadline; round++) {
       for (const [caseIndex, one] of CASES.entries()) {
-        const { rounds = ROUNDS, measure, measureParts } = one;
-        const take = measureParts ?? measure;
+        const { rounds = ROUNDS } = one;
         const isWarmUp = round < 0 && rounds === ROUNDS;
         if (skips[caseIndex] || round >= rounds || (round < 0 && !isWarmUp)) continue;
-        if (take === undefined) continue;
         for (const [rigIndex, rig] of rigs.entries()) {
-          const before = childrenCpuMs();
-          const value = await take(rig);
-          const cpuMs = childrenCpuMs() - before;
-          if (!isWarmUp) keep(results, { caseIndex, rigIndex, value, cpuMs });
+          const samples = await withRig(rig, () => measureOnce(one, rig));
+          if (!isWarmUp) keep(results, { caseIndex, rigIndex, samples });
         }
       }
     }
   } finally {
-    for (const rig of rigs) deleteAll(rig, [rig.id, rig.runningId]);
+    for (const rig of rigs)
+      await withRig(rig, () => {
+        deleteAll(rig, [rig.id, rig.runningId]);
+      });
   }
   return results;
 }
 
 /**
+ * @param {readonly Rig[]} rigs
+ * @param {string} bundle
+ */
+async function allAccept(rigs, bundle) {
+  for (const rig of rigs) if (!(await withRig(rig, () => accepts(rig, bundle)))) return false;
+  return true;
+}
+
+/**
+ * What a round yields: its own sample under no name, or those of parts.
+ * @param {Case} one
+ * @param {Rig} rig
+ * @returns {Promise<Readonly<Record<string, Sample>>>}
+ */
+async function measureOnce({ measure, measureParts }, rig) {
+  if (measureParts !== undefined) return measureParts(rig);
+  if (measure === undefined) return {};
+  const sample = await measure(rig);
+  return { '': typeof sample === 'number' ? { value: sample, cpuMs: NaN } : sample };
+}
+
+/**
  * A round that measured several parts at once goes to the cases of these parts.
  * @param {Results} results
- * @param {{ caseIndex: number, rigIndex: number, value: number | Record<Part, number>, cpuMs: number }} round
+ * @param {{ caseIndex: number, rigIndex: number, samples: Readonly<Record<string, Sample>> }} round
  */
-function keep(results, { caseIndex, rigIndex, value, cpuMs }) {
-  results[caseIndex]?.[rigIndex]?.cpuMs.push(cpuMs);
-  if (typeof value === 'number') {
-    results[caseIndex]?.[rigIndex]?.values.push(value);
-    return;
+function keep(results, { caseIndex, rigIndex, samples }) {
+  for (const [part, { value, cpuMs }] of Object.entries(samples)) {
+    const index = part === '' ? caseIndex : CASES.findIndex((other) => other.part === part);
+    results[index]?.[rigIndex]?.values.push(value);
+    results[index]?.[rigIndex]?.cpuMs.push(cpuMs);
   }
-  for (const [index, { part }] of CASES.entries())
-    if (part !== undefined) results[index]?.[rigIndex]?.values.push(value[part]);
 }
 
 /**

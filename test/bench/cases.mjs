@@ -1,19 +1,31 @@
 /** What is measured. Each case answers for one round of one runtime: milliseconds, KiB or MiB. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
-import path from 'node:path';
-import { call, callAll, peakMemory } from './rigs.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { privateMemory, readIfThere, usedCpuMs } from './cpu.mjs';
+import { call, callAll, filesOf, peakMemory, timed } from './rigs.mjs';
 
 const SEQUENCE = 100;
-const PARALLEL = 8;
+const PARALLEL = [8, 50];
+const LARGE = {
+  masked: '4,000 masked paths',
+  devices: '500 devices',
+  groups: '60,000 groups',
+  tmpfs: '500 tmpfs',
+  annotations: '2 MB of annotations',
+};
+const PATIENCE_MS = 10_000;
 
 /**
  * @typedef {import('./rigs.mjs').Rig} Rig
- * @typedef {'create' | 'start' | 'delete' | 'cycle'} Part
+ * @typedef {import('./rigs.mjs').Sample} Sample
+ * @typedef {Readonly<Record<string, Sample>>} Parts
  * @typedef {object} Case
  * @property {string} name
- * @property {(rig: Rig) => number | Promise<number>} [measure]
- * @property {Part} [part] of those that a round of `measureParts` yields
- * @property {(rig: Rig) => Record<Part, number>} [measureParts]
+ * @property {(rig: Rig) => Sample | number | Promise<Sample | number>} [measure]
+ * @property {string} [part] of those that a round of `measureParts` yields
+ * @property {(rig: Rig) => Parts | Promise<Parts>} [measureParts]
  * @property {string} [unit] milliseconds unless it is said
  * @property {number} [rounds] where a round takes long
  * @property {string} [bundle] one that not all runtimes may take
@@ -38,9 +50,16 @@ export const CASES = [
     bundle: 'seccomp',
     measure: (rig) => timed(rig, run(rig, 'seccomp')),
   },
-  { name: `${PARALLEL} \`run\` at the same time`, rounds: 8, measure: measureParallel },
+  ...PARALLEL.flatMap((count) => parallelCases(count)),
   { name: `${SEQUENCE} \`run\` in sequence`, rounds: 1, measure: measureSequence },
+  ...Object.entries(LARGE).map(([bundle, name]) => ({
+    name: `\`create\`, ${name}`,
+    bundle,
+    rounds: 5,
+    measure: (/** @type {Rig} */ rig) => measureCreate(rig, bundle),
+  })),
   { name: 'private memory of a created container', unit: 'KiB', rounds: 3, measure: measureMemory },
+  { name: 'private memory of a waiting `run`', unit: 'KiB', rounds: 3, measure: measureWaiting },
   { name: 'peak memory of `run`', unit: 'KiB', rounds: 3, measure: (rig) => peakMemory(rig, run(rig, 'true')) },
   {
     name: 'peak memory of `state`',
@@ -52,21 +71,38 @@ export const CASES = [
 ];
 
 /**
+ * @param {number} count
+ * @returns {Case[]}
+ */
+function parallelCases(count) {
+  const p95 = `p95 of ${count}`;
+  const each = `each of ${count}`;
+  return [
+    { name: `${count} \`run\` at the same time, for each`, part: each },
+    {
+      name: `${count} \`run\` at the same time, 95 % are over after`,
+      part: p95,
+      rounds: 8,
+      async measureParts(rig) {
+        const ids = Array.from({ length: count }, (_, index) => `${rig.id}-${index}`);
+        const cpu = usedCpuMs(rig.planner);
+        const start = performance.now();
+        const calls = ids.map((id) => ['run', '--bundle', rig.bundle('true'), id]);
+        const durations = (await callAll(rig, calls)).sort((a, b) => a - b);
+        const cpuMs = (usedCpuMs(rig.planner) - cpu) / count;
+        const late = durations[Math.ceil(count * 0.95) - 1] ?? NaN;
+        return { [each]: { value: (performance.now() - start) / count, cpuMs }, [p95]: { value: late, cpuMs } };
+      },
+    },
+  ];
+}
+
+/**
  * @param {Rig} rig
  * @param {string} bundle
  */
 function run(rig, bundle) {
   return ['run', '--bundle', rig.bundle(bundle), rig.id];
-}
-
-/**
- * @param {Rig} rig
- * @param {readonly string[]} args
- */
-function timed(rig, args) {
-  const start = performance.now();
-  call(rig, args);
-  return performance.now() - start;
 }
 
 /** @param {Rig} rig */
@@ -77,12 +113,32 @@ function measureLife(rig) {
   // What /bin/true itself takes to end is nobody's merit.
   waitForEnd(pid);
   const end = timed(rig, ['delete', rig.id]);
-  return { create, start, delete: end, cycle: create + start + end };
+  return { create, start, delete: end, cycle: sum([create, start, end]) };
+}
+
+/**
+ * @param {readonly Sample[]} samples
+ * @returns {Sample}
+ */
+function sum(samples) {
+  const add = (/** @type {'value' | 'cpuMs'} */ of) => samples.reduce((total, sample) => total + sample[of], 0);
+  return { value: add('value'), cpuMs: add('cpuMs') };
+}
+
+/**
+ * The command alone: what removes the container is another's time.
+ * @param {Rig} rig
+ * @param {string} bundle
+ */
+function measureCreate(rig, bundle) {
+  const sample = timed(rig, ['create', '--bundle', rig.bundle(bundle), rig.id]);
+  call(rig, ['delete', '--force', rig.id]);
+  return sample;
 }
 
 /** @param {string} pid */
 function waitForEnd(pid) {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
     const stat = readIfThere(`/proc/${pid}/stat`);
     if (stat === undefined || /\) [ZX] /.test(stat)) return;
@@ -90,67 +146,54 @@ function waitForEnd(pid) {
   }
 }
 
-/** @param {string} file */
-function readIfThere(file) {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-/** @param {Rig} rig */
-async function measureParallel(rig) {
-  const ids = Array.from({ length: PARALLEL }, (_, index) => `${rig.id}-${index}`);
-  const start = performance.now();
-  await callAll(
-    rig,
-    ids.map((id) => ['run', '--bundle', rig.bundle('true'), id]),
-  );
-  return performance.now() - start;
-}
-
 /** @param {Rig} rig */
 function measureSequence(rig) {
-  const start = performance.now();
-  for (let i = 0; i < SEQUENCE; i++) call(rig, run(rig, 'true'));
-  return performance.now() - start;
+  return sum(Array.from({ length: SEQUENCE }, () => timed(rig, run(rig, 'true'))));
 }
 
 /**
- * KiB that the init of a created, not started container shares with no other process (man 5 proc, smaps_rollup).
+ * Of the init of a created, not started container.
  * @param {Rig} rig
  */
 function measureMemory(rig) {
   call(rig, ['create', '--bundle', rig.bundle('true'), '--pid-file', rig.pidFile, rig.id]);
-  const text = fs.readFileSync(`/proc/${fs.readFileSync(rig.pidFile, 'utf8')}/smaps_rollup`, 'utf8');
+  const size = privateMemory(fs.readFileSync(rig.pidFile, 'utf8'));
   call(rig, ['delete', '--force', rig.id]);
-  return [...text.matchAll(/^Private_\w+: +(\d+) kB$/gm)].reduce((sum, [, size]) => sum + Number(size), 0);
+  return size;
 }
 
 /**
- * MiB of the files the command is made of: the program, what it loads of its own, and on Node the engine.
+ * Of a command in the foreground while its container runs.
  * @param {Rig} rig
  */
-function measureSize({ binary }) {
-  const files = binary.flatMap((file) => {
-    const found = path.isAbsolute(file) ? file : findInPath(file);
-    const directory = path.dirname(found);
-    if (path.basename(found) === 'main.js')
-      return ['main.js', 'command.js', 'command.cache'].map((n) => path.join(directory, n));
-    if (path.basename(found) !== 'tsrun') return [found];
-    return ['tsrun', 'tsrun-cold', 'koffi.node'].map((n) => path.join(directory, n));
-  });
-  return files.reduce((sum, file) => sum + fs.statSync(file).size, 0) / 2 ** 20;
+async function measureWaiting(rig) {
+  fs.rmSync(rig.pidFile, { force: true });
+  const args = ['run', '--bundle', rig.bundle('sleep'), '--pid-file', rig.pidFile, rig.id];
+  const [file = '', ...rest] = [...rig.argv, ...args];
+  const child = spawn(file, rest, { stdio: 'ignore' });
+  const exit = once(child, 'exit');
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!isStarted(readIfThere(rig.pidFile))) {
+    if (Date.now() > deadline) throw new Error(`${rig.name}: the container of a waiting run does not start`);
+    await sleep(5);
+  }
+  // It has been told of the program, and what it did for that is over.
+  await sleep(100);
+  const size = privateMemory(child.pid ?? 0);
+  call(rig, ['kill', rig.id, 'KILL']);
+  await exit;
+  return size;
 }
 
-/** @param {string} name */
-function findInPath(name) {
-  const found = (process.env.PATH ?? '')
-    .split(':')
+/** @param {string | undefined} pid */
+function isStarted(pid) {
+  return pid !== undefined && (readIfThere(`/proc/${pid.trim()}/cmdline`)?.startsWith('sleep\0') ?? false);
+}
 
-    .map((directory) => path.join(directory, name))
-    .find((file) => fs.existsSync(file));
-  if (found === undefined) throw new Error(`${name} is not in PATH`);
-  return found;
+/**
+ * MiB on disk.
+ * @param {Rig} rig
+ */
+function measureSize(rig) {
+  return filesOf(rig).reduce((bytes, file) => bytes + fs.statSync(file).size, 0) / 2 ** 20;
 }

@@ -11,14 +11,15 @@ import { CASES } from './cases.mjs';
  * @typedef {Spread & { over5: number, of: number }} Stretches
  * @typedef {{ concurrent: number, perContainerMs: number, delayMs: Spread, stretchCpuMs: Stretches }} Concurrency
  * @typedef {{ run: number[], floor: number[], concurrency: Concurrency }} Library
+ * @typedef {{ containers: number, half: number, whole: number, status: string }} PlannerMemory KiB
  * @typedef {readonly string[]} Row
  */
 
 /** How many runtimes of the list are tsrun itself; the others are what it is compared with. */
-const OWN = 2;
+const OWN = 3;
 
-/** @param {{ rigs: readonly Rig[], results: Results, library: Library, hidesUnified: boolean }} bench */
-export function describe({ rigs, results, library, hidesUnified }) {
+/** @param {{ rigs: readonly Rig[], results: Results, library: Library, memory: PlannerMemory, hidesUnified: boolean }} bench */
+export function describe({ rigs, results, library, memory, hidesUnified }) {
   const rounds = Math.max(...results.map(([first]) => first?.values.length ?? 0));
   return `# Results of \`npm run bench\`
 
@@ -27,9 +28,11 @@ the runtimes taking turns. A ratio is one of medians.
 
 ${describeTimes(rigs, results)}
 
-CPU time of all processes of a round, user and system, as a mean:
+CPU time of all processes of a call that were waited for, user and system, and of the planner: medians and their ratios.
 
 ${describeCpu(rigs, results)}
+
+${describePlanner(memory)}
 
 The library in one Node process, warm, and the floor: the same programs replayed by an init, nothing read, planned or written.
 
@@ -44,21 +47,13 @@ ${describeMachine(rigs, hidesUnified)}
  * @param {Results} results
  */
 function describeTimes(rigs, results) {
-  const pairs = rigs.flatMap((own, index) =>
-    index < OWN ? rigs.slice(OWN).map((peer, peerIndex) => ({ own, index, peer, peerIndex: peerIndex + OWN })) : [],
-  );
-  const header = ['', ...rigs.map(({ name }) => name), ...pairs.map(({ own, peer }) => `${own.name} : ${peer.name}`)];
   const rows = CASES.map(({ name, unit = 'ms' }, caseIndex) => {
     const columns = results[caseIndex] ?? [];
     if (columns.some(({ values }) => values.length === 0)) return [name, 'not taken by all of them'];
-    const medians = columns.map(({ values }) => median(values));
-    return [
-      name,
-      ...columns.map(({ values }) => describeValues(values, unit)),
-      ...pairs.map(({ index, peerIndex }) => ((medians[index] ?? NaN) / (medians[peerIndex] ?? NaN)).toFixed(2)),
-    ];
+    const all = columns.map(({ values }) => values);
+    return [name, ...all.map((values) => describeValues(values, unit)), ...ratios(rigs, all)];
   });
-  return table(header, rows);
+  return table(headerOf(rigs), rows);
 }
 
 /**
@@ -67,11 +62,48 @@ function describeTimes(rigs, results) {
  */
 function describeCpu(rigs, results) {
   const rows = CASES.flatMap(({ name, unit = 'ms' }, caseIndex) => {
-    const columns = results[caseIndex] ?? [];
-    if (unit !== 'ms' || columns.some(({ cpuMs }) => cpuMs.length === 0)) return [];
-    return [[name, ...columns.map(({ cpuMs }) => `${mean(cpuMs).toFixed(1)} ms`)]];
+    const all = (results[caseIndex] ?? []).map(({ cpuMs }) => cpuMs);
+    if (unit !== 'ms' || name.includes('95 %') || all.some((cpuMs) => cpuMs.length === 0)) return [];
+    return [[name, ...all.map((cpuMs) => describeValues(cpuMs, 'ms')), ...ratios(rigs, all)]];
   });
-  return table(['', ...rigs.map(({ name }) => name)], rows);
+  return table(headerOf(rigs), rows);
+}
+
+/** @param {readonly Rig[]} rigs */
+function headerOf(rigs) {
+  const pairs = pairsOf(rigs).map(([own, peer]) => `${rigs[own]?.name} : ${rigs[peer]?.name}`);
+  return ['', ...rigs.map(({ name }) => name), ...pairs];
+}
+
+/**
+ * @param {readonly Rig[]} rigs
+ * @param {readonly (readonly number[])[]} all one list for each of them
+ */
+function ratios(rigs, all) {
+  return pairsOf(rigs).map(([own, peer]) => (median(all[own] ?? []) / median(all[peer] ?? [])).toFixed(2));
+}
+
+/**
+ * Indexes of each of ours and each of the others.
+ * @param {readonly Rig[]} rigs
+ * @returns {(readonly [number, number])[]}
+ */
+function pairsOf(rigs) {
+  return rigs
+    .slice(0, OWN)
+    .flatMap((_, own) => rigs.slice(OWN).map((_, peer) => /** @type {const} */ ([own, peer + OWN])));
+}
+
+/** @param {PlannerMemory} memory */
+function describePlanner({ containers, half, whole, status }) {
+  const size = (/** @type {number} */ kib) => `${(kib / 1024).toFixed(1)} MiB`;
+  return [
+    `Private memory of the planner, on Node, after all of the above and ${containers} more containers: ${size(whole)}; half way ${size(half)}.`,
+    'What it says of itself:',
+    `\n\`\`\`\n${status.trim()}\n\`\`\``,
+  ]
+    .join(' ')
+    .replace(': \n', ':\n');
 }
 
 /**
@@ -140,11 +172,6 @@ function describeValues(values, unit) {
   const digits = unit === 'KiB' ? 0 : 1;
   const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(values, share).toFixed(digits));
   return values.length < 3 ? `${middle} ${unit}` : `${middle} ${unit} (${low}-${high})`;
-}
-
-/** @param {readonly number[]} numbers */
-function mean(numbers) {
-  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
 /** @param {readonly number[]} numbers */

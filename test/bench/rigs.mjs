@@ -5,9 +5,12 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { command, executable, top } from '../../bundles/ready.mjs';
 import { parseJson } from '../../bundles/untyped.mjs';
+import { usedCpuMs } from './cpu.mjs';
+import { socketAside } from './planner.mjs';
 
-/** The first one is what the ratios are of. */
+/** Those of tsrun come first: the ratios are of them. The first one's commands are carried out by a planner. */
 const RUNTIMES = [
+  { name: 'tsrun, warm', argv: [executable], warm: true },
   { name: 'tsrun', argv: [executable] },
   { name: 'tsrun on Node', argv: [process.execPath, command] },
   { name: 'runc', argv: ['runc'] },
@@ -23,9 +26,11 @@ const RUNTIMES = [
  * @property {string} runningId
  * @property {string} pidFile
  * @property {(bundle: string) => string} bundle
+ * @property {number | undefined} planner process that carries its commands out
  *
- * @typedef {{ name: string, argv: readonly string[] }} Runtime
- * @typedef {{ ociVersion: string, process: { terminal: boolean, args: string[], env: string[] }, root: { path: string }, mounts: object[], linux: { seccomp?: object | undefined } }} Config
+ * @typedef {{ value: number, cpuMs: number }} Sample the CPU time is that of all processes, of the planner too
+ * @typedef {{ name: string, argv: readonly string[], warm?: boolean }} Runtime
+ * @typedef {{ ociVersion: string, process: { terminal: boolean, args: string[], env: string[], user?: object }, root: { path: string }, mounts: object[], annotations?: object, linux: { seccomp?: object | undefined, maskedPaths?: string[], devices?: object[] } }} Config
  */
 
 const BUSYBOX = path.join(top, 'bundles/busybox');
@@ -50,14 +55,41 @@ const BUNDLES = {
   seccomp: (config) => {
     config.linux.seccomp = containerProfile();
   },
+  masked: (config) => {
+    config.linux.maskedPaths = Array.from({ length: 4000 }, (_, index) => `/proc/none/${index}`);
+  },
+  devices: (config) => {
+    config.linux.devices = Array.from({ length: 500 }, (_, index) => {
+      return { path: `/dev/own${index}`, type: 'c', major: 1, minor: 3, fileMode: 0o666, uid: 0, gid: 0 };
+    });
+  },
+  groups: (config) => {
+    config.process.user = { uid: 0, gid: 0, additionalGids: Array.from({ length: 60_000 }, (_, index) => index + 1) };
+  },
+  tmpfs: (config) => {
+    for (let i = 0; i < 500; i++)
+      config.mounts.push({ destination: `/mnt/${i}`, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'size=4k'] });
+  },
+  annotations: (config) => {
+    /** @type {Record<string, string>} */
+    const annotations = {};
+    for (let i = 0; i < 2000; i++) annotations[`org.example.${i}`] = 'x'.repeat(1000);
+    config.annotations = annotations;
+  },
 };
 
 /**
- * The runtimes that are installed.
+ * The runtimes that are installed, each of whose files is read once from front to back: what was just written lies in the page cache
+ * in small pieces, with which a start takes longer.
  * @param {string} directory
+ * @param {number} planner
  */
-export function makeRigs(directory) {
-  return RUNTIMES.filter(isInstalled).map((runtime, index) => makeRig(runtime, { directory, index }));
+export function makeRigs(directory, planner) {
+  return RUNTIMES.filter(isInstalled).map((runtime, index) => {
+    const rig = makeRig(runtime, { directory, index, planner });
+    for (const file of filesOf(rig)) fs.readFileSync(file);
+    return rig;
+  });
 }
 
 /** @param {Runtime} runtime */
@@ -67,14 +99,15 @@ function isInstalled({ argv: [file = '', ...args] }) {
 
 /**
  * @param {Runtime} runtime
- * @param {{ directory: string, index: number }} place
+ * @param {{ directory: string, index: number, planner: number }} place
  * @returns {Rig}
  */
-function makeRig({ name, argv }, { directory, index }) {
+function makeRig({ name, argv, warm = false }, { directory, index, planner }) {
   const place = path.join(directory, String(index));
   const rig = {
     name,
     binary: argv,
+    planner: warm ? planner : undefined,
     argv: [...argv, '--root', path.join(place, 'root')],
     id: `tsrun-bench-${index}`,
     runningId: `tsrun-bench-${index}-running`,
@@ -154,17 +187,21 @@ export function accepts(rig, bundle) {
 }
 
 /**
- * Runs commands at the same time, each of which has to succeed.
+ * Runs commands at the same time, each of which has to succeed. Returns how long each took, in ms.
  * @param {Rig} rig
  * @param {readonly (readonly string[])[]} commands
  */
 export async function callAll(rig, commands) {
-  const children = commands.map((args) => {
-    const [file = '', ...rest] = [...rig.argv, ...args];
-    return spawn(file, rest, { stdio: 'ignore' });
-  });
-  for (const [status] of await Promise.all(children.map((child) => once(child, 'exit'))))
-    if (status !== 0) throw new Error(`${rig.name}: exit code ${status}`);
+  return Promise.all(
+    commands.map(async (args) => {
+      const [file = '', ...rest] = [...rig.argv, ...args];
+      const start = performance.now();
+      const end = await once(spawn(file, rest, { stdio: 'ignore' }), 'exit');
+      const status = Number(end[0] ?? NaN);
+      if (status !== 0) throw new Error(`${rig.name}: exit code ${status}`);
+      return performance.now() - start;
+    }),
+  );
 }
 
 /**
@@ -173,18 +210,85 @@ export async function callAll(rig, commands) {
  * @param {readonly string[]} args
  */
 export function peakMemory(rig, args) {
-  const [...argv] = ['time', '-f', 'peak %M', ...rig.argv, ...args];
-  const { status, stderr } = spawnSync('/bin/busybox', argv, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
-  const peak = /^peak (\d+)$/m.exec(stderr)?.[1];
-  if (status !== 0 || peak === undefined) throw new Error(`${rig.name} ${args.join(' ')}: ${stderr}`);
-  return Number(peak);
+  return peakOf([...rig.argv, ...args]).peak / unitOfPeak();
 }
 
-/** CPU time of all children that have ended so far, in ms; the kernel counts in steps of 10. */
-export function childrenCpuMs() {
-  const stat = fs.readFileSync('/proc/self/stat', 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[13]) + Number(fields[14])) * 10;
+/** @type {number | undefined} */
+let unit;
+
+/** What busybox calls a KiB: of some versions a page, in which its own peak is not what the kernel says. */
+function unitOfPeak() {
+  const script = 'while read -r line; do case $line in VmHWM*) echo "$line"; esac; done </proc/$$/status';
+  if (unit === undefined) {
+    const { peak, stdout } = peakOf(['/bin/busybox', 'sh', '-c', script]);
+    unit = Math.max(1, Math.round(peak / Number(/(\d+) kB/.exec(stdout)?.[1])));
+  }
+  return unit;
+}
+
+/** @param {readonly string[]} command */
+function peakOf(command) {
+  const { status, stdout, stderr } = spawnSync('/bin/busybox', ['time', '-f', 'peak %M', ...command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+  });
+  const peak = /^peak (\d+)$/m.exec(stderr)?.[1];
+  if (status !== 0 || peak === undefined) throw new Error(`${command.join(' ')}: ${stderr}`);
+  return { peak: Number(peak), stdout };
+}
+
+/**
+ * The files the command is made of: the program, what it loads of its own, and on Node the engine.
+ * @param {Rig} rig
+ */
+export function filesOf({ binary }) {
+  return binary.flatMap((file) => {
+    const found = path.isAbsolute(file) ? file : findInPath(file);
+    const directory = path.dirname(found);
+    if (path.basename(found) === 'main.js')
+      return ['main.js', 'command.js', 'command.cache'].map((name) => path.join(directory, name));
+    if (path.basename(found) !== 'tsrun') return [found];
+    return ['tsrun', 'tsrun-cold', 'koffi.node'].map((name) => path.join(directory, name));
+  });
+}
+
+/** @param {string} name */
+function findInPath(name) {
+  const found = (process.env.PATH ?? '')
+    .split(':')
+    .map((directory) => path.join(directory, name))
+    .find((file) => fs.existsSync(file));
+  if (found === undefined) throw new Error(`${name} is not in PATH`);
+  return found;
+}
+
+/**
+ * What one call takes, which has to succeed.
+ * @param {Rig} rig
+ * @param {readonly string[]} args
+ * @returns {Sample}
+ */
+export function timed(rig, args) {
+  const cpu = usedCpuMs(rig.planner);
+  const start = performance.now();
+  call(rig, args);
+  return { value: performance.now() - start, cpuMs: usedCpuMs(rig.planner) - cpu };
+}
+
+/**
+ * Does something with a runtime. Launchers without a planner find no socket meanwhile.
+ * @template T
+ * @param {Rig} rig
+ * @param {() => T} body
+ */
+export async function withRig(rig, body) {
+  if (rig.planner !== undefined) return await body();
+  socketAside(true);
+  try {
+    return await body();
+  } finally {
+    socketAside(false);
+  }
 }
 
 /**

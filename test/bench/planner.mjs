@@ -1,0 +1,54 @@
+/** The planner that carries out the commands of the warm runtime, in the bench's own mount namespace. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import * as fs from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { command } from '../../bundles/ready.mjs';
+
+const DIRECTORY = '/run/tsrun-planner';
+const SOCKET = `${DIRECTORY}/socket`;
+const ASIDE = `${DIRECTORY}/aside`;
+const PATIENCE_MS = 10_000;
+/** As the unit file starts it. */
+const NODE_OPTIONS = ['--max-semi-space-size=1'];
+
+/** A planner on Node, which listens in a file system that nobody else sees. Returns its pid, and what ends it. */
+export async function startPlanner() {
+  fs.mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
+  const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'mode=700', 'tsrun-planner', DIRECTORY], { stdio: 'inherit' });
+  if (mount.status !== 0) throw new Error(`mount on ${DIRECTORY}: exit code ${mount.status}`);
+  const child = spawn(process.execPath, [...NODE_OPTIONS, command, 'planner'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!fs.existsSync(SOCKET)) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error('the planner does not listen');
+    await sleep(20);
+  }
+  return {
+    pid: child.pid ?? 0,
+    async stop() {
+      const exit = once(child, 'exit');
+      child.kill();
+      await exit;
+      spawnSync('umount', [DIRECTORY]);
+    },
+  };
+}
+
+/**
+ * Hides the socket from launchers, or shows it again. Connections stay what they are.
+ * @param {boolean} aside
+ */
+export function socketAside(aside) {
+  const [from, to] = aside ? [SOCKET, ASIDE] : [ASIDE, SOCKET];
+  if (fs.existsSync(from)) fs.renameSync(from, to);
+}
+
+/**
+ * How many invocations it has served, and sent away, as it says itself.
+ * @param {string} executable
+ */
+export function plannerStatus(executable) {
+  return spawnSync(executable, ['planner', 'status'], { encoding: 'utf8' }).stdout;
+}
