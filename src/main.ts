@@ -10,7 +10,7 @@ import { writeText } from './cli/write-text.ts';
 const plannerOperations: PlannerOperations = {
   async servePlanner(runtime, options) {
     const { ensurePlannerEngine } = await import('./planner/engine.ts');
-    ensurePlannerEngine(runtime);
+    ensurePlannerEngine(runtime, process.argv.slice(1));
     const { servePlanner } = await import('./planner/server.ts');
     await servePlanner(runtime, options);
   },

@@ -26,19 +26,19 @@ export function afterPlanner(operations: Operations, { stage, pid }: Required<Wi
   return {
     ...operations,
     async createContainer(options, create) {
-      const { findRemains, isParked, removeRemains, unblockSignals, runtime } = await remains(options);
+      const { findRemains, isParked, removeRemains, takeSignals, runtime } = await remains(options);
       const found = findRemains(runtime, create.id);
       if (found?.isComplete === true && found.pid !== undefined && (await isParked(found.pid))) return;
-      unblockSignals();
+      takeSignals();
       await removeRemains(runtime, create.id);
       await operations.createContainer(options, create);
     },
     async runContainer(options, run) {
-      const { completeRemains, findRemains, hasExecuted, removeRemains, superviseContainer, unblockSignals, runtime } =
+      const { completeRemains, findRemains, hasExecuted, removeRemains, superviseContainer, takeSignals, runtime } =
         await remains(options);
       const program = running ?? findRemains(runtime, run.id)?.pid;
       if (program === undefined || !(await hasExecuted(program))) {
-        unblockSignals();
+        takeSignals();
         await removeRemains(runtime, run.id);
         return await operations.runContainer(options, run);
       }
@@ -46,10 +46,10 @@ export function afterPlanner(operations: Operations, { stage, pid }: Required<Wi
       return run.detach ? 0 : await superviseContainer(runtime, program, run);
     },
     async execInContainer(options, exec) {
-      const { hasExecuted, superviseProcess, unblockSignals, runtime } = await remains(options);
+      const { hasExecuted, superviseProcess, takeSignals, runtime } = await remains(options);
       // A process that is not the program yet ends with the planner.
       if (running === undefined || !(await hasExecuted(running))) {
-        unblockSignals();
+        takeSignals();
         return await operations.execInContainer(options, exec);
       }
       return await superviseProcess(runtime, running, exec);
@@ -62,7 +62,6 @@ async function remains(options: RuntimeOptions) {
     import('../container/take-over.ts'),
     import('../own-process/own-foreground.ts'),
   ]);
-  // Those that the launcher has had as data act on this process again.
   return { ...found, runtime: ownForegroundRuntime(options) };
 }
 

@@ -92,6 +92,11 @@ export function completeRemains({ root }: Pick<Runtime, 'root'>, id: string): vo
   if (record?.isComplete === false) directory.writeRecord({ ...record, isComplete: true });
 }
 
+/** Signals that the launcher has had as data act on this process again. */
+export function takeSignals(): void {
+  unblockSignals();
+}
+
 /** Removes what `findRemains` has found. Errors: those of delete. */
 export async function removeRemains(runtime: Runtime, id: string): Promise<void> {
   if (findRemains(runtime, id) !== undefined) await removeContainer(runtime, { id, force: true });

@@ -15,17 +15,20 @@ const READ = ['XDG_RUNTIME_DIR', 'LISTEN_PID', 'LISTEN_FDS'];
 
 /**
  * This process becomes the same command on an engine that suits one that stays, unless it is that already. Where that cannot be, it
- * stays as it is: larger, or slower.
+ * stays as it is: larger, or slower. `script` and its arguments are those of this process.
  */
-export function ensurePlannerEngine({ environment = {} }: Pick<RuntimeOptions, 'environment'>): void {
+export function ensurePlannerEngine(
+  { environment = {} }: Pick<RuntimeOptions, 'environment'>,
+  [script, ...words]: readonly string[],
+): void {
   if (environment[VARIABLE] === String(process.pid)) return;
-  const isNode = process.versions['bun'] === undefined;
+  const isNode = !('bun' in process.versions);
   const own = isNode
     ? environment
     : { ...BUN_SETTINGS, ...Object.fromEntries(READ.map((name) => [name, environment[name]])) };
   const all = Object.entries({ ...own, [VARIABLE]: String(process.pid) });
   // The executable is its own script, by a path that nobody else has.
-  const args = isNode ? [...NODE_FLAGS, ...process.execArgv, ...process.argv.slice(1)] : process.argv.slice(2);
+  const args = isNode ? [...NODE_FLAGS, ...process.execArgv, script ?? '', ...words] : words;
   using engine = openFile('/proc/self/exe', O_RDONLY | O_CLOEXEC);
   becomeExecutable(engine.number, process.argv0, {
     args,

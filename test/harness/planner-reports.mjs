@@ -7,11 +7,10 @@ export function sumReports(lines) {
   const sum = { warm: 0, lost: 0 };
   const cold = /** @type {Map<string, number>} */ (new Map());
   for (const line of lines.split('\n').filter(Boolean)) {
-    const report = JSON.parse(line);
+    const report = /** @type {{ warm: number, lost: number, cold: Record<string, number> }} */ (JSON.parse(line));
     sum.warm += report.warm;
     sum.lost += report.lost;
-    for (const [reason, count] of Object.entries(report.cold))
-      cold.set(reason, (cold.get(reason) ?? 0) + Number(count));
+    for (const [reason, count] of Object.entries(report.cold)) cold.set(reason, (cold.get(reason) ?? 0) + count);
   }
   const left = [...cold].filter(([reason]) => reason !== 'bug').reduce((all, [, count]) => all + count, 0);
   const meant = sum.warm + sum.lost + (cold.get('bug') ?? 0);

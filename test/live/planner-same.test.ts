@@ -1,41 +1,12 @@
-import { mkdirSync, readFileSync, rmdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
-import type { CommandOptions, CommandResult, RunningCommand } from './support/command.ts';
-import { LAUNCHER, PLANNER_DIRECTORY, TestPlanner } from './support/planner.ts';
+import { bundle, compare, done, start, useRig, withSleeper, type Call, type Scene } from './support/planner-scenes.ts';
+import { TestPlanner } from './support/planner.ts';
 import { live, setNamespace, type BaseConfig, type Rig } from './support/rig.ts';
 import { waitFor } from './support/wait.ts';
 
-/** How a command is called: its arguments behind those that all have. */
-type Call = (args: readonly string[], options?: CommandOptions & { readonly shell?: string }) => RunningCommand;
-
-/** Carries out something with a new id, and tells what is to be the same with a planner and without. */
-type Scene = (call: Call, id: string, directory: string) => Promise<unknown>;
-
 let rig: Rig;
-
-/** Where nobody listens. */
-const COLD_SHELL = ['unshare', '--mount', 'sh', '-c', `umount ${PLANNER_DIRECTORY} && exec "$@"`, 'sh'];
-
-const outcome = ({ code, signal, stdout, stderr }: CommandResult): unknown => ({ code, signal, stdout, stderr });
-
-const done = async (running: RunningCommand): Promise<unknown> => outcome(await running.done);
-
-function bundle(args: readonly string[] | string, change?: (config: BaseConfig) => void): string {
-  return rig.bundle({ args, ...(change && { change }) });
-}
-
-/** With a container that sleeps. */
-function withSleeper(scene: Scene): Scene {
-  return async (call, id, directory) => {
-    const made = [
-      await done(call(['create', '--bundle', bundle(['sleep', '1000']), id])),
-      await done(call(['start', id])),
-    ];
-    const seen = await scene(call, id, directory);
-    return [made, seen, await done(call(['delete', '--force', id]))];
-  };
-}
 
 const SIGNALS = ['TERM', 'INT', 'HUP', 'USR1', 'QUIT', 'ALRM', 'RTMIN', 'RTMIN+3'] as const;
 
@@ -258,7 +229,7 @@ const SCENES: Readonly<Record<string, { readonly warm: number; readonly scene: S
             id,
           ]);
           await waitFor(() => running.output().includes('ready'));
-          process.kill(running.pid, number as unknown as NodeJS.Signals);
+          process.kill(running.pid, number);
           return await done(running);
         },
       },
@@ -288,76 +259,6 @@ const SCENES: Readonly<Record<string, { readonly warm: number; readonly scene: S
   },
 };
 
-/** Paths that only the caller's own process can open, or that make whoever opens them wait: they are left to it. */
-const COLD: Readonly<Record<string, Scene>> = {
-  'a config that is a FIFO': async (call, id) => {
-    const place = bundle('true');
-    const config = path.join(place, 'config.json');
-    return await done(
-      call(['run', '--bundle', place, id], {
-        shell: `mv ${config} ${config}.x; mkfifo ${config}; cat ${config}.x > ${config} & exec "$@"`,
-      }),
-    );
-  },
-  'a config that is a descriptor of the caller': async (call, id) => {
-    const place = bundle('echo hi');
-    const config = path.join(place, 'config.json');
-    return await done(
-      call(['run', '--bundle', place, id], {
-        shell: `mv ${config} ${config}.x; ln -s /dev/fd/9 ${config}; exec "$@" 9<${config}.x`,
-      }),
-    );
-  },
-  'a bundle behind /proc/self/cwd': async (call, id) => {
-    const place = bundle('echo hi');
-    symlinkSync('/proc/self/cwd', `${place}-link`);
-    return await done(call(['run', '--bundle', `${place}-link`, id], { cwd: place }));
-  },
-  'a bundle behind /proc/self/fd': async (call, id) =>
-    await done(call(['run', '--bundle', '/proc/self/fd/9', id], { shell: `exec "$@" 9<${bundle('echo hi')}` })),
-  'a log that is a descriptor of the caller': async (call, id) =>
-    await done(call(['--log', '/dev/stderr', 'state', id])),
-  'a log that is a FIFO': async (call, id, directory) =>
-    await done(
-      call(['--log', `${directory}/fifo`, 'state', id], {
-        shell: `rm -f ${directory}/fifo; mkfifo ${directory}/fifo; cat ${directory}/fifo > /dev/null & exec "$@"`,
-      }),
-    ),
-  'a config of 300 KB': async (call, id) =>
-    await done(
-      call([
-        'run',
-        '--bundle',
-        bundle('echo hi', (config) => (config.annotations = { long: 'x'.repeat(300_000) })),
-        id,
-      ]),
-    ),
-};
-
-const COLD_IN_SLEEPER: Readonly<Record<string, Scene>> = {
-  'a process that is a descriptor of the caller': async (call, id, directory) => {
-    const file = processFile(directory);
-    return await done(call(['exec', '--process', '/dev/fd/9', id], { shell: `exec "$@" 9<${file}` }));
-  },
-  'a process that is standard input': async (call, id, directory) =>
-    await done(call(['exec', '--process', '/dev/stdin', id], { shell: `exec "$@" <${processFile(directory)}` })),
-  'a process that is a FIFO': async (call, id, directory) =>
-    await done(
-      call(['exec', '--process', `${directory}/fifo`, id], {
-        shell: `rm -f ${directory}/fifo; mkfifo ${directory}/fifo; timeout 5 cat ${processFile(directory)} > ${directory}/fifo & exec "$@"`,
-      }),
-    ),
-};
-
-function processFile(directory: string): string {
-  const file = path.join(directory, 'process.json');
-  writeFileSync(
-    file,
-    JSON.stringify({ cwd: '/', args: ['/bin/echo', 'hi'], env: ['PATH=/bin'], user: { uid: 0, gid: 0 } }),
-  );
-  return file;
-}
-
 function modeOf(file: string): string {
   try {
     return (statSync(file).mode & 0o7777).toString(8);
@@ -373,6 +274,7 @@ function tmpfs(config: BaseConfig): void {
 
 live('commands with a planner and without', async (t, own) => {
   rig = own;
+  useRig(rig);
   const planner = await TestPlanner.start(rig.path('planner.err'));
   for (const [name, { warm, scene }] of Object.entries(SCENES)) {
     await t.test(name, async (t) => {
@@ -381,58 +283,9 @@ live('commands with a planner and without', async (t, own) => {
       t.equal(served.lost, 0, 'and none was lost');
     });
   }
-  for (const [name, scene] of Object.entries(COLD)) {
-    await t.test(name, async (t) => {
-      const served = await compare(t, planner, scene);
-      t.strictSame([served.warm, served.left], [0, 1], 'left to the engine');
-    });
-  }
-  for (const [name, scene] of Object.entries(COLD_IN_SLEEPER)) {
-    await t.test(name, async (t) => {
-      const served = await compare(t, planner, withSleeper(scene));
-      t.strictSame([served.warm, served.left], [3, 1], 'left to the engine');
-    });
-  }
   await t.test('state and kill with 8 MB and two processes', (t) => small(t, planner));
   await planner.finish(t);
 });
-
-async function compare(t: Test, planner: TestPlanner, scene: Scene) {
-  const id = rig.id('same');
-  const play = async (call: Call): Promise<unknown> => {
-    const directory = rig.fresh('scene');
-    mkdirSync(directory, { mode: 0o755 });
-    return neutral(await scene(call, id, directory), directory);
-  };
-  const before = planner.report();
-  const found = await play((args, options) => start(args, options));
-  const after = planner.report();
-  const wanted = await play((args, options) => start(args, options, COLD_SHELL));
-  t.strictSame(found, wanted);
-  const sum = (counts: Readonly<Record<string, number>>): number =>
-    Object.values(counts).reduce((all, count) => all + count, 0);
-  return { warm: after.warm - before.warm, lost: after.lost - before.lost, left: sum(after.cold) - sum(before.cold) };
-}
-
-function start(
-  args: readonly string[],
-  { shell, ...options }: CommandOptions & { readonly shell?: string } = {},
-  before: readonly string[] = [],
-): RunningCommand {
-  const inShell = shell === undefined ? [] : ['bash', '-c', shell, 'bash'];
-  const own = options.cwd === undefined ? {} : { cwd: options.cwd };
-  return rig.start([...before, ...inShell, LAUNCHER, '--root', rig.root, ...args], { ...options, ...own });
-}
-
-/** Times, pids and the names of this scene are others each time. */
-function neutral(value: unknown, directory: string): unknown {
-  const text = JSON.stringify(value)
-    .replaceAll(directory, 'DIRECTORY')
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
-    .replace(/bundle-\d+/g, 'BUNDLE')
-    .replace(/\\"pid\\": \d+/g, 'PID');
-  return JSON.parse(text);
-}
 
 async function small(t: Test, planner: TestPlanner): Promise<void> {
   const limits = { memory: { 'memory.limit_in_bytes': `${8 * 1024 * 1024}` }, pids: { 'pids.max': '2' } };
