@@ -26,12 +26,12 @@ export function ensurePlannerEngine(
   const own = isNode
     ? environment
     : { ...BUN_SETTINGS, ...Object.fromEntries(READ.map((name) => [name, environment[name]])) };
-  const all = Object.entries({ ...own, [VARIABLE]: String(process.pid) });
+  const all: [string, string | undefined][] = Object.entries({ ...own, [VARIABLE]: String(process.pid) });
   // The executable is its own script, by a path that nobody else has.
   const args = isNode ? [...NODE_FLAGS, ...process.execArgv, script ?? '', ...words] : words;
   using engine = openFile('/proc/self/exe', O_RDONLY | O_CLOEXEC);
   becomeExecutable(engine.number, process.argv0, {
     args,
-    environment: all.map(([name, value]) => `${name}=${value}`),
+    environment: all.filter(([, value]) => value !== undefined).map(([name, value = '']) => `${name}=${value}`),
   });
 }

@@ -7,7 +7,8 @@ export function sumReports(lines) {
   const sum = { warm: 0, lost: 0 };
   const cold = /** @type {Map<string, number>} */ (new Map());
   for (const line of lines.split('\n').filter(Boolean)) {
-    const report = /** @type {{ warm: number, lost: number, cold: Record<string, number> }} */ (JSON.parse(line));
+    const parsed = /** @type {unknown} */ (JSON.parse(line));
+    const report = /** @type {{ warm: number, lost: number, cold: Record<string, number> }} */ (parsed);
     sum.warm += report.warm;
     sum.lost += report.lost;
     for (const [reason, count] of Object.entries(report.cold)) cold.set(reason, (cold.get(reason) ?? 0) + count);
