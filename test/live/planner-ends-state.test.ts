@@ -1,0 +1,3 @@
+import { testEnds } from './support/planner-ends.ts';
+
+testEnds('create', 'start', 'delete', 'kill', 'state');
