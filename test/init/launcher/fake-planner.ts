@@ -64,7 +64,7 @@ export class FakePlanner {
   }
 
   accept(): Connection {
-    const fd = accept4(this.listener.number, null, null, SOCK_CLOEXEC) as number;
+    const fd = accept4(this.listener.number, null, null, SOCK_CLOEXEC);
     if (fd < 0) throw new Error('nobody connected');
     limitReceiving(fd);
     return new Connection(new OwnedFd(fd), this.arch);
