@@ -21,8 +21,6 @@ const DECISION_MS = 10_000;
 /** It was forked and has executed nothing since (include/linux/sched.h); kept by a zombie. */
 const PF_FORKNOEXEC = 0x40;
 
-export { unblockSignals } from '../sys/events/signals.ts';
-
 /** What is found of a container that was being made in this process's name when whoever made it ended. */
 export interface Remains {
   /** Its creator had finished. */
