@@ -66,7 +66,7 @@ async function startUnderLock(
   const init = requireCreated(directory, record);
   const config = readSavedConfig(directory);
   if (config.process === undefined) throw new TsrunError('status', `${wording.noProcess}: there is nothing to start`);
-  runtime.caller.review?.(config);
+  runtime.caller.review?.(config, 'start');
   const descriptors = descriptorNumbers(record.preserveFds);
   // What can fail does so before init has anybody whose end would be its own.
   const seccomp = await compileFor(runtime, config);

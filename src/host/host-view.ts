@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
 import type { HostFacts, IdentityFacts } from '../plan/base/facts.ts';
+import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { pollException } from '../sys/events/poll.ts';
 import { O_RDONLY } from '../util/constants.ts';
 import { readCgroupLayoutFrom } from './cgroup-layout.ts';
 import { readHostFacts } from './facts.ts';
-import { parseMountinfo, type MountinfoEntry } from './mountinfo.ts';
+import { readMounts, type MountinfoEntry } from './mountinfo.ts';
 
 /**
  * This machine as one process after the other sees it that has the namespaces of this one: what is the same for all of them is read once,
@@ -13,9 +13,10 @@ import { parseMountinfo, type MountinfoEntry } from './mountinfo.ts';
  */
 export class HostView {
   readonly #proc: string;
-  readonly #mountinfo: ReturnType<typeof openFile>;
+  /** Has something to tell when they have changed. */
+  readonly #mountinfo: OwnedFd;
   #facts: HostFacts | undefined;
-  #mounts: Mounts | undefined;
+  #mounts: readonly MountinfoEntry[] | undefined;
 
   /** `proc` is the directory of this process below /proc. Errors: `host`. */
   constructor(proc: string) {
@@ -25,7 +26,9 @@ export class HostView {
 
   /** The mounts of the namespace, as they are now. */
   mounts(): readonly MountinfoEntry[] {
-    return this.#read().entries;
+    if (pollException(this.#mountinfo.number)) this.#mounts = undefined;
+    this.#mounts ??= readMounts(this.#proc);
+    return this.#mounts;
   }
 
   /**
@@ -38,17 +41,7 @@ export class HostView {
     return {
       ...this.#facts,
       identity: { ...identity, inUserNamespace },
-      cgroup: readCgroupLayoutFrom(this.#read().entries, proc),
+      cgroup: readCgroupLayoutFrom(this.mounts(), proc),
     };
   }
-
-  #read(): Mounts {
-    if (pollException(this.#mountinfo.number)) this.#mounts = undefined;
-    this.#mounts ??= { entries: parseMountinfo(readFileSync(`${this.#proc}/mountinfo`, 'utf8')) };
-    return this.#mounts;
-  }
-}
-
-interface Mounts {
-  readonly entries: readonly MountinfoEntry[];
 }

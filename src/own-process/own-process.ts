@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Caller, Runtime } from '../container/caller/caller.ts';
+import { runtimeFor, type Caller, type Runtime } from '../container/caller/caller.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
 import { identifyProcess, type ProcessIdentity } from '../container/store/process-identity.ts';
 import { TsrunError } from '../errors.ts';
@@ -9,14 +9,8 @@ const PROC = '/proc/self';
 
 /** What an operation works with when this very process is the caller. What is rarely asked for is read when it is. */
 export function ownRuntime(options: RuntimeOptions, foreground: Pick<Caller, 'signals' | 'terminal'> = {}): Runtime {
-  const { root, cgroupManager, rootless, cacheDirectory, log } = options;
-  return {
-    root,
-    cgroupManager,
-    ...(rootless !== undefined && { rootless }),
-    ...(cacheDirectory !== undefined && { cacheDirectory }),
-    log,
-    caller: {
+  return runtimeFor(
+    {
       proc: PROC,
       get identity() {
         return ownIdentity();
@@ -33,7 +27,8 @@ export function ownRuntime(options: RuntimeOptions, foreground: Pick<Caller, 'si
       },
       ...foreground,
     },
-  };
+    options,
+  );
 }
 
 function ownIdentity(): ProcessIdentity {

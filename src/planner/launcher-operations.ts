@@ -1,16 +1,18 @@
+import { resolve } from 'node:path';
 import { operations as own, type Operations } from '../cli/operations.ts';
 import { createContainer } from '../container/create.ts';
 import { deleteContainer } from '../container/delete.ts';
 import { execInContainer } from '../container/exec.ts';
 import { runContainer } from '../container/run.ts';
 import { startContainer } from '../container/start.ts';
-import type { CreateOptions } from '../container/store/options.ts';
+import type { CreateOptions, ExecOptions } from '../container/store/options.ts';
 import { updateContainer } from '../container/update.ts';
 import { CONFIG_LIMIT_BYTES, type Paths } from './paths.ts';
 import { GoCold } from './reasons.ts';
 import type { Session } from './session.ts';
-import { join } from 'node:path';
 import { hasStdio, isTerminalOf, requireDescriptors } from './descriptors.ts';
+
+type ProcessParts = Pick<ExecOptions, 'preserved' | 'pidFile' | 'consoleSocket' | 'pidfdSocket'>;
 
 /** The operations for a caller that is a launcher. What is to be done when this process ends is known before anything is. */
 export function launcherOperations(
@@ -18,15 +20,16 @@ export function launcherOperations(
   { proc, paths }: { readonly proc: string; readonly paths: Paths },
 ): Operations {
   const { launcher } = session;
-  const requireBundle = ({ bundle, configFile = 'config.json', preserved, notifySocket }: CreateOptions): void => {
+  const requireBundle = ({ bundle, configFile = 'config.json', notifySocket, ...options }: CreateOptions): void => {
     if (notifySocket !== undefined) throw new GoCold('service-manager');
     paths.require(bundle);
-    paths.require(join(bundle, configFile), { limitBytes: CONFIG_LIMIT_BYTES });
-    requireOpen(preserved.length);
+    paths.require(resolve(bundle, configFile), { limitBytes: CONFIG_LIMIT_BYTES });
+    requireProcess(options);
   };
-  const requireOpen = (preserved: number): void => {
+  const requireProcess = ({ preserved, pidFile, consoleSocket, pidfdSocket }: ProcessParts): void => {
     if (!hasStdio(proc)) throw new GoCold('descriptors');
-    requireDescriptors(proc, preserved);
+    requireDescriptors(proc, preserved.length);
+    for (const path of [pidFile, consoleSocket, pidfdSocket]) if (path !== undefined) paths.requireFast(path);
   };
   const requireNoTerminal = (): void => {
     if ([0, 1, 2].some((number) => isTerminalOf(proc, number))) throw new GoCold('terminal');
@@ -54,7 +57,7 @@ export function launcherOperations(
       return await runContainer(session.runtime(runtime, { subreaper }), options);
     },
     async execInContainer(runtime, options) {
-      requireOpen(options.preserved.length);
+      requireProcess(options);
       if (!options.detach) requireNoTerminal();
       launcher.leaveWill({ stage: 'abandoned' });
       return await execInContainer(session.runtime(runtime), options);

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { HostView } from '../host/host-view.ts';
 import { MountTable, type MountinfoEntry } from '../host/mountinfo.ts';
+import type { Config } from '../spec/generated/config.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { descriptorPath } from '../sys/fd.ts';
 import { openWithoutMagicLinks } from '../sys/file.ts';
@@ -44,22 +45,24 @@ export class Paths {
 
   /** Without a look at the file itself. Errors: `GoCold`. */
   requireFast(path: string): void {
-    const { table, hasSlow } = this.#look();
-    if (!hasSlow) return;
-    const mount = table.find(path);
+    const mount = this.#table().find(path);
     if (mount !== undefined && SLOW.test(mount.type)) throw new GoCold('filesystem');
   }
 
-  #look(): KnownMounts {
+  /** What is looked at when a container is made. Errors: `GoCold`. */
+  requireSources({ mounts = [] }: Config, rootfs: string): void {
+    this.requireFast(rootfs);
+    for (const { source } of mounts) if (source?.startsWith('/') === true) this.requireFast(source);
+  }
+
+  #table(): MountTable {
     const mounts = this.#host.mounts();
-    if (this.#known?.mounts !== mounts)
-      this.#known = { mounts, table: new MountTable(mounts), hasSlow: mounts.some(({ type }) => SLOW.test(type)) };
-    return this.#known;
+    if (this.#known?.mounts !== mounts) this.#known = { mounts, table: new MountTable(mounts) };
+    return this.#known.table;
   }
 }
 
 interface KnownMounts {
   readonly mounts: readonly MountinfoEntry[];
   readonly table: MountTable;
-  readonly hasSlow: boolean;
 }

@@ -1,9 +1,11 @@
 import { prepareInvocation, type Invocation } from '../cli/invocation.ts';
 import { reportFailure } from '../cli/report-failure.ts';
+import { CallerLost } from '../container/caller/caller.ts';
 import type { HostView } from '../host/host-view.ts';
 import { withPatience } from '../library/interruption.ts';
 import type { Output } from '../plan/launcher/output.ts';
 import type { Arch } from '../program/calls.ts';
+import { currentInterruption } from '../sys/events/interruption.ts';
 import { pollReadable, waitAny, waitReadable } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { receiveMessage } from '../sys/socket.ts';
@@ -58,7 +60,7 @@ export async function serve(socket: OwnedFd, facts: PlannerFacts): Promise<Serve
     const peer = examinePeer(connection.number, facts.standing);
     return await carryOut({ launcher, peer, hello, directory: held, facts }, connection);
   } catch (error) {
-    if (isGone(error)) return 'lost';
+    if (isGone(error) || error instanceof CallerLost) return 'lost';
     if (!(error instanceof GoCold)) throw error;
     // Whatever was announced, the command begins from the beginning.
     launcher?.leaveWill({ stage: 'anew' });
@@ -76,7 +78,7 @@ interface Work {
   readonly facts: PlannerFacts;
 }
 
-/** Carries out the command, unless the caller ends before. Errors: `GoCold`. */
+/** Carries out the command, unless the caller ends before. Errors: `GoCold`, `CallerLost`. */
 async function carryOut(work: Work, connection: OwnedFd): Promise<'warm' | 'lost'> {
   const { launcher } = work;
   const lost = new AbortController();
@@ -141,7 +143,8 @@ async function run(work: Work): Promise<Result> {
       umask: peer.standing.umask,
       review: (line) => {
         requireServed(line);
-        const { logTarget } = line.global;
+        const { root, logTarget } = line.global;
+        paths.requireFast(root);
         if (logTarget?.kind === 'file') paths.require(logTarget.file);
       },
       wrapLog: (own) => (log = new DeferredLog(own)),
@@ -150,6 +153,9 @@ async function run(work: Work): Promise<Result> {
   } catch (failure) {
     const refusal = refusalBehind(failure);
     if (refusal !== undefined) throw refusal;
+    // There is nobody to tell, and nothing that went wrong here.
+    if (currentInterruption()?.aborted === true) throw new CallerLost('the caller has ended', { cause: failure });
+    if (failure instanceof CallerLost) throw failure;
     log?.release();
     reportFailure(failure, { log, writeStderr, isTerminal });
     code = invocation?.exitCodeOf(failure) ?? 1;

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import type { Caller, Runtime } from '../container/caller/caller.ts';
+import { runtimeFor, type Caller, type Runtime } from '../container/caller/caller.ts';
+import { findObstacle } from '../plan/obstacles.ts';
 import { busAddresses } from '../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
 import type { HostView } from '../host/host-view.ts';
@@ -18,7 +19,6 @@ import { LauncherForeground } from './launcher-foreground.ts';
 import { CONFIG_LIMIT_BYTES, type Paths } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { GoCold } from './reasons.ts';
-import { reviewConfig } from './review.ts';
 
 /** A command that is carried out for a caller: who that is, and what is made for it. */
 export interface SessionParts {
@@ -81,15 +81,7 @@ export class Session {
 
   /** What an operation works with. */
   runtime(options: RuntimeOptions, { subreaper = false }: { readonly subreaper?: boolean } = {}): Runtime {
-    const { root, cgroupManager, rootless, cacheDirectory, log } = options;
-    return {
-      root,
-      cgroupManager,
-      ...(rootless !== undefined && { rootless }),
-      ...(cacheDirectory !== undefined && { cacheDirectory }),
-      log,
-      caller: this.#caller({ subreaper }),
-    };
+    return runtimeFor(this.#caller({ subreaper }), options);
   }
 
   [Symbol.dispose](): void {
@@ -115,8 +107,10 @@ export class Session {
       loadConfig: configs.load,
       spawnInit: (options) => this.#spawn(options),
       foreground: (options) => new LauncherForeground(launcher, program, options),
-      review: (config) => {
-        reviewConfig(config, { uid, paths });
+      review: (config, operation, rootfs) => {
+        const obstacle = findObstacle(config, operation, { euid: uid, egid: gid });
+        if (obstacle !== undefined) throw new GoCold(obstacle);
+        if (rootfs !== undefined) paths.requireSources(config, rootfs);
       },
     };
   }

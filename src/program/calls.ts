@@ -142,7 +142,6 @@ export const CALLS = {
   write: call(1, 64, { fd: 'fd', buf: 'pointer', count: 'int' }),
   close: call(3, 57, { fd: 'fd' }),
   mmap: call(9, 222, { addr: 'pointer', length: 'int', prot: 'int', flags: 'int', fd: 'fd', offset: 'int' }),
-  rt_sigaction: call(13, 134, { signum: 'signal', act: 'pointer', oldact: 'written', sigsetsize: 'int' }),
   rt_sigprocmask: call(14, 135, { how: 'name:SIG_', set: 'pointer', oldset: 'written', sigsetsize: 'int' }),
   ioctl: call(
     16,

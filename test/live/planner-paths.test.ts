@@ -15,6 +15,27 @@ const COLD: Readonly<Record<string, Scene>> = {
       }),
     );
   },
+  'a config elsewhere that is a FIFO': async (call, id, directory) => {
+    const place = bundle('true');
+    const config = path.join(directory, 'fifo');
+    return await done(
+      call(['run', '--bundle', place, '--config', config, id], {
+        shell: `mkfifo ${config}; timeout 5 cat ${place}/config.json > ${config} & exec "$@"`,
+      }),
+    );
+  },
+  // The planner has been there for longer than these mounts.
+  'a rootfs on a proc that was mounted a moment ago': async (call, id, directory) => {
+    const place = bundle('true', (config) => (config.root = { path: mounted(directory) }));
+    return await done(call(['run', '--bundle', place, id], { shell: withProc(directory) }));
+  },
+  'a mount source on a proc that was mounted a moment ago': async (call, id, directory) => {
+    const place = bundle('cat /there', (config) => {
+      const source = `${mounted(directory)}/filesystems`;
+      config.mounts = [...config.mounts, { destination: '/there', source, options: ['bind', 'ro'] }];
+    });
+    return await done(call(['run', '--bundle', place, id], { shell: withProc(directory) }));
+  },
   'a config that is a descriptor of the caller': async (call, id) => {
     const place = bundle('echo hi');
     const config = path.join(place, 'config.json');
@@ -49,6 +70,15 @@ const COLD: Readonly<Record<string, Scene>> = {
       ]),
     ),
 };
+
+function mounted(directory: string): string {
+  return path.join(directory, 'mounted');
+}
+
+function withProc(directory: string): string {
+  const place = mounted(directory);
+  return `mkdir ${place}; mount -t proc proc ${place}; "$@"; code=$?; umount ${place}; exit $code`;
+}
 
 const COLD_IN_SLEEPER: Readonly<Record<string, Scene>> = {
   'a process that is a descriptor of the caller': async (call, id, directory) => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { someTurns } from '../fixtures/turns.ts';
 import { setInterruptions } from '../../src/sys/events/interruption.ts';
 import { readTool, runTool } from '../../src/process/run-tool.ts';
 
@@ -45,16 +46,7 @@ t.test('runTool() leaves the event loop its turns, and ends a tool that nobody w
     return body();
   }
   const running = runTool('sleep', ['1000']);
-  let turns = 0;
-  // Turns that never come end the test by its time.
-  await new Promise<void>((resolve) => {
-    const counter = setInterval(() => {
-      turns += 1;
-      if (turns <= 5) return;
-      clearInterval(counter);
-      resolve();
-    }, 1);
-  });
+  await someTurns();
   t.not(children(), '', 'it runs');
   losing.abort(new Error('no more'));
   await t.rejects(running, { message: 'no more' });

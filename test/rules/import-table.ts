@@ -42,7 +42,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
         'spec/validate',
         'spec/template',
       ],
-      ...['plan/launcher', 'plan/cgroup/systemd/bus-addresses'],
+      ...['plan/launcher', 'plan/obstacles', 'plan/cgroup/systemd/bus-addresses'],
     ],
     types: ['program', 'spec/generated', 'log.ts'],
     outside: ['node:fs', 'node:path'],

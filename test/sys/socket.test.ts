@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
+import { someTurns } from '../fixtures/turns.ts';
 import { OwnedFd } from '../../src/sys/fd.ts';
 import { openFile } from '../../src/sys/file.ts';
 import { writeFully } from '../../src/sys/io.ts';
@@ -134,17 +135,8 @@ t.test('reachUnix() waits for one whose backlog is full, and the event loop goes
   // A backlog of 1 takes two.
   const filling = [connectUnix(file, 'stream'), connectUnix(file, 'stream')];
   t.throws(() => connectUnix(file, 'stream', { nonBlocking: true }), { code: 'host', errno: 'EAGAIN' });
-  let turns = 0;
   const reaching = reachUnix(file, 'stream');
-  // Turns that never come end the test by its time.
-  await new Promise<void>((resolve) => {
-    const counter = setInterval(() => {
-      turns += 1;
-      if (turns <= 5) return;
-      clearInterval(counter);
-      resolve();
-    }, 1);
-  });
+  await someTurns();
   for (let index = 0; index < filling.length; index++) new OwnedFd(accept(listener.number, null, null)).close();
   using client = await reaching;
   using server = new OwnedFd(accept(listener.number, null, null));

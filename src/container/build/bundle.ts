@@ -42,6 +42,7 @@ export function readBundle(
   const { config: read, warnings } = (caller.loadConfig ?? loadConfig)(text);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
   const wanted = path.resolve(directory, read.root?.path ?? '');
+  caller.review?.(read, 'create', wanted);
   const rootfs = resolveRootfs(wanted);
   const config = stripRootfsPrefix(change(read), [rootfs, wanted]);
   const places = { bundle: directory, rootfs, mounts: mountsOf(caller) };

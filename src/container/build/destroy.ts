@@ -22,7 +22,7 @@ export async function destroyContainer(
   { kill, runtime }: { readonly kill: boolean; readonly runtime: Runtime },
 ): Promise<void> {
   const config = await readConfigWithPoststop(directory);
-  if (config !== undefined) runtime.caller.review?.(config);
+  if (config !== undefined) runtime.caller.review?.(config, 'delete');
   const cgroup = openManagedCgroup(record.cgroup, runtime.caller.buses);
   if (kill) await cgroup.killAll(SIGKILL);
   if (record.init !== undefined) await endProcess(record.init);

@@ -44,15 +44,9 @@ export interface PreparedContainer extends OpenedBundle {
  */
 export function openBundle(runtime: Runtime, options: CreateOptions): OpenedBundle {
   const directory = new StateDirectory(runtime.root, options.id);
-  const { caller } = runtime;
-  if (options.notifySocket === undefined) {
-    const bundle = readBundle(options, runtime);
-    caller.review?.(bundle.config);
-    return { directory, bundle };
-  }
+  if (options.notifySocket === undefined) return { directory, bundle: readBundle(options, runtime) };
   const source = notifyDirectory(directory);
   const bundle = readBundle(options, runtime, (config) => withNotifyMount(config, source));
-  caller.review?.(bundle.config);
   const sources = { ...bundle.facts.sources, [source]: 'directory' as const };
   return { directory, bundle: { ...bundle, facts: { ...bundle.facts, sources } } };
 }

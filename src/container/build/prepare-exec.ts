@@ -74,7 +74,6 @@ async function prepare(
   const identity = requireRunning(directory, record, options);
   const saved = readSavedConfig(directory);
   const process = execProcess(saved, options.change);
-  caller.review?.({ ...saved, process });
   const terminal = process.terminal === true;
   requireConsole({ terminal, detached: detach, consoleSocket, isTaken: takeConsole !== undefined });
   const foreground = detach ? undefined : hold(waitInForeground(caller, options));

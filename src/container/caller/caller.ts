@@ -1,5 +1,6 @@
 import type { MountinfoEntry } from '../../host/mountinfo.ts';
 import type { HostFacts, OpenFilesLimit } from '../../plan/base/facts.ts';
+import type { ReviewedOperation } from '../../plan/obstacles.ts';
 import type { BusAddresses } from '../../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../store/options.ts';
 import type { Partner } from '../../process/partner.ts';
@@ -41,8 +42,11 @@ export interface Caller {
   readonly spawnInit?: (options: SpawnInitOptions) => Promise<Partner>;
   /** How it waits in the foreground. Default: in this process. */
   readonly foreground?: (options: ForegroundOptions) => Foreground;
-  /** Throws where the caller cannot be served with such a container; nothing has happened then. Default: it can. */
-  readonly review?: (config: Config) => void;
+  /**
+   * Throws where an operation on such a container is not for whoever works for the caller; nothing has happened then. `rootfs` is absolute,
+   * and nobody has looked there. Default: everything is.
+   */
+  readonly review?: (config: Config, operation: ReviewedOperation, rootfs?: string) => void;
 }
 
 /** The machine as a caller sees it, at the moment when it is asked for. */
@@ -60,4 +64,19 @@ export type SignalSource = (numbers: readonly number[], take: (number: number) =
 /** What an operation works with beside its own options. */
 export interface Runtime extends Omit<RuntimeOptions, 'environment' | 'openFiles'> {
   readonly caller: Caller;
+}
+
+/** What an operation for a caller works with. What is rarely asked for is read when it is. */
+export function runtimeFor(
+  caller: Caller,
+  { root, cgroupManager, rootless, cacheDirectory, log }: RuntimeOptions,
+): Runtime {
+  return {
+    root,
+    cgroupManager,
+    ...(rootless !== undefined && { rootless }),
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
+    log,
+    caller,
+  };
 }

@@ -18,7 +18,7 @@ export interface IdMapPlan {
  *
  * Source: config-linux.md, "User namespace mappings"; man 7 user_namespaces.
  */
-export function planIdMaps(config: Config, identity: IdentityFacts): IdMapPlan | undefined {
+export function planIdMaps(config: Config, identity: Pick<IdentityFacts, 'euid' | 'egid'>): IdMapPlan | undefined {
   if (!hasNewNamespace(config, 'user')) return undefined;
   const uid = config.linux?.uidMappings ?? [];
   const gid = config.linux?.gidMappings ?? [];
