@@ -365,7 +365,7 @@ live('hooks in unusual containers', async (t, rig) => {
       while (!existsSync(file) && Date.now() < end) await new Promise((resolve) => setImmediate(resolve));
       running.child.kill('SIGKILL');
       await running.done;
-      await rig.waitForStatus(id, 'stopped');
+      await rig.waitForAbandoned(id);
       await rig.delete(t, id);
     }
     t.strictSame(rig.leftovers(), []);

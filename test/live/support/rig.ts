@@ -16,7 +16,7 @@ import { specTemplate } from '../../../src/spec/template.ts';
 import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/spec/generated/config.ts';
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
-import { recordReport, startWantedPlanner } from './planner.ts';
+import { recordReport, startWantedPlanner, wantedPlanner } from './planner.ts';
 import { makeRootfs } from './rootfs.ts';
 import { globalOptions, inSession, reasonToSkip, slowness, testUser, tsrunCommand } from './surroundings.ts';
 
@@ -202,6 +202,17 @@ export class Rig {
       const state = await this.state(id);
       if (state.status === wanted) return state;
       if (Date.now() > end) throw new Error(`${id} is ${state.status}, wanted ${wanted}`);
+    }
+  }
+
+  /** Waits for what is left of a container whose `create` was killed: one that is stopped, or nothing where a planner takes it down. */
+  async waitForAbandoned(id: string, deadlineMs = 10_000): Promise<void> {
+    const end = Date.now() + deadlineMs * slowness;
+    for (;;) {
+      const { stdout, code } = await this.tsrun(['state', id]);
+      if (code !== 0 && wantedPlanner !== undefined) return;
+      if (code === 0 && (JSON.parse(stdout) as State).status === 'stopped') return;
+      if (Date.now() > end) throw new Error(`${id} is neither stopped nor gone: ${stdout}`);
     }
   }
 
