@@ -11,7 +11,7 @@ import type { CgroupPlan } from './cgroup/plan.ts';
 import { planClone } from './namespaces/clone.ts';
 import { createContainerSetting, type HookSetting } from './container-hook.ts';
 import {
-  allocateSharedWords,
+  allocateSharedSlots,
   descriptorNumbers,
   findNamespace,
   hasNewNamespace,
@@ -90,7 +90,7 @@ export interface CreatePlan {
 }
 
 /** What is known before planning begins; the rest of the context, `planCreate` makes itself. */
-export interface CreateInput extends Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'> {
+export interface CreateInput extends Omit<PlanContext, 'memory' | 'slots' | 'descriptors' | 'warnings'> {
   /** The filter of the process, compiled. */
   readonly seccomp?: CompiledSeccomp;
 }
@@ -106,7 +106,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   const context: PlanContext = {
     ...input,
     memory,
-    words: allocateSharedWords(memory),
+    slots: allocateSharedSlots(memory),
     descriptors: descriptorNumbers(input.options.preserveFds),
     warnings: [],
   };
@@ -141,7 +141,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     phases: phases.finish(),
     rlimits: process === undefined ? [] : planRlimits(process, context.options.openFiles),
     candidates: process === undefined ? [] : candidates(process),
-    hooks: createContainerSetting(context, context.words.root),
+    hooks: createContainerSetting(context, context.slots.root),
     ...planStart(context, handOut, input.seccomp),
     warnings: context.warnings,
   };
@@ -236,7 +236,7 @@ function hasCreateHooks({ config: { hooks } }: PlanContext): boolean {
 function planReadonlyRoot(context: PlanContext): Step[] {
   if (context.config.root?.readonly !== true) return [];
   const attributes = { set: MOUNT_ATTR_RDONLY, clear: 0 };
-  const root: Region = context.words.root;
+  const root: Region = context.slots.root;
   return changeAttributes(context, root, attributes, {
     label: 'make the root read-only',
     pointer: '/root/readonly',

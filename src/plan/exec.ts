@@ -6,7 +6,7 @@ import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../util
 import { planExecAffinity, planResetAffinity } from './process/affinity.ts';
 import type { JoinPlace } from './cgroup/path.ts';
 import { planClone } from './namespaces/clone.ts';
-import { allocateSharedWords, type DescriptorNumbers, type PlanContext } from './base/context.ts';
+import { allocateSharedSlots, type DescriptorNumbers, type PlanContext } from './base/context.ts';
 import { planNoNewPrivileges, planUmask } from './process/credentials.ts';
 import { allocateFound, candidates, planFindExecutable } from './process/executable.ts';
 import { planFinishEntering } from './process/finish-process.ts';
@@ -54,7 +54,7 @@ export interface ExecDescriptors extends DescriptorNumbers {
 }
 
 /** What is known of the process, and of the container that it joins, before planning begins. */
-export interface ExecInput extends Omit<PlanContext, 'memory' | 'words' | 'descriptors' | 'warnings'> {
+export interface ExecInput extends Omit<PlanContext, 'memory' | 'slots' | 'descriptors' | 'warnings'> {
   readonly process: Process;
   /** Namespace types in which the container's init differs from tsrun. */
   readonly differing: readonly (keyof typeof NAMESPACE_FLAGS)[];
@@ -93,7 +93,7 @@ export function execDescriptors(preserveFds: number): ExecDescriptors {
 export function planExec(input: ExecInput): ExecPlan {
   const memory = new Memory();
   const descriptors = execDescriptors(input.options.preserveFds);
-  const context: PlanContext = { ...input, memory, descriptors, words: allocateSharedWords(memory), warnings: [] };
+  const context: PlanContext = { ...input, memory, descriptors, slots: allocateSharedSlots(memory), warnings: [] };
   const { process } = input;
   const found = allocateFound(memory, process);
   // Inside its cgroup namespace the kernel would not show this process, which comes from outside, the way in (nsdelegate: ENOENT).
@@ -162,7 +162,7 @@ function addOutside(context: PlanContext, phases: PhaseList<ExecExchange>, input
     // The kernel hands them on to the process that is born.
     planSelinux(context, process),
     planApparmor(context, process),
-    labelled ? [closeHandle(context.words.proc)] : [],
+    labelled ? [closeHandle(context.slots.proc)] : [],
     planLandlock(context),
   );
 }
@@ -212,7 +212,7 @@ function openRoot(context: PlanContext): Step[] {
   return [
     call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
       label: 'open the root of the container',
-      result: context.words.root,
+      result: context.slots.root,
     }),
   ];
 }

@@ -1,4 +1,4 @@
-import { call, words } from '../program/build.ts';
+import { call, wordBlock } from '../program/build.ts';
 import type { Arch } from '../program/calls.ts';
 import type { Program } from '../program/step.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -53,7 +53,7 @@ const HOLD_NAMESPACE: Program = {
   replies: true,
   steps: [
     call('unshare', [CLONE_NEWUSER], { label: 'create user namespace', pointer: '/mounts' }),
-    call('write', [SYNC_FD, words([TAG_INSIDE], 'tag'), 8], { label: 'wait for the id maps' }),
+    call('write', [SYNC_FD, wordBlock([TAG_INSIDE], 'tag'), 8], { label: 'wait for the id maps' }),
   ],
 };
 

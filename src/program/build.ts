@@ -126,7 +126,7 @@ export function block(bytes: Uint8Array, text: Shown, links: readonly Link[] = [
 }
 
 /** A structure of 8-byte words; a region or block among them becomes its address. */
-export function words(values: readonly (number | bigint | Region | Block)[], text: Shown): Block {
+export function wordBlock(values: readonly (number | bigint | Region | Block)[], text: Shown): Block {
   const bytes = new Uint8Array(values.length * 8);
   const view = new DataView(bytes.buffer);
   const links: Link[] = [];
@@ -144,7 +144,7 @@ export function textBlock(text: string): Block {
 
 /** A NULL-terminated array of pointers to strings: argv and envp of execve(2). */
 export function stringArray(values: readonly string[]): Block {
-  return words([...values.map(textBlock), 0], () => JSON.stringify(values));
+  return wordBlock([...values.map(textBlock), 0], () => JSON.stringify(values));
 }
 
 /** How plans print a place: the name of a region or text of a block, and the offset in bytes, as in `stat+24`. */

@@ -1,5 +1,5 @@
 import { TsrunError } from '../errors.ts';
-import { call, words } from './build.ts';
+import { call, wordBlock } from './build.ts';
 import type { Arch, CallName } from './calls.ts';
 import { cutProgram, type Range } from './cut.ts';
 import { AreaFull, DataArea } from './data-area.ts';
@@ -145,7 +145,7 @@ function splitPayload(bytes: Uint8Array): Uint8Array[] {
 
 /** The reply that asks for the next datagram. */
 function moreStep({ syncFd, will }: EncodeOptions): CallStep {
-  const operands = [syncFd, words([TAG_MORE], '{tag=more}'), 8];
+  const operands = [syncFd, wordBlock([TAG_MORE], '{tag=more}'), 8];
   const label = { label: 'ask for more' };
   return will === undefined ? call('write', operands, label) : call('sendto', [...operands, MSG_NOSIGNAL, 0, 0], label);
 }

@@ -7,7 +7,7 @@ import {
   SOL_SOCKET,
 } from '../util/constants.ts';
 import { utf8 } from '../util/utf8.ts';
-import { block, describePlace, words, type Shown } from './build.ts';
+import { block, describePlace, wordBlock, type Shown } from './build.ts';
 import { alignUp } from './bytes.ts';
 import { capabilityNames, constantName, flagNames, signalNames } from './constant-names.ts';
 import type { Block, Place, Region } from './step.ts';
@@ -19,7 +19,10 @@ import type { Block, Place, Region } from './step.ts';
  */
 export function openHow({ flags, resolve }: { readonly flags: number; readonly resolve: number }): Block {
   const all = flags | O_CLOEXEC;
-  return words([all, 0, resolve], () => `{flags=${flagNames(all, 'O_')}, resolve=${flagNames(resolve, 'RESOLVE_')}}`);
+  return wordBlock(
+    [all, 0, resolve],
+    () => `{flags=${flagNames(all, 'O_')}, resolve=${flagNames(resolve, 'RESOLVE_')}}`,
+  );
 }
 
 /** Bytes of struct open_how, the `size` of openat2(2). */
@@ -39,7 +42,7 @@ export function mountAttr(attr: {
     ...(propagation === 0 ? [] : [`propagation=${flagNames(propagation, 'MS_')}`]),
     ...(attr.usernsFd === undefined ? [] : [`userns_fd=${usernsFd}`]),
   ];
-  return words([set, clear, propagation, usernsFd], () => `{${shown().join(', ')}}`);
+  return wordBlock([set, clear, propagation, usernsFd], () => `{${shown().join(', ')}}`);
 }
 
 /** The times of access are a field, whose mask has a name of its own. */
@@ -59,7 +62,7 @@ export const MOUNT_ATTR_SIZE = 32;
 export function cloneArgs(flags: bigint, { exitSignal = 0 }: { readonly exitSignal?: number } = {}): Block {
   const signal = (): string => (exitSignal === 0 ? '' : `, exit_signal=${signalNames([exitSignal])}`);
   const values = [flags, 0, 0, 0, exitSignal, 0, 0, 0, 0, 0, 0];
-  return words(values, () => `{flags=${flagNames(flags, 'CLONE_')}${signal()}}`);
+  return wordBlock(values, () => `{flags=${flagNames(flags, 'CLONE_')}${signal()}}`);
 }
 
 /** Bytes of struct clone_args with the cgroup's descriptor, which Linux 5.7 has added: the `size` of clone3(2). */
@@ -110,7 +113,7 @@ export function capData({ effective, permitted, inheritable }: CapSets): Block {
 
 /** struct landlock_ruleset_attr: u64 handled_access_fs, as the first version of it (man 2 landlock_create_ruleset). */
 export function landlockRulesetAttr(handled: number): Block {
-  return words([handled], () => `{handled_access_fs=${flagNames(handled, 'LANDLOCK_ACCESS_FS_')}}`);
+  return wordBlock([handled], () => `{handled_access_fs=${flagNames(handled, 'LANDLOCK_ACCESS_FS_')}}`);
 }
 
 /**
@@ -118,7 +121,7 @@ export function landlockRulesetAttr(handled: number): Block {
  * The kernel does not look at the four bytes behind.
  */
 export function landlockPathBeneathAttr(allowed: number): Block {
-  return words([allowed, 0], () => `{allowed_access=${flagNames(allowed, 'LANDLOCK_ACCESS_FS_')}, parent_fd}`);
+  return wordBlock([allowed, 0], () => `{allowed_access=${flagNames(allowed, 'LANDLOCK_ACCESS_FS_')}, parent_fd}`);
 }
 
 /** Where struct landlock_path_beneath_attr has the descriptor. */
@@ -163,7 +166,7 @@ export function schedAttr({ policy, flags, nice, priority, runtime, deadline, pe
 /** sigset_t as the kernel has it, a u64: bit n - 1 is the signal n (man 2 rt_sigprocmask). */
 export function signalSet(signals: readonly number[]): Block {
   const set = signals.reduce((bits, signal) => bits | (1n << BigInt(signal - 1)), 0n);
-  return words([set], () => `[${signalNames(signals)}]`);
+  return wordBlock([set], () => `[${signalNames(signals)}]`);
 }
 
 /** Bytes of a sigset_t. */
@@ -191,7 +194,7 @@ export const REVENTS_SHIFT = 48n;
 
 /** struct timespec, or timeval: i64 seconds, and a part of a second (man 2 nanosleep, man 7 socket). */
 export function seconds(count: number): Block {
-  return words([count, 0], `{${count} s}`);
+  return wordBlock([count, 0], `{${count} s}`);
 }
 
 /** Bytes of struct timespec or timeval. */
@@ -205,12 +208,12 @@ export function winsize({ rows, columns }: { readonly rows: number; readonly col
 
 /** struct rlimit64: u64 soft, hard (man 2 prlimit). */
 export function rlimit64({ soft, hard }: { readonly soft: bigint; readonly hard: bigint }): Block {
-  return words([soft, hard], `{${soft}, ${hard}}`);
+  return wordBlock([soft, hard], `{${soft}, ${hard}}`);
 }
 
 /** struct sock_fprog: u16 length, padded to 8 bytes, and the address of the instructions (man 2 seccomp). */
 export function sockFprog(instructions: Uint8Array, shown: string): Block {
-  return words([instructions.length / 8, block(instructions, `{${shown}}`)], `{${shown}}`);
+  return wordBlock([instructions.length / 8, block(instructions, `{${shown}}`)], `{${shown}}`);
 }
 
 /** struct ucred for the kernel to fill: i32 pid, u32 uid, u32 gid, and room to read the last two as words (man 7 unix). */
@@ -234,7 +237,7 @@ export function iovec(parts: readonly IovecPart[]): Block {
     return [of, size];
   });
   const shown = (): string[] => parts.map(({ of }) => (of.kind === 'block' ? of.text : describePlace(of)));
-  return words(values, () => `[${shown().join(', ')}]`);
+  return wordBlock(values, () => `[${shown().join(', ')}]`);
 }
 
 /** Where struct cmsghdr has its first descriptor. */
@@ -270,5 +273,5 @@ export function msghdr(
   options: { shown: Shown; controlSize?: number },
 ): Block {
   const size = options.controlSize ?? control?.bytes.length ?? 0;
-  return words([0, 0, vector, vector.bytes.length / 16, control ?? 0, size, 0], options.shown);
+  return wordBlock([0, 0, vector, vector.bytes.length / 16, control ?? 0, size, 0], options.shown);
 }

@@ -3,7 +3,7 @@ import type { Log } from '../log.ts';
 import { INSTRUCTION_SIZE, INSTRUCTIONS_MAX, prependEnosys, type LastCall } from '../plan/seccomp/enosys.ts';
 import type { FilterRules } from '../plan/seccomp/filter.ts';
 import { Stretch } from '../sys/events/stretch.ts';
-import { architectureToken, callNumber, nativeCallNumber, SeccompFilter } from '../sys/seccomp.ts';
+import { architectureToken, callNumber, nativeCallNumber, SeccompFilter } from '../sys/libseccomp.ts';
 
 /**
  * The BPF program of a filter, through libseccomp: struct sock_filter[], 8 bytes each.

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { realpathSync, statSync } from 'node:fs';
 import type { Log } from '../log.ts';
 import type { FilterRules } from '../plan/seccomp/filter.ts';
-import { libseccompVersion } from '../sys/seccomp.ts';
+import { libseccompVersion } from '../sys/libseccomp.ts';
 import type { FilterCache } from './cache.ts';
 import { compileFilter } from './compile.ts';
 

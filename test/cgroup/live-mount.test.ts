@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { makeCgroup } from '../../src/cgroup/select.ts';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
-import { allocateSharedWords } from '../../src/plan/base/context.ts';
+import { allocateSharedSlots } from '../../src/plan/base/context.ts';
 import { planCgroupMount } from '../../src/plan/rootfs/cgroup-mount.ts';
 import { joinPlaces, planCgroupJoin } from '../../src/plan/namespaces/join-cgroups.ts';
 import type { CgroupLayout } from '../../src/plan/base/cgroup-layout.ts';
@@ -88,7 +88,7 @@ function planSteps(input: {
   readonly: boolean;
 }): Step[] {
   const memory = new Memory();
-  const context = { memory, words: allocateSharedWords(memory) };
+  const context = { memory, slots: allocateSharedSlots(memory) };
   const target = memory.word('target');
   const flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (input.readonly ? MS_RDONLY : 0);
   const namespaces = CLONE_NEWNS | (input.hasCgroupNamespace ? CLONE_NEWCGROUP : 0);

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { call, words } from '../../src/program/build.ts';
+import { call, wordBlock } from '../../src/program/build.ts';
 import { encode } from '../../src/program/encode.ts';
 import type { TreeDescription } from '../../src/program/model/files.ts';
 import { ModelKernel } from '../../src/program/model/kernel.ts';
@@ -22,7 +22,7 @@ const conversations = fc
   .map((all) => all.map(endWithReply));
 
 function endWithReply(steps: readonly Step[]): Program {
-  const end = call('write', [SYNC_FD, words([END, END, END, END], 'end'), 32], { label: 'end' });
+  const end = call('write', [SYNC_FD, wordBlock([END, END, END, END], 'end'), 32], { label: 'end' });
   return { name: 'test', steps: [...steps, end], replies: true };
 }
 

@@ -12,7 +12,7 @@ import {
   stringArray,
   unless,
   when,
-  words,
+  wordBlock,
 } from '../../src/program/build.ts';
 import { encode, stepOfFailure } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
@@ -30,7 +30,7 @@ function program(...steps: readonly Step[]): Program {
 /** Sends a tag and up to three words. */
 function reply(tag: bigint, ...values: readonly bigint[]): Step {
   const data = [tag, ...values];
-  return call('write', [SYNC_FD, words(data, `tag ${tag}`), 8 * data.length], label);
+  return call('write', [SYNC_FD, wordBlock(data, `tag ${tag}`), 8 * data.length], label);
 }
 
 /** A negative errno as a word. */
@@ -47,7 +47,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
     t.test('executes operations in order and stores results', async (t) => {
       const memory = new Memory();
       const [fd, path] = [memory.word('fd'), memory.buffer('path', 64)];
-      const answer = words([16, 0, 0, 0], 'answer');
+      const answer = wordBlock([16, 0, 0, 0], 'answer');
       const init = start();
       const [first] = init.run(
         program(
@@ -123,7 +123,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
 
     t.test('repeats steps while a check holds, and no more often than it has tries', async (t) => {
       const memory = new Memory();
-      const [mask, answered] = [memory.word('mask'), words([27, 0], 'answer')];
+      const [mask, answered] = [memory.word('mask'), wordBlock([27, 0], 'answer')];
       const init = start();
       const run = (tries: number): bigint[][] =>
         init
@@ -154,7 +154,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
     t.test('ends when it cannot report a failure', async (t) => {
       const init = start();
       // The read end of a pipe takes no report, and nothing ever comes out of it.
-      const ends = words([0], 'ends');
+      const ends = wordBlock([0], 'ends');
       const steps = [
         call('pipe2', [ends, O_CLOEXEC], label),
         call('dup3', [at(ends, 0), SYNC_FD, O_CLOEXEC], label),
@@ -189,7 +189,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
       const steps = Array.from({ length: 2000 }, (_, index) =>
         call('umask', [index & 0o777], { ...label, result: count }),
       );
-      const answer = words([24, 0], 'answer');
+      const answer = wordBlock([24, 0], 'answer');
       const tail = [
         call('umask', [0], { ...label, result: at(answer, 8) }),
         call('write', [SYNC_FD, answer, 16], label),
@@ -209,8 +209,8 @@ t.test('the init process without an emulator', { skip: platformOf(NATIVE_ARCH).s
     const memory = new Memory();
     const pid = memory.word('pid');
     // struct clone_args: SIGCHLD as the exit signal, at 32.
-    const args = words([0, 0, 0, 0, 17, 0, 0, 0], 'clone_args');
-    const answer = words([26, 0], 'answer');
+    const args = wordBlock([0, 0, 0, 0, 17, 0, 0, 0], 'clone_args');
+    const answer = wordBlock([26, 0], 'answer');
     const init = new RealInit({ arch: NATIVE_ARCH, directory });
     const replies = init.run(
       program(

@@ -1,5 +1,5 @@
 import {
-  allocateSharedWords,
+  allocateSharedSlots,
   descriptorNumbers,
   type PlanContext,
   type PlanOptions,
@@ -59,7 +59,7 @@ export function makeContext(changes: ContextChanges = {}): PlanContext {
     options,
     descriptors: descriptorNumbers(options.preserveFds),
     memory,
-    words: allocateSharedWords(memory),
+    slots: allocateSharedSlots(memory),
     warnings: [],
   };
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { reply, replyWithDescriptors } from '../../src/plan/base/reply.ts';
-import { call, stringArray, words } from '../../src/program/build.ts';
+import { call, stringArray, wordBlock } from '../../src/program/build.ts';
 import { Memory, type Program, type ReplyForm, type Step } from '../../src/program/step.ts';
 import { encode } from '../../src/program/encode.ts';
 import { Conversation } from '../../src/process/conversation.ts';
@@ -254,7 +254,7 @@ function play(t: Test, answer: Uint8Array): Conversation {
 }
 
 t.test('Conversation does not believe everything that init says', async (t) => {
-  const answer = (...values: bigint[]) => Buffer.from(words(values, 'words').bytes);
+  const answer = (...values: bigint[]) => Buffer.from(wordBlock(values, 'words').bytes);
   const program = make(reply(SYNC_FD, 'pid', 'go'));
   const run = async (bytes: Uint8Array) => {
     using conversation = play(t, bytes);
@@ -288,7 +288,7 @@ t.test('Conversation does not believe everything that init says', async (t) => {
 t.test('Conversation closes the descriptors of a failure report', async (t) => {
   const [ours, theirs] = socketPair('seqpacket');
   const [one, other] = socketPair('stream');
-  sendMessage(theirs.number, Buffer.from(words([0n, 0x1010_1010n, -1n], 'report').bytes), [one.number]);
+  sendMessage(theirs.number, Buffer.from(wordBlock([0n, 0x1010_1010n, -1n], 'report').bytes), [one.number]);
   one.close();
   using conversation = new Conversation(ours, { arch: ARCH, syncFd: SYNC_FD });
   await t.rejects(conversation.run(make(reply(SYNC_FD, 'pid', 'go'))), { code: 'step' });

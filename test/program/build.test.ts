@@ -15,7 +15,7 @@ import {
   textBlock,
   unless,
   when,
-  words,
+  wordBlock,
 } from '../../src/program/build.ts';
 import { Memory } from '../../src/program/step.ts';
 
@@ -73,9 +73,9 @@ t.test('equals() describes what it compares', (t) => {
   t.end();
 });
 
-t.test('words() makes numbers and links of 8 bytes each', (t) => {
+t.test('wordBlock() makes numbers and links of 8 bytes each', (t) => {
   const inner = textBlock('a');
-  const outer = words([1, -1n, inner, buffer], '{}');
+  const outer = wordBlock([1, -1n, inner, buffer], '{}');
   t.same(
     [...outer.bytes],
     [1, ...Array<number>(7).fill(0), ...Array<number>(8).fill(255), ...Array<number>(16).fill(0)],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { at, block, call, isZero, repeatWhile, unless, words } from '../../src/program/build.ts';
+import { at, block, call, isZero, repeatWhile, unless, wordBlock } from '../../src/program/build.ts';
 import { cutProgram } from '../../src/program/cut.ts';
 import { encode } from '../../src/program/encode.ts';
 import { LAYOUT } from '../../src/program/layout.ts';
@@ -23,7 +23,7 @@ t.test('cutProgram() makes one packet of what fits', (t) => {
   // 16 + 64 * 958 + 8 * 14 = 61440, to the byte.
   const withWords = (count: number): Step[] => [
     ...fill(957),
-    call('write', [1, words(Array<number>(count).fill(0), 'zeros'), 8 * count], label),
+    call('write', [1, wordBlock(Array<number>(count).fill(0), 'zeros'), 8 * count], label),
   ];
   t.same(cutProgram(withWords(14)).ranges, [{ from: 0, to: 958 }]);
   t.equal(cutProgram(withWords(15)).ranges.length, 2);
@@ -88,12 +88,12 @@ t.test(
 );
 
 t.test('cutProgram() keeps the steps together that share what one of them writes', (t) => {
-  const answer = words([16, 0], 'answer');
+  const answer = wordBlock([16, 0], 'answer');
   const steps = [
     ...fill(900),
     call('getpid', [], { ...label, result: at(answer, 8) }),
     ...fill(100),
-    call('write', [3, words([answer], 'iovec'), 16], label),
+    call('write', [3, wordBlock([answer], 'iovec'), 16], label),
   ];
   t.same(cutProgram(steps).ranges, [
     { from: 0, to: 900 },
@@ -103,7 +103,7 @@ t.test('cutProgram() keeps the steps together that share what one of them writes
 });
 
 t.test('cutProgram() cuts between steps that only read a structure', (t) => {
-  const how = words([0, 0, 0], 'how');
+  const how = wordBlock([0, 0, 0], 'how');
   const steps = Array.from({ length: 1000 }, () => call('openat2', [3, 'a', how, 24], label));
   t.equal(cutProgram(steps).ranges.length, 2);
   t.end();

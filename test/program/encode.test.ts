@@ -10,7 +10,7 @@ import {
   isZero,
   stringArray,
   unless,
-  words,
+  wordBlock,
 } from '../../src/program/build.ts';
 import { decode } from '../../src/program/model/decode.ts';
 import { encode, stepOfFailure, type Packet } from '../../src/program/encode.ts';
@@ -78,13 +78,13 @@ t.test('encode() takes the numbers of the architecture', (t) => {
 });
 
 t.test('encode() places a text and a block once, and aligns them', (t) => {
-  const shared = words([7], 'shared');
+  const shared = wordBlock([7], 'shared');
   const { bytes } = firstPacket([
     call('write', [3, shared, 8], label),
     call('chdir', ['/a'], label),
     call('chdir', ['/a'], label),
     call('write', [3, shared, 8], label),
-    call('write', [3, words([7], 'shared'), 8], label),
+    call('write', [3, wordBlock([7], 'shared'), 8], label),
   ]);
   const data = MESSAGE + PACKET_HEADER_SIZE + 5 * OPERATION_SIZE;
   const pointers = decode(bytes, 'x86-64').map(({ call, arguments: args }) =>
@@ -98,8 +98,8 @@ t.test('encode() places a text and a block once, and aligns them', (t) => {
 t.test('encode() resolves links, places and addresses', (t) => {
   const memory = new Memory();
   const buffer = memory.buffer('buffer', 32);
-  const inner = words([1, 2], 'inner');
-  const outer = words([inner, buffer, 3], 'outer');
+  const inner = wordBlock([1, 2], 'inner');
+  const outer = wordBlock([inner, buffer, 3], 'outer');
   const { bytes } = firstPacket([
     call('writev', [3, outer, at(inner, 8)], { ...label, result: at(outer, 16) }),
     call('getcwd', [addressOf(buffer, 8), at(buffer, 16)], label),
@@ -147,7 +147,7 @@ t.test('encode() places blocks that point to each other', (t) => {
 });
 
 t.test('encode() translates the open flags that arm64 numbers differently', (t) => {
-  const how = words([0o12600000, 0, 0x10], 'how');
+  const how = wordBlock([0o12600000, 0, 0x10], 'how');
   const steps = [
     call('openat', [-100, '/', 0o2600000, 0], label),
     call('openat2', [3, 'a', how, 24], label),
@@ -195,7 +195,7 @@ t.test('encode() cuts a long program into packets that ask for more', (t) => {
 
 t.test('encode() asks for no more behind the answer', (t) => {
   const close = call('close', [5], { ...label, accept: 'any' });
-  const tell = (tag: number): Step => call('write', [3, words([tag], 'tag'), 8], label);
+  const tell = (tag: number): Step => call('write', [3, wordBlock([tag], 'tag'), 8], label);
   // One of two answers, by whether there is something to send.
   const word = new Memory().word('word');
   const ends = [
@@ -297,7 +297,7 @@ t.test('encode() throws for programs that make no sense', (t) => {
     message: 'bug: 5 accepted errnos, at most 4',
   });
   t.throws(() => encodeSteps([call('close', [1, 2, 3, 4, 5, 6, 7], label)]), { message: 'bug: 7 operands' });
-  const links = [{ at: 1, to: words([1], 'inner') }];
+  const links = [{ at: 1, to: wordBlock([1], 'inner') }];
   t.throws(() => encodeSteps([call('write', [3, block(new Uint8Array(8), 'outer', links), 8], label)]), {
     message: 'bug: a link at 1 is outside outer',
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { call, words } from '../../src/program/build.ts';
+import { call, wordBlock } from '../../src/program/build.ts';
 import { restoreFlags, translateFlags, translateSteps } from '../../src/program/open-flags.ts';
 import { Memory } from '../../src/program/step.ts';
 
@@ -34,7 +34,7 @@ t.test('translateSteps() leaves x86-64, other calls and values of words as they 
 });
 
 t.test('translateSteps() does not change the plan', (t) => {
-  const how = words([0o200000, 0, 0], 'how');
+  const how = wordBlock([0o200000, 0, 0], 'how');
   const before = how.bytes.slice();
   translateSteps([call('openat2', [-100, '/', how, 24], label)], 'arm64');
   t.same(how.bytes, before);

@@ -11,7 +11,7 @@ import {
   stringArray,
   unless,
   when,
-  words,
+  wordBlock,
 } from '../../src/program/build.ts';
 import { printProgram, programToJson } from '../../src/program/print.ts';
 import { printStep } from '../../src/program/print-step.ts';
@@ -45,7 +45,7 @@ const program: Program = {
       'only where it is missing',
     ),
     failWhen(isNegative(root), 'ELOOP', { label: 'look again', pointer: '/root' }),
-    call('write', [3, words([16], 'tag 16'), 8], { label: 'answer' }),
+    call('write', [3, wordBlock([16], 'tag 16'), 8], { label: 'answer' }),
   ],
 };
 

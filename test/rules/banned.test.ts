@@ -105,7 +105,7 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/sd-bus/library.ts library': 'the same',
   'sys/socket.ts room': 'it is filled and read in one go, whoever sends or receives',
   'sys/sd-bus/library.ts bound': 'the functions of it that are in use',
-  'sys/seccomp.ts functions': 'the same',
+  'sys/libseccomp.ts functions': 'the same',
   'sys/events/signals.ts catcher': 'a process has one set of signals',
   'sys/events/poll.ts waiter': 'all waits of a process share its event loop',
   'sys/events/interruption.ts interruptions': 'who interrupts is one for all of a process',

@@ -2,7 +2,7 @@ import t from 'tap';
 import { planFilterRules } from '../../src/plan/seccomp/filter.ts';
 import { compileFilter } from '../../src/seccomp/compile.ts';
 import type { Seccomp, SeccompArg, SeccompOperator } from '../../src/spec/generated/config.ts';
-import { callNumber, libseccompVersion } from '../../src/sys/seccomp.ts';
+import { callNumber, libseccompVersion } from '../../src/sys/libseccomp.ts';
 import { runBpf } from './run-bpf.ts';
 
 const native = process.arch === 'arm64' ? 0xc00000b7 : 0xc000003e;

@@ -1,6 +1,6 @@
 import { TsrunError } from '../../errors.ts';
 import type { SeccompBuild } from '../../spec/features.ts';
-import { libseccompVersion } from '../../sys/seccomp.ts';
+import { libseccompVersion } from '../../sys/libseccomp.ts';
 
 /** What is there for seccomp filters; undefined without libseccomp. The flags are seccomp(2)'s own, no library is in between. */
 export function readSeccompBuild(): SeccompBuild | undefined {

@@ -14,7 +14,7 @@ export interface PlanContext {
   /** Words of init's memory; one allocator for the whole conversation. Handles of a few steps are on its stack: `withHandle`. */
   readonly memory: Memory;
   /** Words that several planners share. */
-  readonly words: SharedWords;
+  readonly slots: SharedSlots;
   /** Things a person should know but that do not stop the container; the caller logs them. */
   readonly warnings: string[];
 }
@@ -51,7 +51,7 @@ export interface DescriptorNumbers {
  * Words of init's memory that hold handles (descriptors, or a negative errno) that more than one program uses, and answers, each
  * overwritten by its next user.
  */
-export interface SharedWords {
+export interface SharedSlots {
   /** O_PATH handle of the container's root mount. */
   readonly root: Region;
   /** Handle of a proc file system that only this process has; all writes below /proc go through it. */
@@ -65,7 +65,7 @@ export interface SharedWords {
 }
 
 /** Allocates the words that all planners of one conversation share. */
-export function allocateSharedWords(memory: Memory): SharedWords {
+export function allocateSharedSlots(memory: Memory): SharedSlots {
   return {
     root: memory.word('root'),
     proc: memory.word('proc'),

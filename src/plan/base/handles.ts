@@ -86,7 +86,7 @@ function lookUp(
   const { label, pointer, failure } = options;
   // Hundreds of lookups are made in few ways.
   const how = context.memory.shared(`open_how ${flags} ${resolve}`, () => openHow({ flags, resolve }));
-  return call('openat2', [context.words.root, inside, how, OPEN_HOW_SIZE], {
+  return call('openat2', [context.slots.root, inside, how, OPEN_HOW_SIZE], {
     label,
     result,
     ...(pointer === undefined ? {} : { pointer }),
@@ -204,7 +204,7 @@ function makeMissing(context: PlanContext, parts: readonly string[], target: Reg
       const [handle, before] = isEven ? [target, other] : [other, target];
       const path = parts.slice(0, index + 1);
       const isLast = index === parts.length - 1;
-      if (index === 0) return makeComponent(context, { path, isLast, parent: context.words.root, handle }, options);
+      if (index === 0) return makeComponent(context, { path, isLast, parent: context.slots.root, handle }, options);
       return makeComponent(context, { path, isLast, parent: before, handle }, options).concat(closeHandle(before));
     }),
   );
@@ -257,15 +257,15 @@ export const STX_MODE = 28;
 /** Offsets of u32 stx_rdev_major and stx_rdev_minor. */
 export const STX_RDEV = 128;
 
-/** Looks at what a handle refers to; the answer goes to `words.stat`. */
+/** Looks at what a handle refers to; the answer goes to `slots.stat`. */
 export function statHandle(context: PlanContext, handle: Region, label: string): Step {
-  return call('statx', [handle, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(context.words.stat)], { label });
+  return call('statx', [handle, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(context.slots.stat)], { label });
 }
 
 /** Holds when the latest `statHandle` saw this type of file (S_IFDIR, S_IFCHR, ...). */
 export function isFileType(context: PlanContext, type: number, name: string) {
   // stx_mode starts at byte 28, in the upper half of the word at 24.
-  return equals(at(context.words.stat, 24), BigInt(type) << 32n, { mask: BigInt(S_IFMT) << 32n, text: `is ${name}` });
+  return equals(at(context.slots.stat, 24), BigInt(type) << 32n, { mask: BigInt(S_IFMT) << 32n, text: `is ${name}` });
 }
 
 /** Holds when the latest `statHandle` saw a directory. */
@@ -276,5 +276,5 @@ export function isDirectory(context: PlanContext) {
 /** Holds when the latest `statHandle` saw the device `major:minor`. */
 export function isDeviceNumber(context: PlanContext, major: number, minor: number) {
   const wanted = BigInt(major) | (BigInt(minor) << 32n);
-  return equals(at(context.words.stat, STX_RDEV), wanted, { text: `is device ${major}:${minor}` });
+  return equals(at(context.slots.stat, STX_RDEV), wanted, { text: `is device ${major}:${minor}` });
 }

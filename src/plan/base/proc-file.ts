@@ -25,7 +25,7 @@ export interface ProcFileOptions {
 /**
  * Opens a file below /proc for writing; the descriptor goes to `file`. `path` has no slash in front.
  *
- * Through the private handle `words.proc` and without crossing mounts, so that nothing can stand in for the file
+ * Through the private handle `slots.proc` and without crossing mounts, so that nothing can stand in for the file
  * (CVE-2025-52881). No path here and no link of proc has a `..`, so that no lookup has to be repeated (see `openInRoot`).
  */
 export function openProcFile(
@@ -36,7 +36,7 @@ export function openProcFile(
 ): Step {
   const links = follow === true ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
   const how = openHow({ flags: O_WRONLY, resolve: RESOLVE_BENEATH | RESOLVE_NO_XDEV | links });
-  return call('openat2', [context.words.proc, path, how, OPEN_HOW_SIZE], { ...options, result: file });
+  return call('openat2', [context.slots.proc, path, how, OPEN_HOW_SIZE], { ...options, result: file });
 }
 
 /** Writes a text in one write(2), as files of /proc want it. */

@@ -30,14 +30,14 @@ function hasLabel(label: string | undefined): boolean {
 }
 
 /**
- * A proc file system that is mounted nowhere, as `words.proc`: nothing an image or another process of the container does can
+ * A proc file system that is mounted nowhere, as `slots.proc`: nothing an image or another process of the container does can
  * stand in for its files (CVE-2019-16884, CVE-2025-52881).
  *
  * Where the kernel refuses a new one (a user namespace without a pid namespace of its own) the host's /proc stands in, opened
  * while the host's mounts are still in view, and verified to be a proc file system.
  */
 export function planProcHandle(context: PlanContext): Step[] {
-  const { proc, stat } = context.words;
+  const { proc, stat } = context.slots;
   const attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   const label = 'open a private proc file system';
   return [

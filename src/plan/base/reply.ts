@@ -1,4 +1,4 @@
-import { call, words } from '../../program/build.ts';
+import { call, wordBlock } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import { O_CLOEXEC } from '../../util/constants.ts';
 import type { DescriptorNumbers } from './context.ts';
@@ -16,7 +16,7 @@ export function reply(sync: number, name: ReplyName, label: string, values: read
 /** The word that an answer starts with. */
 export function tagOf(name: ReplyName): Block {
   const { tag } = EXCHANGES[name];
-  return words([tag], `tag ${tag}`);
+  return wordBlock([tag], `tag ${tag}`);
 }
 
 function valueSize(value: Region | Place): number {

@@ -1,4 +1,4 @@
-import { call, words } from '../../program/build.ts';
+import { call, wordBlock } from '../../program/build.ts';
 import { LAUNCHER_LAYOUT, LAYOUT } from '../../program/layout.ts';
 import { Memory, type Block, type Program, type Region, type Step } from '../../program/step.ts';
 import { iovec, msghdr } from '../../program/structs.ts';
@@ -37,7 +37,7 @@ export function answer(
   label: string,
   values: readonly (Region | Block)[],
 ): Step {
-  const tag = words([LAUNCHER_EXCHANGES[name].tag], `tag ${LAUNCHER_EXCHANGES[name].tag}`);
+  const tag = wordBlock([LAUNCHER_EXCHANGES[name].tag], `tag ${LAUNCHER_EXCHANGES[name].tag}`);
   const parts = [tag, ...values].map((of) => ({ of, size: of.kind === 'region' ? of.size : of.bytes.length }));
   const vector = iovec(parts);
   return call('sendmsg', [socket, msghdr(vector, undefined, { shown: () => vector.text }), MSG_NOSIGNAL], { label });

@@ -1,4 +1,4 @@
-import { call, equals, not, unless, words } from '../../program/build.ts';
+import { call, equals, not, unless, wordBlock } from '../../program/build.ts';
 import type { Program, Region, Step } from '../../program/step.ts';
 import { answer, type LauncherContext } from './context.ts';
 import { LAUNCHER_EXCHANGES } from './exchanges.ts';
@@ -44,7 +44,7 @@ function writePart(
       accept: 'any',
       result: count,
     }),
-    ...unless(isWhole, [answer(context, 'unwritten', 'tell what is missing', [words([index], `${index}`), count])]),
+    ...unless(isWhole, [answer(context, 'unwritten', 'tell what is missing', [wordBlock([index], `${index}`), count])]),
     ...unless(not(isWhole), rest),
   ];
 }

@@ -70,10 +70,10 @@ export function reserveHandOut({ descriptors }: PlanContext, numbers: readonly n
   );
 }
 
-/** Opens the handles, through `words.proc`: an early filter may refuse to open anything later. */
+/** Opens the handles, through `slots.proc`: an early filter may refuse to open anything later. */
 export function planHandOut(context: PlanContext, numbers: readonly number[]): Step[] {
   if (numbers.length === 0) return [];
-  const { proc } = context.words;
+  const { proc } = context.slots;
   const keep = (number: number, what: string, open: (result: Region) => Step): Step[] =>
     withHandle(context, { name: what, open: (handle) => [open(handle)] }, (handle) => [
       call('dup3', [handle, number, O_CLOEXEC], { label: `number it ${number}` }),

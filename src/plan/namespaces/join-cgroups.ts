@@ -74,13 +74,13 @@ export function planFallbackOpen({ fallback = '' }: JoinPlace, result: Region | 
 }
 
 /** Init moves itself into the container's cgroup2 directory, where it may not be cloned into it. */
-export function planUnifiedJoin(context: Pick<PlanContext, 'memory' | 'words'>, places: readonly JoinPlace[]): Step[] {
+export function planUnifiedJoin(context: Pick<PlanContext, 'memory' | 'slots'>, places: readonly JoinPlace[]): Step[] {
   const unified = findUnified(places);
   if (unified === undefined) return [];
   const { kind, fallback } = unified;
   const steps = joinBy(context, unified, 'cgroup.procs');
   if (fallback === undefined) return steps;
-  const { answer } = context.words;
+  const { answer } = context.slots;
   const tolerant = steps.map((step): Step => {
     if (step.kind !== 'call' || step.call !== 'write') return step;
     return { ...step, accept: ['EBUSY'], result: answer };

@@ -64,7 +64,7 @@ function setIds(context: PlanContext, change: IdChange): Step[] {
   const canBeUnmapped = findNamespace(context.config, 'user') !== undefined || context.host.identity.inUserNamespace;
   if (!canBeUnmapped) return [call(change.call, operands, { label, pointer })];
   // EINVAL is the one errno that says "not mapped"; the others keep their own message.
-  const result = context.words.answer;
+  const result = context.slots.answer;
   return [
     call(change.call, operands, { label, pointer, accept: ['EINVAL'], result }),
     failWhen(failedWith(result, 'EINVAL'), 'EINVAL', {

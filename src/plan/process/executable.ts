@@ -76,13 +76,13 @@ export function planFindExecutable(context: PlanContext, process: Process, found
 
 /** A path: the failure says what is wrong with it. */
 function lookAt(context: PlanContext, path: string, found: Region): Step[] {
-  const { answer } = context.words;
+  const { answer } = context.slots;
   const shown = `exec: ${JSON.stringify(path)}`;
   const label = `${shown}: look for it`;
   const fail = (condition: Condition, errno: Errno, text: string): Step =>
     failWhen(condition, errno, { label, failure: `${shown}: ${text}`, code: 'program' });
   return [
-    call('statx', [AT_FDCWD, path, 0, STATX_BASIC_STATS, addressOf(context.words.stat)], {
+    call('statx', [AT_FDCWD, path, 0, STATX_BASIC_STATS, addressOf(context.slots.stat)], {
       label,
       failure: `${shown}: stat ${path}: {errno}`,
       code: 'program',
@@ -130,7 +130,7 @@ interface Look {
 }
 
 function lookFor(context: PlanContext, path: string, { found, index, shown }: Look): Step[] {
-  const { answer, stat } = context.words;
+  const { answer, stat } = context.slots;
   const label = `${shown}: look for ${JSON.stringify(path)}`;
   const tryIt = [
     checkAccess(path, answer, { label, accept: 'any' }),

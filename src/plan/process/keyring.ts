@@ -40,7 +40,7 @@ const NEW_KEYRING =
  */
 export function planNewKeyring(context: PlanContext): Step[] {
   if (context.options.noNewKeyring) return [];
-  const { answer } = context.words;
+  const { answer } = context.slots;
   const isForeign = findNamespace(context.config, 'user') !== undefined;
   // Processes that join later must be able to find it: by its owner, or in a user namespace by anyone.
   const permissions = NEW_KEYRING | (isForeign ? KEY_OTH_SEARCH : KEY_USR_SEARCH);
@@ -53,7 +53,7 @@ export function planNewKeyring(context: PlanContext): Step[] {
 /** Joins the container's session keyring, or makes it when it is gone. For `exec`. */
 export function planJoinKeyring(context: PlanContext): Step[] {
   if (context.options.noNewKeyring) return [];
-  const { answer } = context.words;
+  const { answer } = context.slots;
   const label = `join session keyring ${shownName(context)}`;
   return [
     call('keyctl', [KEYCTL_JOIN_SESSION_KEYRING, keyringName(context), 0, 0, 0], {
@@ -68,7 +68,7 @@ export function planJoinKeyring(context: PlanContext): Step[] {
   ];
 }
 
-/** Whether `labelKeys` has something to write, which takes `words.proc`. */
+/** Whether `labelKeys` has something to write, which takes `slots.proc`. */
 export function hasKeyLabel(process: Process | undefined): boolean {
   return (process?.selinuxLabel ?? '') !== '';
 }

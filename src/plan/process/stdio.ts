@@ -28,7 +28,7 @@ export function planStdioOwner(context: PlanContext, process: Process): Step[] {
     });
   if (process.terminal === true) return [chown(0, 'the terminal')];
   if (context.options.lendsStdio === true) return [];
-  const { stat } = context.words;
+  const { stat } = context.slots;
   // u32 stx_uid is at byte 20 of struct statx, the upper half of the word at 16.
   const isOwner = equals(at(stat, 16), BigInt(uid) << 32n, { mask: 0xffff_ffffn << 32n, text: `owner is ${uid}` });
   const isDevice = isFileType(context, S_IFCHR, 'a character device');
@@ -81,7 +81,7 @@ export function planNullStdio(context: PlanContext): Step[] {
 
 function replaceNull(context: PlanContext, source: Region, { name, fd }: { name: string; fd: number }): Step[] {
   const isDevice = isFileType(context, S_IFCHR, 'a character device');
-  const { stat } = context.words;
+  const { stat } = context.slots;
   const dup = call('dup3', [source, fd, 0], { label: `make ${name} the /dev/null of the container` });
   return [
     call('statx', [fd, '', AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(stat)], { label: `look at ${name}` }),

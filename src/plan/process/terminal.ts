@@ -1,4 +1,4 @@
-import { addressOf, call, equals, failWhen, not, words } from '../../program/build.ts';
+import { addressOf, call, equals, failWhen, not, wordBlock } from '../../program/build.ts';
 import type { Block, Region, Step } from '../../program/step.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import {
@@ -44,7 +44,7 @@ export interface TerminalOptions {
 export function planTerminal(context: PlanContext, process: Process, options: TerminalOptions): Step[] {
   if (process.terminal !== true) return [];
   return withHandle(context, { name: 'master', open: (master) => openMaster(context, master) }, (master) => [
-    call('ioctl', [master, TIOCSPTLCK, words([0], '{0}')], { label: 'unlock the terminal', pointer: POINTER }),
+    call('ioctl', [master, TIOCSPTLCK, wordBlock([0], '{0}')], { label: 'unlock the terminal', pointer: POINTER }),
     ...windowSize(process).map((size) =>
       call('ioctl', [master, TIOCSWINSZ, size], {
         label: 'set the size of the terminal',
@@ -69,7 +69,7 @@ function openTerminal(master: Region, result: Region): Step {
 }
 
 function openMaster(context: PlanContext, master: Region): Step[] {
-  const { stat } = context.words;
+  const { stat } = context.slots;
   const wrong = { label: 'open a terminal: /dev/pts/ptmx is no terminal multiplexer', pointer: POINTER };
   const options = { label: 'open /dev/pts', pointer: POINTER, noSymlinks: true, directory: true };
   const open = (target: Region): Step[] => openInRoot(context, '/dev/pts', target, options);

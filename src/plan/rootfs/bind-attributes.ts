@@ -37,7 +37,7 @@ export function planBindFlags(
   if (fromHost) return addToLocked(context, mount, options, change);
   const replaced = asKernelKnows(context, replacedAttributes(options));
   if (!mayBeLocked(context)) return changeAttributes(context, mount, replaced, change);
-  const { answer } = context.words;
+  const { answer } = context.slots;
   return [
     ...changeAttributes(context, mount, replaced, { ...change, accept: ['EPERM'], result: answer }),
     ...when(
@@ -53,7 +53,7 @@ function mayBeLocked({ config, host }: PlanContext): boolean {
 }
 
 function addToLocked(context: PlanContext, mount: Region, options: ParsedMountOptions, change: ChangeOptions): Step[] {
-  const { stat } = context.words;
+  const { stat } = context.slots;
   const { label } = change;
   const pointer = change.pointer === undefined ? {} : { pointer: change.pointer };
   const checks = LOCKABLE.filter(([flag]) => (options.cleared & flag) !== 0).map(([flag, name]) => {

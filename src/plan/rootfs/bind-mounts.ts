@@ -81,7 +81,7 @@ function attach(
   { label, pointer, isDirectory: is }: AttachOptions,
 ): Step[] {
   const { tree, target } = handles;
-  const { answer } = context.words;
+  const { answer } = context.slots;
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   const move = (more: { accept?: ['EINVAL']; result?: Region }): Step =>
     call('move_mount', [tree, '', target, '', flags], { label, pointer, ...more });

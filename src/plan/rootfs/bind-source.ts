@@ -115,7 +115,7 @@ function refuseProvided({ config }: PlanContext, bind: BindMount, inRootfs: stri
 function openHostTree(context: PlanContext, bind: BindMount, tree: Region): Step[] {
   const label = `cut ${describeBind(bind)} off from the host`;
   const open = openTree(context, bind, tree);
-  const { root } = context.words;
+  const { root } = context.slots;
   return [
     ...(bind.inRootfs === undefined ? open : [openRootfs(context), ...open, closeHandle(root)]),
     ...changePropagation(context, tree, MS_SLAVE | MS_REC, { label }),

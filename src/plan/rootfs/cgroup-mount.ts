@@ -49,7 +49,7 @@ import { OPEN_HOW_SIZE, openHow } from '../../program/structs.ts';
  * cgroup is bound there. Everything happens on handles: the target was opened below the rootfs, what is above it is not looked at again.
  */
 export interface CgroupMountInput {
-  readonly context: Pick<PlanContext, 'memory' | 'words'>;
+  readonly context: Pick<PlanContext, 'memory' | 'slots'>;
   readonly layout: CgroupLayout;
   readonly plan: CgroupPlan;
   /** The container has a cgroup namespace other than tsrun's, and init is in it when the steps run. */
@@ -158,7 +158,7 @@ interface Place {
 /** One hierarchy on one handle. */
 function planHierarchy(input: CgroupMountInput, directory: CgroupDirectory, to: Place): Step[] {
   const { target } = to;
-  const { answer } = input.context.words;
+  const { answer } = input.context.slots;
   // Mounted anew, a v1 hierarchy would show the whole host, and cgroup2 would reset the options of the host's own mount, nsdelegate
   // among them: from the first cgroup namespace they are set for all mounts of it (Documentation/admin-guide/cgroup-v2.rst).
   if (!input.hasCgroupNamespace) return planBind(input, directory, to);

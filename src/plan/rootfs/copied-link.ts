@@ -12,7 +12,7 @@ import { withHandle } from '../base/with-handle.ts';
  * of its directory. A symlink with that text may be there already; anything else is an error. crun(1), "copy-symlink".
  */
 export function planCopiedLink(context: PlanContext, bind: BindMount & { readonly text: string }): Step[] {
-  const { answer } = context.words;
+  const { answer } = context.slots;
   const parts = components(bind.mount.destination);
   const name = parts.at(-1) ?? '.';
   const label = `${describeBind(bind)}: copy the symlink`;
@@ -31,7 +31,7 @@ export function planCopiedLink(context: PlanContext, bind: BindMount & { readonl
 }
 
 function verifyLink(
-  { words: { answer } }: PlanContext,
+  { slots: { answer } }: PlanContext,
   directory: Region,
   { name, text, label, pointer }: Readonly<Record<'name' | 'text' | 'label' | 'pointer', string>>,
 ): Step[] {

@@ -28,7 +28,7 @@ export function hasHostSysfs({ config, host }: PlanContext, type: string, option
   return type === 'sysfs' && isInUserNamespace && (options.flags & MS_RDONLY) !== 0 && host.kernel.mountSetattr;
 }
 
-/** Puts the host's /sys onto `target`, read-only throughout, when the result of mounting a sysfs in `words.answer` is an errno. */
+/** Puts the host's /sys onto `target`, read-only throughout, when the result of mounting a sysfs in `slots.answer` is an errno. */
 export function planHostSysfs(
   context: PlanContext,
   target: Region,
@@ -50,5 +50,5 @@ export function planHostSysfs(
       label: `${step.label}: bind that of the host`,
     }),
   ]);
-  return when(isNegative(context.words.answer), steps, 'bind that of the host where the kernel refuses another');
+  return when(isNegative(context.slots.answer), steps, 'bind that of the host where the kernel refuses another');
 }

@@ -18,7 +18,7 @@ export function remountKeeping(
   options: { readonly label: string; readonly pointer?: string; readonly except: number },
   remount: (kept: number) => Step,
 ): Step[] {
-  const { stat } = context.words;
+  const { stat } = context.slots;
   const { label, pointer, except } = options;
   const candidates = ALL_KEPT.filter((flag) => (flag & except) === 0);
   const mask = candidates.reduce((all, flag) => all | flag, 0);

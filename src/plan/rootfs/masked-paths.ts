@@ -190,7 +190,7 @@ export function planReadonlyPaths(context: PlanContext): Step[] {
   return [
     ...(needsProcHandle(context.config) ? [] : planProcHandle(context)),
     ...steps,
-    call('fchdir', [context.words.root], { label: 'return to the root' }),
+    call('fchdir', [context.slots.root], { label: 'return to the root' }),
   ];
 }
 
@@ -198,7 +198,7 @@ export function planReadonlyPaths(context: PlanContext): Step[] {
 function makeRootReadonly(context: PlanContext, { shown, pointer }: PathToCover): Step[] {
   return changeAttributes(
     context,
-    context.words.root,
+    context.slots.root,
     { set: MOUNT_ATTR_RDONLY, clear: 0 },
     { label: `make ${shown} read-only`, pointer, isDirectory: true },
   );
@@ -222,7 +222,7 @@ function makeReadonly(context: PlanContext, { shown, pointer, target }: Covered)
  * may have. mount(2) knows no handles; the path leads through the private proc file system to the descriptor.
  */
 function remountReadonly(context: PlanContext, tree: Region, options: { label: string; pointer: string }): Step[] {
-  const { proc } = context.words;
+  const { proc } = context.slots;
   const [number] = context.descriptors.scratch;
   const flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
   return [

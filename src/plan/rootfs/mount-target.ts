@@ -14,13 +14,13 @@ import { components } from '../base/handles.ts';
 export const FILE_SYSTEMS = { proc: 0x9fa0n, sysfs: 0x6265_6572n, devpts: 0x1cd1n } as const;
 
 /** Holds when the latest fstatfs(2) saw this type of file system. */
-export function isFileSystem({ words: { stat } }: PlanContext, type: keyof typeof FILE_SYSTEMS): Condition {
+export function isFileSystem({ slots: { stat } }: PlanContext, type: keyof typeof FILE_SYSTEMS): Condition {
   return equals(stat, FILE_SYSTEMS[type], { text: `is a ${type}` });
 }
 
-/** Looks at the file system of a handle; the answer goes to `words.stat`. */
+/** Looks at the file system of a handle; the answer goes to `slots.stat`. */
 export function lookAtFileSystem(context: PlanContext, handle: Region, label: string, pointer?: string): Step {
-  return call('fstatfs', [handle, addressOf(context.words.stat)], {
+  return call('fstatfs', [handle, addressOf(context.slots.stat)], {
     label,
     ...(pointer === undefined ? {} : { pointer }),
   });

@@ -74,7 +74,7 @@ const NO_SYMLINKS: ReadonlySet<string> = new Set(['proc', 'sysfs']);
 function planFileSystem(input: FileSystemMount): Step[] {
   const { context, mount, pointer, options } = input;
   const mayBeHosts = hasHostSysfs(context, mount.type ?? '', options);
-  const change: Partial<CallOptions> = mayBeHosts ? { accept: ['EPERM'], result: context.words.answer } : {};
+  const change: Partial<CallOptions> = mayBeHosts ? { accept: ['EPERM'], result: context.slots.answer } : {};
   return [
     ...withTarget(input, (target) => [
       ...mountHere(input, target, options.flags, change),
@@ -158,7 +158,7 @@ function planAfterMount(
  */
 function planTmpfs(input: FileSystemMount): Stage[] {
   const { context, mount, pointer, options } = input;
-  const { stat, existed } = context.words;
+  const { stat, existed } = context.slots;
   const hasMode = options.data.some((option) => option.startsWith('mode='));
   const shown = JSON.stringify(mount.destination);
   const before: Step[] = hasMode

@@ -54,12 +54,12 @@ function propagation(context: PlanContext): Exclude<RootfsPropagation, ''> {
 
 /**
  * Cuts the mounts of the new mount namespace off from the host's and makes the rootfs a mount of its own, whose handle
- * is `words.root` from here on.
+ * is `slots.root` from here on.
  *
  * config-linux.md, "Rootfs Mount Propagation".
  */
 export function planRootMount(context: PlanContext): Step[] {
-  const { root } = context.words;
+  const { root } = context.slots;
   const rootfs = context.bundle.rootfs;
   const shown = JSON.stringify(rootfs);
   const umask = call('umask', [0], { label: 'create files with the modes as written' });
@@ -86,12 +86,12 @@ export function planRootMount(context: PlanContext): Step[] {
   ];
 }
 
-/** Opens the rootfs by its path on the host as `words.root`. */
+/** Opens the rootfs by its path on the host as `slots.root`. */
 export function openRootfs(context: PlanContext): Step {
   return call('openat', [AT_FDCWD, context.bundle.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
     label: `open rootfs ${JSON.stringify(context.bundle.rootfs)}`,
     pointer: '/root/path',
-    result: context.words.root,
+    result: context.slots.root,
   });
 }
 
@@ -102,7 +102,7 @@ export function openRootfs(context: PlanContext): Step {
  * namespace by chroot(2) alone: there the root of other processes must stay what it is.
  */
 export function addEnterRoot(context: PlanContext, phases: PhaseList): void {
-  const { root } = context.words;
+  const { root } = context.slots;
   const enter = call('fchdir', [root], { label: 'enter the rootfs' });
   const isNew = hasNewNamespace(context.config, 'mount');
   if (isNew && !context.options.noPivot) phases.add(planPivotRoot(context, enter));
@@ -134,7 +134,7 @@ function planPivotRoot(context: PlanContext, enter: Step): Step[] {
  * next, by programs that need to know what they are (`planHideHost`).
  */
 function planMoveRoot(context: PlanContext): Step[] {
-  const { root, stat } = context.words;
+  const { root, stat } = context.slots;
   return [
     // Neither the move nor what is unmounted may propagate to the host, whatever rootfsPropagation says.
     call('mount', [0, '/', 0, MS_PRIVATE, 0], { label: 'cut the old root off' }),

@@ -1,5 +1,5 @@
 import { TsrunError } from '../../errors.ts';
-import { at, call, words } from '../../program/build.ts';
+import { at, call, wordBlock } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { Config, Process, Seccomp, SeccompFlag } from '../../spec/generated/config.ts';
 import { holdsCapability } from '../base/facts.ts';
@@ -146,7 +146,7 @@ export function planLoadListenedFilter(sync: number, seccomp: CompiledSeccomp): 
       call('sendmsg', [sync, message, 0], { label: 'send the seccomp listener', pointer: POINTER }),
     ];
   }
-  const message: Block = words([EXCHANGES.seccomp.tag, 0], `tag ${EXCHANGES.seccomp.tag} and the listener`);
+  const message: Block = wordBlock([EXCHANGES.seccomp.tag, 0], `tag ${EXCHANGES.seccomp.tag} and the listener`);
   return [
     planLoadFilter(seccomp, at(message, 8)),
     call('write', [sync, message, message.bytes.length], { label: 'tell the number of the seccomp listener' }),

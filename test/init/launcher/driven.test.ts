@@ -6,7 +6,7 @@ import { planEnd } from '../../../src/plan/launcher/end.ts';
 import { LAUNCHER_EXCHANGES } from '../../../src/plan/launcher/exchanges.ts';
 import { planAttend, planLookForEnd, planWatch, WATCHED } from '../../../src/plan/launcher/foreground.ts';
 import { planOutput } from '../../../src/plan/launcher/output.ts';
-import { call, words } from '../../../src/program/build.ts';
+import { call, wordBlock } from '../../../src/program/build.ts';
 import type { Program } from '../../../src/program/step.ts';
 import { LAUNCHED } from '../../../src/util/launched.ts';
 import { decodeWill, encodeWill, type Will } from '../../../src/util/wills.ts';
@@ -103,7 +103,7 @@ for (const arch of ['x86-64', 'arm64'] as const) {
       const planner = new FakePlanner(t, arch);
       planner.place.putEngine();
       const failing: Program = { name: 'fail', replies: false, steps: [call('close', [-1], { label: 'fail' })] };
-      const pause = [call('nanosleep', [words([0, 200_000_000], '{0.2 s}'), 0], { label: 'wait' })];
+      const pause = [call('nanosleep', [wordBlock([0, 200_000_000], '{0.2 s}'), 0], { label: 'wait' })];
       for (const how of ['report', 'garbage', 'short'] as const) {
         const { child, hello, connection } = planner.drive(['run', 'x']);
         hello.cwd.close();

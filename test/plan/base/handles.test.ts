@@ -97,7 +97,7 @@ t.test('ensureInRoot() makes what is missing, a component at a time', (t) => {
 
 /** Runs steps below `rootfs`; the word root is its handle. */
 function runInRoot(steps: readonly Step[], rootfs: TreeDescription, context = makeContext(), busy = 0) {
-  const { root } = context.words;
+  const { root } = context.slots;
   const open = call('openat', [AT_FDCWD, '/rootfs', O_PATH, 0], { label: 'open the root', result: root });
   const kernel = new ModelKernel({ syncFd: 3, tree: { rootfs, host: {} } });
   const before = kernel.descriptors.size;

@@ -6,7 +6,7 @@ import {
   planUnifiedOpen,
 } from '../../../src/plan/namespaces/join-cgroups.ts';
 import { planSubCgroups, type ContainerCgroup } from '../../../src/plan/cgroup/sub-cgroup.ts';
-import { words } from '../../../src/program/build.ts';
+import { wordBlock } from '../../../src/program/build.ts';
 import { Memory } from '../../../src/program/step.ts';
 import { printSteps } from '../fixtures.ts';
 import { makeContext } from '../fixtures.ts';
@@ -97,7 +97,7 @@ t.test('planUnifiedJoin() takes the cgroup of init when that of the container is
 
 t.test('planUnifiedOpen() and planFallbackOpen() open directories for the clone', (t) => {
   const memory = new Memory();
-  const args = { kind: 'place', of: words([0, 0], 'args'), offset: 8 } as const;
+  const args = { kind: 'place', of: wordBlock([0, 0], 'args'), offset: 8 } as const;
   const inner = planUnifiedOpen({ memory }, [{ ...unified, below: 'a' }], args);
   t.match(inner, [{ call: 'openat' }, { call: 'openat2', operands: [{}, 'a'], result: args }, { call: 'close' }]);
   t.match(planFallbackOpen(unified, args), [{ call: 'openat', accept: ['ENOENT'], result: args }]);

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { addressOf, block, call, stringArray, words } from '../../../src/program/build.ts';
+import { addressOf, block, call, stringArray, wordBlock } from '../../../src/program/build.ts';
 import { ModelKernel } from '../../../src/program/model/kernel.ts';
 import { ModelMemory } from '../../../src/program/model/memory.ts';
 import { simulate } from '../../../src/program/model/simulate.ts';
@@ -17,12 +17,12 @@ function run(kernel: ModelKernel, steps: readonly CallStep[]): { results: number
 
 t.test('the model kernel gathers replies', (t) => {
   const part = (...bytes: number[]): ReturnType<typeof block> => block(Uint8Array.from(bytes), '{}');
-  const vector = words([part(1, 2, 3), 3, part(4, 5), 2], '{}');
+  const vector = wordBlock([part(1, 2, 3), 3, part(4, 5), 2], '{}');
   const { results, replies } = run(new ModelKernel({ syncFd: SYNC }), [
     call('writev', [SYNC, vector, 2], label),
-    call('sendmsg', [SYNC, words([0, 0, vector, 1, 0, 0, 0], '{}'), 0], label),
+    call('sendmsg', [SYNC, wordBlock([0, 0, vector, 1, 0, 0, 0], '{}'), 0], label),
     call('writev', [SYNC, vector, 5000], label),
-    call('writev', [SYNC, words([vector, 1n << 40n], '{}'), 1], label),
+    call('writev', [SYNC, wordBlock([vector, 1n << 40n], '{}'), 1], label),
   ]);
   t.same(results, [5, 3, -22, -22]);
   t.same(replies, [

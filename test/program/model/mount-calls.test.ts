@@ -1,5 +1,5 @@
 import t from 'tap';
-import { addressOf, call, words } from '../../../src/program/build.ts';
+import { addressOf, call, wordBlock } from '../../../src/program/build.ts';
 import { ModelKernel } from '../../../src/program/model/kernel.ts';
 import { simulate } from '../../../src/program/model/simulate.ts';
 import { Memory, type CallStep } from '../../../src/program/step.ts';
@@ -68,7 +68,7 @@ t.test('the model kernel mounts by descriptors', (t) => {
       call('openat', [AT_FDCWD, '/rootfs/proc', 0o12000000, 0], { ...label, result: target }),
       call('move_mount', [mount, '', target, '', EMPTY_PATHS], label),
       call('faccessat2', [AT_FDCWD, '/rootfs/proc/self', 0, 0], label),
-      call('mount_setattr', [mount, '', 0x1000, words([0, 0, 0, 0], '{}'), 32], label),
+      call('mount_setattr', [mount, '', 0x1000, wordBlock([0, 0, 0, 0], '{}'), 32], label),
       call('open_tree', [AT_FDCWD, '/data', 1], { ...label, result: tree }),
       call('move_mount', [tree, '', AT_FDCWD, '/rootfs/etc', 4], label),
       call('faccessat2', [AT_FDCWD, '/rootfs/etc/file', 0, 0], label),

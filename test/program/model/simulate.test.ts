@@ -12,7 +12,7 @@ import {
   stringArray,
   unless,
   when,
-  words,
+  wordBlock,
 } from '../../../src/program/build.ts';
 import { encode } from '../../../src/program/encode.ts';
 import { ModelKernel } from '../../../src/program/model/kernel.ts';
@@ -29,7 +29,7 @@ function program(...steps: readonly Step[]): Program {
 }
 
 function reply(tag: bigint): Step {
-  return call('write', [SYNC, words([tag], `tag ${tag}`), 8], label);
+  return call('write', [SYNC, wordBlock([tag], `tag ${tag}`), 8], label);
 }
 
 function kernel(): ModelKernel {
@@ -147,7 +147,7 @@ t.test('simulate() ends with exit_group and execve', (t) => {
 t.test('simulate() takes the branch of the process that clone3 chose', (t) => {
   const pid = new Memory().word('pid');
   const steps = program(
-    call('clone3', [words([0], '{}'), 64], { ...label, result: pid }),
+    call('clone3', [wordBlock([0], '{}'), 64], { ...label, result: pid }),
     ...unless(isZero(pid), [reply(17n), call('exit_group', [0], label)]),
     reply(18n),
   );
@@ -196,7 +196,7 @@ t.test('ModelInit keeps memory and kernel from one program to the next', (t) => 
   const init = new ModelInit(kernel(), OPTIONS);
   const run = (...steps: Step[]): bigint[][] => init.run(encode(program(...steps), OPTIONS)).replies.map(wordsOf);
   t.same(run(call('openat', [-100, '/dev', 0, 0], { ...label, result: fd }), reply(16n)), [[16n]]);
-  const answer = words([17, 0], '{}');
+  const answer = wordBlock([17, 0], '{}');
   t.same(
     run(
       call('openat', [fd, 'null', 0, 0], { ...label, result: at(answer, 8) }),

@@ -11,7 +11,7 @@ import {
   repeatWhile,
   unless,
   when,
-  words,
+  wordBlock,
 } from '../../../src/program/build.ts';
 import type { CallName } from '../../../src/program/calls.ts';
 import { LAYOUT } from '../../../src/program/layout.ts';
@@ -33,7 +33,7 @@ const fd = memory.word('fd');
 const buffer = memory.buffer('buffer', 64);
 const label = { label: 'test' };
 const unknownErrno = 'EX' as Errno;
-const answer = call('write', [3, words([16], 'tag 16'), 8], { label: 'answer' });
+const answer = call('write', [3, wordBlock([16], 'tag 16'), 8], { label: 'answer' });
 
 function flawsOf(steps: readonly Step[], options?: VerifyOptions): readonly string[] {
   return verify({ name: 'test', steps, replies: false }, options);
@@ -53,7 +53,7 @@ t.test('verify() has nothing to say about a sound program', (t) => {
     call('getcwd', [addressOf(buffer), 64], label),
     ...unless(equals(at(buffer, 56), fd), [call('prctl', [15, 'name'], label)]),
     call('mount', [0, '/', 0, 0, 0], label),
-    call('write', [3, words([16, buffer], '{}'), 16], label),
+    call('write', [3, wordBlock([16, buffer], '{}'), 16], label),
   ];
   t.same(verify({ name: 'test', steps, replies: true }, { known: new Map() }), []);
   t.doesNotThrow(() => {
@@ -78,7 +78,9 @@ t.test('verify() checks calls and their operands', (t) => {
   ]);
   t.same(flawsOfCall('close', ['x']), ['step 0 (test): the address of "x" is passed as a descriptor']);
   t.same(flawsOfCall('close', [addressOf(fd)]), ['step 0 (test): the address of fd is passed as a descriptor']);
-  t.same(flawsOfCall('close', [words([1], '{x}')]), ['step 0 (test): the address of {x} is passed as a descriptor']);
+  t.same(flawsOfCall('close', [wordBlock([1], '{x}')]), [
+    'step 0 (test): the address of {x} is passed as a descriptor',
+  ]);
   t.same(flawsOfCall('chdir', ['a\0']), ['step 0 (test): the text "a\\u0000" has a NUL']);
   t.same(flawsOfCall('chdir', [5]), ['step 0 (test): the number 5 is passed as text']);
   t.same(flawsOfCall('chdir', [fd]), ['step 0 (test): the value of fd is passed as text']);
@@ -96,7 +98,7 @@ t.test('verify() checks accepted errnos', (t) => {
 
 t.test('verify() checks places, addresses, regions and links', (t) => {
   const region = (changes: Partial<Region>): Region => ({ kind: 'region', name: 'r', offset: 64, size: 8, ...changes });
-  const pair = words([1, 2], '{pair}');
+  const pair = wordBlock([1, 2], '{pair}');
   t.same(flawsOfCall('close', [at(buffer, 60)]), ['step 0 (test): the 8 bytes of buffer+60 are outside its 64 bytes']);
   t.same(flawsOfCall('close', [at(pair, -4)]), ['step 0 (test): the 8 bytes of {pair}+-4 are outside its 16 bytes']);
   t.same(flawsOfCall('close', [at(pair, 2)]), ['step 0 (test): {pair}+2 is not aligned to 4 bytes']);
@@ -160,7 +162,7 @@ t.test('verify() wants a bound and harmless steps of a repetition', (t) => {
   t.same(flawsOfLoop({ fail: unknownErrno }, close), ['step 1 (test): the errno "EX" is unknown']);
   t.same(flawsOfLoop({}, answer), ['step 1 (test): it repeats write (answer)'], 'there would be two answers');
   t.same(flawsOfLoop({}, answer, close), [], 'what is in front of the loop happens once');
-  t.match(flawsOfLoop({}, call('clone3', [words([0], '{}'), 64], label)), [/repeats clone3/]);
+  t.match(flawsOfLoop({}, call('clone3', [wordBlock([0], '{}'), 64], label)), [/repeats clone3/]);
   t.end();
 });
 
@@ -181,8 +183,8 @@ t.test('verify() finds words that nothing has written', (t) => {
     [],
     'the kernel may write through an address',
   );
-  t.same(flawsOf([call('clone3', [words([fd], '{}'), 8], label), use], { known }), []);
-  t.same(flawsOf([call('read', [0, at(words([fd], '{}'), 0), 8], label), use], { known }), []);
+  t.same(flawsOf([call('clone3', [wordBlock([fd], '{}'), 8], label), use], { known }), []);
+  t.same(flawsOf([call('read', [0, at(wordBlock([fd], '{}'), 0), 8], label), use], { known }), []);
   t.equal(known.size, 0);
   t.end();
 });
@@ -207,7 +209,7 @@ t.test('verify() finds uses of a handle that is closed on some way', (t) => {
   t.same(flawsOf([open(fd), use(fd), close(fd)]), []);
   t.same(flawsOf([open(fd), close(fd), use(fd)]), ['step 2 (use fd): uses fd, which is closed']);
   t.same(flawsOf([open(fd), close(fd), close(fd)]), ['step 2 (close fd): uses fd, which is closed']);
-  t.same(flawsOf([open(fd), close(fd), call('mount_setattr', [fd, '', 0, words([1], '{}'), 8], label)]), [
+  t.same(flawsOf([open(fd), close(fd), call('mount_setattr', [fd, '', 0, wordBlock([1], '{}'), 8], label)]), [
     'step 2 (test): uses fd, which is closed',
   ]);
   t.same(flawsOf([open(fd), close(fd), open(fd), use(fd), close(fd)]), [], 'it is another one');
@@ -271,9 +273,9 @@ t.test('verify() knows which calls make descriptors', (t) => {
   t.same(made('fcntl', [1, 1030, 0]), flaw, 'F_DUPFD_CLOEXEC');
   t.same(made('fcntl', [1, 2, 1]), [], 'F_SETFD');
   t.same(made('ioctl', [1, 0x5441, 0]), flaw, 'TIOCGPTPEER');
-  t.same(made('ioctl', [1, 0x5414, words([0], '{}')]), [], 'TIOCSWINSZ');
-  t.same(made('seccomp', [1, 8, words([0], '{}')]), flaw, 'a listener');
-  t.same(made('seccomp', [1, 0, words([0], '{}')]), []);
+  t.same(made('ioctl', [1, 0x5414, wordBlock([0], '{}')]), [], 'TIOCSWINSZ');
+  t.same(made('seccomp', [1, 8, wordBlock([0], '{}')]), flaw, 'a listener');
+  t.same(made('seccomp', [1, 0, wordBlock([0], '{}')]), []);
   t.same(made('getpid', []), []);
   const clone = (flags: number) => flawsOf([call('clone', [flags | 17, 0, addressOf(fd), 0, 0], label), open(fd)]);
   t.same(clone(0x1000), flaw, 'CLONE_PIDFD');
