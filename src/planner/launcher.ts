@@ -1,6 +1,5 @@
 import { CallerLost } from '../container/caller/caller.ts';
 import { TsrunError } from '../errors.ts';
-import { acknowledge } from '../plan/launcher/acknowledge.ts';
 import { launcherContext, type LauncherContext } from '../plan/launcher/context.ts';
 import { planEnd, type EndOptions } from '../plan/launcher/end.ts';
 import { planAttend, planLookForEnd, type AttendOptions, planWatch, WATCHED } from '../plan/launcher/foreground.ts';
@@ -16,6 +15,7 @@ import { readEnded, type ExitStatus } from '../sys/process/wait.ts';
 import { sendMessage } from '../sys/socket.ts';
 import { errnoName } from '../util/errno.ts';
 import type { Will } from '../util/wills.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
 
 /** Of output, so much at a time. */
 const PART_BYTES = 32 * 1024;
@@ -38,7 +38,6 @@ export class Launcher {
   readonly #conversation: Conversation;
   readonly #socket: OwnedFd;
   readonly #context: LauncherContext;
-  readonly #arch: Arch;
   /** Pid of a child -> how it ended. It is a zombie until the launcher ends: whoever takes over learns it as well. */
   readonly #ended = new Map<number, ExitStatus>();
   #watch: Program | undefined;
@@ -46,15 +45,13 @@ export class Launcher {
   /** `number` is that of the socket in the launcher. */
   constructor(socket: OwnedFd, { arch, number }: { readonly arch: Arch; readonly number: number }) {
     this.#socket = socket;
-    this.#arch = arch;
     this.#context = launcherContext(number);
     this.#conversation = new Conversation(socket, { arch, syncFd: number, will: { stage: 'anew' } });
   }
 
-  /** It is heard; `planner` is the pid of this process. */
-  acknowledge(planner: number): void {
-    for (const packet of acknowledge(this.#context, { arch: this.#arch, planner }))
-      sendMessage(this.#socket.number, packet);
+  /** It is heard. */
+  acknowledge(acknowledgements: Acknowledgements): void {
+    for (const packet of acknowledgements.packetsFor(this.#context)) sendMessage(this.#socket.number, packet);
   }
 
   /** What remains to be done without this process, from now on. */

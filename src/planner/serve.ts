@@ -7,8 +7,10 @@ import type { Output } from '../plan/launcher/output.ts';
 import type { Arch } from '../program/calls.ts';
 import { currentInterruption } from '../sys/events/interruption.ts';
 import { pollReadable, waitAny, waitReadable } from '../sys/events/poll.ts';
+import { inTurn } from '../sys/events/turn-queue.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { receiveMessage } from '../sys/socket.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
 import { DeferredLog } from './deferred-log.ts';
 import { isTerminalOf } from './descriptors.ts';
 import { readHello, type Hello } from './hello.ts';
@@ -24,7 +26,7 @@ import { Session } from './session.ts';
 /** What a planner knows of itself. */
 export interface PlannerFacts {
   readonly arch: Arch;
-  readonly pid: number;
+  readonly acknowledgements: Acknowledgements;
   /** Identity of the build, which launchers name. */
   readonly build: bigint | undefined;
   readonly standing: Standing;
@@ -56,7 +58,9 @@ export async function serve(socket: OwnedFd, facts: PlannerFacts): Promise<Serve
     const hello = readHello(bytes, facts.build);
     if (held === undefined) return 'hello';
     launcher = new Launcher(connection, { arch: facts.arch, number: hello.socket });
-    launcher.acknowledge(facts.pid);
+    launcher.acknowledge(facts.acknowledgements);
+    // Others that have come meanwhile are heard first: none of them waits long for that.
+    await new Promise<void>(inTurn);
     const peer = examinePeer(connection.number, facts.standing);
     return await carryOut({ launcher, peer, hello, directory: held, facts }, connection);
   } catch (error) {

@@ -15,6 +15,7 @@ import { setProcessName } from '../sys/process/name.ts';
 import { acceptUnix, listenUnix } from '../sys/socket.ts';
 import { O_CREAT, O_NOFOLLOW, O_RDWR, POLLIN, RLIMIT_NOFILE } from '../util/constants.ts';
 import { SIGNALS } from '../util/signals.ts';
+import { Acknowledgements } from './acknowledgements.ts';
 import { Control } from './control.ts';
 import { plannerDirectory, requireOwnDirectory } from './directory.ts';
 import { readStanding } from './peer.ts';
@@ -78,9 +79,10 @@ interface Serving {
 
 async function acceptAll(listener: OwnedFd, { idleMs, stopping, statistics, control, log }: Serving): Promise<void> {
   const host = new HostView('/proc/self');
+  const arch = readArch();
   const facts: PlannerFacts = {
-    arch: readArch(),
-    pid: process.pid,
+    arch,
+    acknowledgements: new Acknowledgements({ arch, planner: process.pid }),
     build: readBuildId(),
     standing: readStanding('/proc/self'),
     host,
@@ -95,7 +97,8 @@ async function acceptAll(listener: OwnedFd, { idleMs, stopping, statistics, cont
       events: POLLIN,
     }));
     const timeoutMs = isFull ? FULL_PAUSE_MS : idleMs;
-    const ready = await waitAny(interests, timeoutMs, { signal: stopping }).catch((): readonly number[] => []);
+    const waiting = waitAny(interests, timeoutMs, { signal: stopping, isUrgent: true });
+    const ready = await waiting.catch((): readonly number[] => []);
     const isIdle = ready.length === 0 && !isFull && statistics.underWay === 0;
     if (stopping.aborted || isIdle) return;
     if (ready.includes(control.number)) control.answer();

@@ -22,8 +22,20 @@ import type { CallStep, CheckStep, Operand, Place, Region, Step } from './step.t
  *
  * Most programs are encoded once, by code that has never run: it stores whole words where it can, and calls little.
  */
-export function encodeOperations(steps: readonly Step[], { arch, mark, base, bulk }: PacketOptions): Uint8Array {
-  const bytes = new Uint8Array(LAYOUT.message.size);
+export function encodeOperations(steps: readonly Step[], options: PacketOptions): Uint8Array {
+  try {
+    return SHEET.slice(0, writePacket(steps, options));
+  } finally {
+    SHEET.fill(0);
+  }
+}
+
+/** Where packets are written, all 0 in between: most are short, and memory of their largest size for each would soon be garbage. */
+const SHEET = new Uint8Array(LAYOUT.message.size);
+
+/** Returns how many bytes it has. */
+function writePacket(steps: readonly Step[], { arch, mark, base, bulk }: PacketOptions): number {
+  const bytes = SHEET;
   const end = PACKET_HEADER_SIZE + steps.length * OPERATION_SIZE;
   const area = new DataArea(bytes, { base, start: end, elsewhere: bulk });
   const view = new DataView(bytes.buffer);
@@ -39,7 +51,7 @@ export function encodeOperations(steps: readonly Step[], { arch, mark, base, bul
     else writeCheck(writer, step);
     at += OPERATION_SIZE;
   }
-  return bytes.subarray(0, area.end);
+  return area.end;
 }
 
 interface PacketOptions {

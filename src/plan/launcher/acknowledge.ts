@@ -5,7 +5,7 @@ import { LAUNCHER_LAYOUT } from '../../program/layout.ts';
 import type { Program, Region, Step } from '../../program/step.ts';
 import { seconds, TIME_SIZE } from '../../program/structs.ts';
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY, SHUT_RDWR, SOL_SOCKET, SO_RCVTIMEO } from '../../util/constants.ts';
-import type { LauncherContext } from './context.ts';
+import { LOOK_WORDS, type LauncherContext } from './context.ts';
 
 /** The name of a planner's process, by which a launcher finds its state in /proc/PID/stat. */
 export const PLANNER_NAME = 'tsrun-planner';
@@ -59,9 +59,9 @@ export function planAcknowledge({ socket }: LauncherContext, size: number): Prog
  */
 export function planLook(context: LauncherContext, planner: number): Program {
   const words = {
-    file: context.word('stat of the planner'),
-    count: context.word('bytes of its state'),
-    state: context.word('state of the planner'),
+    file: context.word(LOOK_WORDS.file),
+    count: context.word(LOOK_WORDS.count),
+    state: context.word(LOOK_WORDS.state),
   };
   let steps: Step[] = [
     call('shutdown', [context.socket, SHUT_RDWR], {

@@ -13,6 +13,9 @@ export interface LauncherContext {
   readonly word: (name: string) => Region;
 }
 
+/** The words of the program that looks for a silent planner, in all launchers the same ones. */
+export const LOOK_WORDS = { file: 'stat of the planner', count: 'bytes of its state', state: 'state of the planner' };
+
 /** The context of a launcher whose hello has just come. */
 export function launcherContext(socket: number): LauncherContext {
   const memory = new Memory(LAUNCHER_LAYOUT.own.address - LAYOUT.memory.address);
@@ -22,6 +25,7 @@ export function launcherContext(socket: number): LauncherContext {
     known.set(name, found);
     return found;
   };
+  for (const name of Object.values(LOOK_WORDS)) word(name);
   return { socket, word };
 }
 

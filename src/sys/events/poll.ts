@@ -63,10 +63,10 @@ export interface Interest {
 export function waitAny(
   interests: readonly Interest[],
   timeoutMs = -1,
-  { signal = currentInterruption(), isWeak = false }: WaitOptions = {},
+  { signal = currentInterruption(), isWeak = false, isUrgent = false }: WaitOptions = {},
 ): Promise<readonly number[]> {
   waiter ??= new Waiter();
-  return waiter.wait(interests, { timeoutMs, signal, isWeak });
+  return waiter.wait(interests, { timeoutMs, signal, isWeak, isUrgent });
 }
 
 /** What ends a wait before anything is ready, and whether anybody is kept by it. */
@@ -75,6 +75,8 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
   /** The wait alone does not keep the process from ending. */
   readonly isWeak?: boolean;
+  /** It ends as soon as something is ready, before those who wait for a turn of the event loop each. */
+  readonly isUrgent?: boolean;
 }
 
 /** Resolves after a time. The engine's own timers stand still while the main thread waits for descriptors. */
@@ -93,6 +95,7 @@ interface Wait {
   /** By the clock of `nowMs`, ms. */
   readonly deadline: number;
   readonly isWeak: boolean;
+  readonly isUrgent: boolean;
   readonly resolve: (ready: readonly number[]) => void;
 }
 
@@ -116,13 +119,21 @@ class Waiter {
 
   async wait(
     interests: readonly Interest[],
-    { timeoutMs, signal, isWeak }: { timeoutMs: number; signal: AbortSignal | undefined; isWeak: boolean },
+    {
+      timeoutMs,
+      signal,
+      isWeak,
+      isUrgent,
+    }: Required<Pick<WaitOptions, 'isWeak' | 'isUrgent'>> & {
+      readonly timeoutMs: number;
+      readonly signal: AbortSignal | undefined;
+    },
   ): Promise<readonly number[]> {
     signal?.throwIfAborted();
     let onAbort: (() => void) | undefined;
     const ready = new Promise<readonly number[]>((resolve, reject) => {
       const deadline = timeoutMs < 0 ? Infinity : nowMs() + timeoutMs;
-      const wait = { interests, deadline, isWeak, resolve };
+      const wait = { interests, deadline, isWeak, isUrgent, resolve };
       onAbort = (): void => {
         this.#forget(wait);
         this.#adjust();
@@ -153,7 +164,7 @@ class Waiter {
     const resolve = (): void => {
       if (!isDisposed) callback();
     };
-    const wait = { interests: [], deadline: nowMs() + timeMs, isWeak: false, resolve };
+    const wait = { interests: [], deadline: nowMs() + timeMs, isWeak: false, isUrgent: false, resolve };
     this.#waits.add(wait);
     this.#adjust();
     return {
@@ -211,7 +222,7 @@ class Waiter {
     const resolve = (): void => {
       wait.resolve(fds);
     };
-    if (this.#waits.size > 0 && this.#loop.hasTurns) inTurn(resolve);
+    if (!wait.isUrgent && this.#waits.size > 0 && this.#loop.hasTurns) inTurn(resolve);
     else resolve();
   }
 
