@@ -64,7 +64,7 @@ async function startUnderLock(
   using lock = await directory.lock();
   const record = directory.readRecord();
   const init = requireCreated(directory, record);
-  const config = readSavedConfig(directory);
+  const config = readSavedConfig(directory, runtime.caller.loadConfig);
   if (config.process === undefined) throw new TsrunError('status', `${wording.noProcess}: there is nothing to start`);
   runtime.caller.review?.(config, 'start');
   const descriptors = descriptorNumbers(record.preserveFds);
@@ -108,7 +108,7 @@ async function startUnderLock(
 async function explainEnd(runtime: Runtime, directory: StateDirectory, answer: number): Promise<never> {
   using connection = new OwnedFd(answer);
   const record = directory.readRecord();
-  const config = readSavedConfig(directory);
+  const config = readSavedConfig(directory, runtime.caller.loadConfig);
   const descriptors = descriptorNumbers(record.preserveFds);
   const seccomp = await compileFor(runtime, config);
   using conversation = new Conversation(connection, { arch: readArch(), syncFd: descriptors.sync });

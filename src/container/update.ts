@@ -26,7 +26,7 @@ export async function updateContainer(runtime: Runtime, options: UpdateOptions):
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
   if (status === 'stopped' || status === 'creating') throw new TsrunError('status', wording.notRunning);
-  const config = readSavedConfig(directory);
+  const config = readSavedConfig(directory, runtime.caller.loadConfig);
   requireRdt(config, options);
   const changes = readChanges(options, config.linux?.resources ?? {});
   const { resources, plan, properties, warnings } = planContainerUpdate(record, config, changes);

@@ -28,13 +28,13 @@ function read(path: string): string {
 
 /**
  * Absolute path of the cgroup2 directory that a process is in, by its directory below /proc; undefined when it is gone, or in none
- * that is mounted where the process of `viewer` is, another such directory.
+ * that `mounts` has.
  */
-export function readUnifiedDirectory(directory: string, viewer: string): string | undefined {
+export function readUnifiedDirectory(directory: string, mounts: () => readonly MountinfoEntry[]): string | undefined {
   let layout: CgroupLayout;
   try {
     const membership = readFileSync(`${directory}/cgroup`, 'utf8');
-    layout = parseCgroupLayout(readFileSync(`${viewer}/mountinfo`, 'utf8'), membership, () => []);
+    layout = cgroupLayout(mounts(), membership, () => []);
   } catch {
     // It has ended; whoever asked finds that out by other means.
     return undefined;

@@ -105,8 +105,20 @@ class SpawnedInit implements Partner {
 
 /** Init's image as an executable file. Errors: `host`. */
 export function openImage({ arch, syncFd, fallbackDirectory }: SpawnInitOptions): OwnedFd {
-  const image = emitInit({ arch, syncFd });
+  const image = imageFor(arch, syncFd);
   return sealImage(image) ?? openImageFile(image, fallbackDirectory);
+}
+
+/** Bytes of images by what they were made for, most of which are the same for all containers of a process. */
+const images = new Map<string, Uint8Array>();
+const IMAGES_MAX = 16;
+
+/** The bytes alone: a file of which a container has a descriptor is no other's. */
+function imageFor(arch: Arch, syncFd: number): Uint8Array {
+  const key = `${arch} ${syncFd}`;
+  const image = images.get(key) ?? emitInit({ arch, syncFd });
+  if (images.size < IMAGES_MAX) images.set(key, image);
+  return image;
 }
 
 /** Init's image as a sealed memfd; undefined where the system forbids executable memfds (vm.memfd_noexec=2). Errors: `host`. */

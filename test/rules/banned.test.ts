@@ -111,6 +111,7 @@ const KEPT: Readonly<Record<string, string>> = {
   'sys/events/interruption.ts interruptions': 'who interrupts is one for all of a process',
   'process/turns.ts underWay': 'everyone in a process shares its event loop',
   'process/turns.ts talks': 'the same',
+  'process/spawned.ts images': 'the same options give the same bytes, whoever asks',
   'sys/events/turn-queue.ts waiting': 'the same',
 };
 

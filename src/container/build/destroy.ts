@@ -21,7 +21,7 @@ export async function destroyContainer(
   record: ContainerRecord,
   { kill, runtime }: { readonly kill: boolean; readonly runtime: Runtime },
 ): Promise<void> {
-  const config = await readConfigWithPoststop(directory);
+  const config = await readConfigWithPoststop(directory, runtime);
   if (config !== undefined) runtime.caller.review?.(config, 'delete');
   const cgroup = openManagedCgroup(record.cgroup, runtime.caller.buses);
   if (kill) await cgroup.killAll(SIGKILL);
@@ -40,13 +40,13 @@ export async function destroyContainer(
  * The configuration, only where there may be hooks to run: most containers have none, and reading it takes longer than all the
  * rest. One whose creation was cut short may have no configuration yet.
  */
-async function readConfigWithPoststop(directory: StateDirectory): Promise<Config | undefined> {
+async function readConfigWithPoststop(directory: StateDirectory, { caller }: Runtime): Promise<Config | undefined> {
   try {
     const text = directory.readConfigText() ?? '';
     // The name of a member may be written with escapes.
     if (!text.includes('poststop') && !text.includes('\\u')) return undefined;
     const { readSavedConfig } = await import('../store/saved-config.ts');
-    return readSavedConfig(directory);
+    return readSavedConfig(directory, caller.loadConfig);
   } catch (error) {
     if (error instanceof TsrunError) return undefined;
     throw error;

@@ -10,7 +10,7 @@ import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../../plan/seccomp/refusals.ts';
 import type { Process } from '../../spec/generated/config.ts';
 import { wording } from '../../util/wording.ts';
-import { hostFactsOf } from '../caller/host.ts';
+import { hostFactsOf, mountsOf } from '../caller/host.ts';
 import type { Runtime } from '../caller/caller.ts';
 import { requireConsole } from '../caller/console.ts';
 import type { Foreground } from '../caller/foreground.ts';
@@ -72,7 +72,7 @@ async function prepare(
   const directory = hold(new StateDirectory(runtime.root, options.id));
   const record = directory.readRecord();
   const identity = requireRunning(directory, record, options);
-  const saved = readSavedConfig(directory);
+  const saved = readSavedConfig(directory, caller.loadConfig);
   const process = execProcess(saved, options.change);
   const terminal = process.terminal === true;
   requireConsole({ terminal, detached: detach, consoleSocket, isTaken: takeConsole !== undefined });
@@ -91,7 +91,7 @@ async function prepare(
     host,
     inodes: view.inodes,
     handed: view.handles && [...view.handles.keys()],
-    initUnified: readUnifiedDirectory(init.path, caller.proc),
+    initUnified: readUnifiedDirectory(init.path, () => mountsOf(caller)),
     options: {
       preserveFds: preserved.length,
       detach,

@@ -3,9 +3,9 @@ import { loadConfig } from '../../spec/validate.ts';
 import type { StateDirectory } from './directory.ts';
 import { doesNotExist } from './ids.ts';
 
-/** The configuration that a container was created with. Errors: `not-found`, `state`, `config`. */
-export function readSavedConfig(directory: StateDirectory): Config {
+/** The configuration that a container was created with, as `load` reads its text. Errors: `not-found`, `state`, `config`. */
+export function readSavedConfig(directory: StateDirectory, load: typeof loadConfig = loadConfig): Config {
   const text = directory.readConfigText();
   if (text === undefined) throw doesNotExist(directory.id);
-  return loadConfig(text).config;
+  return load(text).config;
 }
