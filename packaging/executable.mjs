@@ -21,7 +21,7 @@ import { keepOnly, SCRIPTS, WHOLE } from './scripts.mjs';
 const directory = path.join(top, 'dist');
 const INSTALLED = path.resolve(process.env.TSRUN_LIBEXEC ?? '/usr/local/libexec/tsrun');
 const KOFFI_FILE = 'koffi.node';
-/** What yargs-parser loads at once and uses hardly ever: on Bun these modules take a fifth of the shortest command's time. */
+/** What yargs loads at once and uses hardly ever: on Bun these modules take a fifth of the shortest command's time. */
 const LAZY_MODULES = path.join(top, 'packaging/lazy-modules.cjs');
 const require = createRequire(import.meta.url);
 

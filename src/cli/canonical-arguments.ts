@@ -3,10 +3,17 @@ import { ArgumentError } from './argument-error.ts';
 import { nearestName } from './nearest.ts';
 import { findLong, findShort, type OptionSpec, type OptionTable } from './options/table.ts';
 
-/** Arguments in the one form that yargs reads. */
+/** An option as its table names it, however it was written. */
+export interface CanonicalOption {
+  readonly name: string;
+  /** Of a boolean `true` or `false`. */
+  readonly value: string;
+}
+
+/** Arguments in one form. */
 export interface CanonicalArguments {
-  /** `--name=value`, in the order given; booleans have the value `true` or `false`. */
-  readonly options: readonly string[];
+  /** In the order given. */
+  readonly options: readonly CanonicalOption[];
   readonly positionals: readonly string[];
 }
 
@@ -20,9 +27,9 @@ export interface ArgumentRules {
 }
 
 /**
- * Rewrites arguments into the one spelling that yargs reads without guessing.
+ * Reads arguments without guessing.
  *
- * The callers of a runtime need what its parser does not do, whatever its settings:
+ * The callers of a runtime need what the parser of yargs does not do, whatever its settings:
  *
  * - `-log x`, as containerd writes it, is the option `log` and not the letters l, o and g
  * - `--arg --x`: a value may begin with a dash, where the parser drops `--arg` and sets `x`
@@ -37,7 +44,7 @@ export interface ArgumentRules {
  * Errors: `usage`; `unsupported` for an option known to be so.
  */
 export function canonicalArguments(args: readonly string[], rules: ArgumentRules): CanonicalArguments {
-  const options: string[] = [];
+  const options: CanonicalOption[] = [];
   const positionals: string[] = [];
   const rest = [...args];
   for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
@@ -54,7 +61,7 @@ export function canonicalArguments(args: readonly string[], rules: ArgumentRules
 }
 
 // Takes the value of the option from `rest` if it is not part of the argument itself.
-function canonicalOption(argument: string, rest: string[], rules: ArgumentRules): string[] {
+function canonicalOption(argument: string, rest: string[], rules: ArgumentRules): CanonicalOption[] {
   const { written, name, value } = splitArgument(argument);
   const isShort = !written.startsWith('--');
   const found = findLong(rules.table, name) ?? (isShort ? findShort(rules.table, name) : undefined);
@@ -80,7 +87,7 @@ interface ValueSource {
 }
 
 // `-dt` is `-d -t`: only the last letter may take a value.
-function canonicalGroup(letters: string, source: ValueSource): string[] | undefined {
+function canonicalGroup(letters: string, source: ValueSource): CanonicalOption[] | undefined {
   const names = letters.split('').map((letter) => findShort(source.rules.table, letter));
   const last = names.at(-1);
   const others = names.slice(0, -1);
@@ -88,18 +95,21 @@ function canonicalGroup(letters: string, source: ValueSource): string[] | undefi
     return undefined;
   }
   const lastOption = withValue(`-${letters.slice(-1)}`, { name: last, ...source });
-  return [...others.map((name) => `--${name}=true`), lastOption];
+  return [...others.map((name) => ({ name: name ?? '', value: 'true' })), lastOption];
 }
 
-function withValue(written: string, { name, value, rest, rules }: ValueSource & { name: string }): string {
+function withValue(
+  written: string,
+  { name, value, rest, rules }: ValueSource & { name: string },
+): CanonicalOption {
   const spec = rules.table[name] as OptionSpec;
   if (spec.unsupported === true) {
     throw new TsrunError('unsupported', `option "--${name}"${rules.owner} is not supported yet`);
   }
-  if (spec.type === 'boolean') return `--${name}=${readBoolean(written, value ?? 'true', rules)}`;
+  if (spec.type === 'boolean') return { name, value: `${readBoolean(written, value ?? 'true', rules)}` };
   const text = value ?? rest.shift();
   if (text === undefined) throw new ArgumentError(`option ${JSON.stringify(written)}${rules.owner} needs a value`);
-  return `--${name}=${text}`;
+  return { name, value: text };
 }
 
 /** What Go's strconv.ParseBool takes, for runc's callers, and `yes` and `no`, for crun's; nothing for other texts. */

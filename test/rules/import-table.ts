@@ -25,7 +25,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   },
   cli: {
     folders: ['own-process', 'container', 'spec', 'program/print', 'host'],
-    outside: ['yargs', 'yargs/helpers', 'yargs-parser', 'node:fs', 'node:path', 'node:url'],
+    outside: ['yargs', 'node:fs', 'node:path', 'node:url'],
     acts: true,
   },
   // A command for another process: it reads the command line as cli does, and is that process's operations.
