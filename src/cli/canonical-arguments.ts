@@ -98,10 +98,7 @@ function canonicalGroup(letters: string, source: ValueSource): CanonicalOption[]
   return [...others.map((name) => ({ name: name ?? '', value: 'true' })), lastOption];
 }
 
-function withValue(
-  written: string,
-  { name, value, rest, rules }: ValueSource & { name: string },
-): CanonicalOption {
+function withValue(written: string, { name, value, rest, rules }: ValueSource & { name: string }): CanonicalOption {
   const spec = rules.table[name] as OptionSpec;
   if (spec.unsupported === true) {
     throw new TsrunError('unsupported', `option "--${name}"${rules.owner} is not supported yet`);
