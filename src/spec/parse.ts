@@ -14,14 +14,11 @@ const longestInteger = 64;
  * arrays and objects are nested more than 256 deep. Source: RFC 8259.
  */
 export function parseJson(text: string): unknown {
-  // JSON.parse is the fast way, but only for texts that hold no long integer.
-  if (!/\d{16}/.test(text)) {
-    try {
-      const value = JSON.parse(text) as unknown;
-      if (!isDeeper(value, deepestNesting)) return value;
-    } catch {
-      // Every engine words its error differently; the reader below finds the same fault again and says where it is.
-    }
+  try {
+    const value = JSON.parse(text) as unknown;
+    if (!needsReader([value], deepestNesting + 1)) return value;
+  } catch {
+    // Every engine words its error differently; the reader below finds the same fault again and says where it is.
   }
   return new JsonReader(text).readDocument();
 }
@@ -35,9 +32,20 @@ export function stringifyJson(value: unknown, indent = 0): string {
   return write(value, '\n', ' '.repeat(indent)) ?? 'null';
 }
 
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
+/**
+ * Whether a document is nested too deep, or has a number that may not be the one of its text. Some have tens of thousands of numbers
+ * or megabytes of text: it is walked once, and calls little.
+ */
+function needsReader(document: object, levels: number): boolean {
+  if (levels === 0) return true;
+  const members = (Array.isArray(document) ? document : Object.values(document)) as readonly unknown[];
+  for (let index = 0; index < members.length; index++) {
+    const member = members[index];
+    if (typeof member === 'number') {
+      if (member > Number.MAX_SAFE_INTEGER || member < Number.MIN_SAFE_INTEGER) return true;
+    } else if (typeof member === 'object' && member !== null && needsReader(member, levels - 1)) return true;
+  }
+  return false;
 }
 
 /** A recursive descent over one text; `#at` is the next character to read. */

@@ -41,8 +41,11 @@ export function openProcess(identity: ProcessIdentity): OwnedFd | undefined {
 /** The number under which a process knows itself, in its own pid namespace; man 5 proc_pid_status, NSpid. 0 when it is gone. */
 export function innermostPid(pid: number): number {
   try {
-    const numbers = /^NSpid:\s*(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? String(pid);
-    return Number(numbers.split(/\s+/).at(-1));
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    // A process may have a line of 60,000 groups in front of it.
+    const at = status.indexOf('\nNSpid:');
+    if (at < 0) return pid;
+    return Number(status.slice(at + 1, status.indexOf('\n', at + 1)).split(/\s+/).at(-1));
   } catch {
     return 0;
   }

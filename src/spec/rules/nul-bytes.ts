@@ -18,12 +18,25 @@ function findNul(value: unknown, path: string[], issues: Issue[]): void {
     issues.push({ pointer: pointerOf(path), message: `is ${quote(value)}, wanted a text without NUL bytes` });
   }
   if (typeof value !== 'object' || value === null) return;
-  for (const [key, member] of Object.entries(value)) {
-    if (key.includes('\0')) {
-      issues.push({ pointer: pointerOf(path), message: `has the key ${quote(key)}, wanted one without NUL bytes` });
+  if (Array.isArray(value)) findInArray(value, path, issues);
+  else
+    for (const [key, member] of Object.entries(value)) {
+      if (key.includes('\0')) {
+        issues.push({ pointer: pointerOf(path), message: `has the key ${quote(key)}, wanted one without NUL bytes` });
+      }
+      path.push(key);
+      findNul(member, path, issues);
+      path.pop();
     }
-    path.push(key);
-    findNul(member, path, issues);
+}
+
+/** Of tens of thousands of groups none is a text. */
+function findInArray(values: readonly unknown[], path: string[], issues: Issue[]): void {
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    if (typeof value === 'number') continue;
+    path.push(String(index));
+    findNul(value, path, issues);
     path.pop();
   }
 }
