@@ -86,7 +86,7 @@ function joinGroups(
  * The smallest ranges that a packet may hold: the span of a check, what is repeated with the check that says so, the steps that share
  * what one of them writes, and the answer with all behind it: who has the answer waits for no request for more.
  */
-function groupSteps(steps: readonly Step[], answer: number): Range[] {
+export function groupSteps(steps: readonly Step[], answer: number): Range[] {
   /** For each step, the last one that it holds together with. */
   const lasts = steps.map((step, index) =>
     step.kind === 'check' && 'skip' in step.then ? Math.min(index + step.then.skip, steps.length - 1) : index,

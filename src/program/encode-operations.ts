@@ -19,56 +19,79 @@ import type { CallStep, CheckStep, Operand, Place, Region, Step } from './step.t
 /**
  * The bytes of one packet, header included, which will lie at `base`. `mark` is the packet's number, or the will; items that lie in the
  * area `bulk` are not placed in the packet. Throws AreaFull where the data does not fit behind the operations.
- *
- * Most programs are encoded once, by code that has never run: it stores whole words where it can, and calls little.
  */
-export function encodeOperations(steps: readonly Step[], options: PacketOptions): Uint8Array {
-  try {
-    return SHEET.slice(0, writePacket(steps, options));
-  } finally {
-    SHEET.fill(0);
-  }
+export function encodeOperations(steps: readonly Step[], options: Omit<PacketOptions, 'count'>): Uint8Array {
+  return writePacket({ ...options, count: steps.length }, (writer) => {
+    writer.write(steps);
+  });
 }
 
-/** Where packets are written, all 0 in between: most are short, and memory of their largest size for each would soon be garbage. */
-const SHEET = new Uint8Array(LAYOUT.message.size);
-
-/** Returns how many bytes it has. */
-function writePacket(steps: readonly Step[], { arch, mark, base, bulk }: PacketOptions): number {
-  const bytes = SHEET;
-  const end = PACKET_HEADER_SIZE + steps.length * OPERATION_SIZE;
-  const area = new DataArea(bytes, { base, start: end, elsewhere: bulk });
-  const view = new DataView(bytes.buffer);
-  writeWord(view, OFFSETS.end, base + end);
-  view.setUint32(OFFSETS.version, FORMAT_VERSION, true);
-  view.setUint32(OFFSETS.sequence, mark, true);
-  // Little endian, as every architecture that there are call numbers for.
-  const halves = new Uint32Array(bytes.buffer);
-  let at = PACKET_HEADER_SIZE;
-  for (const step of steps) {
-    const writer = { halves, view, at, area };
-    if (step.kind === 'call') writeCall(writer, step, arch);
-    else writeCheck(writer, step);
-    at += OPERATION_SIZE;
-  }
-  return area.end;
-}
-
-interface PacketOptions {
+/** What a packet is made with. */
+export interface PacketOptions {
+  /** Operations. */
+  readonly count: number;
   readonly arch: Arch;
   readonly mark: number;
   readonly base: number;
   readonly bulk: DataArea | undefined;
 }
 
-interface OperationWriter {
-  /** The packet as numbers of 4 bytes. */
-  readonly halves: Uint32Array;
-  readonly view: DataView;
-  /** Offset of the operation in the packet. */
-  readonly at: number;
-  readonly area: DataArea;
+/** Where packets are written, all 0 in between: most are short, and memory of their largest size for each would soon be garbage. */
+const SHEET = new Uint8Array(LAYOUT.message.size);
+
+/** The bytes of a packet that `write` fills with as many operations as `count` says. Throws AreaFull. */
+export function writePacket(options: PacketOptions, write: (writer: OperationsWriter) => void): Uint8Array {
+  try {
+    const writer = new OperationsWriter(options);
+    write(writer);
+    return SHEET.slice(0, writer.area.end);
+  } finally {
+    SHEET.fill(0);
+  }
 }
+
+/**
+ * Writes one packet, operation by operation.
+ *
+ * Most programs are encoded once, by code that has never run: it stores whole words where it can, and calls little.
+ */
+class OperationsWriter {
+  readonly bytes = SHEET;
+  /** The packet as numbers of 4 bytes: little endian, as every architecture that there are call numbers for. */
+  readonly halves = new Uint32Array(this.bytes.buffer);
+  readonly view = new DataView(this.bytes.buffer);
+  readonly area: DataArea;
+  /** Offset of the next operation in the packet. */
+  at = PACKET_HEADER_SIZE;
+  readonly #arch: Arch;
+
+  constructor({ count, arch, mark, base, bulk }: PacketOptions) {
+    this.#arch = arch;
+    const end = PACKET_HEADER_SIZE + count * OPERATION_SIZE;
+    this.area = new DataArea(this.bytes, { base, start: end, elsewhere: bulk });
+    writeWord(this.view, OFFSETS.end, base + end);
+    this.view.setUint32(OFFSETS.version, FORMAT_VERSION, true);
+    this.view.setUint32(OFFSETS.sequence, mark, true);
+  }
+
+  write(steps: readonly Step[]): void {
+    for (const step of steps) {
+      if (step.kind === 'call') writeCall(this, step, this.#arch);
+      else writeCheck(this, step);
+      this.at += OPERATION_SIZE;
+    }
+  }
+
+  /** Leaves room for operations that the caller writes. Shape: their offset. */
+  skip(bytes: number): number {
+    const { at } = this;
+    this.at += bytes;
+    return at;
+  }
+}
+
+/** Where an operation is being written: offset of it in the packet, and the packet. */
+type OperationWriter = Pick<OperationsWriter, 'halves' | 'view' | 'at' | 'area'>;
 
 function writeCall(writer: OperationWriter, step: CallStep, arch: Arch): void {
   const { halves, at } = writer;

@@ -7,6 +7,8 @@ import { encodeOperations } from './encode-operations.ts';
 import { Measure, visitItems } from './items.ts';
 import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE, TAG_MORE } from './layout.ts';
 import { translateSteps } from './open-flags.ts';
+import { SeriesEncoder } from './encode-series.ts';
+import { isSeries, segmentParts, type Segment } from './segments.ts';
 import type { CallStep, Program, Step } from './step.ts';
 import { MSG_NOSIGNAL } from '../util/constants.ts';
 import { encodeWill, type Will } from '../util/wills.ts';
@@ -41,24 +43,42 @@ export interface EncodeOptions {
  * Throws a TsrunError `program` (E2BIG) when its data exceeds bulk, a RangeError for a program that makes no sense.
  */
 export function encode(program: Program, options: EncodeOptions): Packet[] {
+  const answers = (steps: readonly Step[]): number => answerOf(program, steps, options);
+  const segments = program.parts === undefined ? undefined : segmentParts(program.parts, answers);
+  if (segments !== undefined) return encodeSegments(segments, program, options);
   const steps = translateSteps(program.steps, options.arch);
   const whole = encodeWhole(steps, options);
   if (whole !== undefined) return [whole];
-  const base = baseOf(options);
-  if (base !== LAYOUT.message.address)
+  if (baseOf(options) !== LAYOUT.message.address)
     throw new RangeError(`bug: ${JSON.stringify(program.name)} does not fit into one packet`);
-  const cuts = cutProgram(steps, program.replies ? firstAnswer(steps, options.syncFd) : -1);
+  const packets: Packet[] = [];
+  encodeCut(packets, { steps, at: 0, isLast: true, answer: answerOf(program, steps, options) }, options);
+  return packets;
+}
+
+/** Steps of a program that are cut by themselves. */
+interface Stretch {
+  readonly steps: readonly Step[];
+  /** Index of the first of them in the program. */
+  readonly at: number;
+  /** Nothing of the program comes behind them. */
+  readonly isLast: boolean;
+  /** Index of the answer among them, or -1. */
+  readonly answer: number;
+}
+
+function encodeCut(packets: Packet[], { steps, at, isLast, answer }: Stretch, options: EncodeOptions): void {
+  const cuts = cutProgram(steps, answer);
   const bulk = fillBulk(steps, cuts.bulk);
   const more = moreStep(options);
-  const packets: Packet[] = [];
   const push = (own: Range, added: readonly Step[]): void => {
     const bytes = encodeOperations([...steps.slice(own.from, own.to), ...added], {
       arch: options.arch,
       mark: markOf(options, packets.length),
-      base,
+      base: baseOf(options),
       bulk: bulk.area,
     });
-    const indexes = Array.from({ length: own.to - own.from }, (_, index) => own.from + index);
+    const indexes = Array.from({ length: own.to - own.from }, (_, index) => at + own.from + index);
     packets.push({ bytes, steps: [...indexes, ...added.map(() => -1)], payload: false });
   };
   if (bulk.area !== undefined) {
@@ -67,9 +87,55 @@ export function encode(program: Program, options: EncodeOptions): Packet[] {
     for (const bytes of parts) packets.push({ bytes, steps: [], payload: true });
   }
   cuts.ranges.forEach((range, index) => {
-    push(range, index < cuts.ranges.length - 1 ? [more] : []);
+    push(range, isLast && index === cuts.ranges.length - 1 ? [] : [more]);
+  });
+}
+
+/** Series in packets of their own, and what comes between them. */
+function encodeSegments(segments: readonly Segment[], program: Program, options: EncodeOptions): Packet[] {
+  const packets: Packet[] = [];
+  const more = moreStep(options);
+  let at = 0;
+  segments.forEach((segment, index) => {
+    const isLast = index === segments.length - 1;
+    if (!isSeries(segment)) {
+      const steps = translateSteps(segment, options.arch);
+      encodeCut(packets, { steps, at, isLast, answer: answerOf(program, steps, options) }, options);
+      at += steps.length;
+      return;
+    }
+    const encoder = new SeriesEncoder(segment, options.arch);
+    for (let from = 0; from < segment.count;) {
+      const to = from + Math.max(encoder.fitting(from, [more]), 1);
+      const bytes = encoder.encode({ from, to, added: [more], mark: markOf(options, packets.length) });
+      packets.push(new SeriesPacket(bytes, at + from * encoder.length, (to - from) * encoder.length));
+      from = to;
+    }
+    at += segment.count * encoder.length;
   });
   return packets;
+}
+
+/** A packet of a series, whose operations are those of the program from an index on, and a request for more. */
+class SeriesPacket implements Packet {
+  readonly bytes: Uint8Array;
+  readonly payload = false;
+  readonly #from: number;
+  readonly #count: number;
+
+  constructor(bytes: Uint8Array, from: number, count: number) {
+    this.bytes = bytes;
+    this.#from = from;
+    this.#count = count;
+  }
+
+  get steps(): readonly number[] {
+    return [...Array.from({ length: this.#count }, (_, index) => this.#from + index), -1];
+  }
+}
+
+function answerOf(program: Program, steps: readonly Step[], { syncFd }: EncodeOptions): number {
+  return program.replies ? firstAnswer(steps, syncFd) : -1;
 }
 
 /** The first of the steps that send the answer, of which one is taken where there are several; -1 where none is. */

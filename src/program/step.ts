@@ -2,6 +2,7 @@ import { TsrunError } from '../errors.ts';
 import type { Errno } from '../util/errno.ts';
 import type { CallName } from './calls.ts';
 import { LAYOUT, REPORT_SIZE } from './layout.ts';
+import type { Part } from './series.ts';
 
 /**
  * The vocabulary in which a container's set-up is written.
@@ -115,6 +116,8 @@ export interface Program {
   /** What this program as a whole does, for `explain`. */
   readonly name: string;
   readonly steps: readonly Step[];
+  /** The same, with series in the place of what they stand for; absent where there are none. */
+  readonly parts?: readonly Part[];
   /** False for a program behind which the sync pipe is no longer answered. */
   readonly replies: boolean;
   /** What its answer has to look like. Default: anything. */
@@ -173,6 +176,20 @@ export class Memory {
     const result = use({ kind: 'region', name, offset, size: 8, isScoped: true });
     this.#top = offset + 8;
     return result;
+  }
+
+  /** A function that plans something later as now: with the slots that are free now. */
+  later<A, T>(plan: (argument: A) => T): (argument: A) => T {
+    const top = this.#top;
+    return (argument) => {
+      const before = this.#top;
+      this.#top = top;
+      try {
+        return plan(argument);
+      } finally {
+        this.#top = before;
+      }
+    };
   }
 
   /**

@@ -274,7 +274,11 @@ export function isDirectory(context: PlanContext) {
 }
 
 /** Holds when the latest `statHandle` saw the device `major:minor`. */
-export function isDeviceNumber(context: PlanContext, major: number, minor: number) {
-  const wanted = BigInt(major) | (BigInt(minor) << 32n);
+export function isDeviceNumber(context: PlanContext, major: number, minor: number, wanted = statNumber(major, minor)) {
   return equals(at(context.slots.stat, STX_RDEV), wanted, { text: `is device ${major}:${minor}` });
+}
+
+/** A device number as the answer of `statHandle` has it. */
+export function statNumber(major: number, minor: number): bigint {
+  return BigInt(major) | (BigInt(minor) << 32n);
 }

@@ -1,4 +1,5 @@
-import type { Program, Step } from '../../program/step.ts';
+import { programOf, type Part } from '../../program/series.ts';
+import type { Program } from '../../program/step.ts';
 import { EXCHANGES, type ExchangeName } from './exchanges.ts';
 
 /** A program, and what its reply has the parent do. */
@@ -10,23 +11,23 @@ export interface Phase<At extends ExchangeName = ExchangeName> {
 /** Collects steps into phases: each exchange ends a program. */
 export class PhaseList<At extends ExchangeName = ExchangeName> {
   readonly #phases: Phase<At>[] = [];
-  #steps: Step[] = [];
+  #parts: Part[] = [];
 
-  add(...lists: readonly (readonly Step[])[]): this {
-    for (const steps of lists) this.#steps.push(...steps);
+  add(...lists: readonly (readonly Part[])[]): this {
+    for (const parts of lists) this.#parts.push(...parts);
     return this;
   }
 
   /** Ends the program; its last step is the reply that the exchange answers. */
   exchange(exchange: At, name: string): this {
-    const program = { name, steps: this.#steps, replies: true, reply: EXCHANGES[exchange] };
+    const program = programOf({ name, replies: true, reply: EXCHANGES[exchange] }, this.#parts);
     this.#phases.push({ program, exchange });
-    this.#steps = [];
+    this.#parts = [];
     return this;
   }
 
   finish(): readonly Phase<At>[] {
-    if (this.#steps.length > 0) throw new Error('bug: steps behind the last exchange');
+    if (this.#parts.length > 0) throw new Error('bug: steps behind the last exchange');
     return this.#phases;
   }
 }

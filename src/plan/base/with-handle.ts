@@ -1,4 +1,5 @@
 import { call, isNegative, unless } from '../../program/build.ts';
+import type { Part } from '../../program/series.ts';
 import type { Region, Step } from '../../program/step.ts';
 import type { PlanContext } from './context.ts';
 
@@ -34,6 +35,15 @@ export function withHandle(
     if (optional === undefined) return opened.concat(used, close);
     return opened.concat(unless(isNegative(handle), used.concat(close), optional === true ? undefined : optional));
   });
+}
+
+/** The same for a handle that is opened in any case, and for series among what uses it. */
+export function withHandleFor(
+  { memory }: Pick<PlanContext, 'memory'>,
+  { name, open, closeLabel }: Omit<HandleScope, 'optional'>,
+  use: (handle: Region) => readonly Part[],
+): Part[] {
+  return memory.withSlot(name, (handle) => [...open(handle), ...use(handle), closeHandle(handle, closeLabel)]);
 }
 
 /**

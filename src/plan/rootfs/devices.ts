@@ -1,4 +1,5 @@
 import { call, failWhen, isZero, not, when } from '../../program/build.ts';
+import type { Part } from '../../program/series.ts';
 import type { Region, Step } from '../../program/step.ts';
 import { isBindMount } from '../../spec/bind-mount.ts';
 import { cleanPath } from '../../spec/clean-path.ts';
@@ -22,10 +23,11 @@ import {
 } from '../../util/constants.ts';
 import { findNamespace, type PlanContext } from '../base/context.ts';
 import { deviceKey, listDevices, type DeviceNode } from './device-nodes.ts';
+import { forEachNode, type NodeToMake } from './device-series.ts';
 import type { KernelFacts } from '../base/facts.ts';
 import { failedWith } from '../base/failed-with.ts';
-import { components, ensureInRoot, isDeviceNumber, isFileType, statHandle } from '../base/handles.ts';
-import { withHandle } from '../base/with-handle.ts';
+import { components, ensureInRoot, isDeviceNumber, isFileType, statHandle, statNumber } from '../base/handles.ts';
+import { withHandle, withHandleFor } from '../base/with-handle.ts';
 import { changeAttributes } from './mount-attributes.ts';
 import { needsRootfsCover } from './rootfs.ts';
 
@@ -35,16 +37,32 @@ import { needsRootfsCover } from './rootfs.ts';
  * Runs with the mounts done, before the rootfs is entered, with umask 0. A /dev that is bind-mounted is left as it is. Nothing
  * is made through a symlink at /dev: an image could lead it elsewhere (CVE-2026-41579).
  */
-export function planDevices(context: PlanContext): Step[] {
+export function planDevices(context: PlanContext): Part[] {
   const { config, host, memory } = context;
   if (isDevBound(config)) return [];
   warnOfModes(context);
   const made = memory.word('made');
   const open = (dev: Region): Step[] => ensureInRoot(context, '/dev', dev, { kind: 'directory', noSymlinks: true });
-  return withHandle(context, { name: 'dev', open }, (dev) => [
-    ...listDevices(config).flatMap((node) => planDevice(context, node, { dev, made })),
-    ...planLinks(dev, host.kernel),
-  ]);
+  return withHandleFor(context, { name: 'dev', open }, (dev) => {
+    const nodes = listDevices(config).map((node) => toMake(context, node));
+    return [
+      ...forEachNode(memory, nodes, (node) => planDevice(context, node, { dev, made })),
+      ...planLinks(dev, host.kernel),
+    ];
+  });
+}
+
+function toMake({ bundle }: PlanContext, node: DeviceNode): NodeToMake {
+  const { path, fileType, mode, major, minor, uid, gid } = node;
+  return {
+    ...node,
+    name: components(path).at(-1) ?? '',
+    hostPath: bundle.devices?.[deviceKey(node)]?.path ?? path,
+    typeAndMode: fileType | mode,
+    number: encodeDevice(major, minor),
+    statNumber: statNumber(major, minor),
+    owner: [uid, gid],
+  };
 }
 
 function warnOfModes(context: PlanContext): void {
@@ -75,7 +93,7 @@ interface DeviceWords {
   readonly made: Region;
 }
 
-function planDevice(context: PlanContext, node: DeviceNode, { dev, made }: DeviceWords): Step[] {
+function planDevice(context: PlanContext, node: NodeToMake, { dev, made }: DeviceWords): Step[] {
   const parent = `/${components(node.path).slice(0, -1).join('/')}`;
   if (parent === '/dev') return makeNode(context, node, { directory: dev, made });
   const options = { kind: 'directory', noSymlinks: parent.startsWith('/dev/'), ...pointerOf(node) } as const;
@@ -95,11 +113,10 @@ interface NodeWords {
  * Makes one device. Where that is not allowed (a user namespace, or a device cgroup around tsrun) the host's own device is
  * bind-mounted instead.
  */
-function makeNode(context: PlanContext, node: DeviceNode, { directory, made }: NodeWords): Step[] {
+function makeNode(context: PlanContext, node: NodeToMake, { directory, made }: NodeWords): Step[] {
   const shown = JSON.stringify(node.path);
   if (mustBindDevices(context) && node.fileType !== S_IFIFO) return bindNode(context, node, directory);
-  const number = encodeDevice(node.major, node.minor);
-  const make = call('mknodat', [directory, nameOf(node), node.fileType | node.mode, number], {
+  const make = call('mknodat', [directory, node.name, node.typeAndMode, node.number], {
     label: `create device ${shown}`,
     ...pointerOf(node),
     accept: ['EEXIST', 'EPERM'],
@@ -119,7 +136,7 @@ export function mustBindDevices({ config, host }: Pick<PlanContext, 'config' | '
 }
 
 /** A device of the image stays, with its mode and owner, when it is the right one. config-linux.md: otherwise it MUST fail. */
-function verifyExisting(context: PlanContext, node: DeviceNode, directory: Region): Step[] {
+function verifyExisting(context: PlanContext, node: NodeToMake, directory: Region): Step[] {
   const shown = JSON.stringify(node.path);
   return withNode(context, node, directory, (source) => [
     statHandle(context, source, `look at ${shown}`),
@@ -127,14 +144,14 @@ function verifyExisting(context: PlanContext, node: DeviceNode, directory: Regio
   ]);
 }
 
-function changeOwner(context: PlanContext, node: DeviceNode, { directory, made }: NodeWords): Step[] {
+function changeOwner(context: PlanContext, node: NodeToMake, { directory, made }: NodeWords): Step[] {
   const { uid, gid } = node;
   if (uid === 0 && gid === 0) return [];
   const shown = JSON.stringify(node.path);
   const steps = withNode(context, node, directory, (source) => [
     statHandle(context, source, `look at ${shown}`),
     ...failUnlessDevice(context, node, `change owner of device ${shown}: it was replaced`),
-    call('fchownat', [source, '', uid, gid, AT_EMPTY_PATH], {
+    call('fchownat', [source, '', ...node.owner, AT_EMPTY_PATH], {
       label: `change owner of device ${shown} to ${uid}:${gid}`,
       ...pointerOf(node),
     }),
@@ -146,9 +163,8 @@ function changeOwner(context: PlanContext, node: DeviceNode, { directory, made }
  * The host's own node has to do. It is found by type and numbers, whatever its name there, and mounted without set-uid programs and
  * executables. Its mode and owner stay: they are the host's inode's, which is none of the container's to change.
  */
-function bindNode(context: PlanContext, node: DeviceNode, directory: Region): Step[] {
-  const found = context.bundle.devices?.[deviceKey(node)];
-  const path = found?.path ?? node.path;
+function bindNode(context: PlanContext, node: NodeToMake, directory: Region): Step[] {
+  const path = node.hostPath;
   const shown = JSON.stringify(path);
   const label = `bind device ${shown} of the host`;
   const pointer = pointerOf(node);
@@ -168,7 +184,7 @@ function bindNode(context: PlanContext, node: DeviceNode, directory: Region): St
     statHandle(context, tree, `look at device ${shown} of the host`),
     ...failUnlessDevice(context, node, `${label}: it is another device`),
     ...(isEarly ? change(tree) : []),
-    call('mknodat', [directory, nameOf(node), S_IFREG | 0o644, 0], {
+    call('mknodat', [directory, node.name, S_IFREG | 0o644, 0], {
       label: `create file ${JSON.stringify(node.path)}`,
       ...pointer,
       accept: ['EEXIST'],
@@ -186,12 +202,12 @@ function bindNode(context: PlanContext, node: DeviceNode, directory: Region): St
 /** The steps in which `source` is what lies at the path of the device. A symlink is not followed: it is a file of another type. */
 function withNode(
   context: PlanContext,
-  node: DeviceNode,
+  node: NodeToMake,
   directory: Region,
   use: (source: Region) => readonly Step[],
 ): Step[] {
   const open = (result: Region): Step[] => [
-    call('openat', [directory, nameOf(node), O_PATH | O_NOFOLLOW | O_CLOEXEC, 0], {
+    call('openat', [directory, node.name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0], {
       label: `open device ${JSON.stringify(node.path)}`,
       ...pointerOf(node),
       result,
@@ -201,14 +217,14 @@ function withNode(
 }
 
 /** Fails when the latest `statHandle` saw anything but this device. */
-function failUnlessDevice(context: PlanContext, node: DeviceNode, problem: string): Step[] {
+function failUnlessDevice(context: PlanContext, node: NodeToMake, problem: string): Step[] {
   const { fileType, major, minor } = node;
   const typeName = TYPE_NAMES.get(fileType) ?? '';
   const wanted = fileType === S_IFIFO ? typeName : `${typeName} ${major}:${minor}`;
   const options = { label: `${problem}, wanted ${wanted}`, ...pointerOf(node) };
   const isOtherType = failWhen(not(isFileType(context, fileType, typeName)), 'EEXIST', options);
   if (fileType === S_IFIFO) return [isOtherType];
-  return [isOtherType, failWhen(not(isDeviceNumber(context, major, minor)), 'EEXIST', options)];
+  return [isOtherType, failWhen(not(isDeviceNumber(context, major, minor, node.statNumber)), 'EEXIST', options)];
 }
 
 const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
@@ -246,10 +262,6 @@ function link(dev: Region, name: string, to: string): Step {
     label: `link "/dev/${name}" to ${JSON.stringify(to)}`,
     accept: ['EEXIST'],
   });
-}
-
-function nameOf({ path }: DeviceNode): string {
-  return components(path).at(-1) ?? '';
 }
 
 function pointerOf({ pointer }: DeviceNode): { pointer?: string } {

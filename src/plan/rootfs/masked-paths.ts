@@ -1,4 +1,5 @@
 import { call, failWhen, isNegative, isZero, not, unless, when } from '../../program/build.ts';
+import type { Part } from '../../program/series.ts';
 import type { Region, Step } from '../../program/step.ts';
 import { pointerTo } from '../../spec/pointer.ts';
 import {
@@ -24,12 +25,13 @@ import {
   S_IFCHR,
 } from '../../util/constants.ts';
 import type { PlanContext } from '../base/context.ts';
-import { components, isDeviceNumber, isDirectory, isFileType, openInRoot, statHandle } from '../base/handles.ts';
+import { isDeviceNumber, isDirectory, isFileType, openInRoot, statHandle } from '../base/handles.ts';
 import { changeAttributes } from './mount-attributes.ts';
 import { remountKeeping } from './kept-attributes.ts';
 import { needsProcHandle, planProcHandle } from '../base/proc-handle.ts';
 import { reserveScratch } from '../base/scratch.ts';
-import { withHandle } from '../base/with-handle.ts';
+import { withHandle, withHandleFor } from '../base/with-handle.ts';
+import { forEachPath, listPaths, type ListedPath } from './path-series.ts';
 import { MOUNT_ATTR_SIZE, mountAttr } from '../../program/structs.ts';
 
 /**
@@ -38,15 +40,18 @@ import { MOUNT_ATTR_SIZE, mountAttr } from '../../program/structs.ts';
  *
  * Runs after the rootfs was entered, still by way of its handle.
  */
-export function planMaskedPaths(context: PlanContext): Step[] {
-  const items = listPaths(context.config.linux?.maskedPaths, '/linux/maskedPaths');
+export function planMaskedPaths(context: PlanContext): Part[] {
+  const items = listPaths(context.config.linux?.maskedPaths);
   if (items.length === 0) return [];
   const attached = context.memory.word('attached');
-  return withHandle(context, { name: 'null', open: (nullDevice) => openNull(context, nullDevice) }, (nullDevice) =>
-    withHandle(context, { name: 'empty', open: (empty) => makeEmpty(context, { empty, attached }) }, (empty) =>
-      items.flatMap((item) =>
-        whenThere(context, item, (target) => maskPath(context, { ...item, target }, { nullDevice, empty, attached })),
-      ),
+  return withHandleFor(context, { name: 'null', open: (nullDevice) => openNull(context, nullDevice) }, (nullDevice) =>
+    withHandleFor(context, { name: 'empty', open: (empty) => makeEmpty(context, { empty, attached }) }, (empty) =>
+      forEachPath(context, items, (listed) => {
+        const item = show(listed, '/linux/maskedPaths');
+        return whenThere(context, item, (target) =>
+          maskPath(context, { ...item, target }, { nullDevice, empty, attached }),
+        );
+      }),
     ),
   );
 }
@@ -66,14 +71,8 @@ interface Covered extends PathToCover {
   readonly target: Region;
 }
 
-/** Lexically the same paths are one: the first. */
-function listPaths(paths: readonly string[] = [], pointer: string): PathToCover[] {
-  const items = new Map<string, PathToCover>();
-  for (const [index, path] of paths.entries()) {
-    const key = components(path).join('/');
-    if (!items.has(key)) items.set(key, { path, shown: JSON.stringify(path), pointer: pointerTo(pointer, index) });
-  }
-  return [...items.values()];
+function show({ path, index }: ListedPath, list: string): PathToCover {
+  return { path, shown: JSON.stringify(path), pointer: pointerTo(list, index) };
 }
 
 /**
@@ -178,14 +177,14 @@ function maskFile(context: PlanContext, { shown, pointer, target }: Covered, { n
  *
  * Runs after the rootfs was entered, still by way of its handle.
  */
-export function planReadonlyPaths(context: PlanContext): Step[] {
-  const items = listPaths(context.config.linux?.readonlyPaths, '/linux/readonlyPaths');
+export function planReadonlyPaths(context: PlanContext): Part[] {
+  const items = listPaths(context.config.linux?.readonlyPaths);
   if (items.length === 0) return [];
-  const steps = items.flatMap((item) =>
-    components(item.path).length === 0
-      ? makeRootReadonly(context, item)
-      : whenThere(context, item, (target) => makeReadonly(context, { ...item, target })),
-  );
+  const steps = forEachPath(context, items, (listed) => {
+    const item = show(listed, '/linux/readonlyPaths');
+    if (listed.inside === '') return makeRootReadonly(context, item);
+    return whenThere(context, item, (target) => makeReadonly(context, { ...item, target }));
+  });
   if (context.host.kernel.mountSetattr) return steps;
   return [
     ...(needsProcHandle(context.config) ? [] : planProcHandle(context)),

@@ -1,4 +1,5 @@
 import { addressOf, at, call, isNegative, unless, type CallOptions } from '../../program/build.ts';
+import { SERIES_LEAST, type Part } from '../../program/series.ts';
 import type { Region, Step } from '../../program/step.ts';
 import { isBindMount } from '../../spec/bind-mount.ts';
 import type { Mount } from '../../spec/generated/config.ts';
@@ -10,6 +11,7 @@ import {
   O_RDONLY,
   STATX_BASIC_STATS,
 } from '../../util/constants.ts';
+import { countAlike, mountSeries } from './alike-mounts.ts';
 import { planBindMount } from './bind-mounts.ts';
 import type { CgroupPlan } from '../cgroup/plan.ts';
 import { planCgroupMount } from './cgroup-mount.ts';
@@ -25,9 +27,13 @@ import { closeHandle, withHandle } from '../base/with-handle.ts';
 
 /** Steps up to a point at which the parent has to do something, or the end. */
 export interface Stage {
-  readonly steps: readonly Step[];
+  readonly steps: readonly Part[];
   /** What init reports at the end of the stage; `none` when the steps just go on. */
   readonly exchange: 'none' | 'copy-up';
+}
+
+interface StepStage extends Stage {
+  readonly steps: readonly Step[];
 }
 
 /** The mounts of the config, cut where the parent has to act, in the order in which they are made. */
@@ -41,19 +47,37 @@ export interface MountsPlan {
 export function planMounts(context: PlanContext, cgroup: CgroupPlan, trees: ReadonlyMap<number, Region>): MountsPlan {
   const stages: Stage[] = [];
   const last: Step[] = [];
-  (context.config.mounts ?? []).forEach((mount, index) => {
-    if (isBindMount(mount)) {
-      stages.push({ steps: planBindMount(context, mount, index, trees.get(index)), exchange: 'none' });
-      return;
-    }
-    const options = parseMountOptions(mount.options ?? []);
-    const input: FileSystemMount = { context, mount, pointer: `/mounts/${index}`, options };
-    if (mount.type === 'cgroup') stages.push({ steps: planCgroup(input, cgroup), exchange: 'none' });
-    else if (mount.type === 'tmpfs') stages.push(...planTmpfs(input));
-    else stages.push({ steps: planFileSystem(input), exchange: 'none' });
-    if (mount.type === 'tmpfs' && (options.flags & MS_RDONLY) !== 0) last.push(...planReadonlyLater(input));
-  });
+  const mounts = context.config.mounts ?? [];
+  const planTmpfsSteps = (mount: Mount, index: number): readonly Step[] =>
+    planTmpfs(fileSystemMount(context, mount, index)).flatMap(({ steps }) => steps);
+  for (let index = 0; index < mounts.length;) {
+    const count = countAlike(context, mounts, index);
+    if (count >= SERIES_LEAST) {
+      const series = mountSeries(context, mounts, { from: index, count, planMount: planTmpfsSteps });
+      stages.push({ steps: [series], exchange: 'none' });
+    } else
+      mounts.slice(index, index + count).forEach((mount, offset) => {
+        const at = index + offset;
+        if (isBindMount(mount))
+          stages.push({ steps: planBindMount(context, mount, at, trees.get(at)), exchange: 'none' });
+        else stages.push(...planOther(fileSystemMount(context, mount, at), cgroup, last));
+      });
+    index += count;
+  }
   return { stages, last };
+}
+
+function fileSystemMount(context: PlanContext, mount: Mount, index: number): FileSystemMount {
+  return { context, mount, pointer: `/mounts/${index}`, options: parseMountOptions(mount.options ?? []) };
+}
+
+/** What is no bind mount. Adds to `last`. */
+function planOther(input: FileSystemMount, cgroup: CgroupPlan, last: Step[]): StepStage[] {
+  const { mount, options } = input;
+  if (mount.type === 'cgroup') return [{ steps: planCgroup(input, cgroup), exchange: 'none' }];
+  if (mount.type !== 'tmpfs') return [{ steps: planFileSystem(input), exchange: 'none' }];
+  if ((options.flags & MS_RDONLY) !== 0) last.push(...planReadonlyLater(input));
+  return planTmpfs(input);
 }
 
 interface FileSystemMount {
@@ -156,7 +180,7 @@ function planAfterMount(
  * A tmpfs takes over the mode of a directory that was there before, unless the options name one; with `tmpcopyup` also its
  * content, which the parent copies. Read-only comes last of all, so that mount points can be made in it.
  */
-function planTmpfs(input: FileSystemMount): Stage[] {
+function planTmpfs(input: FileSystemMount): StepStage[] {
   const { context, mount, pointer, options } = input;
   const { stat, existed } = context.slots;
   const hasMode = options.data.some((option) => option.startsWith('mode='));

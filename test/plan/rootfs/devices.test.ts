@@ -1,7 +1,13 @@
 import t from 'tap';
-import { planDevices } from '../../../src/plan/rootfs/devices.ts';
+import type { PlanContext } from '../../../src/plan/base/context.ts';
+import * as planner from '../../../src/plan/rootfs/devices.ts';
+import { call } from '../../../src/program/build.ts';
+import { expandParts, programOf } from '../../../src/program/series.ts';
 import type { Config, Device } from '../../../src/spec/generated/config.ts';
+import { differences } from '../../program/series-bytes.ts';
 import { makeContext, printSteps, type ContextChanges } from '../fixtures.ts';
+
+const planDevices = (context: PlanContext) => expandParts(planner.planDevices(context));
 
 /** The default devices, as listed by a config, so that only the last of its devices is of interest. */
 function only(device: Device): Partial<Config> {
@@ -308,5 +314,29 @@ t.test('planDevices() encodes device numbers as the kernel does', (t) => {
   t.equal(numberOf(1, 3), 0x103);
   t.equal(numberOf(4095, 1048575), 0xffff_ffff);
   t.equal(numberOf(259, 300), 0x11_032c);
+  t.end();
+});
+
+t.test('planDevices() has series of many devices, which are the steps of each', (t) => {
+  const owners = [{}, { uid: 0xffff_fffe, gid: 7 }];
+  const devices = owners.flatMap((owner) =>
+    (['c', 'b'] as const).flatMap((type) =>
+      Array.from({ length: 130 }, (_, index): Device => {
+        const path = `/dev/${type}${index}-${owner.gid ?? 0}`;
+        return { type, path, major: index * 31, minor: index * 8191, fileMode: index, ...owner };
+      }),
+    ),
+  );
+  const inside: Device = { type: 'c', path: '/dev/sub/one', major: 1, minor: 3 };
+  const linux = { devices: [...devices, inside, { type: 'p' as const, path: '/dev/fifo' }] };
+  const bundle = { devices: { 'c 31:8191': { path: '/dev/other', mode: 0o600 } } };
+  for (const namespaces of [[], [{ type: 'user' as const }]]) {
+    const parts = planner.planDevices(makeContext({ config: { linux: { ...linux, namespaces } }, bundle }));
+    const counts = parts.flatMap((part) => (part.kind === 'series' ? part.count : []));
+    // The default devices are character devices of root.
+    t.strictSame(counts, [136, 130, 130, 130]);
+    const program = programOf({ name: '', replies: false }, [...parts, call('getpid', [], { label: 'end' })]);
+    for (const arch of ['x86-64', 'arm64'] as const) t.strictSame(differences(program, arch), []);
+  }
   t.end();
 });

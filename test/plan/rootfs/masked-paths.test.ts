@@ -1,7 +1,14 @@
 import t from 'tap';
-import { planMaskedPaths, planReadonlyPaths } from '../../../src/plan/rootfs/masked-paths.ts';
+import { call } from '../../../src/program/build.ts';
+import * as planner from '../../../src/plan/rootfs/masked-paths.ts';
+import type { PlanContext } from '../../../src/plan/base/context.ts';
+import { expandParts, programOf } from '../../../src/program/series.ts';
 import type { Step } from '../../../src/program/step.ts';
+import { differences } from '../../program/series-bytes.ts';
 import { makeContext, printSteps } from '../fixtures.ts';
+
+const planMaskedPaths = (context: PlanContext): Step[] => expandParts(planner.planMaskedPaths(context));
+const planReadonlyPaths = (context: PlanContext): Step[] => expandParts(planner.planReadonlyPaths(context));
 
 t.test('planMaskedPaths() covers by the type of what is there', (t) => {
   t.same(planMaskedPaths(makeContext()), []);
@@ -164,5 +171,24 @@ t.test('planReadonlyPaths() opens a private proc file system where it needs one'
   const linux = { readonlyPaths: ['/proc/sys'] };
   const [first] = planReadonlyPaths(makeContext({ config: { linux }, host: oldKernel }));
   t.match(first, { call: 'fsopen', operands: ['proc'] });
+  t.end();
+});
+
+t.test('planMaskedPaths() and planReadonlyPaths() have series of many paths, which are the steps of each', (t) => {
+  const own = (count: number): string[] => Array.from({ length: count }, (_, index) => `/own/./${index}`);
+  const paths = ['/', ...own(150), '/\ue000', '/x/..', ...own(300), '/last'];
+  const linux = { maskedPaths: paths, readonlyPaths: paths };
+  for (const planPaths of [planner.planMaskedPaths, planner.planReadonlyPaths]) {
+    for (const host of [{}, oldKernel]) {
+      const parts = planPaths(makeContext({ config: { linux }, host }));
+      const series = parts.filter(({ kind }) => kind === 'series');
+      t.match(series, [{ count: 150 }, { count: 151 }]);
+      const program = programOf({ name: '', replies: false }, [...parts, call('getpid', [], { label: 'end' })]);
+      t.strictSame(differences(program, 'x86-64'), []);
+      const each = paths.flatMap((_, index) => (index > 151 && index < 303 ? [] : [index]));
+      const pointers = program.steps.flatMap(({ pointer }) => /\/(\d+)$/.exec(pointer ?? '')?.[1] ?? []);
+      t.strictSame([...new Set(pointers)].map(Number), each);
+    }
+  }
   t.end();
 });

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { expandParts } from '../../../src/program/series.ts';
 import { planMounts, type MountsPlan } from '../../../src/plan/rootfs/mounts.ts';
 import { planCgroup } from '../../../src/plan/cgroup/plan.ts';
 import type { Mount } from '../../../src/spec/generated/config.ts';
@@ -12,7 +13,7 @@ function plan(mounts: Mount[], changes: ContextChanges = {}): MountsPlan {
   return planMounts(makeContext({ ...changes, config: { mounts, linux }, bundle }), cgroup, new Map());
 }
 
-const stepsOf = ({ stages }: MountsPlan) => stages.flatMap(({ steps }) => steps);
+const stepsOf = ({ stages }: MountsPlan) => expandParts(stages.flatMap(({ steps }) => steps));
 const mountsOf = (result: MountsPlan) =>
   stepsOf(result).flatMap((step) => (step.kind === 'call' && step.call === 'mount' ? [step.operands] : []));
 
@@ -29,7 +30,7 @@ t.test('planMounts() mounts in the order of the config', (t) => {
     { destination: '/d', type: 'tmpfs', source: 'tmpfs' },
   ]);
   const pointers = stages.flatMap(({ steps }) =>
-    steps.map(({ pointer }) => Number(/^\/mounts\/(\d)/.exec(pointer ?? '')?.[1] ?? -1)),
+    expandParts(steps).map(({ pointer }) => Number(/^\/mounts\/(\d)/.exec(pointer ?? '')?.[1] ?? -1)),
   );
   const known = pointers.filter((index) => index >= 0);
   t.same(
@@ -167,7 +168,7 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
     ['copy-up', 'none'],
   );
   t.equal(
-    printSteps(stages[0]?.steps ?? []),
+    printSteps(expandParts(stages[0]?.steps ?? [])),
     `
    0  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
    1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
@@ -196,7 +197,7 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
 `,
   );
   t.equal(
-    printSteps(stages[1]?.steps ?? []),
+    printSteps(expandParts(stages[1]?.steps ?? [])),
     `
    0  dup3(3, 5, O_CLOEXEC)  # keep number 5
    1  dup3(3, 6, O_CLOEXEC)  # keep number 6
