@@ -6,7 +6,7 @@
  */
 import * as fs from 'node:fs';
 import path from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 import koffi from 'koffi';
 import { top } from '../../bundles/ready.mjs';
@@ -145,30 +145,44 @@ function cpuMs() {
   return Number(time.readBigInt64LE(0)) * 1000 + Number(time.readBigInt64LE(8)) / 1e6;
 }
 
-/** How much processor time each round of the event loop takes, until it is stopped: the stretches in which nobody else has a turn. */
+/**
+ * How much processor time each round of the event loop takes, until it is stopped: the stretches in which nobody else has a turn. A part
+ * of some is a collection of garbage, which the engine begins when it likes.
+ */
 function watchStretches() {
-  /** @type {number[]} */
+  /** @type {{ ms: number, from: number, to: number }[]} */
   const found = [];
-  let last = cpuMs();
+  /** @type {{ from: number, to: number }[]} */
+  const collections = [];
+  const observer = new PerformanceObserver((list) => {
+    for (const { startTime, duration } of list.getEntries())
+      collections.push({ from: startTime, to: startTime + duration });
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  let last = { cpu: cpuMs(), at: performance.now() };
   let goesOn = true;
   const look = () => {
-    const now = cpuMs();
-    found.push(now - last);
+    const now = { cpu: cpuMs(), at: performance.now() };
+    found.push({ ms: now.cpu - last.cpu, from: last.at, to: now.at });
     last = now;
     if (goesOn) setImmediate(look);
   };
   setImmediate(look);
   return () => {
     goesOn = false;
+    observer.disconnect();
     // Rounds in which nothing of ours was done are no stretches.
-    const stretches = found.filter((ms) => ms > IDLE_ROUND_MS).sort((a, b) => a - b);
+    const stretches = found.filter(({ ms }) => ms > IDLE_ROUND_MS).sort((a, b) => a.ms - b.ms);
     const at = (/** @type {number} */ part) =>
-      stretches[Math.min(stretches.length - 1, Math.floor(stretches.length * part))];
+      stretches[Math.min(stretches.length - 1, Math.floor(stretches.length * part))]?.ms ?? NaN;
+    const long = stretches.filter(({ ms }) => ms > 5);
+    const collecting = long.filter(({ from, to }) => collections.some((one) => one.from < to && from < one.to));
     return {
       median: at(0.5),
       p99: at(0.99),
       max: at(1),
-      over5: stretches.filter((ms) => ms > 5).length,
+      over5: long.length,
+      over5Collecting: collecting.length,
       of: stretches.length,
     };
   };

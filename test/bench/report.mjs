@@ -8,7 +8,7 @@ import { CASES } from './cases.mjs';
  * @typedef {{ values: number[], cpuMs: number[] }} Measured one each for a round
  * @typedef {readonly (readonly Measured[])[]} Results by case and runtime
  * @typedef {{ median: number, p99: number, max: number }} Spread
- * @typedef {Spread & { over5: number, of: number }} Stretches
+ * @typedef {Spread & { over5: number, over5Collecting: number, of: number }} Stretches
  * @typedef {{ concurrent: number, perContainerMs: number, delayMs: Spread, stretchCpuMs: Stretches }} Concurrency
  * @typedef {{ run: number[], floor: number[], concurrency: Concurrency }} Library
  * @typedef {{ containers: number, half: number, whole: number, status: string }} PlannerMemory KiB
@@ -132,7 +132,7 @@ function describeLibrary(rigs, results, { run, floor, concurrency }) {
       ],
       [
         'processor time without a turn for others',
-        `median ${stretchCpuMs.median.toFixed(1)} ms, 99 % ${stretchCpuMs.p99.toFixed(1)} ms, longest ${stretchCpuMs.max.toFixed(1)} ms; ${stretchCpuMs.over5} of ${stretchCpuMs.of} over 5 ms`,
+        `median ${stretchCpuMs.median.toFixed(1)} ms, 99 % ${stretchCpuMs.p99.toFixed(1)} ms, longest ${stretchCpuMs.max.toFixed(1)} ms; ${stretchCpuMs.over5} of ${stretchCpuMs.of} over 5 ms, of which ${stretchCpuMs.over5Collecting} collect garbage`,
       ],
     ],
   );
