@@ -52,6 +52,21 @@ export function ensureExecutable() {
 }
 
 /**
+ * The same for another architecture (Node's name of it), whose engines are in `node_modules` of a directory; below dist/executables.
+ * Returns the folder of it; nothing when it could not be made.
+ * @param {string} arch
+ * @param {string} packages
+ */
+export function ensureForeignExecutable(arch, packages) {
+  if (!ensureBuilt()) return undefined;
+  const output = path.join(top, 'dist/executables', arch);
+  if (modified(path.join(output, 'tsrun')) >= modified(command)) return output;
+  announce(`making the executable for ${arch}`);
+  const args = ['--arch', arch, '--packages', packages, '--output', output];
+  return run(process.execPath, [path.join(top, 'packaging/executable.mjs'), ...args]) === 0 ? output : undefined;
+}
+
+/**
  * Runs a program with this one's descriptors in the project's folder. Returns its exit code, 128 after a signal.
  * @param {string} file
  * @param {readonly string[]} args

@@ -1,6 +1,9 @@
 /**
  * Makes the executable: `npm run build:exe`. Node need not be installed where it runs.
  *
+ * `node packaging/executable.mjs --arch arm64 --packages DIRECTORY --output DIRECTORY` makes that of another architecture (Node's name of
+ * it): its Bun and koffi's module for it are in `node_modules` of the first directory.
+ *
  * - `dist/tsrun`       what people run: the launcher of src/init/launcher/launcher.ts, which executes the next
  * - `dist/tsrun-cold`  the command of `npm run build`, compiled ahead of time, and Bun's engine in one file
  * - `dist/koffi.node`  koffi's module
@@ -12,13 +15,21 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { emitLauncher } from '../dist/lib/init/launcher/launcher.js';
 import { ENGINE_FILE, LAUNCHER_FILE } from '../dist/lib/util/launched.js';
 import { bundleCommand, identifyBuild, top } from './bundle.mjs';
 import { keepOnly, SCRIPTS, WHOLE } from './scripts.mjs';
 
-const directory = path.join(top, 'dist');
+const { values: options } = parseArgs({
+  options: {
+    arch: { type: 'string', default: process.arch },
+    packages: { type: 'string', default: top },
+    output: { type: 'string', default: path.join(top, 'dist') },
+  },
+});
+const directory = path.resolve(options.output);
 const INSTALLED = path.resolve(process.env.TSRUN_LIBEXEC ?? '/usr/local/libexec/tsrun');
 const KOFFI_FILE = 'koffi.node';
 /** What yargs loads at once and uses hardly ever: on Bun these modules take a fifth of the shortest command's time. */
@@ -40,29 +51,39 @@ const COMPILE = [
   '--no-compile-autoload-package-json',
 ];
 
-/** The engine of this machine's architecture, of the npm package that has nothing else in it. */
-function findBun() {
-  const name = new Map([
-    ['x64', 'x64'],
-    ['arm64', 'aarch64'],
-  ]).get(process.arch);
-  if (process.platform !== 'linux' || name === undefined) throw new Error(`no executable for ${process.arch}`);
-  return require.resolve(`@oven/bun-linux-${name}/bin/bun`);
+/** Node's name of an architecture -> Bun's, and the launcher's. */
+const ARCHITECTURES = new Map([
+  ['x64', /** @type {const} */ ({ bun: 'x64', launcher: 'x86-64' })],
+  ['arm64', /** @type {const} */ ({ bun: 'aarch64', launcher: 'arm64' })],
+]);
+
+/** @param {string} arch */
+function describe(arch) {
+  const found = ARCHITECTURES.get(arch);
+  if (process.platform !== 'linux' || found === undefined) throw new Error(`no executable for ${arch}`);
+  return found;
 }
 
-function findArch() {
-  return process.arch === 'arm64' ? 'arm64' : 'x86-64';
+/**
+ * The engine of an architecture, of the npm package that has nothing else in it.
+ * @param {string} arch
+ * @param {string} packages
+ */
+function findBun(arch, packages) {
+  return require.resolve(`@oven/bun-linux-${describe(arch).bun}/bin/bun`, { paths: [packages] });
 }
 
 async function main() {
+  const { arch, packages } = options;
+  fs.mkdirSync(directory, { recursive: true });
   const scratch = fs.mkdtempSync(path.join(directory, 'exe-'));
   try {
     compile(await bundleScripts(scratch), path.join(scratch, ENGINE_FILE));
-    const koffi = require.resolve(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`);
+    const koffi = require.resolve(`@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`, { paths: [packages] });
     fs.copyFileSync(koffi, path.join(scratch, KOFFI_FILE));
     const installed = path.join(INSTALLED, ENGINE_FILE);
     const build = BigInt(`0x${await identifyBuild()}`);
-    const launcher = emitLauncher({ arch: findArch(), installed, build });
+    const launcher = emitLauncher({ arch: describe(arch).launcher, installed, build });
     fs.writeFileSync(path.join(scratch, LAUNCHER_FILE), launcher, { mode: 0o755 });
     // Renamed, so that a running tsrun keeps the files it has; the one that needs the others is the last.
     for (const name of [KOFFI_FILE, ENGINE_FILE, LAUNCHER_FILE]) {
@@ -106,7 +127,14 @@ async function bundleScripts(scratch) {
  * @param {string} executable
  */
 function compile(scripts, executable) {
-  const { status, stderr, error } = spawnSync(findBun(), ['build', ...scripts, ...COMPILE, '--outfile', executable], {
+  const { arch, packages } = options;
+  const target = [
+    `--target=bun-linux-${describe(arch).bun}`,
+    // It fetches no engine.
+    `--compile-executable-path=${findBun(arch, packages)}`,
+  ];
+  const args = ['build', ...scripts, ...COMPILE, ...(arch === process.arch ? [] : target), '--outfile', executable];
+  const { status, stderr, error } = spawnSync(findBun(process.arch, top), args, {
     cwd: path.dirname(executable),
     encoding: 'utf8',
   });

@@ -9,7 +9,7 @@
  * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
  * - `planner` live, security and engines once more with a planner beside each file
  * - `all`    all of them, one after the other
- * - `full`   the same with every live test on Node and all but unit tests with a planner too, races of 500 rounds, and all that runs in the virtual machine; some hours
+ * - `full`   the same with every live test on Node and all but unit tests with a planner too, races of 500 rounds, and all that runs in the virtual machines; some hours
  *
  * Whatever is left on the machine in the end (test/leftovers.mjs) is a failure too.
  * The last line is `N passed, N failed`, with `, N skipped` where something was. A command of `check` counts as one.
@@ -25,6 +25,7 @@ import { runCaptured } from './harness/run-captured.mjs';
 import { readSummary } from './harness/summary.mjs';
 import { findLeftovers, takeInventory } from './leftovers.mjs';
 import { countWhile } from './security/count.mjs';
+import { reasonAgainst } from './vm/architectures.mjs';
 
 const TAP = path.join(top, 'node_modules/tap/dist/esm/run.mjs');
 
@@ -240,15 +241,28 @@ async function engines() {
   });
 }
 
-/** Everything that has a meaning in the virtual machine (test/vm/README.md). */
+/** Everything that has a meaning in the virtual machine of one architecture, and a selection in that of the other (test/vm/README.md). */
 async function machine() {
   const shows = (/** @type {string} */ line) => line !== '';
-  const { code, output } = await runCaptured(process.execPath, ['test/vm/run.mjs', '--all'], { shows });
-  const last = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
-  const [passed = 0, failed = 0, skipped = 0] = (last?.slice(1) ?? []).map((/** @type {string | undefined} */ digits) =>
-    Number(digits ?? 0),
-  );
-  add({ passed, failed: Math.max(failed, code === 0 ? 0 : 1), skipped });
+  for (const [architecture, extent] of /** @type {const} */ ([
+    ['amd64', ['--all']],
+    ['arm64', []],
+  ])) {
+    console.log(`\nvirtual machine: ${architecture}`);
+    const reason = reasonAgainst(architecture);
+    if (reason !== undefined) {
+      console.log(`its tests are skipped: ${reason}`);
+      total.skipped += 1;
+      continue;
+    }
+    const args = ['test/vm/run.mjs', '--arch', architecture, ...extent];
+    const { code, output } = await runCaptured(process.execPath, args, { shows });
+    const last = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
+    const [passed = 0, failed = 0, skipped = 0] = (last?.slice(1) ?? []).map(
+      (/** @type {string | undefined} */ digits) => Number(digits ?? 0),
+    );
+    add({ passed, failed: Math.max(failed, code === 0 ? 0 : 1), skipped });
+  }
 }
 
 /** @param {readonly string[]} before */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a fresh Debian root file system the guest of test/vm: `guest.sh ROOT`, called by build.sh.
-# It runs /share/run.sh of the second disk as soon as it is up, with what that prints on the second serial port, and turns itself off.
+# It runs /share/run.sh of the second disk as soon as it is up, with what that prints on the virtual console, and turns itself off.
 set -euo pipefail
 root=$1
 units=$root/etc/systemd/system
@@ -17,7 +17,7 @@ touch "$root/var/lib/systemd/linger/tester"
 printf '[Service]\nDelegate=cpu cpuset io memory pids\n' >"$units/user@.service.d/delegate.conf"
 
 # What costs time at each start and serves nobody here.
-for unit in getty@tty1.service serial-getty@ttyS0.service serial-getty@ttyS1.service apt-daily.timer apt-daily-upgrade.timer \
+for unit in getty@tty1.service serial-getty@ttyS0.service serial-getty@ttyAMA0.service serial-getty@hvc0.service apt-daily.timer apt-daily-upgrade.timer \
   e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-random-seed.service \
   systemd-journal-flush.service systemd-pstore.service systemd-hwdb-update.service ldconfig.service; do
   ln -sf /dev/null "$units/$unit"
@@ -36,7 +36,7 @@ ExecStartPre=/bin/mount -t ext4 /dev/vdb /share
 ExecStart=/bin/bash /share/run.sh
 ExecStopPost=/bin/systemctl poweroff --force --force
 StandardInput=null
-StandardOutput=file:/dev/ttyS1
+StandardOutput=file:/dev/hvc0
 StandardError=inherit
 TimeoutStartSec=infinity
 [Install]

@@ -1,0 +1,117 @@
+/**
+ * What a machine of test/vm finds in /share: the project as far as the tests need it, and run.sh.
+ */
+import { build } from 'esbuild';
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { ensureExecutable, ensureForeignExecutable, top } from '../../bundles/ready.mjs';
+import { parseJson } from '../../bundles/untyped.mjs';
+import { fetchPackages } from './packages.mjs';
+
+/** The executable consists of them. */
+const EXECUTABLE_FILES = ['tsrun', 'tsrun-cold', 'koffi.node'];
+
+/**
+ * Fills a directory, so that paths relative to a file of it lead to the same places as in the project.
+ * @param {string} share
+ * @param {object} contents
+ * @param {string} contents.arch Node's name of the architecture
+ * @param {string} contents.cache where packages of another architecture are kept
+ * @param {readonly string[]} contents.files all tests, relative to the project
+ * @param {readonly import('./configurations.mjs').Job[]} contents.jobs those to run
+ */
+export async function fillShare(share, { arch, cache, files, jobs }) {
+  const isForeign = arch !== process.arch;
+  if (isForeign) fetchPackages(arch, cache);
+  await bundleTests(share, files);
+  fs.cpSync(path.join(top, 'dist/bin'), path.join(share, 'dist/bin'), { recursive: true });
+  const executables = isForeign ? ensureForeignExecutable(arch, cache) : ensureExecutable() && path.join(top, 'dist');
+  if (!executables) throw new Error('packaging/executable.mjs has failed');
+  for (const name of EXECUTABLE_FILES) fs.copyFileSync(path.join(executables, name), path.join(share, 'dist', name));
+  const node = isForeign ? path.join(cache, `node_modules/node-linux-${arch}/bin/node`) : process.execPath;
+  fs.copyFileSync(node, path.join(share, 'node'));
+  copyPackages(share);
+  const koffi = `node_modules/@koromix/koffi-linux-${arch}`;
+  if (isForeign) fs.cpSync(path.join(cache, koffi), path.join(share, koffi), { recursive: true });
+  fs.writeFileSync(path.join(share, 'run.sh'), script(jobs));
+}
+
+/**
+ * @param {string} share
+ * @param {readonly string[]} files
+ */
+async function bundleTests(share, files) {
+  const banner = `import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);`;
+  await build({
+    absWorkingDir: top,
+    entryPoints: [...files],
+    outbase: '.',
+    outdir: share,
+    // As deep as what looks for files of the project.
+    chunkNames: 'test/live/support/[name]-[hash]',
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    external: ['koffi'],
+    banner: { js: banner },
+    logLevel: 'warning',
+  });
+}
+
+/** @param {string} share */
+function copyPackages(share) {
+  for (const name of runtimePackages())
+    fs.cpSync(path.join(top, 'node_modules', name), path.join(share, 'node_modules', name), { recursive: true });
+  // tap would load it to print JSX, which no test has.
+  const unused = path.join(share, 'node_modules/react-element-to-jsx-string');
+  fs.mkdirSync(unused);
+  fs.writeFileSync(path.join(unused, 'index.js'), 'exports.default = String;\n');
+}
+
+/** The packages that the built command loads, with those they load themselves. */
+function runtimePackages() {
+  /** @typedef {{ dependencies?: Record<string, string>, optionalDependencies?: Record<string, string> }} Entry */
+  const text = fs.readFileSync(path.join(top, 'package-lock.json'), 'utf8');
+  const { packages: lock } = /** @type {{ packages: Readonly<Record<string, Entry>> }} */ (parseJson(text));
+  const found = /** @type {Set<string>} */ (new Set());
+  const add = (/** @type {string} */ name) => {
+    const entry = lock[`node_modules/${name}`];
+    if (entry === undefined || found.has(name) || !fs.existsSync(path.join(top, 'node_modules', name))) return;
+    found.add(name);
+    for (const needed of Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })) add(needed);
+  };
+  for (const name of Object.keys(lock['']?.dependencies ?? {})) add(name);
+  return found;
+}
+
+/**
+ * What the machine runs: the tests, two at a time, each with a line of its own in front of its TAP.
+ * @param {readonly import('./configurations.mjs').Job[]} jobs
+ */
+function script(jobs) {
+  const lines = jobs.map(({ configuration, name, file, env }) => {
+    const settings = Object.entries(env).map(([variable, value]) => `${variable}=${value}`);
+    return [configuration, name, settings.join(' '), `/share/${file.replace(/\.ts$/, '.mjs')}`].join('|');
+  });
+  return `
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/var/tmp TSRUN_TEST_SLOWNESS=10 TAP_TIMEOUT=600
+modprobe -a overlay veth tun fuse bfq
+# The scheduler that knows weights of single disks.
+echo bfq >/sys/block/vda/queue/scheduler
+one() {
+  IFS='|' read -r configuration name settings bundle <<<"$1"
+  output=$(mktemp)
+  start=$SECONDS
+  (cd /share && env $settings timeout -k 5 600 ./node "$bundle") >"$output" 2>&1 || true
+  flock /share/run.sh sh -c 'echo "## $1 $2 $3 s"; cat "$4"; echo "## end"' - "$configuration" "$name" $((SECONDS - start)) "$output"
+}
+export -f one
+echo "## started on $(uname -srm)"
+printf '%s\\n' ${lines.map((line) => `'${line.replaceAll("'", `'\\''`)}'`).join(' ')} |
+  tr '\\n' '\\0' | xargs -0 -n 1 -P 2 bash -c 'one "$1"' -
+echo "## all done"
+`;
+}
