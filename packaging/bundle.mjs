@@ -3,7 +3,7 @@
  *
  * - `index.mjs`, `chunk-*.mjs`  the library, as ES modules
  * - `command.js`                the command in one CommonJS script, its packages included but koffi
- * - `command.cache`             what V8 compiled of that script, so that a start compiles nothing again
+ * - `command-ARCH.cache`        what V8 compiled of that script, so that a start on this architecture compiles nothing again
  * - `main.js`                   runs the script with the cache
  */
 import { spawnSync } from 'node:child_process';
@@ -113,7 +113,7 @@ async function main() {
   makeCache();
 }
 
-/** V8's own version decides whether it can be used: this is for the Node that builds. */
+/** V8's own version and the architecture decide whether it can be used: this is for the Node that builds. */
 function makeCache() {
   const { status, stderr } = spawnSync(process.execPath, [path.join(top, 'packaging/make-cache.cjs'), directory], {
     encoding: 'utf8',

@@ -11,6 +11,6 @@ const v8 = require('node:v8');
 const { compileCommand } = require(path.join(process.argv[2], 'main.js'));
 
 v8.setFlagsFromString('--no-lazy');
-const { script } = compileCommand();
+const { script, cacheFile } = compileCommand();
 v8.setFlagsFromString('--lazy');
-writeFileSync(path.join(process.argv[2], 'command.cache'), script.createCachedData());
+writeFileSync(cacheFile, script.createCachedData());

@@ -3,14 +3,15 @@
  * Entry of the command on Node: runs `command.js`, which the build made of main.ts, with the code that V8 compiled of it then.
  *
  * Compiling takes longer than most commands do. V8 itself refuses a cache of another version, other flags or a script of
- * another length; then, and without a cache, the script is compiled as usual.
+ * another length; then, and without a cache, the script is compiled as usual. One of another architecture it takes, and crashes: so the
+ * file is named after it.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Script } from 'node:vm';
 
 const SCRIPT_FILE = path.join(__dirname, 'command.js');
-const CACHE_FILE = path.join(__dirname, 'command.cache');
+const CACHE_FILE = path.join(__dirname, `command-${process.arch}.cache`);
 
 /** The parameters that Node gives a CommonJS module, in its order. */
 const PARAMETERS = 'exports, require, module, __filename, __dirname';
@@ -18,6 +19,8 @@ const PARAMETERS = 'exports, require, module, __filename, __dirname';
 /** The command, ready to run; the build takes V8's cache from `script`. */
 export interface CompiledCommand {
   readonly script: Script;
+  /** Where its cache is, or would be. */
+  readonly cacheFile: string;
   run(): void;
 }
 
@@ -32,6 +35,7 @@ export function compileCommand(): CompiledCommand {
   });
   return {
     script,
+    cacheFile: CACHE_FILE,
     run() {
       const main = script.runInThisContext() as (...args: unknown[]) => void;
       main(module.exports, require, module, SCRIPT_FILE, __dirname);

@@ -246,7 +246,7 @@ export function filesOf({ binary }) {
     const found = path.isAbsolute(file) ? file : findInPath(file);
     const directory = path.dirname(found);
     if (path.basename(found) === 'main.js')
-      return ['main.js', 'command.js', 'command.cache'].map((name) => path.join(directory, name));
+      return ['main.js', 'command.js', `command-${process.arch}.cache`].map((name) => path.join(directory, name));
     if (path.basename(found) !== 'tsrun') return [found];
     return ['tsrun', 'tsrun-cold', 'koffi.node'].map((name) => path.join(directory, name));
   });

@@ -5,7 +5,7 @@ import t from 'tap';
 import type { CompiledCommand } from '../../src/load-command.ts';
 
 const directory = path.join(t.testdir(), 'dist/bin');
-const cache = path.join(directory, 'command.cache');
+const cache = path.join(directory, `command-${process.arch}.cache`);
 cpSync('dist/bin', directory, { recursive: true });
 const whole = readFileSync(cache);
 
@@ -51,6 +51,16 @@ t.test('the command starts without a cache that fits', (t) => {
   t.end();
 });
 
+t.test('another architecture does not look at the cache, which V8 would take and crash with', (t) => {
+  const other = process.arch === 'arm64' ? 'x64' : 'arm64';
+  const code = `
+    Object.defineProperty(process, 'arch', { value: '${other}' });
+    console.log(require(process.argv[1]).compileCommand().script.cachedDataRejected);`;
+  const { stdout, stderr } = node('-e', code, path.join(directory, 'main.js'));
+  t.strictSame({ stdout, stderr }, { stdout: 'undefined\n', stderr: '' });
+  t.end();
+});
+
 t.test('the cache is for the script beside it', (t) => {
   const script = path.join(directory, 'command.js');
   const text = readFileSync(script, 'utf8');
@@ -70,7 +80,7 @@ t.test('the library is there beside the command', async (t) => {
 
 // The type is that of the module under test: a change of its interface fails the build of this file.
 t.test('load-command exports what the build needs', (t) => {
-  const wanted: (keyof CompiledCommand)[] = ['script', 'run'];
+  const wanted: (keyof CompiledCommand)[] = ['script', 'cacheFile', 'run'];
   const code = `console.log(Object.keys(require(process.argv[1]).compileCommand()).join())`;
   t.equal(node('-e', code, path.join(directory, 'main.js')).stdout, `${wanted.join(',')}\n`);
   t.end();
