@@ -63,7 +63,7 @@ export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
-/** x86-64; arm64 has 0o40000 and 0o100000 instead, see `openFlags` of the encoder's architecture table. */
+/** x86-64's, for programs: their encoder knows arm64's. Who opens a file himself takes those of sys/open-flags.ts. */
 export const O_DIRECTORY = 0o200000;
 export const O_NOFOLLOW = 0o400000;
 export const RESOLVE_NO_XDEV = 0x01;

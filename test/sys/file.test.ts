@@ -1,10 +1,20 @@
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  fstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import { createUnlinkedExecutable, openFile, tryLock, writeKernelFile } from '../../src/sys/file.ts';
 import { createSealedExecutable } from '../../src/sys/memfd.ts';
-import { O_CREAT, O_RDONLY, O_RDWR } from '../../src/util/constants.ts';
+import { O_DIRECTORY, O_NOFOLLOW } from '../../src/sys/open-flags.ts';
+import { O_CREAT, O_PATH, O_RDONLY, O_RDWR } from '../../src/util/constants.ts';
 
 const directory = mkdtempSync(path.join(os.tmpdir(), 'tsrun-test-'));
 t.teardown(() => {
@@ -20,6 +30,19 @@ t.test('openFile() opens close-on-exec, and names the path when it fails', (t) =
     errno: 'ENOTDIR',
     message: `open ${JSON.stringify(`${file}/x`)}: not a directory: ENOTDIR`,
   });
+  t.end();
+});
+
+t.test('openFile() takes no symlink and no file for what they are not, on every architecture', (t) => {
+  const file = path.join(directory, 'plain');
+  const link = path.join(directory, 'link');
+  writeFileSync(file, '');
+  symlinkSync(file, link);
+  t.throws(() => openFile(link, O_RDONLY | O_NOFOLLOW), { errno: 'ELOOP' });
+  t.throws(() => openFile(file, O_RDONLY | O_DIRECTORY), { errno: 'ENOTDIR' });
+  t.throws(() => openFile(file, O_PATH | O_DIRECTORY), { errno: 'ENOTDIR' });
+  using handle = openFile(link, O_PATH | O_NOFOLLOW);
+  t.equal(fstatSync(handle.number).isSymbolicLink(), true, 'a handle is of the link itself');
   t.end();
 });
 

@@ -3,8 +3,9 @@ import { TsrunError } from '../../errors.ts';
 import { descriptorPath, OwnedFd } from '../../sys/fd.ts';
 import { Stretch } from '../../sys/events/stretch.ts';
 import { asFileOwner, makeNode, readLinkHandle } from '../../sys/node.ts';
+import { O_DIRECTORY, O_NOFOLLOW } from '../../sys/open-flags.ts';
 import { copyAttributes } from '../../sys/xattr.ts';
-import { O_DIRECTORY, O_EXCL, O_CREAT, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFMT } from '../../util/constants.ts';
+import { O_EXCL, O_CREAT, O_PATH, O_RDONLY, O_WRONLY, S_IFMT } from '../../util/constants.ts';
 
 /** A tmpfs is memory: an image cannot make tsrun copy without end. The bytes of files are bounded by the size of the tmpfs. */
 const MAX_ENTRIES = 100_000;

@@ -5,7 +5,8 @@ import { readDescriptorInfo } from '../../sys/descriptor-info.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { bindOverItself, detachMount, makePrivate } from '../../sys/mount.ts';
-import { O_DIRECTORY, O_PATH } from '../../util/constants.ts';
+import { O_DIRECTORY } from '../../sys/open-flags.ts';
+import { O_PATH } from '../../util/constants.ts';
 import type { Caller } from '../caller/caller.ts';
 import type { RootfsCover } from '../store/record.ts';
 

@@ -6,11 +6,12 @@ import { NOTIFY_SOCKET_NAME, saysReady } from '../../plan/service-manager.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
+import { O_DIRECTORY, O_NOFOLLOW } from '../../sys/open-flags.ts';
 import { pipe } from '../../sys/pipe.ts';
 import { waitAny, waitReadable } from '../../sys/events/poll.ts';
 import { deliver, reachUnix } from '../../sys/events/unix-socket.ts';
 import { listenUnix, receiveMessage } from '../../sys/socket.ts';
-import { O_DIRECTORY, O_NOFOLLOW, O_PATH, POLLIN } from '../../util/constants.ts';
+import { O_PATH, POLLIN } from '../../util/constants.ts';
 import type { StateDirectory } from '../store/directory.ts';
 
 /**

@@ -2,8 +2,9 @@ import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
+import { O_DIRECTORY, O_NOFOLLOW } from '../../sys/open-flags.ts';
 import { listenUnix } from '../../sys/socket.ts';
-import { O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../../util/constants.ts';
+import { O_PATH } from '../../util/constants.ts';
 import type { StateDirectory } from './directory.ts';
 
 /**

@@ -2,7 +2,8 @@ import { hasErrno } from '../../sys/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { pollReadable } from '../../sys/events/poll.ts';
-import { O_DIRECTORY, O_PATH } from '../../util/constants.ts';
+import { O_DIRECTORY } from '../../sys/open-flags.ts';
+import { O_PATH } from '../../util/constants.ts';
 import { openProcess, type ProcessIdentity } from './process-identity.ts';
 
 /** A process by handles that stay its own: when it has ended, its number may be another's, and these lead nowhere. */

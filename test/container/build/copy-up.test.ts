@@ -19,7 +19,8 @@ import { copyUp } from '../../../src/container/build/copy-up.ts';
 import { checked } from '../../../src/sys/errno.ts';
 import { openFile } from '../../../src/sys/file.ts';
 import { bindLibc } from '../../../src/sys/library.ts';
-import { O_DIRECTORY, O_RDONLY } from '../../../src/util/constants.ts';
+import { O_DIRECTORY } from '../../../src/sys/open-flags.ts';
+import { O_RDONLY } from '../../../src/util/constants.ts';
 import { makeDirectory } from '../rig.ts';
 
 const isRoot = process.geteuid?.() === 0;
