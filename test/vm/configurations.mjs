@@ -29,7 +29,7 @@ const OF_A_USER = [
 ];
 
 /** What depends on the architecture and needs no container: system calls through koffi, init itself, filters. */
-const UNITS = ['sys', 'init', 'seccomp'];
+const UNITS = ['container', 'init', 'seccomp', 'sys'];
 
 const NODE = { TSRUN: '/share/dist/bin/main.js' };
 const EXECUTABLE = { TSRUN: '/share/dist/tsrun' };

@@ -27,6 +27,8 @@ const ACCELERATION = ['-accel', process.env.TSRUN_VM_KVM === '1' ? 'kvm' : 'tcg,
 
 const { architecture, extent, names } = readArguments();
 const DEADLINE_MS = Number(process.env.TSRUN_VM_MINUTES ?? (extent === 'all' ? 60 : 20)) * 60_000;
+/** One file that hangs leaves the machine time for the others. */
+const FILE_SECONDS = DEADLINE_MS / 2000;
 const cache = process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
 const machine = path.join(cache, 'tsrun-vm', architecture);
 const { node: arch, qemu: emulator, machine: hardware, console: serial } = ARCHITECTURES[architecture];
@@ -40,7 +42,7 @@ execFileSync(path.join(top, 'test/vm/build.sh'), [architecture, machine], { stdi
 const work = fs.mkdtempSync(path.join(tmpdir(), 'tsrun-vm-'));
 try {
   const share = path.join(work, 'share');
-  await fillShare(share, { arch, cache: machine, files, jobs });
+  await fillShare(share, { arch, cache: machine, files, jobs, seconds: FILE_SECONDS });
   let code = await boot(share);
   // Now and then an emulated machine hangs before it has said a word.
   if (readOutput() === '') code = await boot(share);

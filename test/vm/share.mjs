@@ -8,6 +8,9 @@ import { ensureExecutable, ensureForeignExecutable, top } from '../../bundles/re
 import { parseJson } from '../../bundles/untyped.mjs';
 import { fetchPackages } from './packages.mjs';
 
+/** What tests read of the project as it is. */
+const SOURCES = ['package.json', 'docs/library.md', 'bundles/untyped.mjs', 'test/live/programs'];
+
 /** The executable consists of them. */
 const EXECUTABLE_FILES = ['tsrun', 'tsrun-cold', 'koffi.node'];
 
@@ -19,11 +22,13 @@ const EXECUTABLE_FILES = ['tsrun', 'tsrun-cold', 'koffi.node'];
  * @param {string} contents.cache where packages of another architecture are kept
  * @param {readonly string[]} contents.files all tests, relative to the project
  * @param {readonly import('./configurations.mjs').Job[]} contents.jobs those to run
+ * @param {number} contents.seconds how long one of them may take
  */
-export async function fillShare(share, { arch, cache, files, jobs }) {
+export async function fillShare(share, { arch, cache, files, jobs, seconds }) {
   const isForeign = arch !== process.arch;
   if (isForeign) fetchPackages(arch, cache);
   await bundleTests(share, files);
+  for (const name of SOURCES) fs.cpSync(path.join(top, name), path.join(share, name), { recursive: true });
   fs.cpSync(path.join(top, 'dist/bin'), path.join(share, 'dist/bin'), { recursive: true });
   const executables = isForeign ? ensureForeignExecutable(arch, cache) : ensureExecutable() && path.join(top, 'dist');
   if (!executables) throw new Error('packaging/executable.mjs has failed');
@@ -33,7 +38,7 @@ export async function fillShare(share, { arch, cache, files, jobs }) {
   copyPackages(share);
   const koffi = `node_modules/@koromix/koffi-linux-${arch}`;
   if (isForeign) fs.cpSync(path.join(cache, koffi), path.join(share, koffi), { recursive: true });
-  fs.writeFileSync(path.join(share, 'run.sh'), script(jobs));
+  fs.writeFileSync(path.join(share, 'run.sh'), script(jobs, seconds));
 }
 
 /**
@@ -90,14 +95,15 @@ function runtimePackages() {
 /**
  * What the machine runs: the tests, two at a time, each with a line of its own in front of its TAP.
  * @param {readonly import('./configurations.mjs').Job[]} jobs
+ * @param {number} seconds
  */
-function script(jobs) {
+function script(jobs, seconds) {
   const lines = jobs.map(({ configuration, name, file, env }) => {
     const settings = Object.entries(env).map(([variable, value]) => `${variable}=${value}`);
     return [configuration, name, settings.join(' '), `/share/${file.replace(/\.ts$/, '.mjs')}`].join('|');
   });
   return `
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/var/tmp TSRUN_TEST_SLOWNESS=10 TAP_TIMEOUT=600
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/var/tmp TSRUN_TEST_SLOWNESS=10 TAP_TIMEOUT=${seconds}
 modprobe -a overlay veth tun fuse bfq
 # The scheduler that knows weights of single disks.
 echo bfq >/sys/block/vda/queue/scheduler
@@ -105,7 +111,7 @@ one() {
   IFS='|' read -r configuration name settings bundle <<<"$1"
   output=$(mktemp)
   start=$SECONDS
-  (cd /share && env $settings timeout -k 5 600 ./node "$bundle") >"$output" 2>&1 || true
+  (cd /share && env $settings timeout -k 5 ${seconds} ./node "$bundle") >"$output" 2>&1 || true
   flock /share/run.sh sh -c 'echo "## $1 $2 $3 s"; cat "$4"; echo "## end"' - "$configuration" "$name" $((SECONDS - start)) "$output"
 }
 export -f one
