@@ -5,6 +5,7 @@
  * - `command.js`                the command in one CommonJS script, its packages included but koffi
  * - `command-ARCH.cache`        what V8 compiled of that script, so that a start on this architecture compiles nothing again
  * - `main.js`                   runs the script with the cache
+ * - `shim.js`                   containerd's shim, in one script likewise
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -29,8 +30,17 @@ const COMMAND = {
   supported: { 'dynamic-import': false },
 };
 
+/** What makes containerd's shim of it. */
+export const SHIM = { entryPoints: ['src/shim-main.ts'] };
+
+/** A script has no import.meta; yargs and the lookup of koffi ask it where they are. */
+const SCRIPT = {
+  banner: { js: 'const TSRUN_URL = require("node:url").pathToFileURL(__filename).href;' },
+  define: { 'import.meta.url': 'TSRUN_URL' },
+};
+
 /**
- * Bundles the command into one CommonJS script.
+ * Bundles the command into one CommonJS script, or containerd's shim, whose entry is another.
  * @param {import('esbuild').BuildOptions & { outfile: string }} options
  */
 export async function bundleCommand({ define = {}, ...options }) {
@@ -103,12 +113,8 @@ async function main() {
   await Promise.all([
     bundleLibrary(),
     bundleLoader(),
-    bundleCommand({
-      outfile: path.join(directory, 'command.js'),
-      // A script has no import.meta; yargs and the lookup of koffi ask it where they are.
-      banner: { js: 'const TSRUN_URL = require("node:url").pathToFileURL(__filename).href;' },
-      define: { 'import.meta.url': 'TSRUN_URL' },
-    }),
+    bundleCommand({ outfile: path.join(directory, 'command.js'), ...SCRIPT }),
+    bundleCommand({ outfile: path.join(directory, 'shim.js'), ...SHIM, ...SCRIPT }),
   ]);
   makeCache();
 }

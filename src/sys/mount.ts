@@ -5,7 +5,7 @@ import {
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOSUID,
 } from '../util/constants.ts';
-import { MNT_DETACH, MS_BIND, MS_PRIVATE, MS_REC } from '../util/constants.ts';
+import { MNT_DETACH, MS_BIND, MS_PRIVATE, MS_REC, UMOUNT_NOFOLLOW } from '../util/constants.ts';
 import { checked } from './errno.ts';
 import { descriptorPath, OwnedFd } from './fd.ts';
 import { bindLibc } from './library.ts';
@@ -57,4 +57,23 @@ export function makePrivate(root: OwnedFd, shown: string): void {
  */
 export function detachMount(root: OwnedFd, shown: string): void {
   checked(umountCall(descriptorPath(root.number), MNT_DETACH), `unmount ${shown}`);
+}
+
+/** What mount(2) is given, beside where. */
+export interface MountArguments {
+  readonly type: string;
+  readonly source: string;
+  readonly flags: number;
+  readonly data: string;
+}
+
+/** Mounts at a path of the host. A source that is relative begins in the working directory. Errors: `host`. Source: man 2 mount. */
+export function mountAt(target: string, { type, source, flags, data }: MountArguments): void {
+  const what = `mount ${JSON.stringify(source)} (${type}) on ${JSON.stringify(target)}`;
+  checked(mountCall(source, target, type, flags, data === '' ? null : data), what);
+}
+
+/** Takes the uppermost mount at a path of the host out of sight; a link there is not followed. Errors: `host` (EINVAL: nothing is mounted). */
+export function unmountAt(target: string): void {
+  checked(umountCall(target, MNT_DETACH | UMOUNT_NOFOLLOW), `unmount ${JSON.stringify(target)}`);
 }

@@ -28,6 +28,7 @@ export const MS_I_VERSION = 1 << 23;
 export const MS_STRICTATIME = 1 << 24;
 export const MS_LAZYTIME = 1 << 25;
 export const MNT_DETACH = 2;
+export const UMOUNT_NOFOLLOW = 8;
 
 // the mount calls on descriptors: open_tree, move_mount, fsopen, fsconfig, fsmount, mount_setattr
 export const OPEN_TREE_CLONE = 1;

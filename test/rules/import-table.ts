@@ -17,6 +17,7 @@ export const PURE = ['plan', 'program', 'init', 'spec', 'util', 'errors.ts'];
 export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   'load-command.ts': { folders: [], outside: ['node:fs', 'node:path', 'node:vm'], acts: true },
   'main.ts': { folders: ['cli', 'planner', 'own-process'], acts: true },
+  'shim-main.ts': { folders: ['shim', 'cli', 'host'], outside: ['node:fs'], acts: true },
   'index.ts': { folders: ['library', 'spec'], types: ['container/store/options'] },
   library: {
     folders: ['own-process', 'container', 'process/turns', 'cgroup/oom', 'host', 'sys', 'spec'],
@@ -46,6 +47,13 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     ],
     types: ['program', 'spec/generated', 'log.ts'],
     outside: ['node:fs', 'node:path'],
+    acts: true,
+  },
+  // A program with the library: it looks past it only for what the library keeps to itself, where a container's cgroup is.
+  shim: {
+    folders: ['library', 'container/store', 'cgroup/oom', 'sys', 'spec/parse', 'spec/mount-options'],
+    types: ['plan/cgroup/stats', 'spec/generated', 'log.ts'],
+    outside: ['node:child_process', 'node:crypto', 'node:fs', 'node:path', 'node:stream', 'node:util'],
     acts: true,
   },
   // Who asks, where that is this process: below it nobody looks.
@@ -95,9 +103,9 @@ export const CONTAINER_ROOMS = ['store', 'caller', 'hooks', 'build'];
 /** Modules that only some files of a folder may import, though the table allows them to the folder. */
 export const ONLY_IN: Readonly<Record<string, { readonly files: readonly string[]; readonly reason: string }>> = {
   'node:child_process': {
-    files: ['container/hooks/runtime.ts'],
+    files: ['container/hooks/runtime.ts', 'shim/bootstrap/apart.ts'],
     reason:
-      'it forks a process with V8 in it, whose executable is the node binary (CVE-2019-5736); only hooks are worth that',
+      'it forks a process with V8 in it, whose executable is the node binary (CVE-2019-5736); only hooks are worth that, and a shim is one',
   },
 };
 

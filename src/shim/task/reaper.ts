@@ -1,0 +1,55 @@
+import { callAfter } from '../../sys/events/poll.ts';
+import { peekEndedChild, reapChild, setChildSubreaper } from '../../sys/process/wait.ts';
+
+/** How long a process that nobody waits for may lie about. */
+const INTERVAL_MS = 10_000;
+
+/**
+ * Reaps what the processes of containers leave behind where no init of a pid namespace does, since this process is their next of kin.
+ *
+ * An orphan cannot be told from a child whose pid nobody knows yet. So nothing is reaped while an operation runs that makes children;
+ * what is claimed is reaped by whoever has claimed it.
+ */
+export class Reaper {
+  readonly #claimed = new Set<number>();
+  #operations = 0;
+
+  constructor() {
+    setChildSubreaper(true);
+    this.#comeAgain();
+  }
+
+  /** Runs an operation that may make children. */
+  async during<T>(operation: () => Promise<T>): Promise<T> {
+    this.#operations += 1;
+    try {
+      return await operation();
+    } finally {
+      this.#operations -= 1;
+      this.#reap();
+    }
+  }
+
+  /** A child that somebody else reaps, who has done so when `ended` resolves. */
+  claim(pid: number, ended: Promise<unknown>): void {
+    this.#claimed.add(pid);
+    void ended.finally(() => {
+      this.#claimed.delete(pid);
+      this.#reap();
+    });
+  }
+
+  #reap(): void {
+    if (this.#operations > 0) return;
+    // Where a claimed one comes first the others are looked at when it is reaped.
+    for (let pid = peekEndedChild(); pid !== undefined && !this.#claimed.has(pid); pid = peekEndedChild())
+      reapChild(pid);
+  }
+
+  #comeAgain(): void {
+    callAfter(INTERVAL_MS, () => {
+      this.#reap();
+      this.#comeAgain();
+    });
+  }
+}

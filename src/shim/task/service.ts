@@ -1,0 +1,249 @@
+import { TsrunError } from '../../errors.ts';
+import type { Process as ProcessSection, Resources } from '../../spec/generated/config.ts';
+import { parseJson } from '../../spec/parse.ts';
+import type { Method, Services } from '../ttrpc/server.ts';
+import { decode, encode, type Fields, type Given, type Value } from '../wire/codec.ts';
+import { NEVER, timestampOf } from '../wire/common.ts';
+import { CODE, RpcError } from '../wire/rpc.ts';
+import { METHODS, PROCESS_DETAILS, SERVICES, TASK_STATUS } from '../wire/task.ts';
+import { TaskContainer } from './container.ts';
+import { Exec } from './exec.ts';
+import type { Exit } from './exit.ts';
+import type { Setting } from './setting.ts';
+
+type Name = keyof typeof METHODS;
+type Request<Method extends Name> = Value<(typeof METHODS)[Method]['request']>;
+type Response<Method extends Name> = Given<(typeof METHODS)[Method]['response']>;
+type Handlers = { readonly [Method in Name]: (request: Request<Method>) => Promise<Response<Method>> };
+
+/** How long what a process wrote is waited for when it is deleted: somebody else may hold its pipe. */
+const DRAIN_MS = 2_000;
+
+/** The containers of a shim, and what containerd may ask of them. */
+export class TaskService {
+  readonly #containers = new Map<string, TaskContainer>();
+  /** Ids of containers that are being made. */
+  readonly #creating = new Set<string>();
+  readonly #setting: Setting;
+  readonly #shutDown: () => void;
+
+  /** `shutDown` is called when nothing is held any more and containerd wants no more. */
+  constructor(setting: Setting, shutDown: () => void) {
+    this.#setting = setting;
+    this.#shutDown = shutDown;
+  }
+
+  /** The methods, by the names of both versions of the service. */
+  services(): Services {
+    const methods = new Map(
+      Object.entries(METHODS).map(([name, { request, response }]): [string, Method] => {
+        const handler = this.#handlers[name as Name] as (request: unknown) => Promise<Given<Fields>>;
+        return [
+          name,
+          async (payload) => {
+            try {
+              return encode(response as Fields, await handler(decode(request as Fields, payload)));
+            } catch (error) {
+              throw translate(error);
+            }
+          },
+        ];
+      }),
+    );
+    return new Map(SERVICES.map((service) => [service, methods]));
+  }
+
+  readonly #handlers: Handlers = {
+    Create: (request) => this.#create(request),
+    Start: async ({ id, execId }) => {
+      const container = this.#container(id);
+      if (execId === '') {
+        await container.start().catch(failedWith('OCI runtime start failed'));
+        return { pid: container.pid };
+      }
+      const exec = this.#exec(container, execId);
+      await exec.start(container.container).catch(failedWith('OCI runtime exec failed: exec failed'));
+      return { pid: exec.pid };
+    },
+    Exec: (request) => Promise.resolve(this.#add(request)),
+    State: ({ id, execId }) => {
+      const container = this.#container(id);
+      const found = execId === '' ? container : this.#exec(container, execId);
+      const { pid, places, status, exit } = found;
+      return Promise.resolve({
+        id: found.id,
+        bundle: container.bundle,
+        pid,
+        status: TASK_STATUS[status],
+        ...places,
+        ...exitOn(exit),
+        execId,
+      });
+    },
+    Wait: async ({ id, execId }) => exitOn(await this.#find(id, execId).exited),
+    Delete: ({ id, execId }) => (execId === '' ? this.#delete(id) : this.#deleteExec(id, execId)),
+    Kill: async ({ id, execId, signal, all }) => {
+      const container = this.#container(id);
+      if (execId !== '') {
+        if (!this.#exec(container, execId).kill(signal)) throw alreadyFinished();
+        return {};
+      }
+      if (container.exit !== undefined) throw alreadyFinished();
+      await container.container.kill(signal, { all }).catch((error: unknown) => {
+        throw error instanceof TsrunError && error.code === 'status' ? alreadyFinished() : error;
+      });
+      return {};
+    },
+    Pids: ({ id }) => {
+      const container = this.#container(id);
+      const added = new Map([...container.execs.values()].map((exec) => [exec.pid, exec.id]));
+      const processes = container.container.processes().map((pid) => {
+        const execId = added.get(pid);
+        if (execId === undefined) return { pid };
+        const info = { typeUrl: 'containerd.runc.v1.ProcessDetails', value: encode(PROCESS_DETAILS, { execId }) };
+        return { pid, info };
+      });
+      return Promise.resolve({ processes });
+    },
+    Pause: async ({ id }) => {
+      await this.#container(id).pause();
+      return {};
+    },
+    Resume: async ({ id }) => {
+      await this.#container(id).resume();
+      return {};
+    },
+    Checkpoint: () => Promise.reject(new RpcError(CODE.unimplemented, 'tsrun makes no checkpoints')),
+    ResizePty: ({ id, execId, width, height }) => {
+      const size = { columns: width, rows: height };
+      const container = this.#container(id);
+      if (execId === '') container.container.resize(size);
+      else this.#exec(container, execId).resize(size);
+      return Promise.resolve({});
+    },
+    CloseIO: ({ id, execId, stdin }) => {
+      if (stdin) this.#find(id, execId).closeInput();
+      return Promise.resolve({});
+    },
+    Update: async ({ id, resources }) => {
+      await this.#container(id).update(readJson(resources?.value) as Resources);
+      return {};
+    },
+    Stats: ({ id }) => Promise.resolve({ stats: this.#container(id).stats() }),
+    Connect: ({ id }) => {
+      const taskPid = this.#containers.get(id)?.pid ?? 0;
+      return Promise.resolve({ shimPid: process.pid, taskPid });
+    },
+    Shutdown: () => {
+      if (this.#containers.size === 0 && this.#creating.size === 0) this.#shutDown();
+      return Promise.resolve({});
+    },
+  };
+
+  async #create(request: Request<'Create'>): Promise<Response<'Create'>> {
+    const { id, bundle, rootfs, options, checkpoint } = request;
+    if (checkpoint !== '') throw new RpcError(CODE.unimplemented, 'tsrun restores no checkpoints');
+    if (this.#containers.has(id) || this.#creating.has(id))
+      throw new RpcError(CODE.alreadyExists, `there is a container ${JSON.stringify(id)}`);
+    this.#creating.add(id);
+    try {
+      const task = { id, bundle, rootfs, options, places: placesOf(request) };
+      const container = await TaskContainer.create(task, this.#setting).catch(failedWith('OCI runtime create failed'));
+      this.#containers.set(id, container);
+      return { pid: container.pid };
+    } finally {
+      this.#creating.delete(id);
+    }
+  }
+
+  #add(request: Request<'Exec'>): object {
+    const { id, execId, spec } = request;
+    const container = this.#container(id);
+    if (execId === '') throw new RpcError(CODE.invalidArgument, 'a process that is added needs an id');
+    if (container.execs.has(execId))
+      throw new RpcError(CODE.alreadyExists, `there is a process ${JSON.stringify(execId)}`);
+    const section = readJson(spec?.value) as ProcessSection;
+    container.execs.set(execId, new Exec(execId, placesOf(request), section, this.#setting));
+    this.#setting.publisher.publish('/tasks/exec-added', { containerId: id, execId });
+    return {};
+  }
+
+  async #delete(id: string): Promise<Response<'Delete'>> {
+    const container = this.#container(id);
+    const { status, pid } = container;
+    if (status !== 'stopped' && status !== 'created')
+      throw new RpcError(CODE.failedPrecondition, `cannot delete a container that is ${status}`);
+    await container.remove(DRAIN_MS);
+    this.#containers.delete(id);
+    const exit = exitOn(container.exit);
+    this.#setting.publisher.publish('/tasks/delete', { containerId: id, pid, ...exit });
+    return { pid, ...exit };
+  }
+
+  async #deleteExec(id: string, execId: string): Promise<Response<'Delete'>> {
+    const container = this.#container(id);
+    const exec = this.#exec(container, execId);
+    if (exec.status === 'running')
+      throw new RpcError(CODE.failedPrecondition, 'cannot delete a process that is running');
+    await exec.close(DRAIN_MS);
+    container.execs.delete(execId);
+    return { pid: exec.pid, ...exitOn(exec.exit) };
+  }
+
+  #container(id: string): TaskContainer {
+    const found = this.#containers.get(id);
+    if (found === undefined) throw new RpcError(CODE.notFound, `container ${JSON.stringify(id)}: not found`);
+    return found;
+  }
+
+  #exec({ id, execs }: TaskContainer, execId: string): Exec {
+    const found = execs.get(execId);
+    if (found !== undefined) return found;
+    throw new RpcError(
+      CODE.notFound,
+      `process ${JSON.stringify(execId)} of container ${JSON.stringify(id)}: not found`,
+    );
+  }
+
+  #find(id: string, execId: string): TaskContainer | Exec {
+    const container = this.#container(id);
+    return execId === '' ? container : this.#exec(container, execId);
+  }
+}
+
+function placesOf({ terminal, stdin, stdout, stderr }: Request<'Create'> | Request<'Exec'>) {
+  return { terminal, stdin, stdout, stderr };
+}
+
+function exitOn(exit: Exit | undefined) {
+  return exit === undefined
+    ? { exitStatus: 0, exitedAt: NEVER }
+    : { exitStatus: exit.status, exitedAt: timestampOf(exit.atMs) };
+}
+
+function readJson(bytes: Uint8Array | undefined): unknown {
+  try {
+    return parseJson(Buffer.from(bytes ?? []).toString('utf8'));
+  } catch (cause) {
+    throw new RpcError(CODE.invalidArgument, 'read a JSON document of the request', { cause });
+  }
+}
+
+function alreadyFinished(): RpcError {
+  return new RpcError(CODE.notFound, 'process already finished');
+}
+
+/** In the words that callers know; those of an error that has a code of its own on the wire stay. */
+function failedWith(prefix: string): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof TsrunError ? error.withPrefix(`${prefix}: `) : error;
+  };
+}
+
+function translate(error: unknown): unknown {
+  if (!(error instanceof TsrunError)) return error;
+  if (error.code === 'not-found') return new RpcError(CODE.notFound, error.message, { cause: error });
+  if (error.code === 'exists') return new RpcError(CODE.alreadyExists, error.message, { cause: error });
+  if (error.code === 'unsupported') return new RpcError(CODE.unimplemented, error.message, { cause: error });
+  return error;
+}
