@@ -5,10 +5,11 @@
  * it): its Bun and koffi's module for it are in `node_modules` of the first directory.
  *
  * - `dist/tsrun`       what people run: the launcher of src/init/launcher/launcher.ts, which executes the next
+ * - `dist/containerd-shim-tsrun-v2`  what containerd runs: the one of src/init/launcher/shim.ts, which does so too
  * - `dist/tsrun-cold`  the command of `npm run build`, compiled ahead of time, and Bun's engine in one file
  * - `dist/koffi.node`  koffi's module
  *
- * The three belong together, wherever they are put. A packager who puts the launcher elsewhere names the directory of the other two
+ * The four belong together, wherever they are put. A packager who puts the launcher elsewhere names the directory of the others
  * in `TSRUN_LIBEXEC`.
  */
 import { spawnSync } from 'node:child_process';
@@ -18,9 +19,10 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { emitLauncher } from '../dist/lib/init/launcher/launcher.js';
-import { ENGINE_FILE, LAUNCHER_FILE } from '../dist/lib/util/launched.js';
-import { bundleCommand, identifyBuild, top } from './bundle.mjs';
-import { keepOnly, SCRIPTS, WHOLE } from './scripts.mjs';
+import { emitShimLauncher } from '../dist/lib/init/launcher/shim.js';
+import { ENGINE_FILE, LAUNCHER_FILE, SHIM_FILE } from '../dist/lib/util/launched.js';
+import { bundleCommand, identifyBuild, SHIM, top } from './bundle.mjs';
+import { keepOnly, SCRIPTS, SHIM_SCRIPT, WHOLE } from './scripts.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -85,8 +87,9 @@ async function main() {
     const build = BigInt(`0x${await identifyBuild()}`);
     const launcher = emitLauncher({ arch: describe(arch).launcher, installed, build });
     fs.writeFileSync(path.join(scratch, LAUNCHER_FILE), launcher, { mode: 0o755 });
+    fs.writeFileSync(path.join(scratch, SHIM_FILE), emitShimLauncher({ arch: findArch(), installed }), { mode: 0o755 });
     // Renamed, so that a running tsrun keeps the files it has; the one that needs the others is the last.
-    for (const name of [KOFFI_FILE, ENGINE_FILE, LAUNCHER_FILE]) {
+    for (const name of [KOFFI_FILE, ENGINE_FILE, SHIM_FILE, LAUNCHER_FILE]) {
       readOnce(path.join(scratch, name));
       fs.renameSync(path.join(scratch, name), path.join(directory, name));
     }
@@ -104,9 +107,13 @@ async function bundleScripts(scratch) {
   await build({
     entryPoints: [path.join(top, 'packaging/choose-script.cjs')],
     outfile: entry,
-    define: { TSRUN_SCRIPTS: JSON.stringify(Object.keys(SCRIPTS)), TSRUN_WHOLE: JSON.stringify(WHOLE) },
+    define: {
+      TSRUN_SCRIPTS: JSON.stringify(Object.keys(SCRIPTS)),
+      TSRUN_WHOLE: JSON.stringify(WHOLE),
+      TSRUN_SHIM: JSON.stringify(SHIM_SCRIPT),
+    },
   });
-  const names = [WHOLE, ...Object.keys(SCRIPTS)];
+  const names = [WHOLE, SHIM_SCRIPT, ...Object.keys(SCRIPTS)];
   const files = names.map((name) => path.join(scratch, `${name}.js`));
   await Promise.all(
     names.map((name, index) => {
@@ -115,6 +122,7 @@ async function bundleScripts(scratch) {
         outfile: files[index] ?? '',
         define: { TSRUN_KOFFI_FILE: JSON.stringify(KOFFI_FILE), 'import.meta.url': '"file:///"' },
         alias: { util: LAZY_MODULES, 'node:module': LAZY_MODULES },
+        ...(name === SHIM_SCRIPT && SHIM),
         ...(kept !== undefined && { plugins: [keepOnly(kept)] }),
       });
     }),

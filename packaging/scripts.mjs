@@ -10,6 +10,9 @@ const source = path.join(top, 'src');
 /** The script with everything, which the others fall back to. */
 export const WHOLE = 'whole';
 
+/** The script of containerd's shim, which is another program. */
+export const SHIM_SCRIPT = 'shim';
+
 const OWN = ['own-process/own-process.ts', 'own-process/inherited-descriptors.ts'];
 const MAKES_PROCESSES = [...OWN, 'own-process/preserved-descriptors.ts'];
 const WAITS = [...MAKES_PROCESSES, 'own-process/own-foreground.ts'];

@@ -26,5 +26,7 @@ export const LAUNCHED = {
 
 /** Files that lie beside each other: what people run, what it executes, and koffi's compiled module. */
 export const LAUNCHER_FILE = 'tsrun';
-/** Name of the file with the engine, beside the launcher. */
+/** What containerd looks for in its PATH. */
+export const SHIM_FILE = 'containerd-shim-tsrun-v2';
+/** Name of the file with the engine, beside the launchers. */
 export const ENGINE_FILE = 'tsrun-cold';

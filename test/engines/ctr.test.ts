@@ -4,13 +4,29 @@ import type { Test } from 'tap';
 import type { CommandResult } from '../live/support/command.ts';
 import { expectSuccess, statusField } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';
-import { CONTAINERD_TOOLS, HUNGRY, RUNTIME_ROOT, withEachRuntime, type Containerd } from './support/containerd.ts';
+import {
+  CONTAINERD_TOOLS,
+  HUNGRY,
+  RUNTIME_ROOT,
+  SHIM_ROOT,
+  withEachRuntime,
+  type Containerd,
+} from './support/containerd.ts';
+import { listRuntimesAndShims } from './support/runtimes.ts';
 import { engines } from './support/surroundings.ts';
 
 engines('containerd', { tools: [...CONTAINERD_TOOLS, 'script'] }, async (t, inside) => {
-  await withEachRuntime(t, inside, async (t, containerd) => {
-    for (const [name, test] of TESTS) await t.test(name, async (t) => test(t, containerd));
-  });
+  await withEachRuntime(
+    t,
+    inside,
+    async (t, containerd) => {
+      for (const [name, test] of TESTS) {
+        const skip = containerd.runtime.isShim === true && (OF_RUNC.get(name) ?? false);
+        await t.test(name, { skip }, async (t) => test(t, containerd));
+      }
+    },
+    listRuntimesAndShims,
+  );
 });
 
 /** Each with its name; in this order, as the last one looks for what the others have left. */
@@ -33,6 +49,11 @@ const TESTS: readonly (readonly [string, (t: Test, containerd: Containerd) => Pr
   ['containers at the same time', parallel],
   ['nothing is left of any container', nothingLeft],
 ];
+
+/** Tests of options that ctr hands to runc's shim and to no other, which it says when it is asked. */
+const OF_RUNC: ReadonlyMap<string, string> = new Map(
+  ['run --no-pivot', 'run --runc-root'].map((name) => [name, "ctr has this option for runc's shim alone"]),
+);
 
 async function runReturns(t: Test, containerd: Containerd): Promise<void> {
   const ended = await containerd.run(['--rm'], 'code', 'echo to stdout; echo to stderr >&2; exit 7');
@@ -320,7 +341,9 @@ async function parallel(t: Test, containerd: Containerd): Promise<void> {
 async function nothingLeft(t: Test, containerd: Containerd): Promise<void> {
   t.equal(await containerd.output(t, ['container', 'list', '--quiet']), '');
   // A runtime may keep hidden things of its own beside the containers.
-  const states = await containerd.inside.run(['ls', `${RUNTIME_ROOT}/default`]);
+  const { isShim } = containerd.runtime;
+  const root = isShim === true ? SHIM_ROOT : RUNTIME_ROOT;
+  const states = await containerd.inside.run(['ls', `${root}/default`]);
   t.strictSame([states.code, states.stdout], [0, '']);
   const roots = ['/sys/fs/cgroup', '-mindepth', '3', '-type', 'd'];
   const cgroups = await containerd.inside.run([

@@ -7,6 +7,7 @@ import { waitFor } from '../live/support/wait.ts';
 import { HUNGRY } from './support/containerd.ts';
 import { DOCKER_FILES, DOCKER_TOOLS, runArgs, RUNTIME_NAME, withEachDocker, type Dockerd } from './support/dockerd.ts';
 import { IMAGE } from './support/image.ts';
+import { listRuntimesAndShims } from './support/runtimes.ts';
 import { engines } from './support/surroundings.ts';
 
 const PATIENCE_MS = 30_000;
@@ -14,9 +15,14 @@ const PATIENCE_MS = 30_000;
 const MERGED = /^.* \/var\/lib\/docker\/.*\/merged .*$/m;
 
 engines('docker', { tools: DOCKER_TOOLS, files: DOCKER_FILES }, async (t, inside) => {
-  await withEachDocker(t, inside, async (t, docker) => {
-    for (const [name, test] of TESTS) await t.test(name, async (t) => test(t, docker));
-  });
+  await withEachDocker(
+    t,
+    inside,
+    async (t, docker) => {
+      for (const [name, test] of TESTS) await t.test(name, async (t) => test(t, docker));
+    },
+    listRuntimesAndShims,
+  );
 });
 
 /** Each with its name; in this order, as the last one looks for what the others have left. */

@@ -13,14 +13,16 @@ export interface Launcher {
 /** The sign bit: set in the result of a call that failed. */
 export const SIGN = 63;
 
-/** System calls: x86-64, arm64. Four of them are the launcher's alone. */
+/** System calls: x86-64, arm64. Four of them are the launchers' alone. */
 const CALL_NUMBERS = {
   connect: { 'x86-64': 42, arm64: 203 },
   geteuid: { 'x86-64': 107, arm64: 175 },
   faccessat: { 'x86-64': 269, arm64: 48 },
   memfd_create: { 'x86-64': 319, arm64: 279 },
   chdir: CALLS.chdir,
+  clone: CALLS.clone,
   close: CALLS.close,
+  dup3: CALLS.dup3,
   execve: CALLS.execve,
   exit_group: CALLS.exit_group,
   fcntl: CALLS.fcntl,
@@ -28,7 +30,9 @@ const CALL_NUMBERS = {
   getpid: CALLS.getpid,
   getsockopt: CALLS.getsockopt,
   openat: CALLS.openat,
+  pipe2: CALLS.pipe2,
   prlimit64: CALLS.prlimit64,
+  read: CALLS.read,
   readlinkat: CALLS.readlinkat,
   sendmsg: CALLS.sendmsg,
   setsockopt: CALLS.setsockopt,

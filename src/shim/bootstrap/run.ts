@@ -1,4 +1,6 @@
 import { TsrunError } from '../../errors.ts';
+import { WireError } from '../wire/codec.ts';
+import { RpcError } from '../wire/rpc.ts';
 import { readFlags } from './flags.ts';
 import type { ShimProcess } from './shim-process.ts';
 
@@ -23,6 +25,6 @@ export async function runShim(args: readonly string[], own: ShimProcess): Promis
 
 /** A failure as whoever started the shim shows it. */
 export function describeFailure(error: unknown): string {
-  if (error instanceof TsrunError) return error.message;
+  if (error instanceof TsrunError || error instanceof RpcError || error instanceof WireError) return error.message;
   return `bug in tsrun: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

@@ -5,7 +5,7 @@ import { parseJson } from '../../spec/parse.ts';
 import { decode, type Value } from '../wire/codec.ts';
 import { kindOf, type Any } from '../wire/common.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
-import { RUNC_OPTIONS, RUNTIME_OPTIONS } from '../wire/task.ts';
+import { CREATE_OPTIONS, RUNC_OPTIONS, RUNTIME_OPTIONS, RUNTIME_V1_OPTIONS } from '../wire/task.ts';
 
 /** What can be chosen for a runtime: the options of runc's shim, as far as they mean something here. */
 export type ShimOptions = Pick<
@@ -31,7 +31,7 @@ const MEMBERS = new Map<string, { readonly name: keyof ShimOptions | undefined; 
 ]);
 
 /**
- * The options that a caller sends: those of runc's shim, or the place of a file (`runtimeoptions.v1`) with a JSON object of their names.
+ * The options that a caller sends: those of runc's shim, in one of two versions, or the place of a file (`runtimeoptions.v1`) with a JSON object of their names.
  *
  * Errors: `RpcError` INVALID_ARGUMENT; `WireError`; `host` when the file cannot be read.
  */
@@ -43,6 +43,13 @@ export function readOptions(sent: Any | undefined, log: Log): ShimOptions {
       return complete({});
     case 'containerd.runc.v1.Options': {
       const options = decode(RUNC_OPTIONS, value);
+      if (options.binaryName !== '') warnOfBinary(options.binaryName, log);
+      return complete(options);
+    }
+    case 'containerd.linux.runc.CreateOptions':
+      return complete(decode(CREATE_OPTIONS, value));
+    case 'containerd.linux.runc.RuncOptions': {
+      const options = decode(RUNTIME_V1_OPTIONS, value);
       if (options.binaryName !== '') warnOfBinary(options.binaryName, log);
       return complete(options);
     }

@@ -82,5 +82,11 @@ export const RUNC_OPTIONS = {
   systemdCgroup: flag(9),
 } satisfies Fields;
 
+/** containerd.linux.runc.CreateOptions, of the first version of runtimes: `ctr` still sends them with user namespaces. */
+export const CREATE_OPTIONS = { noPivotRoot: flag(1), noNewKeyring: flag(8), shimCgroup: text(9) } satisfies Fields;
+
+/** containerd.linux.runc.RuncOptions, likewise. */
+export const RUNTIME_V1_OPTIONS = { binaryName: text(1), root: text(2), systemdCgroup: flag(4) } satisfies Fields;
+
 /** runtimeoptions.v1.Options: options of a runtime that containerd does not know. */
 export const RUNTIME_OPTIONS = { typeUrl: text(1), configPath: text(2), configBody: bytes(3) } satisfies Fields;

@@ -4,6 +4,7 @@ import { descriptorPath } from '../fd.ts';
 import { eventfd } from './eventfd.ts';
 import { writeFully } from '../io.ts';
 import { bindLibc, bindLibrary, loadKoffi } from '../library.ts';
+import { isTurnWanted } from './turn-queue.ts';
 import { nowMs } from '../clock.ts';
 
 /**
@@ -193,6 +194,10 @@ class MainThreadWatch implements LoopWatch {
     if (!this.#isWatching) return;
     // Queued now, it runs after the loop has gone round.
     this.#queue();
+    if (isTurnWanted()) {
+      this.#look(0);
+      return;
+    }
     const leftMs = Math.ceil(Math.max(0, this.#deadline - nowMs()));
     this.#look(this.#deadline === Infinity ? -1 : Math.min(leftMs, TIMEOUT_MS_MAX));
   }

@@ -1,5 +1,6 @@
 import { currentInterruption } from './interruption.ts';
 import { nowMs } from '../clock.ts';
+import { inTurn } from './turn-queue.ts';
 
 /** So long one piece of work keeps everything else in the process from going on. */
 const BUDGET_MS = 2;
@@ -11,7 +12,7 @@ export class Stretch {
   /** To be called between any two steps of the work. Errors: the reason of who has interrupted the operation. */
   async rest(): Promise<void> {
     if (nowMs() - this.#startedMs < BUDGET_MS) return;
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>(inTurn);
     currentInterruption()?.throwIfAborted();
     this.#startedMs = nowMs();
   }

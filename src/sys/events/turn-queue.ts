@@ -7,6 +7,11 @@ export function inTurn(callback: () => void): void {
   if (waiting.length === 1) setImmediate(giveTurn);
 }
 
+/** Whether somebody waits for a turn: the loop has to go round then, and not to wait for something to happen. */
+export function isTurnWanted(): boolean {
+  return waiting.length > 0;
+}
+
 function giveTurn(): void {
   waiting.shift()?.();
   // Queued now, it runs after the loop has gone round.

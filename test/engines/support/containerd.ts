@@ -23,8 +23,13 @@ const DISABLED = [
 /** What has to be on the host. */
 export const CONTAINERD_TOOLS: readonly string[] = ['containerd', 'containerd-shim-runc-v2', 'ctr'];
 
+const RUNC_SHIM = 'containerd-shim-runc-v2';
+
 /** Where containerd's shim lets a runtime keep its state, unless it is told another place. */
 export const RUNTIME_ROOT = '/run/containerd/runc';
+
+/** Where the shim of tsrun keeps the state of its containers. */
+export const SHIM_ROOT = '/run/containerd/tsrun';
 
 /**
  * A shell's child is killed for want of memory, and the shell ends with 137. The seconds are for the shim: it begins to watch the
@@ -48,7 +53,8 @@ export class Containerd {
     // Where the shim is not told of a binary it takes the first runc in the daemon's PATH.
     const programs = inside.fresh('programs');
     mkdirSync(programs);
-    symlinkSync(runtime.path, `${programs}/runc`);
+    // docker before 23 has no other way to another shim.
+    symlinkSync(runtime.path, `${programs}/${runtime.isShim === true ? RUNC_SHIM : 'runc'}`);
     const env = { PATH: `${programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin` };
     this.daemon = new Daemon(inside, 'containerd', ['containerd', '--config', config], env);
   }
@@ -87,7 +93,8 @@ export class Containerd {
 
   runArgs(flags: readonly string[], id: string, command: string | readonly string[]): string[] {
     const argv = typeof command === 'string' ? ['sh', '-c', command] : command;
-    return ['run', '--runc-binary', this.runtime.path, ...flags, IMAGE, id, ...argv];
+    const { path, isShim } = this.runtime;
+    return ['run', isShim === true ? '--runtime' : '--runc-binary', path, ...flags, IMAGE, id, ...argv];
   }
 
   /** A container that runs until it is killed. */
@@ -137,10 +144,11 @@ export async function withEachRuntime(
   t: Test,
   inside: Surroundings,
   body: (t: Test, containerd: Containerd) => Promise<void>,
+  runtimes: (inside: Surroundings) => readonly Runtime[] = listRuntimes,
 ): Promise<void> {
   const archive = inside.path('image.tar');
   writeImage(archive);
-  for (const runtime of listRuntimes(inside)) {
+  for (const runtime of runtimes(inside)) {
     await t.test(`containerd with ${runtime.name}`, async (t) => {
       t.setTimeout(0);
       const containerd = await Containerd.start(inside, runtime);

@@ -119,10 +119,11 @@ export async function withEachDocker(
   t: Test,
   inside: Surroundings,
   body: (t: Test, docker: Dockerd) => Promise<void>,
+  runtimes: (inside: Surroundings) => readonly Runtime[] = listRuntimes,
 ): Promise<void> {
   const archive = inside.path('image.tar');
   writeImage(archive);
-  for (const runtime of listRuntimes(inside)) {
+  for (const runtime of runtimes(inside)) {
     await t.test(`docker with ${runtime.name}`, async (t) => {
       t.setTimeout(0);
       const docker = await Dockerd.start(t, inside, runtime);

@@ -1,12 +1,17 @@
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { findTool, tsrunFile } from '../../live/support/surroundings.ts';
 import type { Surroundings } from './surroundings.ts';
+
+const SHIM = 'containerd-shim-tsrun-v2';
 
 /** A runtime as engines take it. */
 export interface Runtime {
   readonly name: string;
   /** An executable file, absolute, the same inside and outside. Its last part is the name. */
   readonly path: string;
+  /** It is a shim of containerd, and no command that one calls. */
+  readonly isShim?: true;
 }
 
 /**
@@ -16,6 +21,20 @@ export function listRuntimes(surroundings: Surroundings): Runtime[] {
   const runc = findTool('runc');
   const tsrun = { name: 'tsrun', path: tsrunPath(surroundings) };
   return runc === undefined ? [tsrun] : [{ name: 'runc', path: runc }, tsrun];
+}
+
+/** The same, and the shim of the tsrun that is tested. */
+export function listRuntimesAndShims(surroundings: Surroundings): Runtime[] {
+  return [...listRuntimes(surroundings), { name: 'tsrun-shim', path: shimPath(surroundings), isShim: true }];
+}
+
+function shimPath(surroundings: Surroundings): string {
+  if (!tsrunFile.endsWith('.js')) return path.join(path.dirname(tsrunFile), SHIM);
+  const wrapper = surroundings.path(SHIM);
+  const script = path.join(path.dirname(tsrunFile), 'shim.js');
+  if (!existsSync(wrapper))
+    writeFileSync(wrapper, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
+  return wrapper;
 }
 
 function tsrunPath(surroundings: Surroundings): string {
