@@ -42,7 +42,8 @@ export class Containerd {
   readonly address: string;
   readonly inside: Surroundings;
   readonly runtime: Runtime;
-  readonly daemon: Daemon;
+  daemon: Daemon;
+  readonly #startDaemon: () => Daemon;
 
   private constructor(inside: Surroundings, runtime: Runtime) {
     this.inside = inside;
@@ -56,13 +57,22 @@ export class Containerd {
     // docker before 23 has no other way to another shim.
     symlinkSync(runtime.path, `${programs}/${runtime.isShim === true ? RUNC_SHIM : 'runc'}`);
     const env = { PATH: `${programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin` };
-    this.daemon = new Daemon(inside, 'containerd', ['containerd', '--config', config], env);
+    this.#startDaemon = () => new Daemon(inside, 'containerd', ['containerd', '--config', config], env);
+    this.daemon = this.#startDaemon();
   }
 
   static async start(inside: Surroundings, runtime: Runtime): Promise<Containerd> {
     const started = new Containerd(inside, runtime);
     await started.daemon.untilAnswer(started.argv(['version']));
     return started;
+  }
+
+  /** Ends containerd and starts it again, with `between` in between. */
+  async restart(t: Test, between: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    await this.daemon.stop(t);
+    await between();
+    this.daemon = this.#startDaemon();
+    await this.daemon.untilAnswer(this.argv(['version']));
   }
 
   async ctr(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
