@@ -1,6 +1,7 @@
 import { TsrunError } from '../../errors.ts';
 import type { Process as ProcessSection, Resources } from '../../spec/generated/config.ts';
 import { parseJson } from '../../spec/parse.ts';
+import { SIGNALS } from '../../util/signals.ts';
 import type { Method, Services } from '../ttrpc/server.ts';
 import { decode, encode, type Fields, type Given, type Value } from '../wire/codec.ts';
 import { NEVER, timestampOf } from '../wire/common.ts';
@@ -24,6 +25,8 @@ export class TaskService {
   readonly #containers = new Map<string, TaskContainer>();
   /** Ids of containers that are being made. */
   readonly #creating = new Set<string>();
+  /** containerd wants no more of this shim. */
+  #isUnwanted = false;
   readonly #setting: Setting;
   readonly #shutDown: () => void;
 
@@ -135,7 +138,8 @@ export class TaskService {
       return Promise.resolve({ shimPid: process.pid, taskPid });
     },
     Shutdown: () => {
-      if (this.#containers.size === 0 && this.#creating.size === 0) this.#shutDown();
+      this.#isUnwanted = this.#containers.size === 0;
+      this.#endUnwanted();
       return Promise.resolve({});
     },
   };
@@ -149,11 +153,23 @@ export class TaskService {
     try {
       const task = { id, bundle, rootfs, options, places: placesOf(request) };
       const container = await TaskContainer.create(task, this.#setting).catch(failedWith('OCI runtime create failed'));
+      if (this.#isUnwanted) {
+        await container.container.kill(SIGNALS.KILL);
+        await container.exited;
+        await container.remove(0);
+        throw new RpcError(CODE.unavailable, 'the shim was told to end meanwhile');
+      }
       this.#containers.set(id, container);
       return { pid: container.pid };
     } finally {
       this.#creating.delete(id);
+      this.#endUnwanted();
     }
+  }
+
+  /** containerd may lose patience with a container that is being made: the shim ends when that is done with. */
+  #endUnwanted(): void {
+    if (this.#isUnwanted && this.#containers.size === 0 && this.#creating.size === 0) this.#shutDown();
   }
 
   #add(request: Request<'Exec'>): object {
