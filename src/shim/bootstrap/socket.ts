@@ -5,8 +5,9 @@ import { hasErrno } from '../../sys/errno.ts';
 import { sleep } from '../../sys/events/poll.ts';
 import { setNonBlocking, type OwnedFd } from '../../sys/fd.ts';
 import { openFile, tryLock } from '../../sys/file.ts';
+import { O_DIRECTORY } from '../../sys/open-flags.ts';
 import { connectUnix, listenUnix } from '../../sys/socket.ts';
-import { O_DIRECTORY, O_RDONLY } from '../../util/constants.ts';
+import { O_RDONLY } from '../../util/constants.ts';
 
 const BACKLOG = 4096;
 const LOCK_TRIES = 500;
