@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
+import { withoutPlanner } from './support/planner.ts';
 import { findTool } from './support/surroundings.ts';
 import { expectFailure, expectSuccess, live, type Rig } from './support/rig.ts';
 
@@ -103,7 +104,7 @@ async function withoutKoffi(t: Test, rig: Rig): Promise<void> {
   }
   const bundle = rig.bundle();
   copyFileSync('dist/koffi.node', path.join(bundle, 'koffi.node'));
-  const command = [path.join(lonely, 'tsrun'), '--root', rig.root, 'run', rig.id('lonely')];
+  const command = [...withoutPlanner(), path.join(lonely, 'tsrun'), '--root', rig.root, 'run', rig.id('lonely')];
   const result = await rig.start(command, { cwd: bundle, env: { LD_LIBRARY_PATH: '' } }).done;
   expectFailure(t, result, { message: /lonely.*koffi\.node.*belongs beside the executable/ });
 }

@@ -2,7 +2,7 @@ import { symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { bundle, compare, done, useRig, withSleeper, type Scene } from './support/planner-scenes.ts';
 import { TestPlanner } from './support/planner.ts';
-import { live } from './support/rig.ts';
+import { livePlanners } from './support/rig.ts';
 
 /** Paths that only the caller's own process can open, or that make whoever opens them wait: they are left to it. */
 const COLD: Readonly<Record<string, Scene>> = {
@@ -104,7 +104,7 @@ function processFile(directory: string): string {
   return file;
 }
 
-live('paths of a caller that a planner does not open', async (t, rig) => {
+livePlanners('paths of a caller that a planner does not open', async (t, rig) => {
   useRig(rig);
   const planner = await TestPlanner.start(rig.path('planner.err'));
   for (const [name, scene] of Object.entries(COLD)) {

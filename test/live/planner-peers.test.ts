@@ -12,7 +12,7 @@ import {
   TestPlanner,
   type PlannerEngine,
 } from './support/planner.ts';
-import { expectSuccess, live, type Rig } from './support/rig.ts';
+import { expectSuccess, livePlanners, type Rig } from './support/rig.ts';
 import { missingTools, slowness } from './support/surroundings.ts';
 import { waitFor } from './support/wait.ts';
 
@@ -44,14 +44,14 @@ function numbers(length: number): Buffer {
 }
 
 for (const engine of Object.keys(ENGINES) as PlannerEngine[]) {
-  live(`hostile peers of a planner (${engine})`, async (t, rig) => {
+  livePlanners(`hostile peers of a planner (${engine})`, async (t, rig) => {
     const planner = await TestPlanner.start(rig.path('planner.err'), { engine });
     await t.test('garbage, silence, and descriptors in place of a hello', (t) => garbage(t, rig, planner));
     await t.test('peers that ask for its report and say nothing', (t) => silentAskers(t, rig, planner));
     await planner.finish(t);
   });
 
-  live(`a planner without descriptors (${engine})`, async (t, rig) => {
+  livePlanners(`a planner without descriptors (${engine})`, async (t, rig) => {
     const planner = await TestPlanner.start(rig.path('planner.err'), {
       engine,
       under: ['prlimit', '--nofile=200:200'],
@@ -108,7 +108,7 @@ async function exhausted(t: Test, rig: Rig, planner: TestPlanner): Promise<void>
   await expectWarm(t, rig, planner, 'when they are gone');
 }
 
-live('a launcher and what is no planner', async (t, rig) => {
+livePlanners('a launcher and what is no planner', async (t, rig) => {
   const planner = await TestPlanner.start(rig.path('planner.err'));
   await planner.end();
   rmSync(PLANNER_SOCKET, { force: true });
@@ -204,7 +204,7 @@ const FAKES: Readonly<Record<string, Fake>> = {
   },
 };
 
-live('callers that are not like the planner', async (t, rig) => {
+livePlanners('callers that are not like the planner', async (t, rig) => {
   const planner = await TestPlanner.start(rig.path('planner.err'));
   const bundle = rig.bundle({ args: ['echo', 'hi'] });
   for (const [name, reason, under] of [

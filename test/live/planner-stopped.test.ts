@@ -2,14 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { RunningCommand } from './support/command.ts';
 import { make } from './support/planner-ends.ts';
 import { LAUNCHER, TestPlanner } from './support/planner.ts';
-import { live } from './support/rig.ts';
+import { livePlanners } from './support/rig.ts';
 import { slowness } from './support/surroundings.ts';
 import { isRunning, waitFor } from './support/wait.ts';
 
 /** 1 s of silence, 5 s stopped, and what the command takes on a busy machine. */
 const NOTICED_S = 9;
 
-live('a planner that stands still', async (t, rig) => {
+livePlanners('a planner that stands still', async (t, rig) => {
   const hooked = rig.bundle({
     args: ['sh', '-c', 'exit 6'],
     change(config) {

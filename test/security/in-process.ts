@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import type { CreateOptions, ExecOptions, RuntimeOptions } from '../../src/container/store/options.ts';
 import type { Log } from '../../src/log.ts';
+import { PLANNER_NAME } from '../../src/plan/launcher/acknowledge.ts';
 import { reapChild } from '../../src/sys/process/wait.ts';
 import { findCgroups } from '../live/support/leftovers.ts';
 import type { Rig } from '../live/support/rig.ts';
@@ -54,8 +55,21 @@ export function remains(rig: Rig, id: string): string[] {
   ];
 }
 
-/** The children of this process, zombies among them. */
+/** The children of this process, zombies among them, but for a planner that serves commands of the tests. */
 export function children(): string[] {
+  return allChildren().filter((pid) => nameOf(pid) !== PLANNER_NAME);
+}
+
+function nameOf(pid: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    // It has been reaped.
+    return undefined;
+  }
+}
+
+function allChildren(): string[] {
   return readdirSync('/proc/self/task').flatMap((task) => {
     try {
       return readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean);

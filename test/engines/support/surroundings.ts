@@ -12,8 +12,8 @@ import {
   type RunningCommand,
 } from '../../live/support/command.ts';
 import {
+  ENGINE,
   ENGINES,
-  LAUNCHER,
   recordReport,
   wantedPlanner,
   type PlannerEngine,
@@ -134,7 +134,7 @@ async function startPlanner(
   engine: PlannerEngine,
 ): Promise<{ readonly finish: (t: Test) => Promise<void> }> {
   const running = surroundings.start([...ENGINES[engine], 'planner'], { timeoutMs: LIFE_SECONDS * 1000 });
-  const ask = (question: string): Promise<CommandResult> => surroundings.run([LAUNCHER, 'planner', question]);
+  const ask = (question: string): Promise<CommandResult> => surroundings.run([ENGINE, 'planner', question]);
   while ((await ask('status')).code !== 0);
   return {
     async finish(t) {

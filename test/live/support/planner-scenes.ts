@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import type { Test } from 'tap';
 import type { CommandOptions, CommandResult, RunningCommand } from './command.ts';
-import { LAUNCHER, PLANNER_DIRECTORY, type TestPlanner } from './planner.ts';
+import { LAUNCHER, withoutPlanner, type TestPlanner } from './planner.ts';
 import type { BaseConfig, Rig } from './rig.ts';
 
 /** How a command is called: its arguments behind those that all have. */
@@ -18,10 +18,8 @@ export function useRig(own: Rig): void {
   rig = own;
 }
 
-/** Where nobody listens. */
-const COLD_SHELL = ['unshare', '--mount', 'sh', '-c', `umount ${PLANNER_DIRECTORY} && exec "$@"`, 'sh'];
-
-const outcome = ({ code, signal, stdout, stderr }: CommandResult): unknown => ({ code, signal, stdout, stderr });
+/** The part of a result that is to be the same. */
+export const outcome = ({ code, signal, stdout, stderr }: CommandResult): unknown => ({ code, signal, stdout, stderr });
 
 /** How a command ends, for comparison. */
 export const done = async (running: RunningCommand): Promise<unknown> => outcome(await running.done);
@@ -61,7 +59,7 @@ export async function compare(t: Test, planner: TestPlanner, scene: Scene): Prom
   const before = planner.report();
   const found = await play((args, options) => start(args, options));
   const after = planner.report();
-  const wanted = await play((args, options) => start(args, options, COLD_SHELL));
+  const wanted = await play((args, options) => start(args, options, withoutPlanner()));
   t.strictSame(found, wanted);
   const sum = (counts: Readonly<Record<string, number>>): number =>
     Object.values(counts).reduce((all, count) => all + count, 0);

@@ -16,8 +16,8 @@ export const PLANNER_SOCKET = `${PLANNER_DIRECTORY}/socket`;
 
 /** What launchers of the tests are built for. */
 export const LAUNCHER = path.resolve('dist/tsrun');
-/** The engine in the executable, without its launcher. */
-const ENGINE = path.resolve('dist/tsrun-cold');
+/** The engine in the executable, without its launcher: what asks by it is not counted as a call. */
+export const ENGINE = path.resolve('dist/tsrun-cold');
 
 /** How a planner is started: on Node, or on the engine of the executable. */
 export const ENGINES = {
@@ -54,6 +54,11 @@ export function ensureOwnMounts(): void {
   if (isShared) execFileSync('mount', ['--make-rshared', '/']);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0700', 'tmpfs', PLANNER_DIRECTORY]);
   hasOwnMounts = true;
+}
+
+/** What a command is called by that is to do without a planner of the tests: nothing where there is none. */
+export function withoutPlanner(): readonly string[] {
+  return hasOwnMounts ? ['unshare', '--mount', 'sh', '-c', `umount ${PLANNER_DIRECTORY} && exec "$@"`, 'sh'] : [];
 }
 
 /** A planner of the tests, in their own mount namespace; it ends with them. */
@@ -125,7 +130,6 @@ export class TestPlanner {
   }
 
   report(): PlannerReport {
-    // Not through the launcher: a call of its own would be counted.
     const text = execFileSync(ENGINE, ['planner', 'status'], { stdio: ['ignore', 'pipe', 'ignore'], env: {} });
     return JSON.parse(text.toString()) as PlannerReport;
   }

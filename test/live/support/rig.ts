@@ -16,7 +16,7 @@ import { specTemplate } from '../../../src/spec/template.ts';
 import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/spec/generated/config.ts';
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
-import { recordReport, startWantedPlanner, wantedPlanner } from './planner.ts';
+import { recordReport, startWantedPlanner, wantedPlanner, type TestPlanner } from './planner.ts';
 import { makeRootfs } from './rootfs.ts';
 import { globalOptions, inSession, reasonToSkip, slowness, testUser, tsrunCommand } from './surroundings.ts';
 
@@ -246,9 +246,22 @@ export class Rig {
 
 /** A group of live tests on one rig; skipped with the reason where they cannot run. */
 export function live(topic: string, body: (t: Test, rig: Rig) => Promise<void>): void {
+  liveBeside(topic, (rig) => startWantedPlanner(rig.path('planner.err')), body);
+}
+
+/** The same for tests that start planners by themselves: there is one at a time, and none beside theirs. */
+export function livePlanners(topic: string, body: (t: Test, rig: Rig) => Promise<void>): void {
+  liveBeside(topic, () => Promise.resolve(undefined), body);
+}
+
+function liveBeside(
+  topic: string,
+  startPlanner: (rig: Rig) => Promise<TestPlanner | undefined>,
+  body: (t: Test, rig: Rig) => Promise<void>,
+): void {
   void t.test(topic, { skip: reasonToSkip() }, async (t) => {
     const rig = new Rig();
-    const planner = await startWantedPlanner(rig.path('planner.err'));
+    const planner = await startPlanner(rig);
     try {
       await body(t, rig);
     } finally {
