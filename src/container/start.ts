@@ -3,11 +3,15 @@ import { readArch } from '../host/facts.ts';
 import { descriptorNumbers } from '../plan/base/context.ts';
 import type { ProgramToRun } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
+import { meaningOfSilence } from '../plan/seccomp/refusals.ts';
 import { acceptedInit } from '../process/accepted.ts';
 import { Conversation } from '../process/conversation.ts';
+import { lastPacket, requireSilence } from '../process/told-init.ts';
+import type { Program } from '../program/step.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { currentInterruption } from '../sys/events/interruption.ts';
 import { OwnedFd } from '../sys/fd.ts';
+import { openFile } from '../sys/file.ts';
 import { Cleanup } from './build/cleanup.ts';
 import { destroyContainer } from './build/destroy.ts';
 import { leaveWith, type LeaveOptions } from './build/leave.ts';
@@ -23,6 +27,7 @@ import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory } from './store/directory.ts';
 import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
+import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
 import { wording } from '../util/wording.ts';
 import { endsWithItsProgram } from '../plan/leave.ts';
 
@@ -72,6 +77,9 @@ async function startUnderLock(
   const seccomp = await compileFor(runtime, config);
   using pidfd = openProcess(init);
   if (pidfd === undefined) throw new TsrunError('status', wording.startStopped);
+  const last = { program: planToRun(descriptors, programOf(record, config), seccomp), syncFd: descriptors.sync };
+  const isAlone = prepare === undefined && isOnlyToldThat(config) && meaningOfSilence(seccomp) === 'success';
+  if (isAlone && (await tellByCaller(runtime, { directory, token: record.startToken }, last))) return undefined;
   const prepared = prepare?.();
   try {
     const waiting = { socketPath: directory.file(INIT_SOCKET), token: record.startToken };
@@ -102,6 +110,26 @@ async function startUnderLock(
     if (isHook || currentInterruption()?.aborted === true) await destroy(runtime, directory, record);
     throw error;
   }
+}
+
+/** Whether init is told nothing but to become the program, and nothing is left to be done then. */
+function isOnlyToldThat(config: Config): boolean {
+  return (config.hooks?.startContainer ?? []).length === 0 && endsWithItsProgram(config);
+}
+
+/** False where this process has to do it. Errors: those of the last program; `status`. */
+async function tellByCaller(
+  { caller }: Runtime,
+  { directory, token }: { readonly directory: StateDirectory; readonly token: string | undefined },
+  { program, syncFd }: { readonly program: Program; readonly syncFd: number },
+): Promise<boolean> {
+  if (caller.tellInit === undefined) return false;
+  const packet = lastPacket(program, { arch: readArch(), syncFd });
+  if (packet === undefined) return false;
+  using handle = openFile(directory.file(), O_PATH | O_DIRECTORY);
+  const init = { directory: handle.number, socketName: INIT_SOCKET, token };
+  requireSilence(program, packet, await caller.tellInit(init, packet.bytes));
+  return true;
 }
 
 /** What this process, when it was another image, was not there to hear. It holds the lock still. */

@@ -13,6 +13,11 @@ export class DeferredLog implements LogSink {
     return this.#log.isElsewhere;
   }
 
+  /** Nothing is kept back. */
+  get isEmpty(): boolean {
+    return (this.#kept ?? []).length === 0;
+  }
+
   debug(message: string): void {
     this.#say(() => {
       this.#log.debug(message);

@@ -4,18 +4,23 @@ import { launcherContext, type LauncherContext } from '../plan/launcher/context.
 import { planEnd, type EndOptions } from '../plan/launcher/end.ts';
 import { planAttend, planLookForEnd, type AttendOptions, planWatch, WATCHED } from '../plan/launcher/foreground.ts';
 import { planOutput, type Output } from '../plan/launcher/output.ts';
-import { planSpawn, type SpawnOptions } from '../plan/launcher/spawn.ts';
+import { isOfNewProcess, planSpawn, type SpawnOptions } from '../plan/launcher/spawn.ts';
+import { planTell, type TellOptions } from '../plan/launcher/start.ts';
 import { Conversation, type Reply } from '../process/conversation.ts';
+import type { Told } from '../process/told-init.ts';
 import type { Arch } from '../program/calls.ts';
 import type { Program } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
+import { uninterrupted } from '../sys/events/interruption.ts';
 import { sleep } from '../sys/events/poll.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { readEnded, type ExitStatus } from '../sys/process/wait.ts';
 import { sendMessage } from '../sys/socket.ts';
 import { errnoName } from '../util/errno.ts';
+import { wording } from '../util/wording.ts';
 import type { Will } from '../util/wills.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
+import { GoCold } from './reasons.ts';
 
 /** Of output, so much at a time. */
 const PART_BYTES = 32 * 1024;
@@ -25,7 +30,7 @@ const PAUSE_MS = 2;
 /** The tag in front of an answer's words. */
 const TAG_BYTES = 8;
 /** Descriptors have to come with something. */
-const SPAWN_BYTES = 8;
+const CARRIER_BYTES = 8;
 
 /** A signal that a launcher has got, and whether its program has ended. */
 export interface Happening {
@@ -41,6 +46,7 @@ export class Launcher {
   /** Pid of a child -> how it ended. It is a zombie until the launcher ends: whoever takes over learns it as well. */
   readonly #ended = new Map<number, ExitStatus>();
   #watch: Program | undefined;
+  #hasEnded = false;
 
   /** `number` is that of the socket in the launcher. */
   constructor(socket: OwnedFd, { arch, number }: { readonly arch: Arch; readonly number: number }) {
@@ -65,16 +71,28 @@ export class Launcher {
    * step.
    */
   async spawn(options: SpawnOptions, descriptors: readonly number[]): Promise<number> {
-    const running = this.#conversation.run(planSpawn(this.#context, options));
+    const program = planSpawn(this.#context, options);
     try {
-      sendMessage(this.#socket.number, Buffer.alloc(SPAWN_BYTES), descriptors);
-      return wordOf(await running, 0);
+      return wordOf(await this.#runWith(program, descriptors), 0);
     } catch (error) {
-      await running.catch(() => undefined);
-      // The process that failed waits for its end, and its parent for that.
-      if (!isGone(error)) this.#conversation.dispatch(planEnd(this.#context, { code: 1 }));
+      // A process that failed waits for its end, and its parent for that; the launcher itself goes on.
+      const index = error instanceof TsrunError ? error.step?.index : undefined;
+      if (index !== undefined && isOfNewProcess(program, index))
+        this.#conversation.dispatch(planEnd(this.#context, { code: 1 }));
       throw error;
     }
+  }
+
+  /** Runs a program that receives descriptors. */
+  async #runWith(program: Program, descriptors: readonly number[]): Promise<Reply> {
+    const running = this.#conversation.run(program);
+    try {
+      sendMessage(this.#socket.number, Buffer.alloc(CARRIER_BYTES), descriptors);
+    } catch (error) {
+      await running.catch(() => undefined);
+      throw error;
+    }
+    return await running;
   }
 
   /** Has it wait for signals in place of dying of them, and for the end of a program. Errors: `init` when it is gone. */
@@ -125,6 +143,32 @@ export class Launcher {
     const ended = readEnded(body.subarray(8));
     if (ended !== undefined) this.#ended.set(ended.pid, ended.status);
     return ended?.pid;
+  }
+
+  /**
+   * Has it make an init its program, by the state directory whose descriptor is given. One that has nothing left to do ends with that. Errors: `status` where init does not wait, `GoCold` for
+   * what else keeps it from being told, `CallerLost`.
+   */
+  async tell(options: TellOptions, directory: number): Promise<Told> {
+    try {
+      // The answer is there before the end that nobody has to hear of.
+      const { body } = await uninterrupted(() => this.#runWith(planTell(this.#context, options), [directory]));
+      const result = Number(body.readBigInt64LE(0));
+      this.#hasEnded = options.isLast && result === 0;
+      return { result, report: body.subarray(8) };
+    } catch (cause) {
+      // What has become of init is not known here, and is as it would be without a planner.
+      if (isGone(cause) && !isStep(cause)) throw new CallerLost('the caller has ended', { cause });
+      if (hasErrno(cause, 'ECONNREFUSED', 'ENOENT', 'EPIPE', 'ECONNRESET'))
+        throw new TsrunError('status', wording.startStopped, { cause });
+      if (isStep(cause)) throw new GoCold('descriptors', { cause });
+      throw cause;
+    }
+  }
+
+  /** It has ended by itself, with success. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   /** Writes all of it, as the caller would: one that has gone away ends that. Errors: `host`; `init` when the launcher is gone. */
@@ -183,6 +227,10 @@ function unwritten(output: readonly Output[], index: number, result: number): Ou
 
 function wordOf({ body }: Reply, index: number): number {
   return Number(body.readBigUInt64LE(index * 8));
+}
+
+function isStep(error: unknown): boolean {
+  return error instanceof TsrunError && error.code === 'step';
 }
 
 /** The launcher has ended. */

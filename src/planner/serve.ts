@@ -95,6 +95,8 @@ async function carryOut(work: Work, connection: OwnedFd): Promise<'warm' | 'lost
   );
   try {
     const { output, code, child } = await withPatience({ signal: lost.signal }, () => run(work));
+    // Its own end is none that anybody would be lost by.
+    if (launcher.hasEnded) return 'warm';
     if (lost.signal.aborted) return 'lost';
     const children = child === undefined ? [] : [child];
     await launcher.end({ output, code, children }).catch(async (failure: unknown) => {
@@ -135,7 +137,13 @@ async function run(work: Work): Promise<Result> {
   const isTerminal = isTerminalOf(peer.proc, 2);
   const writeStderr = write(2);
   let log: DeferredLog | undefined;
-  using session = new Session({ ...work, ...facts, writeStdout: write(1), onEffect: () => log?.release() });
+  using session = new Session({
+    ...work,
+    ...facts,
+    writeStdout: write(1),
+    isSilent: () => output.length === 0 && log?.isEmpty !== false,
+    onEffect: () => log?.release(),
+  });
   let invocation: Invocation | undefined;
   let code: number;
   try {

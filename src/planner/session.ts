@@ -33,6 +33,8 @@ export interface SessionParts {
   /** From here on the command cannot be left to the caller's engine. */
   readonly onEffect: () => void;
   readonly writeStdout: (text: string) => boolean;
+  /** Nothing has been said so far, and nothing has been kept back. */
+  readonly isSilent: () => boolean;
 }
 
 /** The launcher of a command, as the operations see it. */
@@ -89,7 +91,7 @@ export class Session {
   }
 
   #caller({ subreaper }: { readonly subreaper: boolean }): Caller {
-    const { peer, hello, launcher, paths, host, configs } = this.#parts;
+    const { peer, hello, launcher, paths, host, configs, isSilent } = this.#parts;
     const { uid, gid, capabilities } = peer.standing;
     const effectiveCapabilities = capabilities[0].toString(16).padStart(16, '0');
     const program = { subreaper, pid: () => this.#init?.pid ?? 0 };
@@ -106,6 +108,10 @@ export class Session {
       },
       loadConfig: configs.load,
       spawnInit: (options) => this.#spawn(options),
+      tellInit: ({ directory, socketName, token: shown }, packet) => {
+        const token = shown === undefined ? undefined : Buffer.from(shown, 'hex');
+        return launcher.tell({ socketName, token, packet, isLast: isSilent() }, directory);
+      },
       foreground: (options) => new LauncherForeground(launcher, program, options),
       review: (config, operation, rootfs) => {
         const obstacle = findObstacle(config, operation, { euid: uid, egid: gid });

@@ -1,13 +1,13 @@
 import { TsrunError } from '../errors.ts';
 import type { Arch } from '../program/calls.ts';
-import { encode, stepOfFailure, type Packet } from '../program/encode.ts';
+import { encode, type Packet } from '../program/encode.ts';
 import { LAYOUT, TAG_FAILURE, TAG_MORE } from '../program/layout.ts';
 import type { Program, ReplyForm } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitReadable } from '../sys/events/poll.ts';
 import { receiveMessage, sendMessage, type ReceivedMessage } from '../sys/socket.ts';
-import { stepFailure } from './failure.ts';
+import { initGone, reportedFailure } from './failure.ts';
 import { beginTalk, isOnlyTalk, nextTurn } from './turns.ts';
 import type { Will } from '../util/wills.ts';
 
@@ -155,7 +155,7 @@ export class Conversation implements Disposable {
       for (const descriptor of message.descriptors) descriptor.close();
       this.#throwFailure(program, packet, message.bytes);
     }
-    const explain = (report: Buffer): TsrunError => this.#explainFailure(program, packet, report);
+    const explain = (report: Buffer): TsrunError => reportedFailure(program, packet, report);
     return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors, explain };
   }
 
@@ -170,16 +170,7 @@ export class Conversation implements Disposable {
   }
 
   #throwFailure(program: Program, packet: Packet, bytes: Buffer): never {
-    throw this.#explainFailure(program, packet, bytes);
-  }
-
-  #explainFailure(program: Program, packet: Packet, bytes: Buffer): TsrunError {
-    if (bytes.length !== 24 || bytes.readBigUInt64LE(0) !== TAG_FAILURE) {
-      return new TsrunError('init', `${program.name}: init sent ${bytes.length} bytes that are no failure report`);
-    }
-    const address = Number(bytes.readBigUInt64LE(8));
-    const result = Number(bytes.readBigInt64LE(16));
-    return stepFailure(program, stepOfFailure(packet, address), result);
+    throw reportedFailure(program, packet, bytes);
   }
 
   /**
@@ -235,8 +226,4 @@ function describeForm({ tag, words, descriptors }: ReplyForm): string {
   const count = (range: ReplyForm['words'], unit = 1): string =>
     (typeof range === 'number' ? [range] : range).map((bound) => `${bound * unit}`).join(' to ');
   return `tag ${tag}, ${count(words, 8)} bytes and ${count(descriptors)} descriptors`;
-}
-
-function initGone(program: Program, cause?: unknown): TsrunError {
-  return new TsrunError('init', `${program.name}: the init process is gone`, { errno: 'EPIPE', cause });
 }

@@ -1,4 +1,6 @@
 import { TsrunError } from '../errors.ts';
+import { stepOfFailure, type Packet } from '../program/encode.ts';
+import { OFFSETS, REPLY_SIZE, TAG_FAILURE } from '../program/layout.ts';
 import type { Program } from '../program/step.ts';
 import { errnoName, errnoText } from '../util/errno.ts';
 
@@ -23,4 +25,18 @@ export function stepFailure(program: Program, index: number, result: number): Ts
       ...(step.pointer === undefined ? {} : { pointer: step.pointer }),
     },
   });
+}
+
+/** What a failure report means that init has sent while it executed this packet of the program. */
+export function reportedFailure(program: Program, packet: Packet, report: Buffer): TsrunError {
+  if (report.length !== REPLY_SIZE || report.readBigUInt64LE(0) !== TAG_FAILURE)
+    return new TsrunError('init', `${program.name}: init sent ${report.length} bytes that are no failure report`);
+  const address = Number(report.readBigUInt64LE(OFFSETS.reportAddress));
+  const result = Number(report.readBigInt64LE(OFFSETS.reportResult));
+  return stepFailure(program, stepOfFailure(packet, address), result);
+}
+
+/** Init has ended, or left the conversation, where it had to answer. */
+export function initGone(program: Program, cause?: unknown): TsrunError {
+  return new TsrunError('init', `${program.name}: the init process is gone`, { errno: 'EPIPE', cause });
 }

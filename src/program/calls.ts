@@ -155,6 +155,7 @@ export const CALLS = {
   nanosleep: call(35, 101, { req: 'pointer', rem: 'written' }),
   getpid: call(39, 172, {}),
   socket: call(41, 198, { domain: 'name:AF_', type: 'socket type', protocol: 'int' }, DESCRIPTOR),
+  connect: call(42, 203, { sockfd: 'fd', addr: 'pointer', addrlen: 'int' }),
   sendto: call(44, 206, {
     sockfd: 'fd',
     buf: 'pointer',

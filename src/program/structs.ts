@@ -1,4 +1,5 @@
 import {
+  AF_UNIX,
   LINUX_CAPABILITY_VERSION_3,
   MOUNT_ATTR__ATIME,
   O_CLOEXEC,
@@ -223,6 +224,11 @@ export function ucred(shown: string): Block {
 
 /** Bytes of struct ucred that the kernel fills: the length that SO_PEERCRED takes. */
 export const UCRED_SIZE = 12;
+
+/** struct sockaddr_un: u16 family, then the path, which ends in NUL (man 7 unix). */
+export function unixAddress(path: string): Block {
+  return block(Uint8Array.of(AF_UNIX, 0, ...utf8(`${path}\0`)), () => JSON.stringify(path));
+}
 
 /** A part of a vector: a text or structure with its size, or the value of a word or buffer. */
 export interface IovecPart {

@@ -5,6 +5,7 @@ import type { BusAddresses } from '../../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../store/options.ts';
 import type { Partner } from '../../process/partner.ts';
 import type { SpawnInitOptions } from '../../process/spawned.ts';
+import type { InitToTell, Told } from '../../process/told-init.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import type { loadConfig } from '../../spec/validate.ts';
 import type { ProcessIdentity } from '../store/process-identity.ts';
@@ -40,6 +41,11 @@ export interface Caller {
   readonly loadConfig?: typeof loadConfig;
   /** Starts an init as a child of the caller. Default: of this process. */
   readonly spawnInit?: (options: SpawnInitOptions) => Promise<Partner>;
+  /**
+   * Has a waiting init take its last packet and waits until it is the program, all of it done by the caller: where this process ends in
+   * between, init does not. Default: by this process.
+   */
+  readonly tellInit?: (init: InitToTell, packet: Uint8Array) => Promise<Told>;
   /** How it waits in the foreground. Default: in this process. */
   readonly foreground?: (options: ForegroundOptions) => Foreground;
   /**

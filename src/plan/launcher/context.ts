@@ -1,6 +1,6 @@
 import { call, wordBlock } from '../../program/build.ts';
 import { LAUNCHER_LAYOUT, LAYOUT } from '../../program/layout.ts';
-import { Memory, type Block, type Program, type Region, type Step } from '../../program/step.ts';
+import { Memory, type Block, type CallStep, type Program, type Region, type Step } from '../../program/step.ts';
 import { iovec, msghdr } from '../../program/structs.ts';
 import { MSG_NOSIGNAL } from '../../util/constants.ts';
 import { LAUNCHER_EXCHANGES, type LauncherReply } from './exchanges.ts';
@@ -40,7 +40,7 @@ export function answer(
   name: LauncherReply,
   label: string,
   values: readonly (Region | Block)[],
-): Step {
+): CallStep {
   const tag = wordBlock([LAUNCHER_EXCHANGES[name].tag], `tag ${LAUNCHER_EXCHANGES[name].tag}`);
   const parts = [tag, ...values].map((of) => ({ of, size: of.kind === 'region' ? of.size : of.bytes.length }));
   const vector = iovec(parts);

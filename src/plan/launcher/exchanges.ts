@@ -17,6 +17,8 @@ export const LAUNCHER_EXCHANGES = {
   written: { tag: 68n, words: 1, descriptors: 0 },
   /** A part of the output could not be written whole: its index, and the result of write(2). What came behind has not been done. */
   unwritten: { tag: 69n, words: 2, descriptors: 0 },
+  /** The result of what was last done with init: 0 where it became the program, a negative errno, or the size of its report, which follows. */
+  told: { tag: 70n, words: 4, descriptors: 0 },
 } as const satisfies Readonly<Record<string, ReplyForm>>;
 
 /** An answer of a launcher. */

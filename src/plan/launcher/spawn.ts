@@ -1,20 +1,18 @@
 import { TsrunError } from '../../errors.ts';
-import { at, block, call, equals, failWhen, isZero, not, stringArray, when } from '../../program/build.ts';
-import { alignUp } from '../../program/bytes.ts';
-import type { Block, Program, Region, Step } from '../../program/step.ts';
-import { CLONE_ARGS_SIZE, cloneArgs, CMSG_DATA, cmsgLength, iovec, msghdr } from '../../program/structs.ts';
+import { call, isZero, stringArray, when } from '../../program/build.ts';
+import type { Program, Region, Step } from '../../program/step.ts';
+import { CLONE_ARGS_SIZE, cloneArgs } from '../../program/structs.ts';
 import {
   AT_EMPTY_PATH,
   CLONE_VFORK,
   CLONE_VM,
   CLOSE_RANGE_CLOEXEC,
   FD_CLOEXEC,
-  F_DUPFD_CLOEXEC,
   F_SETFD,
-  MSG_CMSG_CLOEXEC,
 } from '../../util/constants.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import { answer, answered, type LauncherContext } from './context.ts';
+import { planReceive } from './receive.ts';
 
 /** A process to be started by a launcher, as its child. */
 export interface SpawnOptions {
@@ -25,8 +23,6 @@ export interface SpawnOptions {
   /** The caller's own descriptors that the new process has too, under their numbers: 0, 1 and 2, and those that are preserved. */
   readonly kept: readonly number[];
 }
-
-const SOME_BYTES = 8;
 
 /**
  * Starts a process, for which the planner sends a message of up to 8 bytes right behind the program, with the descriptors: first that of
@@ -52,7 +48,7 @@ export function planSpawn(context: LauncherContext, options: SpawnOptions): Prog
   const received = [image, ...words];
   const args = cloneArgs(BigInt(CLONE_VM | CLONE_VFORK), { exitSignal: SIGNALS.CHLD });
   return answered('spawn', 'spawned', [
-    ...receive(context, received, highest + 1),
+    ...planReceive(context, received, highest + 1),
     call('clone3', [args, CLONE_ARGS_SIZE], { label: `start ${JSON.stringify(options.name)}`, result: pid }),
     ...when(isZero(pid), become(options, { image, words, highest }), 'in the new process'),
     ...received.map((word) => call('close', [word], { label: `close ${word.name}` })),
@@ -60,38 +56,10 @@ export function planSpawn(context: LauncherContext, options: SpawnOptions): Prog
   ]);
 }
 
-/** Descriptors come as an array of 32 bits each, and go to words. None of them is a number that is meant for another. */
-function receive({ socket, word }: LauncherContext, words: readonly Region[], lowest: number): Step[] {
-  const bytes = word('with the descriptors');
-  const control = roomForRights(words.length);
-  const message = msghdr(iovec([{ of: bytes, size: SOME_BYTES }]), control, {
-    shown: () => `{${control.text}}`,
-    controlSize: alignUp(cmsgLength(words.length)),
-  });
-  return [
-    call('recvmsg', [socket, message, MSG_CMSG_CLOEXEC], { label: `receive ${words.length} descriptors` }),
-    failWhen(
-      not(equals(at(control, 0), BigInt(cmsgLength(words.length)), { text: `${words.length} descriptors came` })),
-      'EBADMSG',
-      { label: 'count the descriptors' },
-    ),
-    ...words.flatMap((moved, index) => {
-      // The kernel takes the lower 32 bits of a descriptor.
-      const number = at(control, CMSG_DATA + index * 4);
-      return [
-        call('fcntl', [number, F_DUPFD_CLOEXEC, lowest], {
-          label: `move ${moved.name} above all targets`,
-          result: moved,
-        }),
-        call('close', [number], { label: `close ${moved.name} where it was` }),
-      ];
-    }),
-  ];
-}
-
-/** A control message to be filled; the last descriptor is read as 8 bytes. */
-function roomForRights(count: number): Block {
-  return block(new Uint8Array(alignUp(cmsgLength(count) + 4)), `${count} descriptors`);
+/** Whether a step of `planSpawn` is the new process's, which is left waiting when it fails; the others are the launcher's own. */
+export function isOfNewProcess({ steps }: Program, index: number): boolean {
+  const place = (wanted: string): number => steps.findIndex((step) => step.kind === 'call' && step.call === wanted);
+  return index > place('clone3') && index <= place('execveat');
 }
 
 interface Received {

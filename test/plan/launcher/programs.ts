@@ -4,6 +4,7 @@ import { planEnd } from '../../../src/plan/launcher/end.ts';
 import { planAttend, planLookForEnd, planWatch } from '../../../src/plan/launcher/foreground.ts';
 import { planOutput } from '../../../src/plan/launcher/output.ts';
 import { planSpawn } from '../../../src/plan/launcher/spawn.ts';
+import { planTell } from '../../../src/plan/launcher/start.ts';
 import type { Program } from '../../../src/program/step.ts';
 import { SIGNALS } from '../../../src/util/signals.ts';
 
@@ -27,6 +28,18 @@ export function launcherPrograms(): readonly Program[] {
     planWatch(context, { signals: 101, program: 102 }),
     planLookForEnd(context, { pid: 'any', reap: [] }),
     planLookForEnd(context, { pid: 4400, reap: [4390] }),
+    planTell(context, {
+      socketName: 'init/init.sock',
+      token: undefined,
+      packet: Uint8Array.of(1),
+      isLast: true,
+    }),
+    planTell(context, {
+      socketName: 'init/init.sock',
+      token: new Uint8Array(16),
+      packet: Uint8Array.of(1),
+      isLast: false,
+    }),
     planOutput(context, output[0] ?? { fd: 1, bytes: new Uint8Array() }),
     planEnd(context, { output, children: [4399], code: 7 }),
   ];
