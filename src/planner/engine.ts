@@ -1,3 +1,4 @@
+import { getPriority, setPriority } from 'node:os';
 import { openFile } from '../sys/file.ts';
 import { becomeExecutable } from '../sys/process/exec.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
@@ -16,6 +17,8 @@ const NODE_FLAGS = [
 ];
 /** Of the executable: the compiler, which the launcher takes from commands that are over before it pays, and one marking thread. */
 const BUN_SETTINGS = { BUN_JSC_numberOfGCMarkers: '1' };
+/** As a value of nice(2). */
+const PRIORITY = -15;
 /** What a planner reads of its environment. */
 const READ = ['XDG_RUNTIME_DIR', 'LISTEN_PID', 'LISTEN_FDS'];
 
@@ -28,6 +31,8 @@ export function ensurePlannerEngine(
   [script, ...words]: readonly string[],
 ): void {
   if (environment[VARIABLE] === String(process.pid)) return;
+  // Before the engine has threads, each of which has a priority of its own.
+  raisePriority();
   const isNode = !('bun' in process.versions);
   const own = isNode
     ? environment
@@ -40,4 +45,17 @@ export function ensurePlannerEngine(
     args,
     environment: all.filter(([, value]) => value !== undefined).map(([name, value = '']) => `${name}=${value}`),
   });
+}
+
+/**
+ * What many wait for at the same time has to have its turn before them: a launcher waits 50 ms for its first word. Nobody else gets the
+ * priority, as nobody is started from here.
+ */
+function raisePriority(): void {
+  if (getPriority() !== 0) return;
+  try {
+    setPriority(PRIORITY);
+  } catch {
+    // An ordinary user, who may not.
+  }
 }
