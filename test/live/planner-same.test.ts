@@ -1,9 +1,20 @@
 import { mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
-import { bundle, compare, done, start, useRig, withSleeper, type Call, type Scene } from './support/planner-scenes.ts';
+import {
+  bundle,
+  compare,
+  done,
+  outcome,
+  start,
+  useRig,
+  withSleeper,
+  type Call,
+  type Scene,
+} from './support/planner-scenes.ts';
 import { TestPlanner } from './support/planner.ts';
-import { live, setNamespace, type BaseConfig, type Rig } from './support/rig.ts';
+import { livePlanners, setNamespace, type BaseConfig, type Rig } from './support/rig.ts';
+import { slowness } from './support/surroundings.ts';
 import { waitFor } from './support/wait.ts';
 
 let rig: Rig;
@@ -221,6 +232,20 @@ const SCENES: Readonly<Record<string, { readonly warm: number; readonly lost?: n
       return [seen, JSON.stringify(seen).includes(`${rig.prefix}-caller/`)];
     },
   },
+  'a limit of processes that leaves no room for another': {
+    warm: 2,
+    scene: async (call, id) => {
+      const place = `/sys/fs/cgroup/pids/${rig.prefix}-full`;
+      mkdirSync(place);
+      const shell = `echo 1 > ${place}/pids.max; echo $$ > ${place}/cgroup.procs; exec "$@"`;
+      const seen = [
+        await done(call(['create', '--bundle', bundle('true'), id], { shell })),
+        await done(call(['run', '--bundle', bundle('true'), id], { shell })),
+      ];
+      rmdirSync(place);
+      return seen;
+    },
+  },
   'a program in the pid namespace of the caller': {
     warm: 1,
     scene: async (call, id) => {
@@ -289,7 +314,7 @@ function tmpfs(config: BaseConfig): void {
   config.mounts.push({ destination: '/tmp', type: 'tmpfs', source: 'tmpfs' });
 }
 
-live('commands with a planner and without', async (t, own) => {
+livePlanners('commands with a planner and without', async (t, own) => {
   rig = own;
   useRig(rig);
   const planner = await TestPlanner.start(rig.path('planner.err'));
@@ -300,9 +325,30 @@ live('commands with a planner and without', async (t, own) => {
       t.equal(served.lost, lost, 'and so many were lost');
     });
   }
+  await t.test('50 containers at the same time', (t) => parallel(t, planner));
   await t.test('state and kill with 8 MB and two processes', (t) => small(t, planner));
   await planner.finish(t);
 });
+
+async function parallel(t: Test, planner: TestPlanner): Promise<void> {
+  const count = 50;
+  const before = planner.report();
+  const place = bundle('echo "$0"; exit 7');
+  const results = await Promise.all(
+    Array.from(
+      { length: count },
+      () => start(['run', '--bundle', place, rig.id('parallel')], { timeoutMs: 120_000 * slowness }).done,
+    ),
+  );
+  const seen = new Set(results.map((result) => JSON.stringify(outcome(result))));
+  t.strictSame([...seen], [JSON.stringify({ code: 7, signal: null, stdout: '/bin/sh\n', stderr: '' })]);
+  t.strictSame(rig.leftovers(), [], 'nothing is left');
+  await planner.expectIdle(t);
+  const { warm, lost, cold } = planner.report();
+  t.strictSame(cold, before.cold, 'none was left to the engine');
+  // A launcher that has had no word for 50 ms is on its own: on a busy machine some of 50 are.
+  t.ok(warm - before.warm >= count / 2, `${warm - before.warm} by the planner, ${lost - before.lost} lost`);
+}
 
 async function small(t: Test, planner: TestPlanner): Promise<void> {
   const limits = { memory: { 'memory.limit_in_bytes': `${8 * 1024 * 1024}` }, pids: { 'pids.max': '2' } };

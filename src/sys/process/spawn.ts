@@ -61,7 +61,7 @@ export function spawn(options: SpawnOptions): number {
     const envp = new TextList(options.environment ?? []);
     requireZero(
       posixSpawn(pid, options.path, actions, attributes, argv.pointers, envp.pointers),
-      `start ${JSON.stringify(options.path)}`,
+      `start ${JSON.stringify(shownPath(options))}`,
     );
     return pid.readInt32LE(0);
   } finally {
@@ -69,6 +69,11 @@ export function spawn(options: SpawnOptions): number {
     attrDestroy(attributes);
     for (const fd of moved) fd.close();
   }
+}
+
+/** The number of a descriptor would tell nobody anything. */
+function shownPath({ path, name }: SpawnOptions): string {
+  return path.startsWith('/proc/self/fd/') ? name : path;
 }
 
 function signalSet(signals: bigint): Buffer {
