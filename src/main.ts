@@ -24,13 +24,13 @@ const plannerOperations: PlannerOperations = {
 };
 
 /** What a planner has begun: it may stand still, and is then as good as ended. */
-async function takeUp(all: Operations, { will, planner }: Launched): Promise<Operations> {
+async function takeUp(all: Operations, { will, planner, blocked }: Launched): Promise<Operations> {
   const [{ leavePlanner }, { afterPlanner }] = await Promise.all([
     import('./own-process/planner-left.ts'),
     import('./cli/after-planner.ts'),
   ]);
   if (planner !== undefined) await leavePlanner(planner);
-  return will === undefined ? all : afterPlanner(all, will);
+  return will === undefined ? all : afterPlanner(all, { ...will, blocked: blocked ?? 0n });
 }
 
 // Whatever handles are still open: everything was written synchronously, and a caller waits for this exit.

@@ -15,11 +15,17 @@ const DONE = {
   resumeContainer: [['status', wording.notPaused]],
 } as const satisfies Partial<Record<keyof Operations, readonly Done[]>>;
 
+/** What a planner has left. */
+export interface LeftBehind extends Required<Will> {
+  /** The signals that it has had blocked, bit n - 1 for signal n. */
+  readonly blocked: bigint;
+}
+
 /**
  * The operations of a command that a planner had begun and did not finish, because it has ended, or stands still: what it has left is
  * undone, finished, or waited for, so that the command ends as if there had been no planner.
  */
-export function afterPlanner(operations: Operations, { stage, pid }: Required<Will>): Operations {
+export function afterPlanner(operations: Operations, { stage, pid, blocked }: LeftBehind): Operations {
   if (stage === 'again') return { ...operations, ...unlessDone(operations) };
   if (stage === 'anew') return operations;
   const running = stage === 'running' ? pid : undefined;
@@ -29,7 +35,7 @@ export function afterPlanner(operations: Operations, { stage, pid }: Required<Wi
       const { findRemains, isParked, removeRemains, takeSignals, runtime } = await remains(options);
       const found = findRemains(runtime, create.id);
       if (found?.isComplete === true && found.pid !== undefined && (await isParked(found.pid))) return;
-      takeSignals();
+      takeSignals(blocked);
       await removeRemains(runtime, create.id);
       await operations.createContainer(options, create);
     },
@@ -38,21 +44,21 @@ export function afterPlanner(operations: Operations, { stage, pid }: Required<Wi
         await remains(options);
       const program = running ?? findRemains(runtime, run.id)?.pid;
       if (program === undefined || !(await hasExecuted(program))) {
-        takeSignals();
+        takeSignals(blocked);
         await removeRemains(runtime, run.id);
         return await operations.runContainer(options, run);
       }
       completeRemains(runtime, run.id);
-      return run.detach ? 0 : await superviseContainer(runtime, program, run);
+      return run.detach ? 0 : await superviseContainer(runtime, { pid: program, blocked }, run);
     },
     async execInContainer(options, exec) {
       const { hasExecuted, superviseProcess, takeSignals, runtime } = await remains(options);
       // A process that is not the program yet ends with the planner.
       if (running === undefined || !(await hasExecuted(running))) {
-        takeSignals();
+        takeSignals(blocked);
         return await operations.execInContainer(options, exec);
       }
-      return await superviseProcess(runtime, running, exec);
+      return await superviseProcess(runtime, { pid: running, blocked }, exec);
     },
   };
 }

@@ -18,6 +18,8 @@ export interface Launched {
   readonly will?: Required<Will>;
   /** With a will: the connection with that planner, which every process inherits until it is closed. */
   readonly planner?: number;
+  /** With a will: the signals that the planner has had blocked, bit n - 1 for signal n. */
+  readonly blocked?: bigint;
   /** How this process becomes the engine again. */
   readonly again: Again;
 }
@@ -44,7 +46,7 @@ export function takeLaunched(environment: NodeJS.ProcessEnv): Launched | undefin
       handOver: (descriptor) => {
         const header = Buffer.from(bytes);
         header.writeBigInt64LE(BigInt(descriptor), LAUNCHED.answer);
-        header.fill(0, LAUNCHED.will, LAUNCHED.planner + 8);
+        header.fill(0, LAUNCHED.will, LAUNCHED.environment);
         return header;
       },
       environment: (file) => [
@@ -57,12 +59,13 @@ export function takeLaunched(environment: NodeJS.ProcessEnv): Launched | undefin
   };
 }
 
-function readWill(bytes: Buffer): Pick<Launched, 'will' | 'planner'> {
+function readWill(bytes: Buffer): Pick<Launched, 'will' | 'planner' | 'blocked'> {
   const word = bytes.readUInt32LE(LAUNCHED.will);
   if (word === 0) return {};
   const will = decodeWill(word);
   if (will === undefined) throw unreadable();
-  return { will, planner: bytes.readUInt32LE(LAUNCHED.planner) };
+  const blocked = bytes.readBigUInt64LE(LAUNCHED.blockedAfter) & ~bytes.readBigUInt64LE(LAUNCHED.blockedBefore);
+  return { will, planner: bytes.readUInt32LE(LAUNCHED.planner), blocked };
 }
 
 function toDigits(number: number): string {

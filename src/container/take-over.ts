@@ -29,6 +29,13 @@ export interface Remains {
   readonly pid: number | undefined;
 }
 
+/** A program that this process has not started, and is the parent of. */
+export interface Running {
+  readonly pid: number;
+  /** The signals that are kept back for it, bit n - 1 for signal n. */
+  readonly blocked: bigint;
+}
+
 /** What there is of a container of which this process counts as the creator; undefined where there is nothing of the kind. */
 export function findRemains({ root, caller }: Runtime, id: string): Remains | undefined {
   using directory = new StateDirectory(root, id);
@@ -90,9 +97,9 @@ export function completeRemains({ root }: Pick<Runtime, 'root'>, id: string): vo
   if (record?.isComplete === false) directory.writeRecord({ ...record, isComplete: true });
 }
 
-/** Signals that the launcher has had as data act on this process again. */
-export function takeSignals(): void {
-  unblockSignals();
+/** Signals that the launcher has had as data act on this process again: bit n - 1 for signal n. */
+export function takeSignals(blocked: bigint): void {
+  unblockSignals(blocked);
 }
 
 /** Removes what `findRemains` has found. Errors: those of delete. */
@@ -104,9 +111,9 @@ export async function removeRemains(runtime: Runtime, id: string): Promise<void>
  * Waits in the foreground for a program that runs already, a child of this process, and removes its container at the end unless it is to
  * be kept. Returns its exit code. Errors: those of run.
  */
-export async function superviseContainer(runtime: Runtime, pid: number, options: RunOptions): Promise<number> {
-  using orphans = options.subreaper === true ? new Orphans(pid) : undefined;
-  const code = await superviseProcess(runtime, pid, options, () => orphans?.reap());
+export async function superviseContainer(runtime: Runtime, running: Running, options: RunOptions): Promise<number> {
+  using orphans = options.subreaper === true ? new Orphans(running.pid) : undefined;
+  const code = await superviseProcess(runtime, running, options, () => orphans?.reap());
   if (!options.keep) await removeContainer(runtime, { id: options.id, force: true });
   return code;
 }
@@ -114,7 +121,7 @@ export async function superviseContainer(runtime: Runtime, pid: number, options:
 /** The same for a process of `exec`. */
 export async function superviseProcess(
   { caller }: Runtime,
-  pid: number,
+  { pid, blocked }: Running,
   options: Pick<ExecOptions, 'stdio' | 'forwardSignals'>,
   onSupervised: () => void = () => undefined,
 ): Promise<number> {
@@ -122,7 +129,7 @@ export async function superviseProcess(
   using pidfd = pidfdOpen(pid);
   await foreground.catchSignals(pidfd, () => {
     // Kept back since the launcher has had them as data: they are the program's.
-    unblockSignals();
+    unblockSignals(blocked);
     return Promise.resolve();
   });
   onSupervised();

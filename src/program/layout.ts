@@ -17,6 +17,8 @@ export const LAYOUT = {
 export const LAUNCHER_LAYOUT = {
   /** The upper part of *memory*: words and what it hands over. */
   own: { address: 0x1010_0c00, size: 0x400 },
+  /** In there: what it hands over (util/launched.ts), of which programs write the signals that they block. */
+  header: { address: 0x1010_0c80, size: 0x40 },
   /** The last part of *bulk*: the program that looks for a planner that is silent. */
   look: { address: 0x1050_0000, size: 0x1_0000 },
 } as const;

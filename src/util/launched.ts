@@ -9,7 +9,8 @@
  *     24  i64  0; or, where the engine executes itself again, a descriptor on which the answer to what it was about is found
  *     32  u64  the will of util/wills.ts: what a planner that is gone, or stopped, has left to do; 0 for a command that is to be done anew
  *     40  u64  with a will, the descriptor of the connection with that planner, which is open still; 0 otherwise
- *     48       zeros
+ *     48  u64  with a will, the signals that the caller had blocked when the planner had others blocked as well, bit n - 1 for signal n
+ *     56  u64  all that were blocked then; 0 where none but the caller's were
  *     64       the caller's environment: entries, each ended by a zero byte
  */
 export const LAUNCHED = {
@@ -21,6 +22,8 @@ export const LAUNCHED = {
   answer: 24,
   will: 32,
   planner: 40,
+  blockedBefore: 48,
+  blockedAfter: 56,
   environment: 64,
 } as const;
 

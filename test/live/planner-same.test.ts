@@ -276,6 +276,19 @@ const SCENES: Readonly<Record<string, { readonly warm: number; readonly lost?: n
       },
     ]),
   ),
+  'a signal that the caller has blocked': {
+    warm: 1,
+    async scene(call, id) {
+      // The program has it blocked as well, and shows that it is there.
+      const script =
+        'grep SigBlk /proc/self/status; until grep "ShdPnd.*800$" /proc/$$/status; do sleep 0.05; done; exit 40';
+      const shell = 'exec env --block-signal=USR2 "$@"';
+      const running = call(['run', '--bundle', bundle(script), id], { shell });
+      await waitFor(() => running.output().includes('SigBlk'));
+      process.kill(running.pid, 'SIGUSR2');
+      return await done(running);
+    },
+  },
   'a caller that is killed': {
     warm: 2,
     lost: 1,

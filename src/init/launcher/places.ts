@@ -20,7 +20,7 @@ export const WORDS = {
 } as const;
 
 /** What the engine reads before the environment: zeros at first, as all that follows. */
-export const HEADER = OWN + 0x80;
+export const HEADER = LAUNCHER_LAYOUT.header.address;
 /** The one variable of the engine's environment that names it. */
 export const VARIABLE = HEADER + LAUNCHED.environment;
 /** argv of the engine, where there is not even a name. */

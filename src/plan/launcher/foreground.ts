@@ -1,5 +1,6 @@
-import { at, block, call, equals, unless } from '../../program/build.ts';
-import type { Program, Step } from '../../program/step.ts';
+import { addressOf, at, block, call, equals, unless } from '../../program/build.ts';
+import { LAUNCHER_LAYOUT, LAYOUT } from '../../program/layout.ts';
+import type { Program, Region, Step } from '../../program/step.ts';
 import {
   pollfds,
   REVENTS_SHIFT,
@@ -19,6 +20,7 @@ import {
   WNOHANG,
   WNOWAIT,
 } from '../../util/constants.ts';
+import { LAUNCHED } from '../../util/launched.ts';
 import { answer, answered, type LauncherContext } from './context.ts';
 
 /** What `planAttend` makes of a launcher. */
@@ -37,12 +39,23 @@ export function planAttend(context: LauncherContext, { pid, signals, subreaper }
   const program = context.word('pidfd of the program');
   const set = signalSet(signals);
   return answered('attend', 'attends', [
-    call('rt_sigprocmask', [SIG_BLOCK, set, 0, SIGNAL_SET_SIZE], { label: 'block the signals' }),
+    call('rt_sigprocmask', [SIG_BLOCK, set, addressOf(handedOver('blockedBefore')), SIGNAL_SET_SIZE], {
+      label: 'block the signals',
+    }),
+    call('rt_sigprocmask', [SIG_BLOCK, 0, addressOf(handedOver('blockedAfter')), SIGNAL_SET_SIZE], {
+      label: 'keep them for whoever takes over',
+    }),
     call('signalfd4', [-1, set, SIGNAL_SET_SIZE, O_CLOEXEC | O_NONBLOCK], { label: 'have them as data', result: file }),
     ...(subreaper ? [call('prctl', [PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0], { label: 'be the parent of orphans' })] : []),
     call('pidfd_open', [pid, 0], { label: `open process ${pid}`, result: program }),
     answer(context, 'attends', 'tell the descriptors', [file, program]),
   ]);
+}
+
+/** A word of what a launcher hands over to the cold command. */
+function handedOver(name: 'blockedBefore' | 'blockedAfter'): Region {
+  const offset = LAUNCHER_LAYOUT.header.address - LAYOUT.memory.address + LAUNCHED[name];
+  return { kind: 'region', name, offset, size: SIGNAL_SET_SIZE };
 }
 
 /** Numbers of the launcher's descriptors, of the answer `attends`. */

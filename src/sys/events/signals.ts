@@ -99,6 +99,9 @@ function handlerOf(action: Buffer): bigint {
   return action.readBigUInt64LE(0);
 }
 
+/** What this process had blocked when it was started, and has unblocked to catch it. */
+let blockedAtStart = 0n;
+
 /** Engines ignore these two for themselves; what they had been before is not known any more. */
 const IGNORED_BY_ENGINES = signalBit(SIGNALS.PIPE) | signalBit(SIGNALS.XFSZ);
 
@@ -112,7 +115,7 @@ export function inheritedSignals(): { readonly blocked: bigint; readonly ignored
   const text = readFileSync('/proc/self/status', 'latin1');
   const ignored = BigInt(`0x${/^SigIgn:\s*([\da-f]+)$/m.exec(text)?.[1] ?? '0'}`);
   // Blocked here only (see `UvCatcher`).
-  const blocked = mask.readBigUInt64LE(0) & ~signalBit(SIGNALS.PIPE);
+  const blocked = (mask.readBigUInt64LE(0) | blockedAtStart) & ~signalBit(SIGNALS.PIPE);
   return { blocked, ignored: ignored & ~IGNORED_BY_ENGINES };
 }
 
@@ -122,9 +125,12 @@ function signalBit(number: number): bigint {
 
 const SIG_UNBLOCK = 1;
 
-/** Those that were blocked come now. */
-export function unblockSignals(): void {
-  pthreadSigmask(SIG_UNBLOCK, Buffer.alloc(128, 0xff), null);
+/** Those of them that were blocked come now, bit n - 1 for signal n, and were not what this process was started with. */
+export function unblockSignals(signals: bigint): void {
+  const set = Buffer.alloc(128);
+  set.writeBigUInt64LE(signals, 0);
+  pthreadSigmask(SIG_UNBLOCK, set, null);
+  blockedAtStart &= ~signals;
 }
 
 /** Runs something while this thread has a signal blocked. */
@@ -221,12 +227,22 @@ class PipeCatcher extends Catcher {
     action.writeUInt32LE((flags | SA_SIGINFO) >>> 0, ACTION_FLAGS);
     action.writeBigUInt64LE(this.#handler.address, 0);
     checked(sigaction(number, action, null), `catch signal ${number}`);
+    this.#unblock(number);
     if (!this.#isPumping) void this.#pump();
   }
 
   protected end(number: number, previous: Buffer): void {
+    if ((blockedAtStart & signalBit(number)) !== 0n) pthreadSigmask(SIG_BLOCK, signalSet(number), null);
+    blockedAtStart &= ~signalBit(number);
     sigaction(number, previous, null);
     if (this.isIdle) writeFully(this.#writer.number, Buffer.alloc(SIGINFO_BYTES));
+  }
+
+  /** A caller that has a signal blocked for itself has not said that the program shall not get it. */
+  #unblock(number: number): void {
+    const previous = Buffer.alloc(128);
+    pthreadSigmask(SIG_UNBLOCK, signalSet(number), previous);
+    blockedAtStart |= previous.readBigUInt64LE(0) & signalBit(number);
   }
 
   async #pump(): Promise<void> {

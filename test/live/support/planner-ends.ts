@@ -11,6 +11,11 @@ const needsStrace = missingTools('strace');
 /** More of one kind of call has no command. */
 const MOMENTS_MAX = 60;
 
+/** A caller that has a signal blocked, as the program has it then, whoever starts it. */
+const CALLER = ['env', '--block-signal=USR2'];
+const SAY = 'echo hi; grep SigBlk /proc/self/status';
+const OUTPUT = 'hi\nSigBlk:\t0000000000000800\n';
+
 /** A command, what it is about, and what is to be seen of it in the end. */
 interface Case {
   readonly name: string;
@@ -57,7 +62,7 @@ const CASES: readonly Case[] = [
         t,
         moment,
         { code, stdout, stderr, times: readFileSync(onceFile(rig), 'utf8') },
-        { code: 3, stdout: 'hi\n', stderr: '', times: 'x' },
+        { code: 3, stdout: OUTPUT, stderr: '', times: 'x' },
       );
       writeFileSync(onceFile(rig), '');
       isGone(t, rig, id, moment);
@@ -67,9 +72,9 @@ const CASES: readonly Case[] = [
   {
     name: 'exec',
     before: (rig, id) => make(rig, id, bundles.sleeps, 'start'),
-    args: (_rig, id) => ['exec', id, 'sh', '-c', 'echo hi; exit 3'],
+    args: (_rig, id) => ['exec', id, 'sh', '-c', `${SAY}; exit 3`],
     after(t, _rig, { result: { code, stdout, stderr }, moment }) {
-      same(t, moment, { code, stdout, stderr }, { code: 3, stdout: 'hi\n', stderr: '' });
+      same(t, moment, { code, stdout, stderr }, { code: 3, stdout: OUTPUT, stderr: '' });
       return nothing();
     },
   },
@@ -149,7 +154,7 @@ async function testCases(t: Test, rig: Rig, names: readonly string[]): Promise<v
     prints: rig.bundle({ args: ['echo', 'hi'] }),
     sleeps: rig.bundle({ args: ['sleep', '1000'] }),
     once: rig.bundle({
-      args: 'echo -n x >> /once; echo hi; exit 3',
+      args: `echo -n x >> /once; ${SAY}; exit 3`,
       change: (config) => config.mounts.push(mountOnce),
     }),
   };
@@ -184,7 +189,7 @@ async function sweep(t: Test, rig: Rig, { name, before, args, after }: Case, { c
       '-e',
       `inject=${call}:signal=${what}:when=${moment}`,
     ]);
-    const result = await rig.start([LAUNCHER, '--root', rig.root, ...args(rig, id)]).done;
+    const result = await rig.start([...CALLER, LAUNCHER, '--root', rig.root, ...args(rig, id)]).done;
     isThrough = isRunning(planner.pid);
     await planner.end('SIGKILL');
     await tracer.ended;
