@@ -11,13 +11,15 @@ interface Handed {
   readonly errno?: bigint;
   readonly will?: number;
   readonly planner?: number;
+  readonly blockedBefore?: bigint;
+  readonly blockedAfter?: bigint;
   readonly entries?: string;
 }
 
 /** What the launcher would leave, and the descriptor of it. */
 function hand(
   t: Test,
-  { soft = 0n, hard = 0n, errno = 0n, entries = '', will = 0, planner = 0 }: Handed,
+  { soft = 0n, hard = 0n, errno = 0n, entries = '', will = 0, planner = 0, ...signals }: Handed,
 ): { env: NodeJS.ProcessEnv; fd: number } {
   const header = Buffer.alloc(LAUNCHED.environment);
   header.writeBigUInt64LE(soft, LAUNCHED.openFilesSoft);
@@ -25,6 +27,8 @@ function hand(
   header.writeBigInt64LE(errno, LAUNCHED.workingDirectory);
   header.writeUInt32LE(will, LAUNCHED.will);
   header.writeUInt32LE(planner, LAUNCHED.planner);
+  header.writeBigUInt64LE(signals.blockedBefore ?? 0n, LAUNCHED.blockedBefore);
+  header.writeBigUInt64LE(signals.blockedAfter ?? 0n, LAUNCHED.blockedAfter);
   const file = path.join(t.testdir(), 'handed');
   writeFileSync(file, Buffer.concat([header, Buffer.from(entries)]));
   const fd = openSync(file, 'r');
@@ -93,7 +97,10 @@ t.test('takeLaunched() knows how the engine becomes itself again, with an answer
 
 t.test('takeLaunched() tells of what a planner has left to do', (t) => {
   const left = { will: encodeWill({ stage: 'running', pid: 4711 }), planner: 100 };
-  t.same(told(hand(t, left).env), { will: { stage: 'running', pid: 4711 }, planner: 100 });
+  const will = { stage: 'running', pid: 4711 };
+  t.same(told(hand(t, left).env), { will, planner: 100, blocked: 0n });
+  const signals = { ...left, blockedBefore: 0b0110n, blockedAfter: 0b1111n };
+  t.same(told(hand(t, signals).env), { will, planner: 100, blocked: 0b1001n }, 'the signals that it has had blocked');
   t.same(told(hand(t, { planner: 100 }).env), {}, 'without a will there is no connection either');
   t.throws(() => told(hand(t, { will: 9 }).env), { code: 'host' }, 'a stage that there is not');
   const again = Buffer.from(takeLaunched(hand(t, left).env)?.again.handOver(7) ?? []);

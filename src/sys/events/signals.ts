@@ -43,6 +43,8 @@ type Take = (number: number) => void;
 let catcher: Catcher | undefined;
 
 abstract class Catcher {
+  /** What this process was started with blocked, and is not now because it is caught: bit n - 1 for signal n. */
+  unblocked = 0n;
   readonly #listeners = new Map<number, Set<Take>>();
   readonly #previous = new Map<number, Buffer>();
 
@@ -99,9 +101,6 @@ function handlerOf(action: Buffer): bigint {
   return action.readBigUInt64LE(0);
 }
 
-/** What this process had blocked when it was started, and has unblocked to catch it. */
-let blockedAtStart = 0n;
-
 /** Engines ignore these two for themselves; what they had been before is not known any more. */
 const IGNORED_BY_ENGINES = signalBit(SIGNALS.PIPE) | signalBit(SIGNALS.XFSZ);
 
@@ -115,7 +114,7 @@ export function inheritedSignals(): { readonly blocked: bigint; readonly ignored
   const text = readFileSync('/proc/self/status', 'latin1');
   const ignored = BigInt(`0x${/^SigIgn:\s*([\da-f]+)$/m.exec(text)?.[1] ?? '0'}`);
   // Blocked here only (see `UvCatcher`).
-  const blocked = (mask.readBigUInt64LE(0) | blockedAtStart) & ~signalBit(SIGNALS.PIPE);
+  const blocked = (mask.readBigUInt64LE(0) | (catcher?.unblocked ?? 0n)) & ~signalBit(SIGNALS.PIPE);
   return { blocked, ignored: ignored & ~IGNORED_BY_ENGINES };
 }
 
@@ -130,7 +129,7 @@ export function unblockSignals(signals: bigint): void {
   const set = Buffer.alloc(128);
   set.writeBigUInt64LE(signals, 0);
   pthreadSigmask(SIG_UNBLOCK, set, null);
-  blockedAtStart &= ~signals;
+  if (catcher !== undefined) catcher.unblocked &= ~signals;
 }
 
 /** Runs something while this thread has a signal blocked. */
@@ -232,8 +231,8 @@ class PipeCatcher extends Catcher {
   }
 
   protected end(number: number, previous: Buffer): void {
-    if ((blockedAtStart & signalBit(number)) !== 0n) pthreadSigmask(SIG_BLOCK, signalSet(number), null);
-    blockedAtStart &= ~signalBit(number);
+    if ((this.unblocked & signalBit(number)) !== 0n) pthreadSigmask(SIG_BLOCK, signalSet(number), null);
+    this.unblocked &= ~signalBit(number);
     sigaction(number, previous, null);
     if (this.isIdle) writeFully(this.#writer.number, Buffer.alloc(SIGINFO_BYTES));
   }
@@ -242,7 +241,7 @@ class PipeCatcher extends Catcher {
   #unblock(number: number): void {
     const previous = Buffer.alloc(128);
     pthreadSigmask(SIG_UNBLOCK, signalSet(number), previous);
-    blockedAtStart |= previous.readBigUInt64LE(0) & signalBit(number);
+    this.unblocked |= previous.readBigUInt64LE(0) & signalBit(number);
   }
 
   async #pump(): Promise<void> {

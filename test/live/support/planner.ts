@@ -19,6 +19,9 @@ export const LAUNCHER = path.resolve('dist/tsrun');
 /** The engine in the executable, without its launcher: what asks by it is not counted as a call. */
 export const ENGINE = path.resolve('dist/tsrun-cold');
 
+/** For what nothing is said about how long it takes. */
+const START_MS = 60_000;
+
 /** How a planner is started: on Node, or on the engine of the executable. */
 export const ENGINES = {
   node: [process.execPath, nodeScript],
@@ -95,20 +98,29 @@ export class TestPlanner {
     });
     closeSync(errors);
     const planner = new TestPlanner(child, errorFile);
-    await waitFor(() => {
-      if (child.exitCode !== null) throw new Error(`planner: ${planner.errors()}`);
-      return existsSync(PLANNER_SOCKET) && planner.ask()?.pid === planner.pid;
-    });
-    // The first command loads modules and opens what stays open.
-    // On a busy machine the very first may take longer than a launcher waits.
-    await waitFor(() => {
-      spawnSync(LAUNCHER, ['--root', '/nonexistent', 'list'], { stdio: 'ignore', env: {} });
-      const { warm, cold } = planner.report();
-      if (cold['build'] !== undefined) throw new Error('the planner and dist/tsrun are not of one build');
-      return warm > 0;
-    });
+    try {
+      await planner.#untilWarm();
+    } catch (error) {
+      // There is one at a time: the next one would not start.
+      await planner.end('SIGKILL');
+      throw error;
+    }
     planner.#descriptors = planner.descriptors();
     return planner;
+  }
+
+  /** The first command loads modules and opens what stays open. On a busy machine it may take longer than a launcher waits. */
+  async #untilWarm(): Promise<void> {
+    await waitFor(() => {
+      if (this.child.exitCode !== null) throw new Error(`planner: ${this.errors()}`);
+      return existsSync(PLANNER_SOCKET) && this.ask()?.pid === this.pid;
+    }, START_MS);
+    await waitFor(() => {
+      spawnSync(LAUNCHER, ['--root', '/nonexistent', 'list'], { stdio: 'ignore', env: {} });
+      const { warm, cold } = this.report();
+      if (cold['build'] !== undefined) throw new Error('the planner and dist/tsrun are not of one build');
+      return warm > 0;
+    }, START_MS);
   }
 
   get pid(): number {
