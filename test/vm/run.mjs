@@ -77,7 +77,9 @@ function readArguments() {
     const extent = values.all ? 'all' : values.short ? 'short' : 'usual';
     return { architecture, extent: /** @type {'all' | 'short' | 'usual'} */ (extent), names: positionals };
   } catch (error) {
-    return fail(`${error instanceof Error ? error.message : error}\nuse [--arch NAME] [--all | --short] [NAME ...]`);
+    return fail(
+      `${error instanceof Error ? error.message : String(error)}\nuse [--arch NAME] [--all | --short] [NAME ...]`,
+    );
   }
 }
 

@@ -10,7 +10,7 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Descriptors 3, 4, ... of the command. */
   readonly extraFds?: readonly number[];
-  /** After it the command is killed, and the test sees `timedOut`. */
+  /** After it, on a machine that is not slow, the command is killed, and the test sees `timedOut`. */
   readonly timeoutMs?: number;
   readonly uid?: number;
 }
@@ -48,7 +48,7 @@ export function startCommand(
   options: CommandOptions & { readonly outputBase: string },
 ): RunningCommand {
   const [file = '', ...args] = argv;
-  const { outputBase, timeoutMs = DEFAULT_TIMEOUT_MS * slowness } = options;
+  const { outputBase, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const names = { stdout: `${outputBase}.out`, stderr: `${outputBase}.err` };
   const stdin = options.stdin === undefined ? openSync('/dev/null', 'r') : 'pipe';
   // Appending, so that a program that opens /dev/stdout anew does not write over what is there.
@@ -74,7 +74,7 @@ export function startCommand(
     const timer = setTimeout(() => {
       timedOut = true;
       child.kill('SIGKILL');
-    }, timeoutMs);
+    }, timeoutMs * slowness);
     child.on('error', (error) => {
       clearTimeout(timer);
       reject(error);
