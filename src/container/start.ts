@@ -27,7 +27,8 @@ import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory } from './store/directory.ts';
 import type { ContainerRecord } from './store/record.ts';
 import { currentStatus } from './store/status.ts';
-import { O_DIRECTORY, O_PATH } from '../util/constants.ts';
+import { O_DIRECTORY } from '../sys/open-flags.ts';
+import { O_PATH } from '../util/constants.ts';
 import { wording } from '../util/wording.ts';
 import { endsWithItsProgram } from '../plan/leave.ts';
 
