@@ -3,8 +3,8 @@ import type { Arch } from './calls.ts';
 import { Measure, visitItems, visitTree, type Item } from './items.ts';
 import { LAYOUT, OFFSETS, OPERATION_SIZE, PACKET_HEADER_SIZE } from './layout.ts';
 import { writePacket } from './encode-operations.ts';
-import { hasMark, numberAt, withValues, type Series, type SeriesValue } from './series.ts';
-import type { Operand, Step } from './step.ts';
+import { hasMark, numberAt, withValues } from './series.ts';
+import type { Operand, Series, SeriesValue, Step } from './step.ts';
 import { translateSteps } from './open-flags.ts';
 
 /** What differs in the bytes of one item's operations: where it lies in them, and the text that it is the address of, or the number. */

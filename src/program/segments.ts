@@ -1,10 +1,10 @@
 import { groupSteps } from './cut.ts';
-import type { Part, Series } from './series.ts';
-import type { Step } from './step.ts';
+import type { Part, Series, Step } from './step.ts';
 
 /** What is cut into packets by itself: a series, or the steps between two. */
 export type Segment = Series | readonly Step[];
 
+/** Tells the two apart. */
 export function isSeries(segment: Segment): segment is Series {
   return 'kind' in segment;
 }

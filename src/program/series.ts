@@ -1,26 +1,4 @@
-import type { Program, Step } from './step.ts';
-
-/**
- * The same steps for each of many items, such as thousands of masked paths: planned once for a stand-in, which has marks where items
- * differ, and for an item itself only when somebody looks. The encoder copies the bytes of one item to the next (encode-series.ts).
- */
-export interface Series {
-  readonly kind: 'series';
-  /** How many items there are, at least 1. */
-  readonly count: number;
-  /** The steps of the stand-in. Those of an item differ from them in the marks, and in what people read. */
-  readonly template: readonly Step[];
-  /** What an item, by its index, has in the place of `mark(0)` and so on, and of numbers in the place of `numberMark` of theirs. */
-  readonly values: (index: number) => readonly SeriesValue[];
-  /** The steps of an item. */
-  readonly plan: (index: number) => readonly Step[];
-}
-
-/** A number has at most 32 bits, unless it is a bigint. */
-export type SeriesValue = string | number | bigint;
-
-/** What programs are planned of: a series stands for the steps of all its items. */
-export type Part = Step | Series;
+import type { Part, Program, SeriesValue, Step } from './step.ts';
 
 /** From so many items on a series pays: fewer fit into a packet or two. */
 export const SERIES_LEAST = 100;

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { at, call, equals, failWhen, stringArray, wordBlock } from '../../src/program/build.ts';
 import { encode } from '../../src/program/encode.ts';
-import { fitsSeries, mark, numberMark, programOf, type Part, type Series } from '../../src/program/series.ts';
-import { Memory, type Program, type Step } from '../../src/program/step.ts';
+import { fitsSeries, mark, numberMark, programOf } from '../../src/program/series.ts';
+import { Memory, type Program, type Step, type Part, type Series } from '../../src/program/step.ts';
 import { differences } from './series-bytes.ts';
 
 const memory = new Memory();

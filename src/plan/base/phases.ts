@@ -1,5 +1,5 @@
-import { programOf, type Part } from '../../program/series.ts';
-import type { Program } from '../../program/step.ts';
+import { programOf } from '../../program/series.ts';
+import type { Part, Program } from '../../program/step.ts';
 import { EXCHANGES, type ExchangeName } from './exchanges.ts';
 
 /** A program, and what its reply has the parent do. */

@@ -1,6 +1,5 @@
 import { call, isNegative, unless } from '../../program/build.ts';
-import type { Part } from '../../program/series.ts';
-import type { Region, Step } from '../../program/step.ts';
+import type { Part, Region, Step } from '../../program/step.ts';
 import type { PlanContext } from './context.ts';
 
 /** How a handle comes to be, and what its close is called. */

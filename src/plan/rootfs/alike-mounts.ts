@@ -1,5 +1,5 @@
-import { fitsSeries, mark, type Series } from '../../program/series.ts';
-import type { Step } from '../../program/step.ts';
+import { fitsSeries, mark } from '../../program/series.ts';
+import type { Series, Step } from '../../program/step.ts';
 import { isBindMount } from '../../spec/bind-mount.ts';
 import type { Mount } from '../../spec/generated/config.ts';
 import { MS_RDONLY } from '../../util/constants.ts';

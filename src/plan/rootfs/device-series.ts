@@ -1,5 +1,5 @@
-import { fitsSeries, mark, numberMark, SERIES_LEAST, type Part, type SeriesValue } from '../../program/series.ts';
-import type { Memory, Operand, Step } from '../../program/step.ts';
+import { fitsSeries, mark, numberMark, SERIES_LEAST } from '../../program/series.ts';
+import type { Memory, Operand, Part, SeriesValue, Step } from '../../program/step.ts';
 import type { DeviceNode } from './device-nodes.ts';
 
 /** A device with what is passed to system calls for it. */

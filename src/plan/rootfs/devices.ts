@@ -1,6 +1,5 @@
 import { call, failWhen, isZero, not, when } from '../../program/build.ts';
-import type { Part } from '../../program/series.ts';
-import type { Region, Step } from '../../program/step.ts';
+import type { Part, Region, Step } from '../../program/step.ts';
 import { isBindMount } from '../../spec/bind-mount.ts';
 import { cleanPath } from '../../spec/clean-path.ts';
 import type { Config } from '../../spec/generated/config.ts';

@@ -1,6 +1,5 @@
 import { call, failWhen, isNegative, isZero, not, unless, when } from '../../program/build.ts';
-import type { Part } from '../../program/series.ts';
-import type { Region, Step } from '../../program/step.ts';
+import type { Part, Region, Step } from '../../program/step.ts';
 import { pointerTo } from '../../spec/pointer.ts';
 import {
   AT_EMPTY_PATH,

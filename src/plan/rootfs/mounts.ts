@@ -1,6 +1,6 @@
 import { addressOf, at, call, isNegative, unless, type CallOptions } from '../../program/build.ts';
-import { SERIES_LEAST, type Part } from '../../program/series.ts';
-import type { Region, Step } from '../../program/step.ts';
+import { SERIES_LEAST } from '../../program/series.ts';
+import type { Part, Region, Step } from '../../program/step.ts';
 import { isBindMount } from '../../spec/bind-mount.ts';
 import type { Mount } from '../../spec/generated/config.ts';
 import {

@@ -1,5 +1,5 @@
-import { fitsSeries, mark, SERIES_LEAST, type Part, type Series } from '../../program/series.ts';
-import type { Step } from '../../program/step.ts';
+import { fitsSeries, mark, SERIES_LEAST } from '../../program/series.ts';
+import type { Part, Series, Step } from '../../program/step.ts';
 import type { PlanContext } from '../base/context.ts';
 import { components } from '../base/handles.ts';
 
