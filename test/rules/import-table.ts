@@ -46,7 +46,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
       ...['plan/launcher', 'plan/obstacles', 'plan/cgroup/systemd/bus-addresses'],
     ],
     types: ['program', 'spec/generated', 'log.ts'],
-    outside: ['node:fs', 'node:path'],
+    outside: ['node:fs', 'node:os', 'node:path'],
     acts: true,
   },
   // A program with the library: it looks past it only for what the library keeps to itself, where a container's cgroup is.
