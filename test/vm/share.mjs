@@ -5,14 +5,20 @@ import { build } from 'esbuild';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { ensureExecutable, ensureForeignExecutable, top } from '../../bundles/ready.mjs';
-import { parseJson } from '../../bundles/untyped.mjs';
+import { load, parseJson } from '../../bundles/untyped.mjs';
+import { identifyBuild } from '../../packaging/bundle.mjs';
 import { fetchPackages } from './packages.mjs';
 
 /** What tests read of the project as it is. */
 const SOURCES = ['package.json', 'docs/library.md', 'bundles/untyped.mjs', 'test/live/programs'];
 
-/** The executable consists of them. */
-const EXECUTABLE_FILES = ['tsrun', 'tsrun-cold', 'koffi.node'];
+/** The executable consists of them, and the launcher. */
+const EXECUTABLE_FILES = ['tsrun-cold', 'koffi.node'];
+
+/** How many times longer everything may take than on a real machine. */
+const SLOWNESS = 10;
+/** So does a planner, for whose first word launchers wait 50 ms. */
+const PATIENCE_MS = 50 * SLOWNESS;
 
 /**
  * Fills a directory, so that paths relative to a file of it lead to the same places as in the project.
@@ -66,6 +72,23 @@ async function bundleTests(share, files) {
   });
 }
 
+/**
+ * The launcher of the executable, with more patience.
+ * @param {string} file
+ * @param {string} arch
+ */
+async function writeLauncher(file, arch) {
+  const module = await load(path.join(top, 'dist/lib/init/launcher/launcher.js'));
+  const { emitLauncher } = /** @type {typeof import('../../dist/lib/init/launcher/launcher.js')} */ (module);
+  const launcher = emitLauncher({
+    arch: arch === 'arm64' ? 'arm64' : 'x86-64',
+    installed: '/nonexistent',
+    build: BigInt(`0x${await identifyBuild()}`),
+    patienceMs: PATIENCE_MS,
+  });
+  fs.writeFileSync(file, launcher, { mode: 0o755 });
+}
+
 /** @param {string} share */
 function copyPackages(share) {
   for (const name of runtimePackages())
@@ -103,7 +126,7 @@ function script(jobs, seconds) {
     return [configuration, name, settings.join(' '), `/share/${file.replace(/\.ts$/, '.mjs')}`].join('|');
   });
   return `
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/var/tmp TSRUN_TEST_SLOWNESS=10 TAP_TIMEOUT=${seconds}
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/var/tmp TSRUN_TEST_SLOWNESS=${SLOWNESS} TAP_TIMEOUT=${seconds}
 modprobe -a overlay veth tun fuse bfq
 # The scheduler that knows weights of single disks.
 echo bfq >/sys/block/vda/queue/scheduler

@@ -20,8 +20,7 @@ import {
 import { labelOf, SIGN, writeCall, writeCopy, writeStore, type Launcher } from './parts.ts';
 import { HIGH_DESCRIPTOR, OWN, WORDS } from './places.ts';
 
-/** A planner that needs longer is of no use. */
-const PATIENCE_US = 50_000;
+const US_PER_MS = 1000;
 /** Lower ones are what people mean by them: where one is closed, the program has to find it closed. */
 const LOWEST_DESCRIPTOR = 3;
 
@@ -56,16 +55,19 @@ const USER_DIRECTORY = 'XDG_RUNTIME_DIR=';
  *        v       v          v           v          v
  *      alone   alone        +------ disconnect ----+
  *
- * `alone` goes on without a planner and `disconnect` closes the connection before. Nothing here is waited for longer than PATIENCE_US.
+ * `alone` goes on without a planner and `disconnect` closes the connection before. Nothing here is waited for longer than the patience.
  */
-export function writeConnect(launcher: Launcher, socket: string | undefined): void {
+export function writeConnect(
+  launcher: Launcher,
+  { socket, patienceMs }: { readonly socket: string | undefined; readonly patienceMs: number },
+): void {
   const { machine } = launcher;
   machine.load('s0', 'operation', 0, 8);
   machine.jumpIfZero('s0', 'alone');
   writeCall(launcher, 'geteuid', []);
   machine.move('operation', 'result');
   writePath(launcher, socket);
-  writeOpen(launcher);
+  writeOpen(launcher, patienceMs);
   writeCheckUser(launcher);
   writeHello(launcher);
 }
@@ -124,7 +126,7 @@ function writeFindVariable(launcher: Launcher): void {
 }
 
 /** Connects, and keeps the descriptor in a5 as well. A full backlog is waited for as long as sending (man 7 socket, SO_SNDTIMEO). */
-function writeOpen(launcher: Launcher): void {
+function writeOpen(launcher: Launcher, patienceMs: number): void {
   const { machine } = launcher;
   writeCall(launcher, 'socket', [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0]);
   machine.move('a5', 'result');
@@ -134,7 +136,7 @@ function writeOpen(launcher: Launcher): void {
   machine.set('s0', LOWEST_DESCRIPTOR);
   machine.jumpIfBelow('a5', 's0', 'disconnect');
   machine.set('a3', HELLO);
-  writeStore(machine, 'a3', TIMEOUT + 8, PATIENCE_US);
+  writeStore(machine, 'a3', TIMEOUT + 8, patienceMs * US_PER_MS);
   machine.addConstant('a3', TIMEOUT);
   writeCall(launcher, 'setsockopt', ['a5', SOL_SOCKET, SO_SNDTIMEO, 'a3', 16]);
   writeCall(launcher, 'setsockopt', ['a5', 'a1', SO_RCVTIMEO, 'a3', 'a4']);

@@ -16,7 +16,12 @@ export interface LauncherOptions {
   readonly build: bigint;
   /** Path of the planner's socket. Default: the one of the user. */
   readonly socket?: string;
+  /** How long a planner may take for its first word, below a second. Default: more than one takes on any machine that is not emulated. */
+  readonly patienceMs?: number;
 }
+
+/** A planner that needs longer is of no use. */
+const PATIENCE_MS = 50;
 
 /**
  * The command that people run: a static ELF64 executable of less than 4 KiB. It asks a resident planner for what to do, and executes
@@ -28,11 +33,12 @@ export interface LauncherOptions {
  *
  * The same options give the same bytes.
  */
-export function emitLauncher({ arch, installed, build, socket }: LauncherOptions): Uint8Array {
+export function emitLauncher(options: LauncherOptions): Uint8Array {
+  const { arch, installed, build, socket, patienceMs = PATIENCE_MS } = options;
   const machine = createMachine(arch);
   const launcher: Launcher = { machine, arch, texts: new Map() };
   writeMeasure(launcher);
-  writeConnect(launcher, socket);
+  writeConnect(launcher, { socket, patienceMs });
   writeDriven(launcher);
   writeCold(launcher, installed);
   writeTexts(launcher);
