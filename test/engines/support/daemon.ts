@@ -1,4 +1,3 @@
-import type { Test } from 'tap';
 import type { RunningCommand } from '../../live/support/command.ts';
 import { waitFor } from '../../live/support/wait.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -10,6 +9,13 @@ const START_MS = 60_000;
 const STOP_MS = 30_000;
 /** Lines of its log that a failed test shows. */
 const LOG_LINES = 80;
+
+/** Who hears what a daemon did wrong: a test, or another program that uses it. */
+export interface Listener {
+  fail(message: string): unknown;
+  passing(): boolean;
+  comment(text: string): unknown;
+}
 
 /** A daemon of an engine inside surroundings, with its log. */
 export class Daemon {
@@ -45,7 +51,7 @@ export class Daemon {
   }
 
   /** Ends it with SIGTERM, and says its last lines if the test has failed by now. */
-  async stop(t: Test): Promise<void> {
+  async stop(t: Listener): Promise<void> {
     await this.#inside.run(['sh', '-c', 'kill "$(cat "$1")"', 'sh', this.#pidFile]);
     await waitFor(() => this.#hasEnded, STOP_MS).catch(() => t.fail(`${this.name} ends at SIGTERM`));
     if (t.passing()) return;

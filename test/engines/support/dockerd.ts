@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import type { CommandOptions, CommandResult } from '../../live/support/command.ts';
 import { expectSuccess } from '../../live/support/rig.ts';
 import { Containerd, CONTAINERD_TOOLS } from './containerd.ts';
-import { Daemon } from './daemon.ts';
+import { Daemon, type Listener } from './daemon.ts';
 import { IMAGE, writeImage } from './image.ts';
 import { listRuntimes, type Runtime } from './runtimes.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -20,7 +20,7 @@ export const DOCKER_TOOLS: readonly string[] = [...CONTAINERD_TOOLS, 'docker-ini
 /** Name of the runtime in docker's config. */
 export const RUNTIME_NAME = 'tested';
 
-/** dockerd inside surroundings, with a containerd of its own and the runtime as its default one. */
+/** dockerd inside surroundings, with a containerd of its own and the runtime as its default one; it may know others by their names. */
 export class Dockerd {
   readonly inside: Surroundings;
   readonly runtime: Runtime;
@@ -28,19 +28,31 @@ export class Dockerd {
   readonly #containerd: Containerd;
   readonly #daemon: Daemon;
 
-  private constructor(inside: Surroundings, runtime: Runtime, containerd: Containerd) {
+  private constructor(
+    inside: Surroundings,
+    runtime: Runtime,
+    { containerd, others }: { readonly containerd: Containerd; readonly others: readonly Runtime[] },
+  ) {
     this.inside = inside;
     this.runtime = runtime;
     this.#containerd = containerd;
     this.#host = `unix:///run/docker-${runtime.name}.sock`;
     const config = inside.fresh('daemon.json');
-    writeFileSync(config, JSON.stringify(makeConfig(runtime, { host: this.#host, containerd: containerd.address })));
+    writeFileSync(
+      config,
+      JSON.stringify(makeConfig(runtime, { host: this.#host, containerd: containerd.address, others })),
+    );
     this.#daemon = new Daemon(inside, 'dockerd', [DOCKERD, '--config-file', config]);
   }
 
-  static async start(t: Test, inside: Surroundings, runtime: Runtime): Promise<Dockerd> {
+  static async start(
+    t: Listener,
+    inside: Surroundings,
+    runtime: Runtime,
+    others: readonly Runtime[] = [],
+  ): Promise<Dockerd> {
     const containerd = await Containerd.start(inside, runtime);
-    const started = new Dockerd(inside, runtime, containerd);
+    const started = new Dockerd(inside, runtime, { containerd, others });
     try {
       await started.#daemon.untilAnswer(started.argv(['version']));
     } catch (error) {
@@ -50,7 +62,7 @@ export class Dockerd {
     return started;
   }
 
-  async stop(t: Test): Promise<void> {
+  async stop(t: Listener): Promise<void> {
     await this.#daemon.stop(t);
     await this.#containerd.daemon.stop(t);
   }
@@ -138,10 +150,17 @@ export async function withEachDocker(
   }
 }
 
-function makeConfig(runtime: Runtime, addresses: { readonly host: string; readonly containerd: string }): object {
+function makeConfig(
+  runtime: Runtime,
+  {
+    host,
+    containerd,
+    others,
+  }: { readonly host: string; readonly containerd: string; readonly others: readonly Runtime[] },
+): object {
   return {
-    hosts: [addresses.host],
-    containerd: addresses.containerd,
+    hosts: [host],
+    containerd,
     pidfile: `/run/docker-${runtime.name}.pid`,
     'exec-root': `/run/docker-${runtime.name}`,
     'data-root': `/var/lib/docker/${runtime.name}`,
@@ -150,7 +169,10 @@ function makeConfig(runtime: Runtime, addresses: { readonly host: string; readon
     // Not above those of the daemon: that takes a capability which not every root has.
     'default-ulimits': { nofile: { Name: 'nofile', Soft: 1024, Hard: 2048 } },
     'userland-proxy': false,
-    runtimes: { [RUNTIME_NAME]: { path: runtime.path } },
+    runtimes: {
+      ...Object.fromEntries(others.map(({ name, path }) => [name, { path }])),
+      [RUNTIME_NAME]: { path: runtime.path },
+    },
     'default-runtime': RUNTIME_NAME,
   };
 }

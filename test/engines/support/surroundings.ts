@@ -87,6 +87,13 @@ export class Surroundings {
     return this.start(argv, options).done;
   }
 
+  /** Standard output of a command that has to succeed, whoever asks. */
+  async output(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.run(argv, options);
+    if (code !== 0) throw new Error(`${argv.join(' ')}: exit code ${code}: ${stderr.trim()}`);
+    return stdout;
+  }
+
   /** Kills every process inside, and takes cgroups, mounts and the directory away. */
   async leave(): Promise<void> {
     const ended = this.#hasEnded() ? undefined : once(this.#supervisor, 'close');
@@ -146,7 +153,8 @@ async function startPlanner(
   };
 }
 
-function reasonAgainst(tools: readonly string[], files: readonly string[]): string | false {
+/** Why no engine that needs these can run in surroundings here; false when it can. */
+export function reasonAgainst(tools: readonly string[], files: readonly string[] = []): string | false {
   const missing = files.find((file) => !existsSync(file));
   return (
     reasonToSkip() ||
