@@ -139,10 +139,11 @@ function describeLibrary(rigs, results, { run, floor, concurrency }) {
 }
 
 /**
- * @param {readonly Rig[]} rigs
+ * Versions of the runtimes, and what they were measured on.
+ * @param {readonly Pick<Rig, 'name' | 'binary'>[]} rigs
  * @param {boolean} hidesUnified
  */
-function describeMachine(rigs, hidesUnified) {
+export function describeMachine(rigs, hidesUnified) {
   const versions = rigs.map(({ name, binary: [file = '', ...args] }) => {
     const lines = spawnSync(file, [...args, '--version'], { encoding: 'utf8' }).stdout.split('\n');
     return `- ${name}: ${lines.filter((line) => /version|commit|^(node|bun):/.test(line)).join(', ')}`;
@@ -159,23 +160,24 @@ function describeMachine(rigs, hidesUnified) {
  * @param {Row} header
  * @param {readonly Row[]} rows
  */
-function table(header, rows) {
+export function table(header, rows) {
   const lines = [header, header.map(() => '---'), ...rows.map((row) => header.map((_, index) => row[index] ?? ''))];
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
 /**
+ * The median, and of enough values the quartiles.
  * @param {readonly number[]} values
  * @param {string} unit
  */
-function describeValues(values, unit) {
+export function describeValues(values, unit) {
   const digits = unit === 'KiB' ? 0 : 1;
   const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(values, share).toFixed(digits));
   return values.length < 3 ? `${middle} ${unit}` : `${middle} ${unit} (${low}-${high})`;
 }
 
 /** @param {readonly number[]} numbers */
-function median(numbers) {
+export function median(numbers) {
   return quantile(numbers, 0.5);
 }
 

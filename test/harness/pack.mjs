@@ -9,6 +9,17 @@ import { top } from '../../bundles/ready.mjs';
 
 const TOGETHER = path.join(top, 'test/harness/together.mjs');
 
+const BUNDLED = /** @type {const} */ ({
+  absWorkingDir: top,
+  bundle: true,
+  sourcemap: 'linked',
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  packages: 'external',
+  logLevel: 'warning',
+});
+
 /**
  * Writes a script for each group of test files. Packages stay outside, and are found from the directory, which is below the project.
  * @param {ReadonlyMap<string, readonly string[]>} groups name of a script -> test files, relative to the project
@@ -17,20 +28,29 @@ const TOGETHER = path.join(top, 'test/harness/together.mjs');
  */
 export async function pack(groups, { directory, seconds, choice = '{}' }) {
   await esbuild.build({
-    absWorkingDir: top,
+    ...BUNDLED,
     entryPoints: Object.fromEntries([...groups.keys()].map((name) => [name, `group:${name}`])),
     outdir: directory,
     outExtension: { '.js': '.mjs' },
-    bundle: true,
     splitting: true,
-    sourcemap: 'linked',
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'warning',
     plugins: [groupsAsEntries(groups, `${seconds}, ${choice}`), tapOfEachFile, placeOfEachFile],
   });
+}
+
+/**
+ * Writes one script of a program in TypeScript that is no test. Returns its path.
+ * @param {string} file relative to the project
+ * @param {string} directory below the project, for the same reason
+ */
+export async function packProgram(file, directory) {
+  const outfile = path.join(directory, `${path.basename(file, '.ts')}.mjs`);
+  await esbuild.build({
+    ...BUNDLED,
+    entryPoints: [file],
+    outfile,
+    plugins: [withoutTap, placeOfEachFile],
+  });
+  return outfile;
 }
 
 /**
@@ -75,6 +95,18 @@ const tapOfEachFile = {
       contents: `import { currentTest } from ${JSON.stringify(TOGETHER)}; export default currentTest();`,
       resolveDir: top,
     }));
+  },
+};
+
+/**
+ * Who uses the support of tests, and is none: tap would end the process as a test that takes too long.
+ * @type {import('esbuild').Plugin}
+ */
+const withoutTap = {
+  name: 'without tap',
+  setup(build) {
+    build.onResolve({ filter: /^tap$/ }, () => ({ path: 'tap', namespace: 'without tap' }));
+    build.onLoad({ filter: /./, namespace: 'without tap' }, () => ({ contents: 'export default undefined;' }));
   },
 };
 

@@ -1,0 +1,34 @@
+/** Bundles the bench of engines, which uses what the tests of engines use, runs it, and writes test/bench/ENGINES.md. */
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ensureExecutable, top } from '../../bundles/ready.mjs';
+import { load } from '../../bundles/untyped.mjs';
+import { packProgram } from '../harness/pack.mjs';
+import { describeEngines } from './engine-report.mjs';
+
+const RESULTS = path.join(top, 'test/bench/ENGINES.md');
+
+/**
+ * Returns the exit code.
+ * @param {number} rounds
+ */
+export async function benchEngines(rounds) {
+  if (!ensureExecutable()) return 1;
+  // The support of tests finds what is built from there.
+  process.chdir(top);
+  const directory = path.join(top, `node_modules/.cache/tsrun/bench-${process.pid}`);
+  try {
+    const file = await packProgram('test/bench/engines.ts', directory);
+    const { COLUMNS, measureEngines, UNIFIED } = /** @type {typeof import('./engines.ts')} */ (
+      await load(pathToFileURL(file).href)
+    );
+    const rows = await measureEngines(rounds);
+    const report = describeEngines({ columns: COLUMNS, rows, hidesUnified: fs.existsSync(`${UNIFIED}/cgroup.procs`) });
+    console.log(report);
+    fs.writeFileSync(RESULTS, report);
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+  return Number(process.exitCode ?? 0);
+}
