@@ -39,6 +39,7 @@ export async function fillShare(share, { arch, cache, files, jobs, seconds }) {
   const executables = isForeign ? ensureForeignExecutable(arch, cache) : ensureExecutable() && path.join(top, 'dist');
   if (!executables) throw new Error('packaging/executable.mjs has failed');
   for (const name of EXECUTABLE_FILES) fs.copyFileSync(path.join(executables, name), path.join(share, 'dist', name));
+  await writeLauncher(path.join(share, 'dist/tsrun'), arch);
   const node = isForeign ? path.join(cache, `node_modules/node-linux-${arch}/bin/node`) : process.execPath;
   fs.copyFileSync(node, path.join(share, 'node'));
   copyPackages(share);
