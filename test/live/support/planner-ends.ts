@@ -10,6 +10,8 @@ import { isRunning, waitFor } from './wait.ts';
 const needsStrace = missingTools('strace');
 /** More of one kind of call has no command. */
 const MOMENTS_MAX = 60;
+/** So often a launcher may not have waited. */
+const LATE_MAX = 5;
 
 /** A caller that has a signal blocked, as the program has it then, whoever starts it. */
 const CALLER = ['env', '--block-signal=USR2'];
@@ -179,10 +181,12 @@ interface Blow {
 async function sweep(t: Test, rig: Rig, { name, before, args, after }: Case, { call, what }: Blow): Promise<void> {
   let count = 0;
   let isThrough = false;
+  let late = 0;
   for (let moment = 1; !isThrough && moment <= MOMENTS_MAX; moment++) {
     const id = rig.id('ends');
     await before(rig, id);
     const planner = await TestPlanner.start(rig.path('planner.err'));
+    const { lost } = planner.report();
     const tracer = await attach(planner.pid, [
       '-e',
       `trace=${call}`,
@@ -190,18 +194,24 @@ async function sweep(t: Test, rig: Rig, { name, before, args, after }: Case, { c
       `inject=${call}:signal=${what}:when=${moment}`,
     ]);
     const result = await rig.start([...CALLER, LAUNCHER, '--root', rig.root, ...args(rig, id)]).done;
-    isThrough = isRunning(planner.pid);
+    const isLeft = isRunning(planner.pid);
+    // On a busy machine a launcher may not wait for the first word of one that is traced: that says nothing of this moment.
+    const isLate = isLeft && planner.ask()?.lost !== lost && late < LATE_MAX;
+    isThrough = isLeft && !isLate;
     await planner.end('SIGKILL');
     await tracer.ended;
     await after(t, rig, { id, result, moment: `${name}, killed at ${call} ${moment}` });
     await rig.tsrun(['delete', '--force', id]);
     same(t, 'what the planner says', planner.errors(), '');
     rmSync(rig.path('planner.err'));
-    if (!isThrough) count += 1;
+    if (isLate) {
+      late += 1;
+      moment -= 1;
+    } else if (!isThrough) count += 1;
   }
   t.ok(isThrough, 'the last one got through');
   t.ok(count >= 1, 'and others did not');
-  t.comment(`${count} ends`);
+  t.comment(`${count} ends, ${late} were late`);
 }
 
 /** Has strace follow a process; what is returned is done when both have ended. */
