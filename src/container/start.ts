@@ -30,7 +30,7 @@ import { currentStatus } from './store/status.ts';
 import { O_DIRECTORY } from '../sys/open-flags.ts';
 import { O_PATH } from '../util/constants.ts';
 import { wording } from '../util/wording.ts';
-import { endsWithItsProgram } from '../plan/leave.ts';
+import { endsWithItsProgram, isToldOnce } from '../plan/leave.ts';
 
 /**
  * Has init become the container's program (runtime.md, "Start").
@@ -78,9 +78,10 @@ async function startUnderLock(
   const seccomp = await compileFor(runtime, config);
   using pidfd = openProcess(init);
   if (pidfd === undefined) throw new TsrunError('status', wording.startStopped);
-  const last = { program: planToRun(descriptors, programOf(record, config), seccomp), syncFd: descriptors.sync };
-  const isAlone = prepare === undefined && isOnlyToldThat(config) && meaningOfSilence(seccomp) === 'success';
-  if (isAlone && (await tellByCaller(runtime, { directory, token: record.startToken }, last))) return undefined;
+  const isAlone = prepare === undefined && isToldOnce(config) && meaningOfSilence(seccomp) === 'success';
+  const planLast = (): Program => planToRun(descriptors, programOf(record, config), seccomp);
+  if (isAlone && (await tellByCaller(runtime, directory, { record, planLast, syncFd: descriptors.sync })))
+    return undefined;
   const prepared = prepare?.();
   try {
     const waiting = { socketPath: directory.file(INIT_SOCKET), token: record.startToken };
@@ -113,22 +114,25 @@ async function startUnderLock(
   }
 }
 
-/** Whether init is told nothing but to become the program, and nothing is left to be done then. */
-function isOnlyToldThat(config: Config): boolean {
-  return (config.hooks?.startContainer ?? []).length === 0 && endsWithItsProgram(config);
+/** What init is told in the end; planned where somebody else than this process tells it. */
+interface LastTold {
+  readonly record: ContainerRecord;
+  readonly planLast: () => Program;
+  readonly syncFd: number;
 }
 
 /** False where this process has to do it. Errors: those of the last program; `status`. */
 async function tellByCaller(
   { caller }: Runtime,
-  { directory, token }: { readonly directory: StateDirectory; readonly token: string | undefined },
-  { program, syncFd }: { readonly program: Program; readonly syncFd: number },
+  directory: StateDirectory,
+  { record, planLast, syncFd }: LastTold,
 ): Promise<boolean> {
   if (caller.tellInit === undefined) return false;
+  const program = planLast();
   const packet = lastPacket(program, { arch: readArch(), syncFd });
   if (packet === undefined) return false;
   using handle = openFile(directory.file(), O_PATH | O_DIRECTORY);
-  const init = { directory: handle.number, socketName: INIT_SOCKET, token };
+  const init = { directory: handle.number, socketName: INIT_SOCKET, token: record.startToken };
   requireSilence(program, packet, await caller.tellInit(init, packet.bytes));
   return true;
 }

@@ -27,6 +27,11 @@ export function endsWithItsProgram({ hooks }: Pick<Config, 'hooks'>): boolean {
   return (hooks?.poststart ?? []).length === 0;
 }
 
+/** Whether `start` tells init nothing but to become the program, and has nothing left to do then. */
+export function isToldOnce(config: Pick<Config, 'hooks'>): boolean {
+  return (config.hooks?.startContainer ?? []).length === 0 && endsWithItsProgram(config);
+}
+
 const STDERR = 2;
 const LOST = 'tsrun: the program did not start, and what would say why cannot be executed\n';
 

@@ -146,8 +146,8 @@ export class Launcher {
   }
 
   /**
-   * Has it make an init its program, by the state directory whose descriptor is given. One that has nothing left to do ends with that. Errors: `status` where init does not wait, `GoCold` for
-   * what else keeps it from being told, `CallerLost`.
+   * Has it make an init its program, by the state directory whose descriptor is given. One that has nothing left to do ends with that.
+   * Errors: `status` where init does not wait, `GoCold` for what else keeps it from being told, `CallerLost`.
    */
   async tell(options: TellOptions, directory: number): Promise<Told> {
     try {

@@ -51,7 +51,10 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   },
   // A program with the library: it looks past it only for what the library keeps to itself, where a container's cgroup is.
   shim: {
-    folders: ['library', 'container/store', 'cgroup/oom', 'sys', 'spec/parse', 'spec/mount-options'],
+    folders: [
+      ...['library', 'container/store', 'cgroup/oom', 'sys'],
+      ...['plan/choose-container', 'spec/parse', 'spec/mount-options'],
+    ],
     types: ['plan/cgroup/stats', 'spec/generated', 'log.ts'],
     outside: ['node:child_process', 'node:crypto', 'node:fs', 'node:path', 'node:stream', 'node:util'],
     acts: true,

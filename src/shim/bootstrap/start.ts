@@ -1,4 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { TsrunError } from '../../errors.ts';
+import { parseJson } from '../../spec/parse.ts';
 import { callAfter } from '../../sys/events/poll.ts';
 import { catchSignals } from '../../sys/events/signals.ts';
 import { Runtime, type RuntimeOptions } from '../../library/runtime.ts';
@@ -39,8 +41,7 @@ const ANSWER_MS = 10;
 export async function start(flags: ShimFlags, own: ShimProcess): Promise<void> {
   const { namespace, address, id, debug } = flags;
   const { environment } = own;
-  const config: unknown = JSON.parse(readFileSync('config.json', 'utf8'));
-  const socket = socketPath({ address, namespace, group: groupOf(config, id) });
+  const socket = socketPath({ address, namespace, group: groupOf(readConfig(), id) });
   const said = printAddress(socket, environment['MAX_SHIM_VERSION']);
   using listener = await listenForGroup(socket);
   if (listener !== undefined) enterSurroundings(debug);
@@ -71,6 +72,14 @@ export async function start(flags: ShimFlags, own: ShimProcess): Promise<void> {
   rmSync(socket, { force: true });
   await publisher.flush(FLUSH_MS);
   server.close();
+}
+
+function readConfig(): unknown {
+  try {
+    return parseJson(readFileSync('config.json', 'utf8'));
+  } catch (cause) {
+    throw TsrunError.of('bundle', 'read "config.json" in the working directory', cause);
+  }
 }
 
 /** A process group, and a place among the processes, of its own. Errors: `host`; those of options. */

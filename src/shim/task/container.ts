@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { StateDirectory } from '../../container/store/directory.ts';
 import type { ContainerRecord } from '../../container/store/record.ts';
 import { readOomKills } from '../../cgroup/oom.ts';
 import type { Container } from '../../library/container.ts';
-import type { Resources } from '../../spec/generated/config.ts';
+import { hasOwnPids } from '../../plan/choose-container.ts';
+import type { Config, Resources } from '../../spec/generated/config.ts';
+import { parseJson } from '../../spec/parse.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { wording } from '../../util/wording.ts';
@@ -87,7 +88,7 @@ export class TaskContainer {
         return made;
       });
       io.connect(container);
-      const parts = { container, io, place, record: readRecord(place, id), hasOwnPids: hasOwnPids(bundle) };
+      const parts = { container, io, place, ...readMade(place, id) };
       const made = new TaskContainer(task, parts, setting);
       const event = { containerId: id, bundle, rootfs, io: places, pid: container.pid };
       publisher.publish('/tasks/create', event);
@@ -199,16 +200,9 @@ export class TaskContainer {
   }
 }
 
-function readRecord({ root }: BundleRecord, id: string): ContainerRecord {
+/** The record of a container, and whether the end of its first process is the end of all. */
+function readMade({ root }: BundleRecord, id: string): Pick<Parts, 'record' | 'hasOwnPids'> {
   using directory = new StateDirectory(root, id);
-  return directory.readRecord();
-}
-
-/** Whether the end of its first process is the end of all. */
-function hasOwnPids(bundle: string): boolean {
-  const { linux } = JSON.parse(readFileSync(path.join(bundle, 'config.json'), 'utf8')) as {
-    readonly linux?: { readonly namespaces?: readonly { readonly type: string; readonly path?: string }[] };
-  };
-  const own = linux?.namespaces?.find(({ type }) => type === 'pid');
-  return own !== undefined && (own.path ?? '') === '';
+  const config = parseJson(directory.readConfigText() ?? '{}') as Config;
+  return { record: directory.readRecord(), hasOwnPids: hasOwnPids(config) };
 }

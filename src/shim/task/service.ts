@@ -10,6 +10,7 @@ import { METHODS, PROCESS_DETAILS, SERVICES, TASK_STATUS } from '../wire/task.ts
 import { TaskContainer } from './container.ts';
 import { Exec } from './exec.ts';
 import type { Exit } from './exit.ts';
+import { alreadyFinished, failedWith, translate } from './failures.ts';
 import type { Setting } from './setting.ts';
 
 type Name = keyof typeof METHODS;
@@ -243,23 +244,4 @@ function readJson(bytes: Uint8Array | undefined): unknown {
   } catch (cause) {
     throw new RpcError(CODE.invalidArgument, 'read a JSON document of the request', { cause });
   }
-}
-
-function alreadyFinished(): RpcError {
-  return new RpcError(CODE.notFound, 'process already finished');
-}
-
-/** In the words that callers know; those of an error that has a code of its own on the wire stay. */
-function failedWith(prefix: string): (error: unknown) => never {
-  return (error) => {
-    throw error instanceof TsrunError ? error.withPrefix(`${prefix}: `) : error;
-  };
-}
-
-function translate(error: unknown): unknown {
-  if (!(error instanceof TsrunError)) return error;
-  if (error.code === 'not-found') return new RpcError(CODE.notFound, error.message, { cause: error });
-  if (error.code === 'exists') return new RpcError(CODE.alreadyExists, error.message, { cause: error });
-  if (error.code === 'unsupported') return new RpcError(CODE.unimplemented, error.message, { cause: error });
-  return error;
 }
