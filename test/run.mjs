@@ -20,6 +20,7 @@ import path from 'node:path';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
 import { command, ensureBuilt, ensureExecutable, top } from '../bundles/ready.mjs';
 import { runChecks } from './harness/check.mjs';
+import { digest } from './harness/digest.mjs';
 import { sumReports } from './harness/planner-reports.mjs';
 import { runCaptured } from './harness/run-captured.mjs';
 import { readSummary } from './harness/summary.mjs';
@@ -28,9 +29,6 @@ import { countWhile } from './security/count.mjs';
 import { reasonAgainst } from './vm/architectures.mjs';
 
 const TAP = path.join(top, 'node_modules/tap/dist/esm/run.mjs');
-
-/** A failure of more lines is cut: a golden file that differs can be thousands long. `npx tap run FILE` shows all of it. */
-const DIAGNOSTIC_LINES = 60;
 
 /** As .taprc says. */
 const USUAL_SECONDS = 300;
@@ -376,24 +374,6 @@ function add({ passed, failed, skipped }) {
   total.passed += passed;
   total.failed += failed;
   total.skipped += skipped;
-}
-
-/** Picks from the lines of TAP one for each file, every failure with its diagnostics, every skip with its reason, the totals. */
-function digest() {
-  let inDiagnostics = false;
-  let count = 0;
-  return (/** @type {string} */ line) => {
-    if (/^ *(ok|# Subtest)/.test(line)) inDiagnostics = false;
-    if (/^ *not ok /.test(line)) {
-      inDiagnostics = true;
-      count = 0;
-    }
-    const isSkip = /^ +ok .* # (SKIP|TODO)/i.test(line);
-    const isTop = /^(ok |Bail out|# (?!Subtest))/.test(line);
-    const shows = (inDiagnostics && count++ < DIAGNOSTIC_LINES) || isSkip || isTop;
-    if (/^ *\.\.\.$/.test(line)) inDiagnostics = false;
-    return shows;
-  };
 }
 
 function finish() {

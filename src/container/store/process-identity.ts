@@ -45,7 +45,12 @@ export function innermostPid(pid: number): number {
     // A process may have a line of 60,000 groups in front of it.
     const at = status.indexOf('\nNSpid:');
     if (at < 0) return pid;
-    return Number(status.slice(at + 1, status.indexOf('\n', at + 1)).split(/\s+/).at(-1));
+    return Number(
+      status
+        .slice(at + 1, status.indexOf('\n', at + 1))
+        .split(/\s+/)
+        .at(-1),
+    );
   } catch {
     return 0;
   }
