@@ -18,7 +18,7 @@ import { prepareBundle } from '../../bundles/prepare.mjs';
 import { ensureExecutable, executable, top } from '../../bundles/ready.mjs';
 import { parseJson } from '../../bundles/untyped.mjs';
 import { CASES } from './cases.mjs';
-import { privateMemory } from './cpu.mjs';
+import { privateParts } from './cpu.mjs';
 import { plannerStatus, startPlanner } from './planner.mjs';
 import { describe } from './report.mjs';
 import { accepts, call, deleteAll, makeRigs, withRig } from './rigs.mjs';
@@ -78,11 +78,11 @@ async function main() {
  * @returns {import('./report.mjs').PlannerMemory}
  */
 function measurePlanner(rig, pid) {
-  const [half = 0, whole = 0] = [0, 1].map(() => {
+  const measure = () => {
     for (let i = 0; i < CONTAINERS / 2; i++) call(rig, ['run', '--bundle', rig.bundle('true'), rig.id]);
-    return privateMemory(pid);
-  });
-  return { containers: CONTAINERS, half, whole, status: plannerStatus(executable) };
+    return privateParts(pid);
+  };
+  return { containers: CONTAINERS, half: measure(), whole: measure(), status: plannerStatus(executable) };
 }
 
 /** Builds what is missing, then starts this again in a mount namespace. Returns its exit code. */

@@ -11,7 +11,8 @@ import { CASES } from './cases.mjs';
  * @typedef {Spread & { over5: number, over5Collecting: number, of: number }} Stretches
  * @typedef {{ concurrent: number, perContainerMs: number, delayMs: Spread, stretchCpuMs: Stretches }} Concurrency
  * @typedef {{ run: number[], floor: number[], concurrency: Concurrency }} Library
- * @typedef {{ containers: number, half: number, whole: number, status: string }} PlannerMemory KiB
+ * @typedef {ReturnType<typeof import('./cpu.mjs').privateParts>} Private
+ * @typedef {{ containers: number, half: Private, whole: Private, status: string }} PlannerMemory KiB
  * @typedef {readonly string[]} Row
  */
 
@@ -98,7 +99,8 @@ function pairsOf(rigs) {
 function describePlanner({ containers, half, whole, status }) {
   const size = (/** @type {number} */ kib) => `${(kib / 1024).toFixed(1)} MiB`;
   return [
-    `Private memory of the planner, on Node, after all of the above and ${containers} more containers: ${size(whole)}; half way ${size(half)}.`,
+    `Memory of the planner, on Node, after all of the above and ${containers} more containers: ${size(whole.dirty)} of its own; half way ${size(half.dirty)}.`,
+    `Beside that it alone has mapped ${size(whole.clean)} of files, those of its engine, which other processes on Node would share with it.`,
     'What it says of itself:',
     `\n\`\`\`\n${status.trim()}\n\`\`\``,
   ]
