@@ -43,6 +43,9 @@ const TIMEOUT = HELLO_SIZE + 24;
 
 const OPEN_FLAGS = O_PATH | O_DIRECTORY | O_CLOEXEC;
 
+/** `--ve`, as a number: how the only option begins that is a command by itself. Engines ask for it often, and no planner serves it. */
+const VERSION_OPTION = 0x65762d2d;
+
 const DIRECTORY_NAME = 'tsrun-planner';
 const SYSTEM_DIRECTORY = '/run';
 const USER_DIRECTORY = 'XDG_RUNTIME_DIR=';
@@ -64,6 +67,11 @@ export function writeConnect(
   const { machine } = launcher;
   machine.load('s0', 'operation', 0, 8);
   machine.jumpIfZero('s0', 'alone');
+  machine.load('a3', 'operation', 16, 8);
+  machine.jumpIfZero('a3', 'alone');
+  machine.load('a3', 'a3', 0, 4);
+  machine.set('s0', VERSION_OPTION);
+  machine.jumpIfEqual('a3', 's0', 'alone');
   writeCall(launcher, 'geteuid', []);
   machine.move('operation', 'result');
   writePath(launcher, socket);

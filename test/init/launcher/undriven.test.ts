@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chownSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
+import { pollReadable } from '../../../src/sys/events/poll.ts';
 import { connectUnix } from '../../../src/sys/socket.ts';
 import { LAUNCHED } from '../../../src/util/launched.ts';
 import { platformOf } from '../real-init.ts';
@@ -71,6 +72,11 @@ for (const arch of ['x86-64', 'arm64'] as const) {
       t.equal(connection.receiveBytes().length, 0, 'nothing comes');
       noWill(t, await coldHeader(t, child));
       connection.close();
+    });
+
+    await t.test('without being asked, for the version', async (t) => {
+      noWill(t, await coldHeader(t, planner.place.start(['--version'])));
+      t.notOk(pollReadable(planner.listener.number, 0), 'nobody has come');
     });
 
     await t.test('when its descriptor would be one of the standard ones', (t) => {
