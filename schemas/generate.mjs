@@ -1,6 +1,6 @@
 /**
- * Writes `src/spec/generated/`: the TypeScript types of config, state, features and the record of a container, and their validators as
- * stand-alone code, so that neither a schema nor a compiler is loaded when tsrun runs.
+ * Writes `src/spec/generated/`: the TypeScript types of config, state, features and the record of a container, their validators as
+ * stand-alone code, so that neither a schema nor a compiler is loaded when tsrun runs, and the names of what a config may hold.
  *
  * The files in `schemas/` stay plain JSON Schema that any editor understands. Two things are rewritten on the way in:
  *
@@ -74,6 +74,7 @@ async function main() {
     writeFileSync(new URL(`${name}.ts`, target), readonlyDocuments.includes(name) ? readonlyTypes(types) : types);
   }
   writeFileSync(new URL('validator.ts', target), VALIDATOR_TYPES);
+  writeFileSync(new URL('members.ts', target), membersOf(schemas.get('config') ?? {}));
   for (const [name, validators] of Object.entries(validatorFiles)) {
     writeFileSync(new URL(`${name}.js`, target), validatorsOf(schemas, validators));
     writeFileSync(new URL(`${name}.d.ts`, target), declarationsOf(validators));
@@ -290,6 +291,62 @@ function regularExpression(source) {
 function integerLiteral(text) {
   const isSafe = Number.isSafeInteger(Number(text));
   return isSafe ? _`${Number(text)}` : _`BigInt(${text})`;
+}
+
+/**
+ * The names of the members that each kind of object has.
+ * @param {Schema} schema
+ */
+function membersOf(schema) {
+  /** @type {Record<string, Record<string, string>>} */
+  const kinds = {};
+  addKind('Config', schema);
+  for (const [name, definition] of Object.entries(schema.$defs ?? {})) if (definition) addKind(name, definition);
+  return `${banner}
+/**
+ * Kind of object -> its members, each with the kind of its value: \`Kind\`, \`Kind[]\` for a list of them, \`Kind{}\` for a map to
+ * them by names of the author's own; empty where nothing is below it that has a name.
+ */
+export const members: Readonly<Record<string, Readonly<Record<string, string>>>> = ${JSON.stringify(kinds, undefined, 2)};
+`;
+
+  /**
+   * @param {string} name
+   * @param {Schema} definition
+   */
+  function addKind(name, { properties }) {
+    if (!isObject(properties)) return;
+    const entries = Object.entries(/** @type {Record<string, Schema>} */ (properties));
+    kinds[name] = Object.fromEntries(entries.map(([key, value]) => [key, kindOf(value, `${name}.${key}`)]));
+  }
+
+  /**
+   * @param {Schema} value
+   * @param {string} name of a kind that has none in the schema
+   * @returns {string}
+   */
+  function kindOf({ $ref, properties, items, additionalProperties }, name) {
+    if ($ref !== undefined) return nameOf($ref);
+    if (isObject(items)) return suffixed(kindOf(items, name), '[]');
+    if (isObject(additionalProperties)) return suffixed(kindOf(additionalProperties, name), '{}');
+    if (!isObject(properties)) return '';
+    addKind(name, { properties });
+    return name;
+  }
+
+  /** @param {string} reference */
+  function nameOf(reference) {
+    const name = reference.replace('#/$defs/', '');
+    return isObject(schema.$defs?.[name]?.properties) ? name : '';
+  }
+
+  /**
+   * @param {string} kind
+   * @param {string} suffix
+   */
+  function suffixed(kind, suffix) {
+    return kind === '' ? '' : `${kind}${suffix}`;
+  }
 }
 
 /** @param {Readonly<Record<string, string>>} validators */

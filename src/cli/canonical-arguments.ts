@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import { ArgumentError } from './argument-error.ts';
-import { nearestName } from './nearest.ts';
+import { nearestName } from '../util/nearest-name.ts';
 import { findLong, findShort, type OptionSpec, type OptionTable } from './options/table.ts';
 
 /** An option as its table names it, however it was written. */

@@ -42,6 +42,14 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     description: 'print a script with which a shell completes tsrun',
     load: () => import('./commands/host/completion.ts'),
   },
+  doctor: {
+    description: 'print what this host can do for containers, and how to mend what it cannot',
+    load: () => import('./commands/host/doctor.ts'),
+  },
+  check: {
+    description: 'print what is wrong with a bundle, and with this host for it',
+    load: () => import('./commands/inspect/check.ts'),
+  },
   explain: {
     description: 'print what creating a container would do',
     load: () => import('./commands/inspect/explain.ts'),

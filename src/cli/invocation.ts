@@ -5,7 +5,7 @@ import { ArgumentError } from './argument-error.ts';
 import type { Command, CommandContext, CommandEntry } from './command.ts';
 import { commandTable } from './command-table.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
-import { nearestName } from './nearest.ts';
+import { nearestName } from '../util/nearest-name.ts';
 import type { Operations } from './operations.ts';
 import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options/global.ts';
 import { readArguments } from './read-arguments.ts';

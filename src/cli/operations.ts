@@ -7,6 +7,7 @@ import type {
   DeleteOptions,
   EventOptions,
   ExecOptions,
+  ExplainOptions,
   KillOptions,
   RunOptions,
   RuntimeOptions,
@@ -14,14 +15,10 @@ import type {
   StartOptions,
   UpdateOptions,
 } from '../container/store/options.ts';
+import type { Finding } from '../container/check.ts';
+import type { Diagnosis } from '../container/diagnose.ts';
 import type { Runtime } from '../container/caller/caller.ts';
 import type { SeccompBuild } from '../spec/features.ts';
-
-/** What `explain` is asked for. */
-export type ExplainOptions = Pick<
-  CreateOptions,
-  'id' | 'bundle' | 'configFile' | 'noPivot' | 'noNewKeyring' | 'preserved'
->;
 
 /** The operations that commands call. */
 export interface Operations extends PlannerOperations {
@@ -48,6 +45,8 @@ export interface Operations extends PlannerOperations {
     runtime: RuntimeOptions,
     options: ExplainOptions,
   ): Promise<{ readonly text: string; readonly json: unknown }>;
+  checkBundle(runtime: RuntimeOptions, options: ExplainOptions): Promise<readonly Finding[]>;
+  diagnoseHost(runtime: RuntimeOptions, options: { readonly planner: boolean }): Promise<readonly Diagnosis[]>;
 }
 
 /** A planner for the commands of this user. */
@@ -142,6 +141,14 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
   async explainContainer(runtime, options) {
     const { explainContainer } = await import('../container/explain.ts');
     return explainContainer(await ownRuntime(runtime), options);
+  },
+  async checkBundle(runtime, options) {
+    const { checkBundle } = await import('../container/check.ts');
+    return checkBundle(await ownRuntime(runtime), options);
+  },
+  async diagnoseHost(runtime, options) {
+    const { diagnoseHost } = await import('../container/diagnose.ts');
+    return diagnoseHost(await ownRuntime(runtime), options);
   },
 };
 

@@ -11,14 +11,8 @@ import { readBundle } from './build/bundle.ts';
 import { planFor } from './build/prepare-container.ts';
 import { hostFactsOf } from './caller/host.ts';
 import type { Runtime } from './caller/caller.ts';
-import type { CreateOptions } from './store/options.ts';
+import type { ExplainOptions } from './store/options.ts';
 import { compileSeccomp } from './build/become-program.ts';
-
-/** The part of `create`'s options that changes the plan; descriptors count only by how many they are. */
-export type ExplainOptions = Pick<
-  CreateOptions,
-  'id' | 'bundle' | 'configFile' | 'configText' | 'noPivot' | 'noNewKeyring' | 'preserved'
->;
 
 /** What `run` would do: the programs of the plan, in the order in which init would get them. */
 export interface Explanation {

@@ -10,6 +10,7 @@ import { advice } from './rules/advice.ts';
 import { type DraftConfig, draftWithout } from './rules/draft.ts';
 import { processRules, resourcesRules, type Rule, rules } from './rules/table.ts';
 import { wording } from '../util/wording.ts';
+import { findUnknownMembers } from './unknown-members.ts';
 import { findSchemaIssues } from './schema-issues.ts';
 
 /** A document and the remarks on it that do not make it invalid. */
@@ -29,7 +30,7 @@ export function loadConfig(text: string, name = 'config.json'): LoadedConfig {
   const { value, warnings } = readText(text, name);
   refuse(name, validateConfig(value));
   const config = value as Config;
-  return { config, warnings: [...warnings, ...adviseOnConfig(config)] };
+  return { config, warnings: [...warnings, ...findUnknownMembers(config), ...adviseOnConfig(config)] };
 }
 
 /** Reads the text of a process document (`exec --process`); as loadConfig(), with pointers into the process. */

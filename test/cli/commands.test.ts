@@ -22,6 +22,8 @@ const usages: Record<string, string> = {
   spec: 'tsrun spec [options]',
   features: 'tsrun features',
   completion: 'tsrun completion [options] [SHELL]',
+  doctor: 'tsrun doctor [options]',
+  check: 'tsrun check [options]',
   explain: 'tsrun explain [options] [ID]',
 };
 

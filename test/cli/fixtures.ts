@@ -81,6 +81,8 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     readSeccompBuild: () => Promise.resolve(results.readSeccompBuild as SeccompBuild | undefined),
     servePlanner: operation('servePlanner'),
     askPlanner: operation('askPlanner', '{}'),
+    checkBundle: operation('checkBundle', []),
+    diagnoseHost: operation('diagnoseHost', []),
     explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
   };
   return { operations, calls };

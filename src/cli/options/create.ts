@@ -1,5 +1,4 @@
-import type { CreateOptions, Stdio } from '../../container/store/options.ts';
-import type { ExplainOptions } from '../operations.ts';
+import type { CreateOptions, ExplainOptions, Stdio } from '../../container/store/options.ts';
 import type { OptionTable, OptionValues } from './table.ts';
 import { preservedDescriptors, readInherited, readNotifySocket } from '../service-manager.ts';
 import { absolutePath, workingDirectory, type Surroundings } from '../surroundings.ts';

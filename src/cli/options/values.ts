@@ -57,6 +57,12 @@ export function readListFormat(text = 'table'): 'table' | 'json' {
   throw new TsrunError('usage', wording.invalidFormat);
 }
 
+/** `text` or `json`. Errors: `usage`. */
+export function readTextFormat(text = 'text'): 'text' | 'json' {
+  if (text === 'text' || text === 'json') return text;
+  throw invalidValue(text, 'format', '"text" or "json"');
+}
+
 /** An integer in decimal. Shape: a BigInt where a number cannot hold it. Errors: `usage`. */
 export function readInteger(text: string, option: string): number | bigint {
   if (!/^[+-]?\d{1,20}$/.test(text)) throw invalidValue(text, option, 'an integer');

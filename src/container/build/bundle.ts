@@ -24,6 +24,7 @@ export interface Bundle {
 /** The bundle, and where its configuration is. */
 export type BundleSource = Pick<CreateOptions, 'bundle' | 'configFile' | 'configText'>;
 
+const CONFIG_FILE = 'config.json';
 /** A configuration has some ten kilobytes; what is much larger is a mistake or an attack. */
 const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
 
@@ -33,12 +34,13 @@ const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
  * Errors: `bundle` when it or its rootfs cannot be read, `config` with every problem of config.json.
  */
 export function readBundle(
-  { bundle: hostPath, configFile: name = 'config.json', configText }: BundleSource,
+  source: BundleSource,
   { log, caller }: Pick<Runtime, 'log' | 'caller'>,
   change: (config: Config) => Config = (config) => config,
 ): Bundle {
-  const directory = resolveDirectory(hostPath);
-  const text = configText ?? readConfigText(path.resolve(directory, name), name);
+  const { configFile: name = CONFIG_FILE } = source;
+  const directory = resolveDirectory(source.bundle);
+  const text = source.configText ?? readConfigText({ bundle: directory, configFile: name });
   const { config: read, warnings } = (caller.loadConfig ?? loadConfig)(text);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
   const wanted = path.resolve(directory, read.root?.path ?? '');
@@ -57,7 +59,9 @@ function resolveDirectory(hostPath: string): string {
   }
 }
 
-function readConfigText(file: string, name: string): string {
+/** The text of a bundle's configuration. Errors: `bundle`. */
+export function readConfigText({ bundle, configFile: name = CONFIG_FILE }: Omit<BundleSource, 'configText'>): string {
+  const file = path.resolve(bundle, name);
   try {
     return readBounded(file, { limitBytes: CONFIG_LIMIT_BYTES, plain: false, code: 'bundle' }).toString('utf8');
   } catch (error) {

@@ -79,6 +79,12 @@ export interface StartOptions {
   readonly notifySocket?: string;
 }
 
+/** The part of `create`'s options that changes the plan; descriptors count only by how many they are. */
+export type ExplainOptions = Pick<
+  CreateOptions,
+  'id' | 'bundle' | 'configFile' | 'configText' | 'noPivot' | 'noNewKeyring' | 'preserved'
+>;
+
 /** `create` and `start` in one, and waiting for the end unless detached. */
 export interface RunOptions extends CreateOptions {
   /** Do not wait for the program. */

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { nearestName } from '../../src/cli/nearest.ts';
+import { nearestName } from '../../src/util/nearest-name.ts';
 
 const names = ['create', 'start', 'state', 'kill', 'delete'];
 
