@@ -56,6 +56,25 @@ const CASES: readonly Case[] = [
     'spacetime',
   ),
   changed(
+    'an option that a file system does not have, in the words of the kernel',
+    (config) => config.mounts.push({ destination: '/d', type: 'tmpfs', source: 'x', options: ['nosuid', 'sise=1m'] }),
+    '/mounts/7',
+    "the kernel says: tmpfs: Unknown parameter 'sise'",
+    'nosuid,sise=1m',
+  ),
+  changed(
+    'a layer of an overlay that is not there',
+    (config) =>
+      config.mounts.push({
+        destination: '/d',
+        type: 'overlay',
+        source: 'x',
+        options: ['lowerdir=/bin:/no/such/layer'],
+      }),
+    '/mounts/7',
+    /there is no \\"\/no\/such\/layer\\" \(lowerdir\)/,
+  ),
+  changed(
     'a mount source that is not there',
     (config) => config.mounts.push({ destination: '/d', source: '/no/such/source', options: ['bind'] }),
     '/mounts/7',

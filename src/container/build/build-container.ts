@@ -82,7 +82,10 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   try {
     await setUp(runtime, built, groups);
   } catch (error) {
-    throw await explainDeath(error, partner, () => readOomKills(groups.cgroup.reference) > oomKills);
+    const explained = await explainDeath(error, partner, () => readOomKills(groups.cgroup.reference) > oomKills);
+    // Nothing that has gone well needs it.
+    const { explainMount } = await import('./explain-mount.ts');
+    throw explainMount(explained, bundle.config);
   }
   attempt.environmentExists();
   groups.cgroup.applyDevices(plan.cgroup);
