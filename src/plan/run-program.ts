@@ -86,8 +86,13 @@ function planCloseRange(
   return call('close_range', [first, 0xffff_ffff, 0], options);
 }
 
-/** What execve(2) answers to a file that was found, but whose interpreter is not there or whose format the kernel does not know. */
-const UNFIT = ['ENOENT', 'ENOTDIR', 'ENOEXEC'] as const satisfies readonly Errno[];
+/** What execve(2) answers to a file that was found, and what that means: the errno is that of another file, or says nothing. */
+const UNFIT_BECAUSE = {
+  ENOENT: 'the interpreter that it names, in its "#!" line or as its dynamic loader, is not in the rootfs',
+  ENOTDIR: 'the path of the interpreter that it names, in its "#!" line or as its dynamic loader, leads through a file',
+  ENOEXEC: 'it is a program for another architecture, or a script without a "#!" line',
+} as const satisfies Partial<Record<Errno, string>>;
+const UNFIT = Object.keys(UNFIT_BECAUSE) as (keyof typeof UNFIT_BECAUSE)[];
 /** The exit code of runc and crun for it. */
 const UNFIT_CODE = 1;
 
@@ -116,8 +121,8 @@ function planExecute({ process: given, executable, home, environment = [] }: Pro
   ];
 }
 
-function say(executable: string, errno: Errno): Step {
-  const text = utf8(`exec ${executable}: ${errnoText(errno)}\n`);
+function say(executable: string, errno: keyof typeof UNFIT_BECAUSE): Step {
+  const text = utf8(`exec ${executable}: ${errnoText(errno)}; ${UNFIT_BECAUSE[errno]}\n`);
   return call('write', [2, block(text, errnoText(errno)), text.length], { label: 'say what is wrong', accept: 'any' });
 }
 

@@ -146,7 +146,12 @@ function validateSection(validator: Validator, value: unknown, where: Section): 
 // Rules never see a value that the schema refused, and what they say about its place or its inside is an echo.
 function applyRules(checks: readonly Rule[], config: unknown, damaged: readonly string[]): Issue[] {
   const draft = draftWithout(config, damaged) as DraftConfig;
-  const isEcho = (pointer: string) => damaged.some((place) => pointer === place || pointer.startsWith(`${place}/`));
+  const places = new Set(damaged);
+  const isEcho = (pointer: string): boolean => {
+    let place = pointer;
+    while (place !== '' && !places.has(place)) place = place.slice(0, place.lastIndexOf('/'));
+    return places.has(place);
+  };
   return checks.flatMap(({ check }) => check(draft)).filter(({ pointer }) => !isEcho(pointer));
 }
 

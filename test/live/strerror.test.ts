@@ -2,11 +2,23 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import path from 'node:path';
 import { expectFailure, expectSuccess, live, type BaseConfig } from './support/rig.ts';
 
-/** Executables that execve(2) refuses though they are there, and what runc and crun write of them. */
+/** Executables that execve(2) refuses though they are there, and what is said of them: runc's words, and why. */
 const UNFIT: readonly (readonly [name: string, text: string, says: string])[] = [
-  ['no-interpreter', '#!/no/such/interpreter\n', 'exec /bin/no-interpreter: no such file or directory: ENOENT'],
-  ['below-a-file', '#!/bin/busybox/x\n', 'exec /bin/below-a-file: not a directory: ENOTDIR'],
-  ['no-format', 'echo never\n', 'exec /bin/no-format: exec format error: ENOEXEC'],
+  [
+    'no-interpreter',
+    '#!/no/such/interpreter\n',
+    'exec /bin/no-interpreter: no such file or directory: ENOENT; the interpreter that it names, in its "#!" line or as its dynamic loader, is not in the rootfs',
+  ],
+  [
+    'below-a-file',
+    '#!/bin/busybox/x\n',
+    'exec /bin/below-a-file: not a directory: ENOTDIR; the path of the interpreter that it names, in its "#!" line or as its dynamic loader, leads through a file',
+  ],
+  [
+    'no-format',
+    'echo never\n',
+    'exec /bin/no-format: exec format error: ENOEXEC; it is a program for another architecture, or a script without a "#!" line',
+  ],
 ];
 
 function addUnfit(rootfs: string): void {

@@ -23,11 +23,11 @@ t.test('CVE-2024-21626: planRunProgram() closes every descriptor but those of th
    0  close_range(4, ~0U, 0)  # close every other descriptor
    1  execve("/bin/sh", ["sh","-c","true"], ["A=1","HOME=/root"]) = executed, accepts ENOENT ENOTDIR ENOEXEC  # exec: "sh"
    2  if not (executed == -ENOENT) skip 1  # unless it is ENOENT
-   3    write(2, no such file or directory: ENOENT, 48), accepts any errno  # say what is wrong
+   3    write(2, no such file or directory: ENOENT, 144), accepts any errno  # say what is wrong
    4  if not (executed == -ENOTDIR) skip 1  # unless it is ENOTDIR
-   5    write(2, not a directory: ENOTDIR, 39), accepts any errno  # say what is wrong
+   5    write(2, not a directory: ENOTDIR, 147), accepts any errno  # say what is wrong
    6  if not (executed == -ENOEXEC) skip 1  # unless it is ENOEXEC
-   7    write(2, exec format error: ENOEXEC, 41), accepts any errno  # say what is wrong
+   7    write(2, exec format error: ENOEXEC, 116), accepts any errno  # say what is wrong
    8  exit_group(1)  # end as a program that could not be run
 `,
   );

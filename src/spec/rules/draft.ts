@@ -21,29 +21,34 @@ export type DraftConfig = Draft<Config>;
  * Members that were undefined to begin with are left out, so that rules can tell a damaged member from an absent one.
  */
 export function draftWithout(document: unknown, pointers: Iterable<string>): unknown {
-  let draft = definedOnly(document);
-  for (const pointer of pointers) draft = without(draft, pointerKeys(pointer), pointer);
-  return draft;
+  const damage: Damage = { below: new Map(), pointer: undefined };
+  for (const pointer of pointers) addDamage(damage, pointer);
+  return draftOf(document, damage);
 }
 
-function definedOnly(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(definedOnly);
-  const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return Object.fromEntries(members.map(([name, member]) => [name, definedOnly(member)]));
+/** Where a document is damaged, as a tree: each value is visited once, however many of them are. */
+interface Damage {
+  readonly below: Map<string, Damage>;
+  /** The pointer of this very value, when it is what cannot be used. */
+  pointer: string | undefined;
 }
 
-function without(value: unknown, keys: readonly string[], pointer: string): unknown {
-  const [key, ...rest] = keys;
-  if (key === undefined) return replacementFor(pointer);
-  if (Array.isArray(value)) {
-    return value.map((item: unknown, index) => (String(index) === key ? without(item, rest, pointer) : item));
+function addDamage(root: Damage, pointer: string): void {
+  let place = root;
+  for (const key of pointerKeys(pointer)) {
+    const next: Damage = place.below.get(key) ?? { below: new Map(), pointer: undefined };
+    place.below.set(key, next);
+    place = next;
   }
+  place.pointer = pointer;
+}
+
+function draftOf(value: unknown, damage: Damage | undefined): unknown {
+  if (damage?.pointer !== undefined) return replacementFor(damage.pointer);
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([name, member]): [string, unknown] =>
-    name === key ? [name, without(member, rest, pointer)] : [name, member],
-  );
-  return Object.fromEntries(entries);
+  if (Array.isArray(value)) return value.map((item, index) => draftOf(item, damage?.below.get(String(index))));
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  return Object.fromEntries(members.map(([name, member]) => [name, draftOf(member, damage?.below.get(name))]));
 }
 
 // A list of namespaces that cannot be read may have named any: a hole in it keeps rules from missing one.

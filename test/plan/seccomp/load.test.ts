@@ -114,11 +114,11 @@ t.test('planRunProgram() loads a late filter in front of execve(2)', (t) => {
    1  seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, {2 instructions, default SCMP_ACT_ALLOW})  # load the seccomp filter (2 instructions, default SCMP_ACT_ALLOW)  (/linux/seccomp)
    2  execve("/bin/sh", ["sh"], ["HOME=/"]) = executed, accepts ENOENT ENOTDIR ENOEXEC  # exec: "sh"
    3  if not (executed == -ENOENT) skip 1  # unless it is ENOENT
-   4    write(2, no such file or directory: ENOENT, 48), accepts any errno  # say what is wrong
+   4    write(2, no such file or directory: ENOENT, 144), accepts any errno  # say what is wrong
    5  if not (executed == -ENOTDIR) skip 1  # unless it is ENOTDIR
-   6    write(2, not a directory: ENOTDIR, 39), accepts any errno  # say what is wrong
+   6    write(2, not a directory: ENOTDIR, 147), accepts any errno  # say what is wrong
    7  if not (executed == -ENOEXEC) skip 1  # unless it is ENOEXEC
-   8    write(2, exec format error: ENOEXEC, 41), accepts any errno  # say what is wrong
+   8    write(2, exec format error: ENOEXEC, 116), accepts any errno  # say what is wrong
    9  exit_group(1)  # end as a program that could not be run
 `,
   );
