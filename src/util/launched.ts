@@ -29,6 +29,11 @@ export const LAUNCHED = {
 
 /** Files that lie beside each other: what people run, what it executes, and koffi's compiled module. */
 export const LAUNCHER_FILE = 'tsrun';
+/**
+ * In the bundle of a container that a shim has removed: the answer to containerd's `delete`, which the launcher gives without an engine.
+ */
+export const DELETED = { file: 'tsrun-deleted', bytesMax: 4096 } as const;
+
 /** What containerd looks for in its PATH. */
 export const SHIM_FILE = 'containerd-shim-tsrun-v2';
 /** Name of the file with the engine, beside the launchers. */

@@ -37,6 +37,7 @@ const CALL_NUMBERS = {
   sendmsg: CALLS.sendmsg,
   setsockopt: CALLS.setsockopt,
   socket: CALLS.socket,
+  statx: CALLS.statx,
   write: CALLS.write,
 } as const;
 

@@ -4,6 +4,7 @@ import { SIGNALS } from '../../util/signals.ts';
 import { writeElf } from '../elf.ts';
 import { createMachine } from '../image.ts';
 import { writeCold } from './cold.ts';
+import { writeDeleted } from './deleted.ts';
 import { writeMeasure } from './measure.ts';
 import { SIGN, writeCall, writeText, writeTexts, type Launcher } from './parts.ts';
 import { PATH, PATH_MAX } from './places.ts';
@@ -11,11 +12,12 @@ import { PATH, PATH_MAX } from './places.ts';
 /**
  * `containerd-shim-tsrun-v2`: a static ELF64 executable like the launcher of the command, for a caller that waits for an answer and for
  * the end of the process, while what it has started stays. It clones; the clone executes the engine, whose standard output is a pipe to
- * the first process, and that passes on what it reads. The first byte is its exit code.
+ * the first process, and that passes on what it reads. The first byte is its exit code. What can be answered without an engine is.
  *
- *      measure -> pipe -> clone -> cold
- *                           |
- *                           +----> read, write, ... -> exit_group
+ *      measure -> deleted -> pipe -> clone -> cold
+ *                    |                 |
+ *                    |                 +----> read, write, ... -> exit_group
+ *                    +-> exit_group
  *
  * The same options give the same bytes.
  */
@@ -23,6 +25,7 @@ export function emitShimLauncher({ arch, installed }: { readonly arch: Arch; rea
   const machine = createMachine(arch);
   const launcher: Launcher = { machine, arch, texts: new Map() };
   writeMeasure(launcher);
+  writeDeleted(launcher);
   writeApart(launcher);
   machine.label('alone');
   writeCold(launcher, installed);

@@ -13,17 +13,40 @@ const BACKLOG = 4096;
 const LOCK_TRIES = 500;
 const LOCK_PAUSE_MS = 10;
 
+/** The place where a shim is found, and the descriptor that listens there without blocking. */
+export class Listener implements Disposable {
+  readonly fd: OwnedFd;
+  readonly #path: string;
+  #isThere = true;
+
+  constructor(path: string, fd: OwnedFd) {
+    this.#path = path;
+    this.fd = fd;
+  }
+
+  /** Whoever looks for this shim from now on makes another, in the same place: only once is there anything to remove. Errors: `host`. */
+  async remove(): Promise<void> {
+    using _lock = await lockDirectory(path.dirname(this.#path));
+    if (this.#isThere) rmSync(this.#path, { force: true });
+    this.#isThere = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.fd.close();
+  }
+}
+
 /**
  * Listens at the path of a group, which one shim does at a time; undefined when another does already. Errors: `host`.
  */
-export async function listenForGroup(socket: string): Promise<OwnedFd | undefined> {
+export async function listenForGroup(socket: string): Promise<Listener | undefined> {
   mkdirSync(path.dirname(socket), { recursive: true, mode: 0o700 });
   using _lock = await lockDirectory(path.dirname(socket));
   if (isServed(socket)) return undefined;
   rmSync(socket, { force: true });
   const listener = listenUnix(socket, 'stream', { mode: 0o600, backlog: BACKLOG });
   setNonBlocking(listener.number);
-  return listener;
+  return new Listener(socket, listener);
 }
 
 /** Removes the socket of a shim that has died. Errors: `host`. */

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { parseJson } from '../../spec/parse.ts';
 import { callAfter } from '../../sys/events/poll.ts';
@@ -57,19 +57,23 @@ export async function start(flags: ShimFlags, own: ShimProcess): Promise<void> {
   const stop = (): void => {
     stopping.abort();
   };
-  const stopSoon = (): void => {
-    callAfter(ANSWER_MS, stop);
+  const retire = async (): Promise<void> => {
+    try {
+      await listener.remove();
+    } finally {
+      callAfter(ANSWER_MS, stop);
+    }
   };
   const runtimes = new Runtimes({ log, own });
   const runtimeAt = (place: BundleRecord): Runtime => runtimes.at(place);
-  const service = new TaskService({ namespace, publisher, reaper: new Reaper(), log, runtimeAt }, stopSoon);
+  const service = new TaskService({ namespace, publisher, reaper: new Reaper(), log, runtimeAt }, retire);
   const server = new Server(service.services(), log);
   keepGoing(log);
   using _signals = catchSignals([SIGNALS.TERM, SIGNALS.INT], stop);
   own.answer(said);
   leaveCaller(logFile);
-  await server.serve(listener, stopping.signal);
-  rmSync(socket, { force: true });
+  await server.serve(listener.fd, stopping.signal);
+  await listener.remove();
   await publisher.flush(FLUSH_MS);
   server.close();
 }

@@ -1,12 +1,14 @@
 import { TsrunError } from '../../errors.ts';
 import type { Process as ProcessSection, Resources } from '../../spec/generated/config.ts';
 import { parseJson } from '../../spec/parse.ts';
+import { hasErrno } from '../../sys/errno.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import type { Method, Services } from '../ttrpc/server.ts';
 import { decode, encode, type Fields, type Given, type Value } from '../wire/codec.ts';
 import { NEVER, timestampOf } from '../wire/common.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { METHODS, PROCESS_DETAILS, SERVICES, TASK_STATUS } from '../wire/task.ts';
+import { writeDeletedAnswer } from './bundle-record.ts';
 import { TaskContainer } from './container.ts';
 import { Exec } from './exec.ts';
 import type { Exit } from './exit.ts';
@@ -28,11 +30,13 @@ export class TaskService {
   readonly #creating = new Set<string>();
   /** containerd wants no more of this shim. */
   #isUnwanted = false;
+  /** Bundle of a container that is deleted -> what its `delete` is to answer, once nothing of this shim is left. */
+  readonly #deleted = new Map<string, Uint8Array>();
   readonly #setting: Setting;
-  readonly #shutDown: () => void;
+  readonly #shutDown: () => Promise<void>;
 
-  /** `shutDown` is called when nothing is held any more and containerd wants no more. */
-  constructor(setting: Setting, shutDown: () => void) {
+  /** `shutDown` is called when nothing is held any more and containerd wants no more: nobody finds this shim when it resolves. */
+  constructor(setting: Setting, shutDown: () => Promise<void>) {
     this.#setting = setting;
     this.#shutDown = shutDown;
   }
@@ -138,10 +142,10 @@ export class TaskService {
       const taskPid = this.#containers.get(id)?.pid ?? 0;
       return Promise.resolve({ shimPid: process.pid, taskPid });
     },
-    Shutdown: () => {
+    Shutdown: async () => {
       this.#isUnwanted = this.#containers.size === 0;
-      this.#endUnwanted();
-      return Promise.resolve({});
+      await this.#endUnwanted();
+      return {};
     },
   };
 
@@ -164,13 +168,28 @@ export class TaskService {
       return { pid: container.pid };
     } finally {
       this.#creating.delete(id);
-      this.#endUnwanted();
+      await this.#endUnwanted();
     }
   }
 
   /** containerd may lose patience with a container that is being made: the shim ends when that is done with. */
-  #endUnwanted(): void {
-    if (this.#isUnwanted && this.#containers.size === 0 && this.#creating.size === 0) this.#shutDown();
+  async #endUnwanted(): Promise<void> {
+    if (!this.#isUnwanted || this.#containers.size > 0 || this.#creating.size > 0) return;
+    await this.#shutDown();
+    this.#tellDeleted();
+  }
+
+  /** No `delete` has anything left to do for these. */
+  #tellDeleted(): void {
+    for (const [bundle, answer] of this.#deleted) {
+      this.#deleted.delete(bundle);
+      try {
+        writeDeletedAnswer(bundle, answer);
+      } catch (error) {
+        // containerd was faster.
+        if (!hasErrno(error, 'ENOENT')) throw error;
+      }
+    }
   }
 
   #add(request: Request<'Exec'>): object {
@@ -192,9 +211,12 @@ export class TaskService {
       throw new RpcError(CODE.failedPrecondition, `cannot delete a container that is ${status}`);
     await container.remove(DRAIN_MS);
     this.#containers.delete(id);
-    const exit = exitOn(container.exit);
-    this.#setting.publisher.publish('/tasks/delete', { containerId: id, pid, ...exit });
-    return { pid, ...exit };
+    const answer = { pid, ...exitOn(container.exit) };
+    this.#setting.publisher.publish('/tasks/delete', { containerId: id, ...answer });
+    this.#deleted.set(container.bundle, encode(METHODS.Delete.response, answer));
+    // Whoever is left has the end of this shim to look after.
+    if (this.#containers.size > 0) this.#tellDeleted();
+    return answer;
   }
 
   async #deleteExec(id: string, execId: string): Promise<Response<'Delete'>> {
