@@ -34,6 +34,12 @@ export const LAUNCHER_FILE = 'tsrun';
  */
 export const DELETED = { file: 'tsrun-deleted', bytesMax: 4096 } as const;
 
+/**
+ * Where a shim that serves all containers of a containerd and namespace answers launchers. Behind this, two numbers in the digits above: the
+ * inode and the device of the directory in which the bundles lie, the lower half of the latter the major number.
+ */
+export const DOOR = { prefix: '/run/containerd/s/tsrun-', between: '-' } as const;
+
 /** What containerd looks for in its PATH. */
 export const SHIM_FILE = 'containerd-shim-tsrun-v2';
 /** Name of the file with the engine, beside the launchers. */

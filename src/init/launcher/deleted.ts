@@ -13,7 +13,7 @@ import {
 import { DELETED } from '../../util/launched.ts';
 import type { Machine } from '../assembler.ts';
 import { labelOf, SIGN, writeCall, type Launcher } from './parts.ts';
-import { PATH } from './places.ts';
+import { INPUT } from './places.ts';
 
 const OPEN_FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 /** struct statx, by its offsets. */
@@ -36,11 +36,11 @@ export function writeDeleted(launcher: Launcher): void {
   machine.move('a5', 'result');
   machine.jumpIfBit('a5', SIGN, 'not deleted');
   writeCheckFile(launcher);
-  writeCall(launcher, 'read', ['a5', PATH, DELETED.bytesMax]);
+  writeCall(launcher, 'read', ['a5', INPUT, DELETED.bytesMax]);
   machine.move('a2', 'result');
   machine.jumpIfBit('a2', SIGN, 'not deleted');
   machine.jumpIfZero('a2', 'not deleted');
-  writeCall(launcher, 'write', [1, PATH, 'a2']);
+  writeCall(launcher, 'write', [1, INPUT, 'a2']);
   writeCall(launcher, 'exit_group', [0]);
   machine.label('not deleted');
 }
@@ -78,11 +78,11 @@ export function writeCompare(
 /** The file in a5 is a regular one of this user, which nobody else can write, and no longer than what is read. */
 function writeCheckFile(launcher: Launcher): void {
   const { machine } = launcher;
-  writeCall(launcher, 'statx', ['a5', { text: '' }, AT_EMPTY_PATH, STATX_BASIC_STATS, PATH]);
+  writeCall(launcher, 'statx', ['a5', { text: '' }, AT_EMPTY_PATH, STATX_BASIC_STATS, INPUT]);
   machine.jumpIfBit('result', SIGN, 'not deleted');
   writeCall(launcher, 'geteuid', []);
   machine.move('a4', 'result');
-  machine.set('a3', PATH);
+  machine.set('a3', INPUT);
   machine.load('s0', 'a3', STATX.uid, 4);
   machine.jumpIfEqual('s0', 'a4', 'own file');
   machine.jump('not deleted');

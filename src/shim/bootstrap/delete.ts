@@ -1,26 +1,33 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../../errors.ts';
 import { Runtime } from '../../library/runtime.ts';
-import { hasErrno } from '../../sys/errno.ts';
 import { readBundleRecord, removeBundleRecord } from '../task/bundle-record.ts';
 import { unmountRootfs } from '../task/rootfs.ts';
 import { encode } from '../wire/codec.ts';
 import { timestampOf } from '../wire/common.ts';
 import { METHODS } from '../wire/task.ts';
+import { doorPath, sharedSocketPath } from './address.ts';
 import type { ShimFlags } from './flags.ts';
-import { removeDeadSocket } from './socket.ts';
+import { askShared } from './shared.ts';
+import { readAddress, removeDeadSocket } from './socket.ts';
 
 /** As of a program that SIGKILL has ended. */
 const EXIT_STATUS = 137;
+/** containerd has a patience of 5 s for all of it. */
+const FORGET_MS = 2_000;
 
 /**
  * Removes what is left of a container whose shim is gone; after a usual end, nothing. Returns the bytes of a DeleteResponse.
  *
  * Errors: those of the library; those of node:fs.
  */
-export async function deleteLeft({ id, bundle: given }: ShimFlags, warn: (message: string) => void): Promise<Buffer> {
+export async function deleteLeft(flags: ShimFlags, warn: (message: string) => void): Promise<Buffer> {
+  const { id, bundle: given } = flags;
   const bundle = given === '' ? '.' : given;
+  const socket = readAddress(bundle);
+  const isOfShared = socket === sharedSocketPath(flags);
+  // One that lives may hold the container still, and is told before it is surprised.
+  if (isOfShared) await forget(socket, id, warn);
   const record = readBundleRecord(bundle);
   let pid = 0;
   if (record !== undefined) {
@@ -29,9 +36,22 @@ export async function deleteLeft({ id, bundle: given }: ShimFlags, warn: (messag
     unmountRootfs(path.join(bundle, 'rootfs'));
     removeBundleRecord(bundle);
   }
-  const socket = readSocket(bundle);
   if (socket !== undefined) await removeDeadSocket(socket);
+  if (isOfShared) await removeDeadSocket(doorPath(bundle), 'seqpacket');
+  return encodeKilled(pid);
+}
+
+/** The answer to `delete` of a container of which nothing is left. */
+export function encodeKilled(pid: number): Buffer {
   return encode(METHODS.Delete.response, { pid, exitStatus: EXIT_STATUS, exitedAt: timestampOf(Date.now()) });
+}
+
+async function forget(socket: string, id: string, warn: (message: string) => void): Promise<void> {
+  try {
+    await askShared(socket, 'Forget', { id, timeoutMs: FORGET_MS });
+  } catch (error) {
+    warn(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** The pid that it had. */
@@ -42,15 +62,6 @@ async function removeContainer(runtime: Runtime, id: string): Promise<number> {
     return container.pid;
   } catch (error) {
     if (error instanceof TsrunError && error.code === 'not-found') return 0;
-    throw error;
-  }
-}
-
-function readSocket(bundle: string): string | undefined {
-  try {
-    return /^unix:\/\/(\/.+)$/.exec(readFileSync(path.join(bundle, 'address'), 'utf8'))?.[1];
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

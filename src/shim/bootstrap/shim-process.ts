@@ -8,4 +8,6 @@ export interface ShimProcess {
   /** Says what went wrong, in a line. */
   readonly complain: (message: string) => void;
   readonly versionText: string;
+  /** Identity of the build, which launchers name. */
+  readonly build: bigint | undefined;
 }

@@ -6,6 +6,7 @@ import { emitShimLauncher } from '../../../src/init/launcher/shim.ts';
 import type { Arch } from '../../../src/program/calls.ts';
 import { DELETED, ENGINE_FILE, LAUNCHED, SHIM_FILE } from '../../../src/util/launched.ts';
 import { platformOf } from '../real-init.ts';
+import { BUILD } from './place.ts';
 
 for (const arch of ['x86-64', 'arm64'] as const) {
   const { skip } = platformOf(arch);
@@ -96,7 +97,11 @@ function place(t: Test, arch: Arch) {
   const { emulator } = platformOf(arch).options;
   const directory = t.testdir({});
   const launcher = path.join(directory, SHIM_FILE);
-  writeFileSync(launcher, emitShimLauncher({ arch, installed: '/nonexistent/engine' }), { mode: 0o755 });
+  writeFileSync(
+    launcher,
+    emitShimLauncher({ arch, installed: '/nonexistent/engine', build: BUILD, door: `${directory}/` }),
+    { mode: 0o755 },
+  );
   const engine = path.join(directory, ENGINE_FILE);
   return (script: string, args: readonly string[] = [], { input = '', cwd = '/' } = {}) => {
     writeFileSync(engine, `#!/bin/sh\nPATH=/usr/bin:/bin\n${script}\n`);
