@@ -1,9 +1,10 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Test } from 'tap';
 import { ENGINE_FILE, SHIM_FILE } from '../../src/util/launched.ts';
 import { tsrunFile } from '../live/support/surroundings.ts';
 import { expectSuccess } from '../live/support/rig.ts';
-import { CONTAINERD_TOOLS, withEachRuntime } from './support/containerd.ts';
+import { CONTAINERD_TOOLS, withEachRuntime, type Containerd } from './support/containerd.ts';
 import type { Runtime } from './support/runtimes.ts';
 import { engines, type Surroundings } from './support/surroundings.ts';
 
@@ -12,12 +13,13 @@ class Counted {
   readonly runtime: Runtime;
   readonly #log: string;
 
-  constructor(inside: Surroundings) {
+  constructor(inside: Surroundings, environment: Readonly<Record<string, string>>) {
     const directory = inside.fresh('counted');
     mkdirSync(directory);
     const launcher = path.join(directory, SHIM_FILE);
     this.#log = path.join(directory, 'log');
-    this.runtime = { name: 'tsrun-shim', path: launcher, isShim: true };
+    const name = 'TSRUN_SHIM_SHARED' in environment ? 'tsrun-shared' : 'tsrun-shim';
+    this.runtime = { name, path: launcher, isShim: true, environment };
     const built = path.dirname(tsrunFile);
     copyFileSync(path.join(built, SHIM_FILE), launcher);
     const script = `for last; do :; done; echo "$last" >>'${this.#log}'; exec -a '${launcher}' '${built}/${ENGINE_FILE}' "$@"`;
@@ -34,18 +36,39 @@ class Counted {
 
 if (!tsrunFile.endsWith('.js'))
   engines('engines that a shim starts', { tools: [...CONTAINERD_TOOLS, 'bash'] }, async (t, inside) => {
-    const counted = new Counted(inside);
-    await withEachRuntime(
-      t,
-      inside,
-      async (t, containerd) => {
-        expectSuccess(t, await containerd.run(['--rm'], 'usual', ['true']));
-        t.strictSame(counted.take(), ['start'], 'none for delete after a usual end');
-        for (const id of ['pod', 'second'])
-          await containerd.sleeper(t, id, ['--annotation', 'io.kubernetes.cri.sandbox-id=pod']);
-        for (const id of ['second', 'pod']) await containerd.remove(t, id);
-        t.strictSame(counted.take(), ['start', 'start'], 'nor for those of a pod');
-      },
-      () => [counted.runtime],
-    );
+    const own = new Counted(inside, {});
+    const shared = new Counted(inside, { TSRUN_SHIM_SHARED: '1' });
+    const body = async (t: Test, containerd: Containerd): Promise<void> =>
+      containerd.runtime === own.runtime ? ofOwn(t, containerd, own) : ofShared(t, containerd, shared);
+    await withEachRuntime(t, inside, body, () => [own.runtime, shared.runtime]);
   });
+
+async function ofOwn(t: Test, containerd: Containerd, counted: Counted): Promise<void> {
+  expectSuccess(t, await containerd.run(['--rm'], 'usual', ['true']));
+  t.strictSame(counted.take(), ['start'], 'none for delete after a usual end');
+  for (const id of ['pod', 'second'])
+    await containerd.sleeper(t, id, ['--annotation', 'io.kubernetes.cri.sandbox-id=pod']);
+  for (const id of ['second', 'pod']) await containerd.remove(t, id);
+  t.strictSame(counted.take(), ['start', 'start'], 'nor for those of a pod');
+}
+
+async function ofShared(t: Test, containerd: Containerd, counted: Counted): Promise<void> {
+  await containerd.sleeper(t, 'first');
+  t.strictSame(counted.take(), ['start']);
+  expectSuccess(t, await containerd.run(['--rm'], 'second', ['true']));
+  const failed = await containerd.run(['--rm'], 'third', ['/no/such/program']);
+  t.match(failed.stderr, 'no such file or directory');
+  const file = containerd.inside.fresh('options.json');
+  const flags = ['--rm', '--runtime-config-path', file];
+  writeFileSync(file, '{ "Shared": true }');
+  for (const id of ['fourth', 'fifth', 'sixth'])
+    expectSuccess(t, await containerd.run(flags, id, ['true']), 'with options');
+  await containerd.remove(t, 'first');
+  const later = counted.take();
+  // A machine that is busy may keep a launcher waiting for longer than it has patience.
+  t.ok(later.length <= 1, `none for those that come later: ${later.join(' ')}`);
+  writeFileSync(file, '{ "Shared": false, "Root": "/run/elsewhere" }');
+  expectSuccess(t, await containerd.run(flags, 'apart', ['true']));
+  t.strictSame(counted.take(), ['start'], 'one for what the shim is not there for, which has its options');
+  t.equal((await containerd.inside.output(['ls', '/run/elsewhere'])).trim(), 'default');
+}

@@ -11,8 +11,8 @@ import type { ShimFlags } from './flags.ts';
 import { askShared } from './shared.ts';
 import { readAddress, removeDeadSocket } from './socket.ts';
 
-/** As of a program that SIGKILL has ended. */
-const EXIT_STATUS = 137;
+/** The exit status of a container of which nobody knows more: as of a program that SIGKILL has ended. */
+export const DELETE_STATUS = 137;
 /** containerd has a patience of 5 s for all of it. */
 const FORGET_MS = 2_000;
 
@@ -43,7 +43,7 @@ export async function deleteLeft(flags: ShimFlags, warn: (message: string) => vo
 
 /** The answer to `delete` of a container of which nothing is left. */
 export function encodeKilled(pid: number): Buffer {
-  return encode(METHODS.Delete.response, { pid, exitStatus: EXIT_STATUS, exitedAt: timestampOf(Date.now()) });
+  return encode(METHODS.Delete.response, { pid, exitStatus: DELETE_STATUS, exitedAt: timestampOf(Date.now()) });
 }
 
 async function forget(socket: string, id: string, warn: (message: string) => void): Promise<void> {

@@ -30,7 +30,7 @@ export interface DoorOptions {
   readonly build: bigint | undefined;
   /** Path of the socket at which containerd is to find it. */
   readonly socket: string;
-  readonly service: TaskService;
+  readonly service: Pick<TaskService, 'has' | 'expect' | 'forget'>;
   readonly log: Log;
   /** It takes no containers any more. */
   readonly isOver: () => boolean;
@@ -110,8 +110,8 @@ export class Door {
     const { service, socket, log, isOver } = this.#options;
     const options = readOptions(input.length === 0 ? undefined : decode(ANY, Buffer.from(input)), log);
     if (!isShared(options, environment) || isOver()) return undefined;
-    await service.expect(id);
     writeAddress(directory, socket);
+    await service.expect(id);
     return printAddress(socket, environment['MAX_SHIM_VERSION']);
   }
 
