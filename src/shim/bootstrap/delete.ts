@@ -28,17 +28,23 @@ export async function deleteLeft(flags: ShimFlags, warn: (message: string) => vo
   const isOfShared = socket === sharedSocketPath(flags);
   // One that lives may hold the container still, and is told before it is surprised.
   if (isOfShared) await forget(socket, id, warn);
-  const record = readBundleRecord(bundle);
-  let pid = 0;
-  if (record !== undefined) {
-    const runtime = new Runtime({ ...record, log: { warn, error: warn } });
-    pid = await removeContainer(runtime, id);
-    unmountRootfs(path.join(bundle, 'rootfs'));
-    removeBundleRecord(bundle);
-  }
+  const pid = await removeByRecord(bundle, id, warn);
   if (socket !== undefined) await removeDeadSocket(socket);
   if (isOfShared) await removeDeadSocket(doorPath(bundle), 'seqpacket');
   return encodeKilled(pid);
+}
+
+/**
+ * Removes a container, whatever it does, by what its bundle says of it. Returns the pid that it had, 0 where nothing is left. Errors: those
+ * of the library; those of node:fs.
+ */
+export async function removeByRecord(bundle: string, id: string, warn: (message: string) => void): Promise<number> {
+  const record = readBundleRecord(bundle);
+  if (record === undefined) return 0;
+  const pid = await removeContainer(new Runtime({ ...record, log: { warn, error: warn } }), id);
+  unmountRootfs(path.join(bundle, 'rootfs'));
+  removeBundleRecord(bundle);
+  return pid;
 }
 
 /** The answer to `delete` of a container of which nothing is left. */

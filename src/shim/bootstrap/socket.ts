@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
@@ -46,6 +46,7 @@ export class Listener implements Disposable {
  */
 export async function listenForGroup(socket: string, type: SocketType = 'stream'): Promise<Listener | undefined> {
   mkdirSync(path.dirname(socket), { recursive: true, mode: 0o700 });
+  requireOwn(path.dirname(socket));
   using _lock = await lockDirectory(path.dirname(socket));
   if (isServed(socket, type)) return undefined;
   rmSync(socket, { force: true });
@@ -90,6 +91,17 @@ function isServed(socket: string, type: SocketType): boolean {
     if (hasErrno(error, 'ENOENT', 'ECONNREFUSED')) return false;
     throw error;
   }
+}
+
+/** Whoever can write there is whom containerd talks to. Errors: `host`. */
+function requireOwn(directory: string): void {
+  const { uid, mode } = statSync(directory);
+  if (uid === process.geteuid?.() && (mode & 0o022) === 0) return;
+  const found = `user ${uid} and mode 0${(mode & 0o777).toString(8)}`;
+  throw new TsrunError(
+    'host',
+    `listen in ${JSON.stringify(directory)}: has ${found}, wanted one that only this user can write`,
+  );
 }
 
 /** Whoever looks for a shim and makes one does so alone. */

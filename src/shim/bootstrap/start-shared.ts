@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { TsrunError } from '../../errors.ts';
 import { nowMs } from '../../sys/clock.ts';
 import { callAfter } from '../../sys/events/poll.ts';
@@ -13,6 +14,7 @@ import { doorPath, printAddress, sharedSocketPath } from './address.ts';
 import { Door } from './door.ts';
 import type { ShimFlags } from './flags.ts';
 import { Holding } from './holding.ts';
+import { removeOrphans } from './orphans.ts';
 import { askShared } from './shared.ts';
 import type { ShimProcess } from './shim-process.ts';
 import { createShimLog, writeToAny } from './shim-log.ts';
@@ -25,6 +27,8 @@ const ANSWER_MS = 5_000;
 /** It stays a while for the next container: who runs one after the other does not start it each time. */
 const IDLE_MS = 10_000;
 const CHECK_MS = 2_500;
+/** containerd's own patience with `delete` is over then. */
+const ORPHANED_MS = 6_000;
 /** containerd has a connection for each container; a container has some descriptors beside it. */
 const DESCRIPTORS_PER_CONTAINER = 16;
 
@@ -86,6 +90,7 @@ async function hold({ flags, own, socket, listener }: Shared): Promise<void> {
   });
   const connectionsMax = Math.floor(Number(getRlimit(RLIMIT_NOFILE).soft) / DESCRIPTORS_PER_CONTAINER);
   const holding: Holding = new Holding({ flags, own, log, others, connectionsMax });
+  const bundles = path.resolve('..');
   using door = await listenForGroup(doorPath('.'), 'seqpacket');
   writeAddress('.', socket);
   await holding.service.expect(flags.id);
@@ -99,6 +104,7 @@ async function hold({ flags, own, socket, listener }: Shared): Promise<void> {
     using nothing = openFile('/dev/null', O_RDWR);
     leaveCaller(nothing);
     endWhenIdle(holding, retire);
+    callAfter(ORPHANED_MS, () => void removeOrphans(bundles, { socket, service: holding.service, log }));
     if (door === undefined) return;
     const { service, stopping } = holding;
     const keeper = new Door({ flags, build: own.build, socket, service, log, isOver: () => isOver });

@@ -71,7 +71,7 @@ class Rig {
     { environment = [SHARED], input = new Uint8Array(), build = BUILD }: HelloOptions = {},
   ): Promise<Buffer | undefined> {
     using directory = new OwnedFd(openSync(this.bundle, 'r'));
-    return this.send(helloOf(args, { environment, input, build }), [directory.number]);
+    return await this.send(helloOf(args, { environment, input, build }), [directory.number]);
   }
 }
 
