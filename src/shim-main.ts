@@ -33,6 +33,7 @@ async function main(args: readonly string[]): Promise<number> {
       complain,
       versionText: versionText(readVersion()),
       build: readBuildId(),
+      ...(launched !== undefined && { again: { ...launched.again, args } }),
     });
     return 0;
   } catch (error) {

@@ -10,4 +10,10 @@ export interface ShimProcess {
   readonly versionText: string;
   /** Identity of the build, which launchers name. */
   readonly build: bigint | undefined;
+  /** How it becomes its engine again, where a launcher has started that: what a file has to hold, and the environment that names the file. */
+  readonly again?: {
+    readonly args: readonly string[];
+    readonly handOver: (answer: number) => Uint8Array;
+    readonly environment: (file: number) => readonly string[];
+  };
 }

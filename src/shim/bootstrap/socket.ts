@@ -83,7 +83,8 @@ export async function removeDeadSocket(socket: string, type: SocketType = 'strea
   }
 }
 
-function isServed(socket: string, type: SocketType): boolean {
+/** Whether somebody listens at a path. Errors: `host`. */
+export function isServed(socket: string, type: SocketType = 'stream'): boolean {
   try {
     connectUnix(socket, type).close();
     return true;

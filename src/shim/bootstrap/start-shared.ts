@@ -11,6 +11,7 @@ import { decode } from '../wire/codec.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { SHARED_METHODS, SHARED_SERVICE } from '../wire/shared.ts';
 import { doorPath, printAddress, sharedSocketPath } from './address.ts';
+import { ensureCompiling } from './compiling.ts';
 import { Door } from './door.ts';
 import type { ShimFlags } from './flags.ts';
 import { Holding } from './holding.ts';
@@ -18,7 +19,7 @@ import { removeOrphans } from './orphans.ts';
 import { askShared } from './shared.ts';
 import type { ShimProcess } from './shim-process.ts';
 import { createShimLog, writeToAny } from './shim-log.ts';
-import { listenForGroup, writeAddress, type Listener } from './socket.ts';
+import { isServed, listenForGroup, writeAddress, type Listener } from './socket.ts';
 import { enterSurroundings, leaveCaller } from './surroundings.ts';
 
 /** Each time there is a shim that comes to its end in this very moment. */
@@ -45,8 +46,13 @@ const DESCRIPTORS_PER_CONTAINER = 16;
  *
  * The working directory is the bundle of a container like any other. Errors: `host`, before the address is said.
  */
-export async function startShared(flags: ShimFlags, own: ShimProcess, options: ShimOptions): Promise<void> {
+export async function startShared(
+  flags: ShimFlags,
+  own: ShimProcess,
+  { options, sent }: { readonly options: ShimOptions; readonly sent: Uint8Array },
+): Promise<void> {
   const socket = sharedSocketPath(flags);
+  if (!isServed(socket)) ensureCompiling(own, sent);
   for (let tries = 0; tries < TRIES; tries += 1) {
     using listener = await listenForGroup(socket);
     if (listener !== undefined) {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { parseJson } from '../../spec/parse.ts';
 import { callAfter } from '../../sys/events/poll.ts';
@@ -13,7 +13,6 @@ import type { ShimProcess } from './shim-process.ts';
 import { createShimLog, openLogFile } from './shim-log.ts';
 import { listenForGroup, writeAddress } from './socket.ts';
 import { enterSurroundings, leaveCaller } from './surroundings.ts';
-import { writeSync } from 'node:fs';
 
 /** In which the call that ends it is answered. */
 const ANSWER_MS = 10;
@@ -29,7 +28,7 @@ export async function start(flags: ShimFlags, own: ShimProcess): Promise<void> {
   const options = readOptions(sent.length === 0 ? undefined : decode(ANY, sent), silent);
   if (isShared(options, own.environment)) {
     const { startShared } = await import('./start-shared.ts');
-    await startShared(flags, own, options);
+    await startShared(flags, own, { options, sent });
   } else await startForGroup(flags, own, options);
 }
 
