@@ -87,9 +87,13 @@ async function main() {
     const build = BigInt(`0x${await identifyBuild()}`);
     const launcher = emitLauncher({ arch: describe(arch).launcher, installed, build });
     fs.writeFileSync(path.join(scratch, LAUNCHER_FILE), launcher, { mode: 0o755 });
-    fs.writeFileSync(path.join(scratch, SHIM_FILE), emitShimLauncher({ arch: describe(arch).launcher, installed }), {
-      mode: 0o755,
-    });
+    fs.writeFileSync(
+      path.join(scratch, SHIM_FILE),
+      emitShimLauncher({ arch: describe(arch).launcher, installed, build }),
+      {
+        mode: 0o755,
+      },
+    );
     // Renamed, so that a running tsrun keeps the files it has; the one that needs the others is the last.
     for (const name of [KOFFI_FILE, ENGINE_FILE, SHIM_FILE, LAUNCHER_FILE]) {
       readOnce(path.join(scratch, name));

@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { takeLaunched } from './cli/launched.ts';
 import { processSurroundings } from './cli/surroundings.ts';
 import { versionText } from './cli/version.ts';
-import { readVersion } from './host/version.ts';
+import { readBuildId, readVersion } from './host/version.ts';
 import { answerThrough, isAnswering, startApart } from './shim/bootstrap/apart.ts';
 import { describeFailure, runShim } from './shim/bootstrap/run.ts';
 
@@ -32,6 +32,8 @@ async function main(args: readonly string[]): Promise<number> {
       answer,
       complain,
       versionText: versionText(readVersion()),
+      build: readBuildId(),
+      ...(launched !== undefined && { again: { ...launched.again, args } }),
     });
     return 0;
   } catch (error) {

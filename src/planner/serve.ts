@@ -13,7 +13,8 @@ import { receiveMessage } from '../sys/socket.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import { DeferredLog } from './deferred-log.ts';
 import { isTerminalOf } from './descriptors.ts';
-import { readHello, type Hello } from './hello.ts';
+import type { Hello } from '../util/hello.ts';
+import { requireHello } from './hello.ts';
 import type { KnownConfigs } from './known-configs.ts';
 import { isGone, Launcher } from './launcher.ts';
 import { launcherOperations } from './launcher-operations.ts';
@@ -55,7 +56,7 @@ export async function serve(socket: OwnedFd, facts: PlannerFacts): Promise<Serve
     const [directory, ...others] = descriptors;
     for (const fd of others) fd.close();
     using held = directory;
-    const hello = readHello(bytes, facts.build);
+    const hello = requireHello(bytes, facts.build);
     if (held === undefined) return 'hello';
     launcher = new Launcher(connection, { arch: facts.arch, number: hello.socket });
     launcher.acknowledge(facts.acknowledgements);

@@ -12,7 +12,7 @@ import { openImage, type SpawnInitOptions } from '../process/spawned.ts';
 import { isInitialIdMap, type Surroundings } from '../cli/surroundings.ts';
 import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
 import { socketPair } from '../sys/socket.ts';
-import type { Hello } from './hello.ts';
+import type { Hello } from '../util/hello.ts';
 import type { KnownConfigs } from './known-configs.ts';
 import type { Launcher } from './launcher.ts';
 import { LauncherForeground } from './launcher-foreground.ts';

@@ -29,6 +29,17 @@ export const LAUNCHED = {
 
 /** Files that lie beside each other: what people run, what it executes, and koffi's compiled module. */
 export const LAUNCHER_FILE = 'tsrun';
+/**
+ * In the bundle of a container that a shim has removed: the answer to containerd's `delete`, which the launcher gives without an engine.
+ */
+export const DELETED = { file: 'tsrun-deleted', bytesMax: 4096 } as const;
+
+/**
+ * Where a shim that serves all containers of a containerd and namespace answers launchers. Behind this, two numbers in the digits above: the
+ * inode and the device of the directory in which the bundles lie, the lower half of the latter the major number.
+ */
+export const DOOR = { prefix: '/run/containerd/s/tsrun-', between: '-' } as const;
+
 /** What containerd looks for in its PATH. */
 export const SHIM_FILE = 'containerd-shim-tsrun-v2';
 /** Name of the file with the engine, beside the launchers. */

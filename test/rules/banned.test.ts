@@ -43,7 +43,7 @@ const BANS: readonly Ban[] = [
   },
   {
     names: ['process.chdir', 'process.umask'],
-    except: ['planner/server.ts', 'shim/bootstrap/start.ts', 'shim/task/rootfs.ts'],
+    except: ['planner/server.ts', 'shim/bootstrap/surroundings.ts', 'shim/task/rootfs.ts'],
     reason:
       'the whole process shares them, and may be serving other containers; a planner and a shim set them before they serve, and mount(2) knows no other way for relative lower directories',
   },

@@ -1,16 +1,19 @@
-import {
-  AT_FDCWD,
-  F_ADD_SEALS,
-  F_DUPFD,
-  MFD_ALLOW_SEALING,
-  MFD_NOEXEC_SEAL,
-  RLIMIT_NOFILE,
-  R_OK,
-} from '../../util/constants.ts';
+import { AT_FDCWD, F_ADD_SEALS, F_DUPFD, RLIMIT_NOFILE, R_OK } from '../../util/constants.ts';
 import { ERRNO, type Errno } from '../../util/errno.ts';
 import { ENGINE_FILE, LAUNCHED } from '../../util/launched.ts';
 import type { Machine } from '../assembler.ts';
-import { labelOf, SIGN, writeCall, writeCopy, writePrint, writeText, writeWrite, type Launcher } from './parts.ts';
+import {
+  labelOf,
+  SIGN,
+  writeCall,
+  writeCopy,
+  writeDigits,
+  writeMemfd,
+  writePrint,
+  writeText,
+  writeWrite,
+  type Launcher,
+} from './parts.ts';
 import {
   ARGUMENTS,
   DIRECTORY,
@@ -133,19 +136,7 @@ function writeLookAround(launcher: Launcher): void {
 /** Puts header and environment into a sealed memfd, and its number into the engine's variable. */
 function writeHandOver(launcher: Launcher): void {
   const { machine } = launcher;
-  const name = { text: 'tsrun-environment' };
-  writeCall(launcher, 'memfd_create', [name, MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL]);
-  machine.move('a5', 'result');
-  machine.set('s0', ERRNO.EINVAL);
-  machine.add('s0', 'a5');
-  machine.jumpIfZero('s0', 'older kernel');
-  machine.jump('made');
-  machine.label('older kernel');
-  // MFD_NOEXEC_SEAL is new in Linux 6.3.
-  writeCall(launcher, 'memfd_create', [name, MFD_ALLOW_SEALING]);
-  machine.move('a5', 'result');
-  machine.label('made');
-  machine.jumpIfBit('a5', SIGN, 'no memory');
+  writeMemfd(launcher, 'tsrun-environment');
   writeCall(launcher, 'fcntl', ['a5', F_DUPFD, HIGH_DESCRIPTOR]);
   machine.move('a4', 'result');
   machine.jumpIfBit('a4', SIGN, 'placed');
@@ -166,23 +157,7 @@ function writeHandOver(launcher: Launcher): void {
   writeCall(launcher, 'fcntl', ['a5', F_ADD_SEALS, ALL_SEALS]);
   machine.set('a3', VARIABLE);
   writeCopy(launcher, 'prefix', { text: `${LAUNCHED.variable}=` });
-  writeDigits(machine);
-}
-
-/** Writes the number in a5 at a3; the memory behind it is zero. */
-function writeDigits(machine: Machine): void {
-  machine.set('a2', LAUNCHED.digits.length - 1);
-  machine.set('a4', LAUNCHED.digits.charCodeAt(0));
-  machine.label('digit');
-  machine.move('s0', 'a5');
-  machine.and('s0', 'a2');
-  machine.add('s0', 'a4');
-  machine.storeByte('s0', 'a3');
-  machine.addConstant('a3', 1);
-  machine.shiftRight('a5', Math.log2(LAUNCHED.digits.length));
-  machine.jumpIfZero('a5', 'digits end');
-  machine.jump('digit');
-  machine.label('digits end');
+  writeDigits(machine, 'descriptor');
 }
 
 /** Executes the engine with the arguments as they came; before Linux 5.18 there may be not even a name. */

@@ -18,7 +18,7 @@ import {
   SO_SNDTIMEO,
 } from '../../util/constants.ts';
 import { labelOf, SIGN, writeCall, writeCopy, writeStore, type Launcher } from './parts.ts';
-import { HIGH_DESCRIPTOR, OWN, WORDS } from './places.ts';
+import { HIGH_DESCRIPTOR, INPUT, OWN, WORDS } from './places.ts';
 
 const US_PER_MS = 1000;
 /** Lower ones are what people mean by them: where one is closed, the program has to find it closed. */
@@ -32,9 +32,9 @@ const PATH_SIZE = 108;
 /** Structures of eight-byte words, by their offset from here. */
 const SCRATCH = ADDRESS + 0x80;
 const MSGHDR = { vector: 16, vectorLength: 24, control: 32, controlSize: 40 } as const;
-const IOVEC = 64;
-const CMSG = 96;
-/** And from here. HELLO: build, number of arguments, number of the socket, 0. */
+const IOVEC = 56;
+const CMSG = 104;
+/** And from here. HELLO: build, number of arguments, number of the socket, bytes of input. */
 const HELLO = SCRATCH + 0x80;
 const HELLO_SIZE = 32;
 const CREDENTIALS = HELLO_SIZE;
@@ -75,18 +75,28 @@ export function writeConnect(
   writeCall(launcher, 'geteuid', []);
   machine.move('operation', 'result');
   writePath(launcher, socket);
+  writeReach(launcher, patienceMs);
+  writeHello(launcher);
+}
+
+/** Connects to what the address names, and goes on with the descriptor in a5 when that is of this user, who is in `operation`. */
+export function writeReach(launcher: Launcher, patienceMs: number): void {
   writeOpen(launcher, patienceMs);
   writeCheckUser(launcher);
-  writeHello(launcher);
+}
+
+/** Writes the family of the address, and leaves a3 where its path starts. */
+export function writeFamily({ machine }: Launcher): void {
+  machine.set('a3', ADDRESS);
+  machine.set('s0', AF_UNIX);
+  machine.storeByte('s0', 'a3');
+  machine.addConstant('a3', PATH_AT - ADDRESS);
 }
 
 /** Writes the path behind the family of the address, which is AF_UNIX. `operation` is the user. */
 function writePath(launcher: Launcher, socket: string | undefined): void {
   const { machine } = launcher;
-  machine.set('a3', ADDRESS);
-  machine.set('s0', AF_UNIX);
-  machine.storeByte('s0', 'a3');
-  machine.addConstant('a3', PATH_AT - ADDRESS);
+  writeFamily(launcher);
   if (socket !== undefined) {
     writeCopy(launcher, 'socket', { text: socket });
     return;
@@ -175,8 +185,11 @@ function writeCheckUser(launcher: Launcher): void {
   machine.label('in place');
 }
 
-/** Sends the build, arguments and environment as they lie in memory, and the working directory as a descriptor. */
-function writeHello(launcher: Launcher): void {
+/**
+ * Sends the build, arguments and environment as they lie in memory, the input that was read, and the working directory as a descriptor; of
+ * the connection in a5.
+ */
+export function writeHello(launcher: Launcher, { hasInput = false } = {}): void {
   const { machine, arch } = launcher;
   machine.set('a3', HELLO);
   machine.store('a5', 'a3', 16);
@@ -196,7 +209,13 @@ function writeHello(launcher: Launcher): void {
   machine.store('a3', 'a5', IOVEC);
   writeStore(machine, 'a5', IOVEC + 8, HELLO_SIZE);
   writeStore(machine, 'a5', MSGHDR.vector, SCRATCH + IOVEC);
-  writeStore(machine, 'a5', MSGHDR.vectorLength, 2);
+  writeStore(machine, 'a5', MSGHDR.vectorLength, hasInput ? 3 : 2);
+  if (hasInput) {
+    machine.load('a1', 'a4', WORDS.input, 8);
+    machine.store('a1', 'a3', 24);
+    writeStore(machine, 'a5', IOVEC + 32, INPUT);
+    machine.store('a1', 'a5', IOVEC + 40);
+  }
   writeStore(machine, 'a5', MSGHDR.control, SCRATCH + CMSG);
   writeStore(machine, 'a5', MSGHDR.controlSize, cmsgLength(2));
   writeStore(machine, 'a5', CMSG, cmsgLength(1));

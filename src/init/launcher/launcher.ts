@@ -20,8 +20,8 @@ export interface LauncherOptions {
   readonly patienceMs?: number;
 }
 
-/** A planner that needs longer is of no use. */
-const PATIENCE_MS = 50;
+/** Whoever needs longer for an answer is of no use. */
+export const PATIENCE_MS = 50;
 
 /**
  * The command that people run: a static ELF64 executable of less than 4 KiB. It asks a resident planner for what to do, and executes

@@ -1,4 +1,7 @@
 import { CALLS, type Arch } from '../../program/calls.ts';
+import { MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL } from '../../util/constants.ts';
+import { ERRNO } from '../../util/errno.ts';
+import { LAUNCHED } from '../../util/launched.ts';
 import { utf8 } from '../../util/utf8.ts';
 import type { Machine, Register } from '../assembler.ts';
 
@@ -13,9 +16,10 @@ export interface Launcher {
 /** The sign bit: set in the result of a call that failed. */
 export const SIGN = 63;
 
-/** System calls: x86-64, arm64. Four of them are the launchers' alone. */
+/** System calls: x86-64, arm64. Five of them are the launchers' alone. */
 const CALL_NUMBERS = {
   connect: { 'x86-64': 42, arm64: 203 },
+  lseek: { 'x86-64': 8, arm64: 62 },
   geteuid: { 'x86-64': 107, arm64: 175 },
   faccessat: { 'x86-64': 269, arm64: 48 },
   memfd_create: { 'x86-64': 319, arm64: 279 },
@@ -37,6 +41,7 @@ const CALL_NUMBERS = {
   sendmsg: CALLS.sendmsg,
   setsockopt: CALLS.setsockopt,
   socket: CALLS.socket,
+  statx: CALLS.statx,
   write: CALLS.write,
 } as const;
 
@@ -95,6 +100,39 @@ export function writeCopy(launcher: Launcher, part: string, { text }: { readonly
   machine.addConstant('a3', 1);
   machine.jump(`copy ${part}`);
   machine.label(`${part} copied`);
+}
+
+/** A memfd that can be sealed, in a5. Of one name only once in a launcher. */
+export function writeMemfd(launcher: Launcher, name: string): void {
+  const { machine } = launcher;
+  writeCall(launcher, 'memfd_create', [{ text: name }, MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL]);
+  machine.move('a5', 'result');
+  machine.set('s0', ERRNO.EINVAL);
+  machine.add('s0', 'a5');
+  machine.jumpIfZero('s0', `older kernel for ${name}`);
+  machine.jump(`made ${name}`);
+  machine.label(`older kernel for ${name}`);
+  // MFD_NOEXEC_SEAL is new in Linux 6.3.
+  writeCall(launcher, 'memfd_create', [{ text: name }, MFD_ALLOW_SEALING]);
+  machine.move('a5', 'result');
+  machine.label(`made ${name}`);
+  machine.jumpIfBit('a5', SIGN, 'no memory');
+}
+
+/** Writes the number in a5 at a3, in the digits of util/launched.ts; the memory behind it is zero. `part` makes the labels its own. */
+export function writeDigits(machine: Machine, part: string): void {
+  machine.set('a2', LAUNCHED.digits.length - 1);
+  machine.set('a4', LAUNCHED.digits.charCodeAt(0));
+  machine.label(`digit of ${part}`);
+  machine.move('s0', 'a5');
+  machine.and('s0', 'a2');
+  machine.add('s0', 'a4');
+  machine.storeByte('s0', 'a3');
+  machine.addConstant('a3', 1);
+  machine.shiftRight('a5', Math.log2(LAUNCHED.digits.length));
+  machine.jumpIfZero('a5', `end of ${part}`);
+  machine.jump(`digit of ${part}`);
+  machine.label(`end of ${part}`);
 }
 
 type Argument = number | Register | { readonly text: string };

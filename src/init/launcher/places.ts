@@ -17,6 +17,8 @@ export const WORDS = {
   end: 40,
   /** This process, and not one that a program has cloned. */
   pid: 48,
+  /** Bytes of standard input that were read, at INPUT. */
+  input: 56,
 } as const;
 
 /** What the engine reads before the environment: zeros at first, as all that follows. */
@@ -34,6 +36,11 @@ export const PATH = LAYOUT.message.address;
 export const PATH_MAX = 4096;
 /** Path of the working directory. */
 export const DIRECTORY = LAYOUT.bulk.address;
+
+/** What the shim's launcher looks at before that, and then what it has read from standard input. */
+export const INPUT = LAYOUT.bulk.address;
+/** Options that are longer are longer than whoever reads them takes them. */
+export const INPUT_MAX = 0x1_8000;
 
 /** Above what callers preserve for a container. Where the limit forbids it a lower one does: nobody looks before it is closed. */
 export const HIGH_DESCRIPTOR = 100;

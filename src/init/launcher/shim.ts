@@ -1,32 +1,46 @@
-import type { Arch } from '../../program/calls.ts';
 import { O_CLOEXEC } from '../../util/constants.ts';
+import { DOOR } from '../../util/launched.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import { writeElf } from '../elf.ts';
 import { createMachine } from '../image.ts';
 import { writeCold } from './cold.ts';
+import { writeDeleted } from './deleted.ts';
+import { writeDoor } from './door.ts';
+import { PATIENCE_MS, type LauncherOptions } from './launcher.ts';
 import { writeMeasure } from './measure.ts';
 import { SIGN, writeCall, writeText, writeTexts, type Launcher } from './parts.ts';
 import { PATH, PATH_MAX } from './places.ts';
 
+/** What the bytes of the shim's launcher depend on. */
+export type ShimLauncherOptions = Pick<LauncherOptions, 'arch' | 'installed' | 'build' | 'patienceMs'> & {
+  /** What the paths of sockets begin with at which a shim answers. Default: that of util/launched.ts. */
+  readonly door?: string;
+};
+
 /**
  * `containerd-shim-tsrun-v2`: a static ELF64 executable like the launcher of the command, for a caller that waits for an answer and for
  * the end of the process, while what it has started stays. It clones; the clone executes the engine, whose standard output is a pipe to
- * the first process, and that passes on what it reads. The first byte is its exit code.
+ * the first process, and that passes on what it reads. The first byte is its exit code. What can be answered without an engine is.
  *
- *      measure -> pipe -> clone -> cold
- *                           |
- *                           +----> read, write, ... -> exit_group
+ *      measure -> deleted -> door -> pipe -> clone -> cold
+ *                    |        |                |
+ *                    |        |                +----> read, write, ... -> exit_group
+ *                    +--------+-> exit_group
  *
  * The same options give the same bytes.
  */
-export function emitShimLauncher({ arch, installed }: { readonly arch: Arch; readonly installed: string }): Uint8Array {
+export function emitShimLauncher(options: ShimLauncherOptions): Uint8Array {
+  const { arch, installed, build, door = DOOR.prefix, patienceMs = PATIENCE_MS } = options;
   const machine = createMachine(arch);
   const launcher: Launcher = { machine, arch, texts: new Map() };
   writeMeasure(launcher);
+  writeDeleted(launcher);
+  writeDoor(launcher, { prefix: door, patienceMs });
   writeApart(launcher);
-  machine.label('alone');
   writeCold(launcher, installed);
   writeTexts(launcher);
+  machine.label('build');
+  machine.data(new Uint8Array(BigUint64Array.of(build).buffer));
   return writeElf(machine.assemble(), arch);
 }
 

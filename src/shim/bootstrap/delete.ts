@@ -1,37 +1,63 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../../errors.ts';
 import { Runtime } from '../../library/runtime.ts';
-import { hasErrno } from '../../sys/errno.ts';
 import { readBundleRecord, removeBundleRecord } from '../task/bundle-record.ts';
 import { unmountRootfs } from '../task/rootfs.ts';
 import { encode } from '../wire/codec.ts';
 import { timestampOf } from '../wire/common.ts';
 import { METHODS } from '../wire/task.ts';
+import { doorPath, sharedSocketPath } from './address.ts';
 import type { ShimFlags } from './flags.ts';
-import { removeDeadSocket } from './socket.ts';
+import { askShared } from './shared.ts';
+import { readAddress, removeDeadSocket } from './socket.ts';
 
-/** As of a program that SIGKILL has ended. */
-const EXIT_STATUS = 137;
+/** The exit status of a container of which nobody knows more: as of a program that SIGKILL has ended. */
+export const DELETE_STATUS = 137;
+/** containerd has a patience of 5 s for all of it. */
+const FORGET_MS = 2_000;
 
 /**
  * Removes what is left of a container whose shim is gone; after a usual end, nothing. Returns the bytes of a DeleteResponse.
  *
  * Errors: those of the library; those of node:fs.
  */
-export async function deleteLeft({ id, bundle: given }: ShimFlags, warn: (message: string) => void): Promise<Buffer> {
+export async function deleteLeft(flags: ShimFlags, warn: (message: string) => void): Promise<Buffer> {
+  const { id, bundle: given } = flags;
   const bundle = given === '' ? '.' : given;
-  const record = readBundleRecord(bundle);
-  let pid = 0;
-  if (record !== undefined) {
-    const runtime = new Runtime({ ...record, log: { warn, error: warn } });
-    pid = await removeContainer(runtime, id);
-    unmountRootfs(path.join(bundle, 'rootfs'));
-    removeBundleRecord(bundle);
-  }
-  const socket = readSocket(bundle);
+  const socket = readAddress(bundle);
+  const isOfShared = socket === sharedSocketPath(flags);
+  // One that lives may hold the container still, and is told before it is surprised.
+  if (isOfShared) await forget(socket, id, warn);
+  const pid = await removeByRecord(bundle, id, warn);
   if (socket !== undefined) await removeDeadSocket(socket);
-  return encode(METHODS.Delete.response, { pid, exitStatus: EXIT_STATUS, exitedAt: timestampOf(Date.now()) });
+  if (isOfShared) await removeDeadSocket(doorPath(bundle), 'seqpacket');
+  return encodeKilled(pid);
+}
+
+/**
+ * Removes a container, whatever it does, by what its bundle says of it. Returns the pid that it had, 0 where nothing is left. Errors: those
+ * of the library; those of node:fs.
+ */
+export async function removeByRecord(bundle: string, id: string, warn: (message: string) => void): Promise<number> {
+  const record = readBundleRecord(bundle);
+  if (record === undefined) return 0;
+  const pid = await removeContainer(new Runtime({ ...record, log: { warn, error: warn } }), id);
+  unmountRootfs(path.join(bundle, 'rootfs'));
+  removeBundleRecord(bundle);
+  return pid;
+}
+
+/** The answer to `delete` of a container of which nothing is left. */
+export function encodeKilled(pid: number): Buffer {
+  return encode(METHODS.Delete.response, { pid, exitStatus: DELETE_STATUS, exitedAt: timestampOf(Date.now()) });
+}
+
+async function forget(socket: string, id: string, warn: (message: string) => void): Promise<void> {
+  try {
+    await askShared(socket, 'Forget', { id, timeoutMs: FORGET_MS });
+  } catch (error) {
+    warn(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** The pid that it had. */
@@ -42,15 +68,6 @@ async function removeContainer(runtime: Runtime, id: string): Promise<number> {
     return container.pid;
   } catch (error) {
     if (error instanceof TsrunError && error.code === 'not-found') return 0;
-    throw error;
-  }
-}
-
-function readSocket(bundle: string): string | undefined {
-  try {
-    return /^unix:\/\/(\/.+)$/.exec(readFileSync(path.join(bundle, 'address'), 'utf8'))?.[1];
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

@@ -8,4 +8,12 @@ export interface ShimProcess {
   /** Says what went wrong, in a line. */
   readonly complain: (message: string) => void;
   readonly versionText: string;
+  /** Identity of the build, which launchers name. */
+  readonly build: bigint | undefined;
+  /** How it becomes its engine again, where a launcher has started that: what a file has to hold, and the environment that names the file. */
+  readonly again?: {
+    readonly args: readonly string[];
+    readonly handOver: (answer: number) => Uint8Array;
+    readonly environment: (file: number) => readonly string[];
+  };
 }

@@ -2,6 +2,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { hasErrno } from '../../sys/errno.ts';
 import { temporaryName } from '../../sys/temporary-name.ts';
+import { DELETED } from '../../util/launched.ts';
 
 /** What `delete` has to know of a container when its shim is gone. */
 export interface BundleRecord {
@@ -33,8 +34,13 @@ export function removeBundleRecord(bundle: string): void {
   rmSync(path.join(bundle, NAME), { force: true });
 }
 
+/** Nothing is left of the container, nor of anything that its `delete` would have to look for: the answer to that. Errors: those of node:fs. */
+export function writeDeletedAnswer(bundle: string, answer: Uint8Array): void {
+  writeAtomically(path.join(bundle, DELETED.file), answer);
+}
+
 /** Nobody sees half of a file. Errors: those of node:fs. */
-export function writeAtomically(file: string, text: string): void {
+export function writeAtomically(file: string, text: string | Uint8Array): void {
   const temporary = path.join(path.dirname(file), temporaryName('.tsrun-'));
   writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
   renameSync(temporary, file);

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { TsrunError } from '../../errors.ts';
 import { StateDirectory } from '../../container/store/directory.ts';
 import type { ContainerRecord } from '../../container/store/record.ts';
 import { readOomKills } from '../../cgroup/oom.ts';
@@ -190,7 +191,13 @@ export class TaskContainer {
   async remove(drainMs: number): Promise<void> {
     const { io } = this.#parts;
     await io.drain(drainMs);
-    await this.#setting.reaper.during(() => this.container.delete({ force: true }));
+    await this.#setting.reaper
+      .during(() => this.container.delete({ force: true }))
+      .catch((error: unknown) => {
+        // A command of containerd's has done so, by its state.
+        if (!(error instanceof TsrunError && error.code === 'not-found')) throw error;
+        this.container.close();
+      });
     // One that was never started ends by that.
     await this.exited;
     await Promise.all([...this.execs.values()].map((exec) => exec.close(0)));

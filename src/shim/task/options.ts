@@ -11,7 +11,10 @@ import { CREATE_OPTIONS, RUNC_OPTIONS, RUNTIME_OPTIONS, RUNTIME_V1_OPTIONS } fro
 export type ShimOptions = Pick<
   Value<typeof RUNC_OPTIONS>,
   'noPivotRoot' | 'noNewKeyring' | 'shimCgroup' | 'root' | 'systemdCgroup'
->;
+> & {
+  /** One shim for all containers of the namespace; undefined where nothing is said of it. */
+  readonly shared?: boolean;
+};
 
 /** Where state is kept, below it a directory for each namespace. */
 const ROOT = '/run/containerd/tsrun';
@@ -24,6 +27,7 @@ const MEMBERS = new Map<string, { readonly name: keyof ShimOptions | undefined; 
   ['ShimCgroup', { name: 'shimCgroup', type: 'string' }],
   ['Root', { name: 'root', type: 'string' }],
   ['SystemdCgroup', { name: 'systemdCgroup', type: 'boolean' }],
+  ['Shared', { name: 'shared', type: 'boolean' }],
   ['BinaryName', { name: undefined, type: 'string' }],
   // Standard streams become the property of the container's user in any case.
   ['IoUid', { name: undefined, type: 'number' }],
@@ -68,7 +72,11 @@ export function readOptions(sent: Any | undefined, log: Log): ShimOptions {
 
 function complete(options: Partial<ShimOptions>): ShimOptions {
   const { noPivotRoot = false, noNewKeyring = false, shimCgroup = '', root = '', systemdCgroup = false } = options;
-  return { noPivotRoot, noNewKeyring, shimCgroup, root: root === '' ? ROOT : root, systemdCgroup };
+  const { shared } = options;
+  return {
+    ...{ noPivotRoot, noNewKeyring, shimCgroup, root: root === '' ? ROOT : root, systemdCgroup },
+    ...(shared !== undefined && { shared }),
+  };
 }
 
 function readFile(path: string): string {

@@ -1,12 +1,15 @@
 import { TsrunError } from '../../errors.ts';
 import type { Process as ProcessSection, Resources } from '../../spec/generated/config.ts';
 import { parseJson } from '../../spec/parse.ts';
+import { hasErrno } from '../../sys/errno.ts';
+import { nowMs } from '../../sys/clock.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import type { Method, Services } from '../ttrpc/server.ts';
 import { decode, encode, type Fields, type Given, type Value } from '../wire/codec.ts';
 import { NEVER, timestampOf } from '../wire/common.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { METHODS, PROCESS_DETAILS, SERVICES, TASK_STATUS } from '../wire/task.ts';
+import { writeDeletedAnswer } from './bundle-record.ts';
 import { TaskContainer } from './container.ts';
 import { Exec } from './exec.ts';
 import type { Exit } from './exit.ts';
@@ -20,21 +23,75 @@ type Handlers = { readonly [Method in Name]: (request: Request<Method>) => Promi
 
 /** How long what a process wrote is waited for when it is deleted: somebody else may hold its pipe. */
 const DRAIN_MS = 2_000;
+/** containerd connects and creates at once. */
+const EXPECTED_MS = 60_000;
 
 /** The containers of a shim, and what containerd may ask of them. */
 export class TaskService {
   readonly #containers = new Map<string, TaskContainer>();
-  /** Ids of containers that are being made. */
-  readonly #creating = new Set<string>();
+  /** Id of a container that is being made -> its bundle, and when that is over, however. */
+  readonly #creating = new Map<string, { readonly bundle: string; readonly over: Promise<unknown> }>();
+  /** Id of a container that containerd is going to make -> until when that is believed, by the clock of `nowMs`. */
+  readonly #expected = new Map<string, number>();
+  /** Id of a container of which nothing is wanted any more -> its removal. */
+  readonly #leaving = new Map<string, Promise<void>>();
   /** containerd wants no more of this shim. */
   #isUnwanted = false;
+  /** Bundle of a container that is deleted -> what its `delete` is to answer, once nothing of this shim is left. */
+  readonly #deleted = new Map<string, Uint8Array>();
   readonly #setting: Setting;
-  readonly #shutDown: () => void;
+  readonly #shutDown: (() => Promise<void>) | undefined;
 
-  /** `shutDown` is called when nothing is held any more and containerd wants no more. */
-  constructor(setting: Setting, shutDown: () => void) {
+  /**
+   * `shutDown` is called when nothing is held any more and containerd wants no more: nobody finds this shim when it resolves. Without it
+   * the shim has others to expect, whatever containerd says of one.
+   */
+  constructor(setting: Setting, shutDown?: () => Promise<void>) {
     this.#setting = setting;
     this.#shutDown = shutDown;
+  }
+
+  /** Nothing is held, made or expected. */
+  get isEmpty(): boolean {
+    const now = nowMs();
+    for (const [id, untilMs] of this.#expected) if (now >= untilMs) this.#expected.delete(id);
+    return this.#containers.size + this.#creating.size + this.#expected.size === 0;
+  }
+
+  /** Of every container, the latest first. */
+  bundles(): readonly string[] {
+    return [...[...this.#containers.values()].reverse(), ...this.#creating.values()].map(({ bundle }) => bundle);
+  }
+
+  /** Whether a container is held or being made. */
+  has(id: string): boolean {
+    return this.#containers.has(id) || this.#creating.has(id);
+  }
+
+  /** containerd is going to make a container; one of this id that has ended is no longer known there. Errors: those of the library. */
+  async expect(id: string): Promise<void> {
+    this.#expected.set(id, nowMs() + EXPECTED_MS);
+    if (this.#containers.get(id)?.status === 'stopped') await this.#leave(id);
+  }
+
+  /** Removes what there is of a container, whatever it does. Errors: those of the library. */
+  async forget(id: string): Promise<void> {
+    this.#expected.delete(id);
+    await this.#creating.get(id)?.over;
+    await this.#leave(id);
+  }
+
+  async #leave(id: string): Promise<void> {
+    const container = this.#containers.get(id);
+    if (container === undefined) return;
+    const leaving = this.#leaving.get(id) ?? container.remove(0);
+    this.#leaving.set(id, leaving);
+    try {
+      await leaving;
+    } finally {
+      if (this.#containers.get(id) === container) this.#containers.delete(id);
+      this.#leaving.delete(id);
+    }
   }
 
   /** The methods, by the names of both versions of the service. */
@@ -138,39 +195,60 @@ export class TaskService {
       const taskPid = this.#containers.get(id)?.pid ?? 0;
       return Promise.resolve({ shimPid: process.pid, taskPid });
     },
-    Shutdown: () => {
-      this.#isUnwanted = this.#containers.size === 0;
-      this.#endUnwanted();
-      return Promise.resolve({});
+    Shutdown: async () => {
+      this.#isUnwanted = this.#shutDown !== undefined && this.#containers.size === 0;
+      await this.#endUnwanted();
+      return {};
     },
   };
 
   async #create(request: Request<'Create'>): Promise<Response<'Create'>> {
-    const { id, bundle, rootfs, options, checkpoint } = request;
+    const { id, bundle, checkpoint } = request;
     if (checkpoint !== '') throw new RpcError(CODE.unimplemented, 'tsrun restores no checkpoints');
-    if (this.#containers.has(id) || this.#creating.has(id))
-      throw new RpcError(CODE.alreadyExists, `there is a container ${JSON.stringify(id)}`);
-    this.#creating.add(id);
+    if (this.has(id)) throw new RpcError(CODE.alreadyExists, `there is a container ${JSON.stringify(id)}`);
+    const making = this.#make(request);
+    this.#creating.set(id, { bundle, over: making.catch(() => undefined) });
+    this.#expected.delete(id);
     try {
-      const task = { id, bundle, rootfs, options, places: placesOf(request) };
-      const container = await TaskContainer.create(task, this.#setting).catch(failedWith('OCI runtime create failed'));
-      if (this.#isUnwanted) {
-        await container.container.kill(SIGNALS.KILL);
-        await container.exited;
-        await container.remove(0);
-        throw new RpcError(CODE.unavailable, 'the shim was told to end meanwhile');
-      }
-      this.#containers.set(id, container);
-      return { pid: container.pid };
+      return await making;
     } finally {
       this.#creating.delete(id);
-      this.#endUnwanted();
+      await this.#endUnwanted();
     }
   }
 
+  async #make(request: Request<'Create'>): Promise<Response<'Create'>> {
+    const { id, bundle, rootfs, options } = request;
+    const task = { id, bundle, rootfs, options, places: placesOf(request) };
+    const container = await TaskContainer.create(task, this.#setting).catch(failedWith('OCI runtime create failed'));
+    if (this.#isUnwanted) {
+      await container.container.kill(SIGNALS.KILL);
+      await container.exited;
+      await container.remove(0);
+      throw new RpcError(CODE.unavailable, 'the shim was told to end meanwhile');
+    }
+    this.#containers.set(id, container);
+    return { pid: container.pid };
+  }
+
   /** containerd may lose patience with a container that is being made: the shim ends when that is done with. */
-  #endUnwanted(): void {
-    if (this.#isUnwanted && this.#containers.size === 0 && this.#creating.size === 0) this.#shutDown();
+  async #endUnwanted(): Promise<void> {
+    if (!this.#isUnwanted || this.#containers.size > 0 || this.#creating.size > 0) return;
+    await this.#shutDown?.();
+    this.#tellDeleted();
+  }
+
+  /** No `delete` has anything left to do for these. */
+  #tellDeleted(): void {
+    for (const [bundle, answer] of this.#deleted) {
+      this.#deleted.delete(bundle);
+      try {
+        writeDeletedAnswer(bundle, answer);
+      } catch (error) {
+        // containerd was faster.
+        if (!hasErrno(error, 'ENOENT')) throw error;
+      }
+    }
   }
 
   #add(request: Request<'Exec'>): object {
@@ -192,9 +270,12 @@ export class TaskService {
       throw new RpcError(CODE.failedPrecondition, `cannot delete a container that is ${status}`);
     await container.remove(DRAIN_MS);
     this.#containers.delete(id);
-    const exit = exitOn(container.exit);
-    this.#setting.publisher.publish('/tasks/delete', { containerId: id, pid, ...exit });
-    return { pid, ...exit };
+    const answer = { pid, ...exitOn(container.exit) };
+    this.#setting.publisher.publish('/tasks/delete', { containerId: id, ...answer });
+    this.#deleted.set(container.bundle, encode(METHODS.Delete.response, answer));
+    // Whoever is left has the end of this shim to look after; one that stays looks after itself.
+    if (this.#containers.size > 0 || this.#shutDown === undefined) this.#tellDeleted();
+    return answer;
   }
 
   async #deleteExec(id: string, execId: string): Promise<Response<'Delete'>> {

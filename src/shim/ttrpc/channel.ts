@@ -5,7 +5,8 @@ import type { OwnedFd } from '../../sys/fd.ts';
 import { POLLIN } from '../../util/constants.ts';
 import { encodeFrame, FrameReader, type Frame } from '../wire/frames.ts';
 
-const CHUNK_BYTES = 64 * 1024;
+/** What is read, until it is copied. */
+const CHUNK = Buffer.allocUnsafe(64 * 1024);
 /** What waits for a peer that does not read; one that lets more pile up is given up. */
 const WAITING_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -33,15 +34,14 @@ export class Channel {
     const reader = new FrameReader();
     try {
       while (!this.#isClosed) {
-        const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-        const count = this.#socket.read(chunk);
+        const count = this.#socket.read(CHUNK);
         if (count === 0) return;
         if (count === undefined) {
           await waitAny([{ fd: this.number, events: POLLIN }], -1, { signal: this.#closing.signal });
           continue;
         }
-        // Small ones, so that a frame that waits for its end does not hold a large piece of memory.
-        yield* reader.push(Buffer.from(chunk.subarray(0, count)));
+        // Before anybody else reads; and what waits for its end does not hold a large piece of memory.
+        yield* reader.push(Buffer.from(CHUNK.subarray(0, count)));
       }
     } catch (error) {
       if (!this.#isClosed && !isEnd(error)) throw error;

@@ -25,16 +25,18 @@ export class Server {
   readonly #services: Services;
   readonly #log: Log;
   readonly #channels = new Set<Channel>();
+  readonly #connectionsMax: number;
 
-  constructor(services: Services, log: Log) {
+  constructor(services: Services, log: Log, { connectionsMax = 0 }: { readonly connectionsMax?: number } = {}) {
     this.#services = services;
     this.#log = log;
+    this.#connectionsMax = Math.max(connectionsMax, CONNECTIONS_MAX);
   }
 
   /** Takes connections until the signal ends it. The listener stays its owner's, and does not block. */
   async serve(listener: OwnedFd, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const isFull = this.#channels.size >= CONNECTIONS_MAX;
+      const isFull = this.#channels.size >= this.#connectionsMax;
       const interests = isFull ? [] : [{ fd: listener.number, events: POLLIN }];
       await waitAny(interests, isFull ? FULL_PAUSE_MS : -1, { signal }).catch(() => undefined);
       this.#takeAll(listener);
@@ -42,7 +44,7 @@ export class Server {
   }
 
   #takeAll(listener: OwnedFd): void {
-    while (this.#channels.size < CONNECTIONS_MAX) {
+    while (this.#channels.size < this.#connectionsMax) {
       const socket = acceptUnix(listener.number);
       if (socket === undefined) return;
       this.#take(socket);

@@ -56,7 +56,8 @@ export class Containerd {
     mkdirSync(programs);
     // docker before 23 has no other way to another shim.
     symlinkSync(runtime.path, `${programs}/${runtime.isShim === true ? RUNC_SHIM : 'runc'}`);
-    const env = { PATH: `${programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin` };
+    const PATH = `${programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+    const env = { PATH, ...runtime.environment };
     this.#startDaemon = () => new Daemon(inside, 'containerd', ['containerd', '--config', config], env);
     this.daemon = this.#startDaemon();
   }

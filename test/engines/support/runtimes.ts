@@ -12,6 +12,8 @@ export interface Runtime {
   readonly path: string;
   /** It is a shim of containerd, and no command that one calls. */
   readonly isShim?: true;
+  /** What its engine has in its environment beside the rest. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -26,6 +28,12 @@ export function listRuntimes(surroundings: Surroundings): Runtime[] {
 /** The same, and the shim of the tsrun that is tested. */
 export function listRuntimesAndShims(surroundings: Surroundings): Runtime[] {
   return [...listRuntimes(surroundings), { name: 'tsrun-shim', path: shimPath(surroundings), isShim: true }];
+}
+
+/** The same shim where one serves all containers of a namespace. */
+export function sharedShim(surroundings: Surroundings): Runtime {
+  const environment = { TSRUN_SHIM_SHARED: '1' };
+  return { name: 'tsrun-shared', path: shimPath(surroundings), isShim: true, environment };
 }
 
 function shimPath(surroundings: Surroundings): string {

@@ -43,8 +43,17 @@ t.test('readOptions() takes a file, and the text of one', (t) => {
   writeFileSync(configPath, '{ "SystemdCgroup": true, "NoNewKeyring": true, "IoUid": 7, "BinaryName": "x" }');
   t.strictSame(read({ configPath }), { ...DEFAULT, systemdCgroup: true, noNewKeyring: true });
   t.equal(warnings.splice(0).length, 1);
+  t.strictSame(read({ configBody: Buffer.from('{"Shared":false}') }), { ...DEFAULT, shared: false });
   t.strictSame(read({ configBody: Buffer.from('{"Root":"/elsewhere"}') }), { ...DEFAULT, root: '/elsewhere' });
-  for (const text of ['[]', '{', '{"Unknown":1}', '{"Root":1}', '{"SystemdCgroup":"yes"}', 'x'.repeat(70_000)])
+  for (const text of [
+    '[]',
+    '{',
+    '{"Unknown":1}',
+    '{"Root":1}',
+    '{"SystemdCgroup":"yes"}',
+    '{"Shared":"yes"}',
+    'x'.repeat(70_000),
+  ])
     t.throws(() => read({ configBody: Buffer.from(text) }), { code: CODE.invalidArgument }, text.slice(0, 20));
   t.end();
 });
