@@ -1,18 +1,11 @@
-import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { readFileSync } from 'node:fs';
-import { decode, encode, type Fields, type Given, type Value } from '../../../src/shim/wire/codec.ts';
 import { waitFor } from '../../live/support/wait.ts';
 import { Containerd } from './containerd.ts';
-import { IMAGE_STATUS, METHODS, NAMESPACE_MODE } from './cri-messages.ts';
+import { CriClient, type Answer, type Asked } from './cri-client.ts';
+import { NAMESPACE_MODE } from './cri-messages.ts';
 import { IMAGE, writeImage } from './image.ts';
 import { listRuntimes, shimPath } from './runtimes.ts';
 import type { Surroundings } from './surroundings.ts';
-
-type Name = keyof typeof METHODS;
-/** What a method is asked. */
-export type Asked<Method extends Name> = Given<(typeof METHODS)[Method]['request']>;
-/** What it answers. */
-export type Answer<Method extends Name> = Value<(typeof METHODS)[Method]['response']>;
 
 /** A runtime as Kubernetes names it, in a RuntimeClass. */
 export interface Handler {
@@ -23,7 +16,6 @@ export interface Handler {
 
 const PAUSE_IMAGE = 'localhost/tsrun-pause:latest';
 const PATIENCE_MS = 30_000;
-const CALL_LIMIT_MS = 60_000;
 const PLUGIN = 'io.containerd.grpc.v1.cri';
 const TABLE = `plugins.${JSON.stringify(PLUGIN)}`;
 /** Of containerd, in which Kubernetes keeps what it has. */
@@ -33,13 +25,13 @@ export const CRI_NAMESPACE = 'k8s.io';
 export class Cri {
   readonly containerd: Containerd;
   readonly inside: Surroundings;
-  #client: Client;
+  client: CriClient;
   #count = 0;
 
   private constructor(containerd: Containerd) {
     this.containerd = containerd;
     this.inside = containerd.inside;
-    this.#client = connect(containerd.address);
+    this.client = new CriClient(containerd.address);
   }
 
   static async start(inside: Surroundings, handlers: readonly [Handler, ...Handler[]]): Promise<Cri> {
@@ -62,21 +54,23 @@ export class Cri {
   }
 
   /** Errors: `ServiceError`. */
-  async call<Method extends Name>(method: Method, asked: Asked<Method>): Promise<Answer<Method>> {
-    const { request, response } = METHODS[method];
-    return await this.#call(`RuntimeService/${method}`, { request, response }, asked);
+  async call<Method extends Parameters<CriClient['call']>[0]>(
+    method: Method,
+    asked: Asked<Method>,
+  ): Promise<Answer<Method>> {
+    return this.client.call(method, asked);
   }
 
   /** Ends containerd and starts it again, with `between` in between. */
   async restart(...args: Parameters<Containerd['restart']>): Promise<void> {
-    this.#client.close();
+    this.client.close();
     await this.containerd.restart(...args);
-    this.#client = connect(this.containerd.address);
+    this.client = new CriClient(this.containerd.address);
     await waitFor(async () => (await this.call('Status', {}).catch(() => undefined)) !== undefined, PATIENCE_MS);
   }
 
   close(): void {
-    this.#client.close();
+    this.client.close();
   }
 
   /** A pod, with what every one of them has; its logs go to a directory of its own. */
@@ -108,35 +102,8 @@ export class Cri {
     writeImage(archive, { name, command });
     await inside.output(containerd.argv(['--namespace', CRI_NAMESPACE, 'images', 'import', archive]));
     // The plug-in hears of it a moment later.
-    await waitFor(async () => {
-      const { image } = await this.#call('ImageService/ImageStatus', IMAGE_STATUS, { image: { image: name } });
-      return image !== undefined;
-    }, PATIENCE_MS);
+    await waitFor(() => this.client.hasImage(name), PATIENCE_MS);
   }
-
-  async #call<Request extends Fields, Response extends Fields>(
-    method: string,
-    { request, response }: { readonly request: Request; readonly response: Response },
-    asked: Given<Request>,
-  ): Promise<Value<Response>> {
-    return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
-        `/runtime.v1.${method}`,
-        (value: Given<Request>) => encode(request, value),
-        (answer: Buffer) => decode(response, answer),
-        asked,
-        { deadline: Date.now() + CALL_LIMIT_MS },
-        (error: ServiceError | null, answer?: Value<Response>) => {
-          if (answer === undefined) reject(error ?? new Error(`${method}: neither an answer nor an error`));
-          else resolve(answer);
-        },
-      );
-    });
-  }
-}
-
-function connect(address: string): Client {
-  return new Client(`unix:${address}`, credentials.createInsecure());
 }
 
 function configLines(handlers: readonly [Handler, ...Handler[]]): string[] {

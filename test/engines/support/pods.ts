@@ -1,10 +1,10 @@
-import type { ServiceError } from '@grpc/grpc-js';
-import { status as CODE } from '@grpc/grpc-js';
+import { status as CODE, type ServiceError } from '@grpc/grpc-js';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { waitFor } from '../../live/support/wait.ts';
 import { CONTAINER_STATE } from './cri-messages.ts';
-import type { Answer, Asked, Cri } from './cri.ts';
+import type { Answer, Asked } from './cri-client.ts';
+import type { Cri } from './cri.ts';
 import { IMAGE } from './image.ts';
 
 const PATIENCE_MS = 30_000;
