@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../util/sha256.ts';
 
 /** Annotations that name the group of a container: those of one group have one shim. The first that is there counts. */
 const GROUPS = ['io.containerd.runc.v2.group', 'io.kubernetes.cri.sandbox-id'];
@@ -20,7 +20,7 @@ export function socketPath(group: {
   readonly group: string;
 }): string {
   const name = [group.address, group.namespace, 'tsrun', group.group].join('/');
-  return `${SOCKET_DIRECTORY}/${createHash('sha256').update(name).digest('hex')}`;
+  return `${SOCKET_DIRECTORY}/${sha256(name)}`;
 }
 
 /** What `start` prints: a plain address, or JSON for a containerd that says which versions it knows. */
