@@ -1,4 +1,4 @@
-import { status as CODE, type ServiceError } from '@grpc/grpc-js';
+import { status as CODE } from '@grpc/grpc-js';
 import { chmodSync, mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
@@ -40,6 +40,7 @@ const TESTS: readonly (readonly [string, (t: Test, pods: Pods) => Promise<void>]
   ['limits that change', update],
   ['containers are asked to stop, and made to', stop],
   ['what a container is given', given],
+  ['what a privileged container is given', privileged],
   ['a pod with one pid namespace', sharedPids],
   ['pods outlive containerd', outlive],
   ['a pod that is stopped with all that runs in it', stopAll],
@@ -310,12 +311,23 @@ async function given(t: Test, pods: Pods): Promise<void> {
       'fixed',
     ],
   );
-  const trusted = await pods
-    .start(pod, 'trusted', 'sed -n "s/^Seccomp:.//p" /proc/self/status; ls /proc/1/root/dev/kmsg', {
-      linux: { securityContext: { namespaces: linux?.securityContext?.namespaces, privileged: true } },
-    })
-    .catch((error: unknown) => error as ServiceError);
-  t.match(trusted, { details: /privileged/ }, 'a pod that is not may have none that is');
+  await pods.remove(pod);
+}
+
+async function privileged(t: Test, pods: Pods): Promise<void> {
+  const pod = await pods.run('privileged', { privileged: true });
+  const script = [
+    'sed -n "s/^Seccomp:.//p" /proc/self/status; mount -t tmpfs none /tmp && echo mounted',
+    'test -c /dev/kmsg && echo device; test -w /proc/sys/kernel/domainname && echo writable',
+    'head -c 1 /dev/zero | wc -c; mknod /tmp/null c 1 3 && : >/tmp/null && echo made',
+  ].join('; ');
+  const { namespaces } = pod.config.linux?.securityContext ?? {};
+  const more = { linux: { securityContext: { namespaces, privileged: true } } };
+  t.equal((await pods.ended(await pods.start(pod, 'trusted', script, more))).exitCode, 0);
+  t.strictSame(
+    pods.log(pod, 'trusted').map(([, , text]) => text),
+    ['0', 'mounted', 'device', 'writable', '1', 'made'],
+  );
   await pods.remove(pod);
 }
 

@@ -76,7 +76,7 @@ export class Cri {
   /** A pod, with what every one of them has; its logs go to a directory of its own. */
   podConfig(
     name: string,
-    namespaces: { readonly pid?: number; readonly ipc?: number } = {},
+    { privileged = false, ...namespaces }: { readonly pid?: number; readonly privileged?: boolean } = {},
   ): NonNullable<Asked<'RunPodSandbox'>['config']> {
     this.#count += 1;
     return {
@@ -85,6 +85,7 @@ export class Cri {
       linux: {
         cgroupParent: '/kubepods',
         securityContext: {
+          privileged,
           namespaces: {
             network: NAMESPACE_MODE.node,
             pid: NAMESPACE_MODE.container,

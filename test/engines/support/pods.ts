@@ -30,8 +30,8 @@ export class Pods {
     this.handler = handler;
   }
 
-  async run(name: string, namespaces: { readonly pid?: number } = {}): Promise<Pod> {
-    const config = this.cri.podConfig(name, namespaces);
+  async run(name: string, kind: Parameters<Cri['podConfig']>[1] = {}): Promise<Pod> {
+    const config = this.cri.podConfig(name, kind);
     mkdirSync(config.logDirectory ?? '');
     const { podId } = await this.cri.call('RunPodSandbox', { config, handler: this.handler });
     return { id: podId, config };
