@@ -3,35 +3,15 @@ import { chmodSync, mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
 import { waitFor } from '../live/support/wait.ts';
-import { CONTAINERD_TOOLS, HUNGRY, RUNTIME_ROOT } from './support/containerd.ts';
+import { HUNGRY } from './support/containerd.ts';
 import { CONTAINER_STATE, NAMESPACE_MODE, POD_STATE, PROFILE } from './support/cri-messages.ts';
-import { Cri, CRI_NAMESPACE, documentedHandler, makeHandler } from './support/cri.ts';
-import { failure, Pods, type ContainerConfig } from './support/pods.ts';
-import { engines } from './support/surroundings.ts';
+import { nothingLeft, podTests, stateDirectory } from './support/pod-tests.ts';
+import { failure, type ContainerConfig, type Pods } from './support/pods.ts';
 
-/** Where a shim keeps the state of its containers; ours is told so by a file, as docs/engines.md has it. */
-const ROOTS: Readonly<Record<string, string>> = { runc: RUNTIME_ROOT, tsrun: '/run/tsrun-of-kubernetes' };
-const CONFIG = JSON.stringify({ SystemdCgroup: false, Root: ROOTS['tsrun'] });
 const PATIENCE_MS = 30_000;
 
-engines('Kubernetes with containerd', { tools: [...CONTAINERD_TOOLS, 'runc'] }, async (t, inside) => {
-  const handlers = [makeHandler('runc', 'io.containerd.runc.v2'), documentedHandler()] as const;
-  await inside.output(['sh', '-c', 'mkdir -p /etc/containerd; echo "$0" >/etc/containerd/tsrun.json', CONFIG]);
-  const cri = await Cri.start(inside, handlers);
-  try {
-    for (const { name } of handlers)
-      await t.test(`handler ${name}`, async (t) => {
-        t.setTimeout(0);
-        for (const [title, test] of TESTS) await t.test(title, async (t) => test(t, new Pods(cri, name)));
-      });
-  } finally {
-    cri.close();
-    await cri.containerd.daemon.stop(t);
-  }
-});
-
-/** In this order, as the last one looks for what the others have left. */
-const TESTS: readonly (readonly [string, (t: Test, pods: Pods) => Promise<void>])[] = [
+// In this order, as the last one looks for what the others have left.
+podTests('Kubernetes with containerd', [
   ['a pod of two containers, from its start to its removal', lifecycle],
   ['processes that are added', added],
   ['logs', logs],
@@ -42,14 +22,9 @@ const TESTS: readonly (readonly [string, (t: Test, pods: Pods) => Promise<void>]
   ['what a container is given', given],
   ['what a privileged container is given', privileged],
   ['a pod with one pid namespace', sharedPids],
-  ['pods outlive containerd', outlive],
   ['a pod that is stopped with all that runs in it', stopAll],
   ['nothing is left', nothingLeft],
-];
-
-function stateDirectory({ handler }: Pods): string {
-  return `${ROOTS[handler]}/${CRI_NAMESPACE}`;
-}
+]);
 
 async function lifecycle(t: Test, pods: Pods): Promise<void> {
   const { cri, handler } = pods;
@@ -346,27 +321,6 @@ async function sharedPids(t: Test, pods: Pods): Promise<void> {
   await pods.remove(pod);
 }
 
-async function outlive(t: Test, pods: Pods): Promise<void> {
-  const { cri } = pods;
-  const pod = await pods.run('lasting');
-  const script = 'echo early; until [ -e /go ]; do sleep 0.02; done; echo late; exit 6';
-  const [lasting, ending] = [await pods.start(pod, 'lasting', script), await pods.start(pod, 'ending', script)];
-  const pid = await pods.pid(lasting);
-  const root = `/proc/${await pods.pid(ending)}/root`;
-  await cri.restart(t, async () => {
-    await pods.said('touch "$1/go"; while [ -e "$1" ]; do sleep 0.02; done', root);
-  });
-  t.match((await cri.call('PodSandboxStatus', { podId: pod.id })).status, { state: POD_STATE.ready });
-  t.match(await pods.status(lasting), { state: CONTAINER_STATE.running });
-  t.equal(await pods.pid(lasting), pid);
-  const { exitCode, reason } = await pods.ended(ending);
-  t.strictSame([exitCode, reason], [6, 'Error'], 'of the end meanwhile it is told');
-  await pods.exec(lasting, 'touch /go');
-  t.equal((await pods.ended(lasting)).exitCode, 6);
-  t.strictSame(pods.log(pod, 'lasting').at(-1), ['stdout', 'F', 'late']);
-  await pods.remove(pod);
-}
-
 async function stopAll(t: Test, pods: Pods): Promise<void> {
   const { cri } = pods;
   const pod = await pods.run('stop-all');
@@ -378,22 +332,4 @@ async function stopAll(t: Test, pods: Pods): Promise<void> {
   await cri.call('StopPodSandbox', { podId: pod.id });
   await cri.call('RemovePodSandbox', { podId: pod.id });
   t.strictSame((await cri.call('ListContainers', { filter: { podId: pod.id } })).containers, []);
-}
-
-async function nothingLeft(t: Test, pods: Pods): Promise<void> {
-  const { cri, handler } = pods;
-  const list = async (directory: string): Promise<string> => pods.said('ls "$1" 2>/dev/null', directory);
-  t.strictSame((await cri.call('ListPodSandbox', {})).items, []);
-  t.strictSame((await cri.call('ListContainers', {})).containers, []);
-  const processes = 'grep -lE "^(containerd-shim|tsrun:init|sleep.100)" /proc/[0-9]*/comm 2>/dev/null';
-  await waitFor(async () => (await pods.said(processes)) === '', PATIENCE_MS).catch(() => undefined);
-  t.equal(await pods.said(processes), '', 'no process');
-  if (handler === 'tsrun') t.equal(await list('/run/containerd/s'), '', 'no socket');
-  await pods.said('rm -f /run/containerd/s/*');
-  t.equal(await list(stateDirectory(pods)), '', 'no state');
-  const state = `/run/containerd-${cri.containerd.runtime.name}`;
-  t.equal(await list(`${state}/io.containerd.runtime.v2.task/${CRI_NAMESPACE}`), '', 'no bundle');
-  t.equal(await list('/run/containerd/fifo'), '', 'no FIFO');
-  t.equal(await pods.said(`grep -E " ${state}/" /proc/self/mountinfo`), '', 'no mount');
-  t.equal(await pods.said('find /sys/fs/cgroup -mindepth 3 -type d -path "*/kubepods/*"'), '', 'no cgroup');
 }
