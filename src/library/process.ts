@@ -5,7 +5,7 @@ import { checkGiven, checkOptions, signalNumber } from './check.ts';
 import type { Patience } from './interruption.ts';
 import { OPTION_CHECKS, type ProgramOptions } from './options.ts';
 import type { ProcessEnd } from './process-end.ts';
-import { ProgramStdio, type ProcessStreams } from './stdio.ts';
+import { hasPipes, ProgramStdio, type ProcessStreams, type StreamMaker } from './stdio.ts';
 import { checkSize, Terminal, type TerminalSize } from './terminal.ts';
 import type { WatchedProcess } from './watched-process.ts';
 
@@ -61,9 +61,14 @@ export class Connections implements Disposable {
   readonly #console: ProgramOptions['console'];
   #terminal: Terminal | undefined;
 
-  constructor({ stdio, console }: ProgramOptions) {
-    this.#stdio = new ProgramStdio(stdio);
+  private constructor({ stdio, console }: ProgramOptions, maker?: StreamMaker) {
+    this.#stdio = new ProgramStdio(stdio, maker);
     this.#console = console;
+  }
+
+  /** Opens what the program is to get. Errors: `host`. */
+  static async open(options: ProgramOptions): Promise<Connections> {
+    return hasPipes(options.stdio) ? new Connections(options, await import('./streams.ts')) : new Connections(options);
   }
 
   get descriptors(): Stdio {
@@ -88,6 +93,11 @@ export class Connections implements Disposable {
 
   resize(size: TerminalSize): void {
     this.#terminal?.resize(size);
+  }
+
+  /** The program has been started: where it has a terminal there are its streams. */
+  async complete(): Promise<void> {
+    if (this.#terminal !== undefined) this.#terminal.connect(await import('./streams.ts'));
   }
 
   /** The program has its ends, and ours are looked after until it has ended. */

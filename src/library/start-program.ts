@@ -43,7 +43,7 @@ export async function startProgram(
   const { pidFile, pidfdSocket, forwardSignals = false } = options;
   using _part = takePart();
   await nextTurn();
-  const connections = new Connections(options);
+  const connections = await Connections.open(options);
   const signals = new SignalForwarder({ signals: forwardSignals ? catchSignals : undefined });
   try {
     let watched: WatchedProcess | undefined;
@@ -61,6 +61,7 @@ export async function startProgram(
     };
     await withPatience(options, () => start(program));
     if (watched === undefined) throw new Error('bug: a program was started and has no process');
+    await connections.complete();
     forward(signals, watched);
     void connections.followTo(watched.ended);
     const after = atEnd === undefined ? undefined : watched.ended.then(atEnd);

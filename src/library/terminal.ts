@@ -1,8 +1,8 @@
 import { duplicateAbove, setNonBlocking, type OwnedFd } from '../sys/fd.ts';
 import { openPeer, setWindowSize } from '../sys/tty.ts';
 import { type Check, CHECKS, either } from './check.ts';
-import type { ProcessStreams } from './stdio.ts';
-import { DescriptorReadable, DescriptorWritable } from './streams.ts';
+import type { ProcessStreams, StreamMaker } from './stdio.ts';
+import type { DescriptorReadable, DescriptorWritable } from './streams.ts';
 
 /**
  * Who gets the console of a program with a terminal: the one that listens at a unix socket (an absolute path), or a function that is called
@@ -27,10 +27,10 @@ export const checkSize: Check = (value) => {
   return isSide(columns) && isSide(rows) ? undefined : 'an object with columns and rows, 0 to 65535 each';
 };
 
-/** The terminal of a program as a pair of streams. */
+/** The terminal of a program, as a pair of streams once it is connected. */
 export class Terminal implements ProcessStreams, Disposable {
-  readonly stdin: DescriptorWritable;
-  readonly stdout: DescriptorReadable;
+  stdin: DescriptorWritable | null = null;
+  stdout: DescriptorReadable | null = null;
   readonly stderr = null;
   readonly #master: OwnedFd;
   /** While this end is open a program that has closed its last descriptor of the terminal can open it again. */
@@ -41,8 +41,12 @@ export class Terminal implements ProcessStreams, Disposable {
     this.#master = duplicateAbove(master.number, 3);
     setNonBlocking(master.number);
     this.#peer = openPeer(master.number);
-    this.stdin = new DescriptorWritable(duplicateAbove(master.number, 3));
-    this.stdout = new DescriptorReadable(duplicateAbove(master.number, 3));
+  }
+
+  /** Makes the streams. The program has not been waited for. */
+  connect({ DescriptorReadable, DescriptorWritable }: StreamMaker): void {
+    this.stdin = new DescriptorWritable(duplicateAbove(this.#master.number, 3));
+    this.stdout = new DescriptorReadable(duplicateAbove(this.#master.number, 3));
   }
 
   /** Nothing happens once the program has ended. Errors: `host`. */
@@ -54,11 +58,11 @@ export class Terminal implements ProcessStreams, Disposable {
   end(): void {
     this.#peer?.close();
     this.#master.close();
-    this.stdin.destroy();
+    this.stdin?.destroy();
   }
 
   [Symbol.dispose](): void {
     this.end();
-    this.stdout.destroy();
+    this.stdout?.destroy();
   }
 }

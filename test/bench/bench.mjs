@@ -4,7 +4,8 @@
  * Needs root and busybox-static. It prints tables and writes them to test/bench/RESULTS.md. A number is the wall time of a
  * command as its caller sees it, start of the process included; the CPU time beside it is the second opinion on a machine that
  * others use as well: that of the command, of what it started and waited for, and of the planner. `npm run bench -- --rounds 3` is for a
- * first look; with `--engines` it measures commands of engines in place of all this (run-engines.mjs).
+ * first look; with `--engines` it measures commands of engines in place of all this (run-engines.mjs), and with `--only TEXT` those
+ * alone that have the text in them.
  *
  * All of it happens in a mount namespace of its own. There the cgroup2 hierarchy of a hybrid layout is taken away, because crun
  * refuses such a layout; it is the same for all of them. A planner runs there for one of them.
@@ -32,7 +33,11 @@ import { benchEngines } from './run-engines.mjs';
  */
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '20' }, engines: { type: 'boolean', default: false } },
+  options: {
+    rounds: { type: 'string', default: '20' },
+    engines: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+  },
 });
 const ROUNDS = Number(options.rounds);
 /** How many containers a planner has made when its memory is read for the last time; fewer for a first look. */
@@ -47,7 +52,7 @@ const INSIDE = 'TSRUN_BENCH_INSIDE';
 
 async function main() {
   if (process.getuid?.() !== 0) return fail('bench needs root');
-  if (options.engines) return benchEngines(ROUNDS);
+  if (options.engines) return benchEngines({ rounds: ROUNDS, only: options.only });
   if (process.env[INSIDE] === undefined) return enterNamespace();
   const hidesUnified = spawnSync('mountpoint', ['-q', UNIFIED]).status === 0;
   if (hidesUnified) spawnSync('umount', [UNIFIED], { stdio: 'inherit' });

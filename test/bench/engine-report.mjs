@@ -1,49 +1,91 @@
 /** The report of the bench of engines as Markdown. */
+import * as fs from 'node:fs';
 import { sumReports } from '../harness/planner-reports.mjs';
 import { describeMachine, describeValues, median, table } from './report.mjs';
 
 /**
  * @typedef {import('./engines.ts').Row} Row
- * @typedef {typeof import('./engines.ts').COLUMNS} Columns
+ * @typedef {import('./engine-tables.ts').Table} Table
  * @typedef {import('./engine-rounds.mjs').Cell} Cell
  */
 
 /** Characters of a reason. */
 const LONGEST = 300;
 
-/** @param {{ columns: Columns, rows: readonly Row[], hidesUnified: boolean }} bench */
-export function describeEngines({ columns, rows, hidesUnified }) {
+/** @param {{ commands: Table, shims: Table }} tables */
+export function describeEngines({ commands, shims }) {
+  const rows = [...commands.rows, ...shims.rows];
   const rounds = Math.max(0, ...rows.flatMap(({ cells }) => cells.map(({ values }) => values.length)));
-  const runtimes = columns.flatMap(({ name, file }) => (file === undefined ? [] : [{ name, binary: [file] }]));
+  const runtimes = commands.columns.flatMap(({ name, file }) => (file === undefined ? [] : [{ name, binary: [file] }]));
   return `# Results of \`npm run bench -- --engines\`
 
 Written by the command itself. Commands of engines end to end, each engine with its daemons in namespaces and cgroups of its own, the
 runtimes taking turns: medians of ${rounds} rounds, with the quartiles in parentheses. A ratio is one of medians. IMAGE is busybox.
 
-${describe(columns, rows, 'values')}
+${describe(commands, 'values')}
 
 CPU time of everything that was at work from the start of a command until the last process it left had ended, by their cgroup: engine, daemons,
 shims, runtime, container, and the planner.
 
-${describe(columns, rows, 'cpuMs')}
+${describe(commands, 'cpuMs')}
 
 What the planner says of the calls of "tsrun, warm":
 
 \`\`\`
-${rows.map(describeServed).join('\n')}
+${commands.rows.map(describeServed).join('\n')}
 \`\`\`
 
-${rows.map(({ command, version }) => `- ${command.split(' ')[0]}: ${version ?? 'not measured'}`).join('\n')}
-${describeMachine(runtimes, hidesUnified)}
+## Shims of containerd
+
+${describe(shims, 'values')}
+
+CPU time, as above:
+
+${describe(shims, 'cpuMs')}
+
+Memory that processes share with no other, of all shims together and of all containers (two for a pod):
+
+${describeMemory(shims)}
+
+${versionLines(rows)}
+${describeMachine(runtimes, fs.existsSync('/sys/fs/cgroup/unified/cgroup.procs'))}
 `;
 }
 
 /**
- * @param {Columns} columns
+ * What each engine says of itself.
  * @param {readonly Row[]} rows
+ */
+function versionLines(rows) {
+  const versions = rows.flatMap(({ version }) => (version === undefined ? [] : [`- ${version}`]));
+  return [...new Set(versions)].join('\n');
+}
+
+/** @param {Table} shims */
+function describeMemory({ columns, rows }) {
+  const cells = rows.find(({ cells }) => cells.some(({ memory }) => memory !== undefined))?.cells ?? [];
+  const counts = cells.find(({ memory }) => memory !== undefined)?.memory?.map(({ pods }) => pods) ?? [];
+  const lines = counts.map((count) => {
+    const texts = columns.map((_, index) => {
+      const found = cells[index]?.memory?.find(({ pods }) => pods === count);
+      if (found === undefined) return 'not measured';
+      return `${mebibytes(found.shims)} + ${mebibytes(found.containers)} MiB`;
+    });
+    return [`${count} pod${count === 1 ? '' : 's'}`, ...texts];
+  });
+  return table(['', ...columns.map(({ name }) => name)], lines);
+}
+
+/** @param {number} kibibytes */
+function mebibytes(kibibytes) {
+  return (kibibytes / 1024).toFixed(1);
+}
+
+/**
+ * @param {Table} table
  * @param {'values' | 'cpuMs'} of
  */
-function describe(columns, rows, of) {
+function describe({ columns, rows }, of) {
   const indexes = (/** @type {boolean} */ isOwn) =>
     [...columns.keys()].filter((index) => (columns[index]?.name.startsWith('tsrun') ?? false) === isOwn);
   const pairs = indexes(true).flatMap((own) =>

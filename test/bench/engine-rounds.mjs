@@ -6,22 +6,33 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { executable } from '../../bundles/ready.mjs';
-import { parseJson } from '../../bundles/untyped.mjs';
+import { load, parseJson } from '../../bundles/untyped.mjs';
+import { privateMemory, readIfThere } from './cpu.mjs';
 import { plannerStatus, socketAside, startPlanner } from './planner.mjs';
 
 /**
  * @typedef {object} Call one cell of the table
- * @property {readonly string[]} argv
- * @property {Readonly<Record<string, string>>} env
- * @property {boolean} warm the planner may be asked
+ * @property {readonly string[]} [argv] a command
+ * @property {Readonly<Record<string, string>>} [env] of it
+ * @property {{ address: string, handler: string }} [pod] the whole life of one of Kubernetes
+ * @property {boolean} [warm] the planner may be asked
  *
- * @typedef {{ calls: readonly Call[], rounds: number, limitMs: number }} Job
+ * @typedef {object} Job
+ * @property {readonly Call[]} calls
+ * @property {number} rounds
+ * @property {number} limitMs
+ * @property {string} podsScript exports `Pods` (pods.ts)
  *
  * @typedef {object} Cell
  * @property {number[]} values ms by the clock, one for each round
  * @property {number[]} cpuMs of all processes of the surroundings; none where nobody counts it
+ * @property {Memory[]} [memory] for some numbers of pods
  * @property {string} [reason] why there are no values
+ *
+ * @typedef {{ pods: number, shims: number, containers: number }} Memory KiB that no two processes share: of all shims, and of all else
+ * that came with the pods
  *
  * @typedef {{ warm: number, lost: number, cold: Record<string, number> }} Served as the planner counts
  * @typedef {{ cells: Cell[], served?: Served }} Result
@@ -34,19 +45,28 @@ const CALL_LIMIT_MS = 60_000;
 const PATIENCE_MS = 10_000;
 const INTERVAL_MS = 2;
 const REASON_LENGTH = 200;
+const POD_COUNTS = [1, 30];
+const POD_COUNTS_OF_A_LOOK = [1, 3];
+/** In which what has started is at rest. */
+const SETTLE_MS = 1000;
 
 const [jobFile = '', resultFile = ''] = process.argv.slice(2);
 const errorFile = `${resultFile}.errors`;
 const cpuFile = findCpuFile();
+/** @type {import('./pods.ts').Pods | undefined} */
+let pods;
 const job = /** @type {Job} */ (parseJson(fs.readFileSync(jobFile, 'utf8')));
 fs.writeFileSync(resultFile, JSON.stringify(await measureAll(job)));
+pods?.close();
 
 /**
  * @param {Job} job
  * @returns {Promise<Result>}
  */
 async function measureAll({ calls, rounds, limitMs }) {
-  const planner = await startPlanner().catch((/** @type {unknown} */ error) => String(error));
+  const planner = calls.some(({ warm }) => warm)
+    ? await startPlanner().catch((/** @type {unknown} */ error) => String(error))
+    : 'no call asks it';
   /** @type {readonly (readonly [Call, Cell])[]} */
   const table = calls.map((call) => {
     const reason = call.warm && typeof planner === 'string' ? { reason: planner } : {};
@@ -65,6 +85,7 @@ async function measureAll({ calls, rounds, limitMs }) {
       if (cpuMs !== undefined) cell.cpuMs.push(cpuMs);
     }
   }
+  for (const [call, cell] of table) if (cell.reason === undefined) await measureMemory(call, cell);
   const after = served();
   if (typeof planner !== 'string') await planner.stop();
   const cells = table.map(([, cell]) => cell);
@@ -80,11 +101,23 @@ async function measureAll({ calls, rounds, limitMs }) {
  * @param {Call} call
  * @returns {Promise<{ value: number, cpuMs?: number | undefined, reason?: string }>}
  */
-async function measureOnce({ argv: [file = '', ...args], env, warm }) {
-  socketAside(!warm);
+async function measureOnce(call) {
+  socketAside(call.warm !== true);
   const known = new Set(processes());
   const cpu = usedCpuMs();
   const start = performance.now();
+  const reason = call.pod === undefined ? runCommand(call) : await runPod(call.pod);
+  const value = performance.now() - start;
+  await untilGone(known);
+  if (reason !== undefined) return { value, reason };
+  return { value, cpuMs: cpu === undefined ? undefined : (usedCpuMs() ?? NaN) - cpu };
+}
+
+/**
+ * Why it failed, if it did.
+ * @param {Call} call
+ */
+function runCommand({ argv: [file = '', ...args] = [], env = {} }) {
   // No pipe: what outlives the command would hold its other end.
   const errors = fs.openSync(errorFile, 'w');
   const { status } = spawnSync(file, args, {
@@ -93,13 +126,68 @@ async function measureOnce({ argv: [file = '', ...args], env, warm }) {
     timeout: CALL_LIMIT_MS,
     killSignal: 'SIGKILL',
   });
-  const value = performance.now() - start;
   fs.closeSync(errors);
-  // What an engine still does for this container is not to be the next one's time, and belongs to the CPU time of this one.
+  if (status === 0) return undefined;
+  return status === null ? 'does not end' : readReason(status);
+}
+
+/**
+ * The same.
+ * @param {NonNullable<Call['pod']>} pod
+ */
+async function runPod({ address, handler }) {
+  try {
+    const end = await (await podsOf(address)).start(handler);
+    await end();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** @param {string} address */
+async function podsOf(address) {
+  if (pods !== undefined) return pods;
+  const { Pods } = /** @type {typeof import('./pods.ts')} */ (await load(pathToFileURL(job.podsScript).href));
+  return (pods = new Pods(address));
+}
+
+/**
+ * What an engine still does for this container is not to be the next one's time, and belongs to the CPU time of this one.
+ * @param {ReadonlySet<string>} known processes that stay
+ */
+async function untilGone(known) {
   const deadline = Date.now() + PATIENCE_MS;
   while (processes().some((pid) => !known.has(pid)) && Date.now() < deadline) await sleep(INTERVAL_MS);
-  if (status !== 0) return { value, reason: status === null ? 'does not end' : readReason(status) };
-  return { value, cpuMs: cpu === undefined ? undefined : (usedCpuMs() ?? NaN) - cpu };
+}
+
+/**
+ * Of pods, while they run.
+ * @param {Call} call
+ * @param {Cell} cell
+ */
+async function measureMemory({ pod }, cell) {
+  if (pod === undefined) return;
+  cell.memory = [];
+  for (const count of job.rounds < 20 ? POD_COUNTS_OF_A_LOOK : POD_COUNTS) {
+    const known = new Set(processes().filter((pid) => !isShim(pid)));
+    const all = new Set(processes());
+    const ends = [];
+    const made = await podsOf(pod.address);
+    for (let index = 0; index < count; index++) ends.push(await made.start(pod.handler));
+    await sleep(SETTLE_MS);
+    const memory = { pods: count, shims: 0, containers: 0 };
+    for (const pid of processes().filter((pid) => !known.has(pid)))
+      memory[isShim(pid) ? 'shims' : 'containers'] += privateMemory(pid);
+    cell.memory.push(memory);
+    for (const end of ends) await end();
+    await untilGone(all);
+  }
+}
+
+/** @param {string} pid */
+function isShim(pid) {
+  return readIfThere(`/proc/${pid}/comm`)?.startsWith('containerd-shim') === true;
 }
 
 function processes() {

@@ -10,23 +10,21 @@ import { describeEngines } from './engine-report.mjs';
 const RESULTS = path.join(top, 'test/bench/ENGINES.md');
 
 /**
- * Returns the exit code.
- * @param {number} rounds
+ * Returns the exit code. Where only some rows are wanted nothing is written.
+ * @param {{ rounds: number, only: string }} options
  */
-export async function benchEngines(rounds) {
+export async function benchEngines({ rounds, only }) {
   if (!ensureExecutable()) return 1;
   // The support of tests finds what is built from there.
   process.chdir(top);
   const directory = path.join(top, `node_modules/.cache/tsrun/bench-${process.pid}`);
   try {
-    const file = await packProgram('test/bench/engines.ts', directory);
-    const { COLUMNS, measureEngines, UNIFIED } = /** @type {typeof import('./engines.ts')} */ (
-      await load(pathToFileURL(file).href)
-    );
-    const rows = await measureEngines(rounds);
-    const report = describeEngines({ columns: COLUMNS, rows, hidesUnified: fs.existsSync(`${UNIFIED}/cgroup.procs`) });
+    const podsScript = await packProgram('test/bench/pods.ts', directory);
+    const file = await packProgram('test/bench/engine-tables.ts', directory);
+    const { measureTables } = /** @type {typeof import('./engine-tables.ts')} */ (await load(pathToFileURL(file).href));
+    const report = describeEngines(await measureTables({ rounds, only, podsScript }));
     console.log(report);
-    fs.writeFileSync(RESULTS, report);
+    if (only === '') fs.writeFileSync(RESULTS, report);
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
   }

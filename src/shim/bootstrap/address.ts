@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { DOOR, LAUNCHED } from '../../util/launched.ts';
+import { sha256 } from '../../util/sha256.ts';
 
 /** Annotations that name the group of a container: those of one group have one shim. The first that is there counts. */
 const GROUPS = ['io.containerd.runc.v2.group', 'io.kubernetes.cri.sandbox-id'];
@@ -37,7 +37,7 @@ export function sharedSocketPath({
 }
 
 function pathOf(...names: readonly string[]): string {
-  return `${SOCKET_DIRECTORY}/${createHash('sha256').update(names.join('/')).digest('hex')}`;
+  return `${SOCKET_DIRECTORY}/${sha256(names.join('/'))}`;
 }
 
 /** Path of the socket at which launchers look for the one shim of the containers beside a bundle. Errors: those of node:fs. */

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { writeSync } from 'node:fs';
 
 /** Set for the process that becomes the shim, where Node has started it; and taken off there. */
@@ -19,6 +18,8 @@ export function answerThrough(code: 0 | 1, said: string | Uint8Array): void {
 
 /** Starts this program again, by its script and arguments, in a session of its own, and prints its answer. Returns the exit code. */
 export async function startApart(command: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  // The executable has no use for it: its launcher starts another process.
+  const { spawn } = await import('node:child_process');
   const child = spawn(process.execPath, [...process.execArgv, ...command], {
     detached: true,
     stdio: ['inherit', 'pipe', 'inherit'],

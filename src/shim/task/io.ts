@@ -1,10 +1,9 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
-import { Writable, type Readable } from 'node:stream';
 import type { ProcessStreams, StdioOption } from '../../library/stdio.ts';
-import { DescriptorReadable, DescriptorWritable } from '../../library/streams.ts';
 import { sleep } from '../../sys/events/poll.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
+import type { Copies } from './copies.ts';
 import { openInput, openOutput, type Input, type Output } from './fifo.ts';
 import { BinaryLogger, type LoggerOwner } from './logger.ts';
 
@@ -31,8 +30,8 @@ export class ProcessIo {
   #stdout: Sink;
   #stderr: Sink;
   #logger: BinaryLogger | undefined;
-  readonly #copies: Promise<void>[] = [];
-  readonly #streams: (Readable | Writable)[] = [];
+  /** Where this process copies. It is loaded there alone, as what it needs takes the engine some time. */
+  #copies: Copies | undefined;
   #isClosed = false;
 
   private constructor(terminal: boolean) {
@@ -55,6 +54,8 @@ export class ProcessIo {
         io.#stderr = error === '' || terminal ? undefined : await openPlace(error);
       }
       io.#input = stdin === '' ? undefined : openInput(pathOf(stdin));
+      if (terminal || io.#stdout?.kind === 'file' || io.#stderr?.kind === 'file')
+        io.#copies = new (await import('./copies.ts')).Copies();
       return io;
     } catch (error) {
       io.close();
@@ -72,13 +73,10 @@ export class ProcessIo {
 
   /** The process has what it was to get; its other ends are here. */
   connect({ stdin, stdout, stderr }: ProcessStreams): void {
-    if (this.#terminal) {
-      if (stdout !== null && this.#stdout !== undefined) this.#copy(stdout, makeSink(this.#stdout));
-      if (stdin !== null && this.#input !== undefined) this.#feed(this.#input.fd, stdin);
-    } else {
-      if (stdout !== null && this.#stdout !== undefined) this.#copy(stdout, makeSink(this.#stdout));
-      if (stderr !== null && this.#stderr !== undefined) this.#copy(stderr, makeSink(this.#stderr));
-    }
+    const copies = this.#copies;
+    if (stdout !== null && this.#stdout !== undefined) copies?.add(stdout, this.#stdout);
+    if (stderr !== null && this.#stderr !== undefined) copies?.add(stderr, this.#stderr);
+    if (this.#terminal && stdin !== null && this.#input !== undefined) copies?.feed(this.#input.fd, stdin);
     this.#input?.fd.close();
     for (const sink of [this.#stdout, this.#stderr]) if (sink !== undefined) sink.fd.close();
   }
@@ -90,49 +88,20 @@ export class ProcessIo {
 
   /** The process has ended: waits until what it wrote is where it was to go, for a while. */
   async drain(timeoutMs: number): Promise<void> {
-    await Promise.race([Promise.all(this.#copies), sleep(timeoutMs)]);
+    await Promise.race([this.#copies?.done(), sleep(timeoutMs)]);
   }
 
   /** Nothing of it is needed any more. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const stream of this.#streams) stream.destroy();
+    this.#copies?.close();
     for (const place of [this.#input, this.#stdout, this.#stderr]) {
       if (place === undefined) continue;
       place.fd.close();
       if ('keeper' in place) place.keeper.close();
     }
     this.#logger?.close();
-  }
-
-  #copy(from: Readable, to: Writable): void {
-    this.#streams.push(from, to);
-    this.#copies.push(
-      new Promise((resolve) => {
-        const end = (): void => {
-          resolve();
-        };
-        to.once('close', end);
-        from.once('error', () => to.end());
-        // Nobody can be told; the process must not stand still.
-        to.once('error', () => from.resume());
-      }),
-    );
-    from.pipe(to);
-  }
-
-  #feed(from: OwnedFd, to: Writable): void {
-    const source = new DescriptorReadable(from);
-    this.#streams.push(source, to);
-    const stop = (): void => {
-      source.destroy();
-    };
-    source.once('error', stop);
-    to.once('error', stop);
-    to.once('close', stop);
-    // The end of input is no end of the terminal.
-    source.pipe(to, { end: false });
   }
 }
 
@@ -147,33 +116,4 @@ async function openPlace(place: string): Promise<Output> {
     closeSync(openSync(file, 'a', 0o644));
   }
   return openOutput(file);
-}
-
-/** The stream takes a descriptor over. */
-function makeSink({ kind, fd }: NonNullable<Sink>): Writable {
-  return kind === 'file' ? new FileWritable(fd.release()) : new DescriptorWritable(fd);
-}
-
-/** A file is always ready: a write waits for the disk at most. */
-class FileWritable extends Writable {
-  readonly #fd: number;
-
-  constructor(fd: number) {
-    super();
-    this.#fd = fd;
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    try {
-      for (let rest = chunk; rest.length > 0;) rest = rest.subarray(writeSync(this.#fd, rest));
-      callback();
-    } catch (error) {
-      callback(error as Error);
-    }
-  }
-
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    closeSync(this.#fd);
-    callback(error);
-  }
 }

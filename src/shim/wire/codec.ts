@@ -1,5 +1,3 @@
-import { TextDecoder } from 'node:util';
-
 /** An integer of 64 bits: a BigInt where a number cannot hold it exactly. */
 export type Integer = number | bigint;
 

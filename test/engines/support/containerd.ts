@@ -37,6 +37,18 @@ export const SHIM_ROOT = '/run/containerd/tsrun';
  */
 export const HUNGRY = 'sleep 1; tail /dev/zero; code=$?; sleep 1; exit $code';
 
+/** What a containerd has beyond what `ctr` needs of it. */
+export interface Additions {
+  /** Where it listens; both sides see it in a directory that both have. */
+  readonly address?: string;
+  /** Of those that are off otherwise. */
+  readonly plugins?: readonly string[];
+  /** Lines of its configuration. */
+  readonly config?: readonly string[];
+  /** Name in its PATH -> file. */
+  readonly programs?: Readonly<Record<string, string>>;
+}
+
 /** containerd inside surroundings, and the runtime that its containers are run by. */
 export class Containerd {
   readonly address: string;
@@ -45,25 +57,26 @@ export class Containerd {
   daemon: Daemon;
   readonly #startDaemon: () => Daemon;
 
-  private constructor(inside: Surroundings, runtime: Runtime) {
+  private constructor(inside: Surroundings, runtime: Runtime, additions: Additions) {
     this.inside = inside;
     this.runtime = runtime;
-    this.address = `/run/containerd-${runtime.name}.sock`;
+    this.address = additions.address ?? `/run/containerd-${runtime.name}.sock`;
     const config = inside.fresh('containerd.toml');
-    writeFileSync(config, configText(this.address, runtime.name));
+    writeFileSync(config, configText(this.address, runtime.name, additions));
     // Where the shim is not told of a binary it takes the first runc in the daemon's PATH.
     const programs = inside.fresh('programs');
     mkdirSync(programs);
     // docker before 23 has no other way to another shim.
     symlinkSync(runtime.path, `${programs}/${runtime.isShim === true ? RUNC_SHIM : 'runc'}`);
+    for (const [name, file] of Object.entries(additions.programs ?? {})) symlinkSync(file, `${programs}/${name}`);
     const PATH = `${programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
     const env = { PATH, ...runtime.environment };
     this.#startDaemon = () => new Daemon(inside, 'containerd', ['containerd', '--config', config], env);
     this.daemon = this.#startDaemon();
   }
 
-  static async start(inside: Surroundings, runtime: Runtime): Promise<Containerd> {
-    const started = new Containerd(inside, runtime);
+  static async start(inside: Surroundings, runtime: Runtime, additions: Additions = {}): Promise<Containerd> {
+    const started = new Containerd(inside, runtime, additions);
     await started.daemon.untilAnswer(started.argv(['version']));
     return started;
   }
@@ -175,16 +188,18 @@ export async function withEachRuntime(
 }
 
 /** Text of a config: version 2, state below /run, data below /var/lib/containerd, no plug-in that is not needed. */
-function configText(address: string, name: string): string {
+function configText(address: string, name: string, { plugins = [], config = [] }: Additions): string {
+  const disabled = DISABLED.filter((plugin) => !plugins.includes(plugin));
   return [
     'version = 2',
     `root = "/var/lib/containerd/${name}"`,
     `state = "/run/containerd-${name}"`,
-    `disabled_plugins = ${JSON.stringify(DISABLED)}`,
+    `disabled_plugins = ${JSON.stringify(disabled)}`,
     '[grpc]',
     `address = ${JSON.stringify(address)}`,
     '[debug]',
     'level = "info"',
+    ...config,
     '',
   ].join('\n');
 }

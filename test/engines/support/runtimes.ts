@@ -19,7 +19,7 @@ export interface Runtime {
 /**
  * runc, which shows that a test is right, where it is installed; then the tsrun that is tested.
  */
-export function listRuntimes(surroundings: Surroundings): Runtime[] {
+export function listRuntimes(surroundings: Surroundings): [Runtime, ...Runtime[]] {
   const runc = findTool('runc');
   const tsrun = { name: 'tsrun', path: tsrunPath(surroundings) };
   return runc === undefined ? [tsrun] : [{ name: 'runc', path: runc }, tsrun];
@@ -36,7 +36,8 @@ export function sharedShim(surroundings: Surroundings): Runtime {
   return { name: 'tsrun-shared', path: shimPath(surroundings), isShim: true, environment };
 }
 
-function shimPath(surroundings: Surroundings): string {
+/** The shim of the tsrun that is tested. Its last part is the name by which containerd looks for it. */
+export function shimPath(surroundings: Surroundings): string {
   if (!tsrunFile.endsWith('.js')) return path.join(path.dirname(tsrunFile), SHIM);
   const wrapper = surroundings.path(SHIM);
   const script = path.join(path.dirname(tsrunFile), 'shim.js');
