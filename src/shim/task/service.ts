@@ -1,8 +1,7 @@
 import { TsrunError } from '../../errors.ts';
 import type { Process as ProcessSection, Resources } from '../../spec/generated/config.ts';
 import { parseJson } from '../../spec/parse.ts';
-import { SIGNALS } from '../../util/signals.ts';
-import type { Method, Services } from '../ttrpc/server.ts';
+import type { Caller, Method, Services } from '../ttrpc/server.ts';
 import { decode, encode, type Fields, type Given, type Value } from '../wire/codec.ts';
 import { NEVER, timestampOf } from '../wire/common.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
@@ -13,10 +12,12 @@ import type { Exit } from './exit.ts';
 import { alreadyFinished, failedWith, translate } from './failures.ts';
 import type { Setting } from './setting.ts';
 
+/** `TaskContainer.create`, or what stands for it. */
+type MakeContainer = (...args: Parameters<typeof TaskContainer.create>) => Promise<TaskContainer>;
 type Name = keyof typeof METHODS;
 type Request<Method extends Name> = Value<(typeof METHODS)[Method]['request']>;
 type Response<Method extends Name> = Given<(typeof METHODS)[Method]['response']>;
-type Handlers = { readonly [Method in Name]: (request: Request<Method>) => Promise<Response<Method>> };
+type Handlers = { readonly [Method in Name]: (request: Request<Method>, caller: Caller) => Promise<Response<Method>> };
 
 /** How long what a process wrote is waited for when it is deleted: somebody else may hold its pipe. */
 const DRAIN_MS = 2_000;
@@ -26,27 +27,35 @@ export class TaskService {
   readonly #containers = new Map<string, TaskContainer>();
   /** Ids of containers that are being made. */
   readonly #creating = new Set<string>();
+  /** Those of them that were deleted before they were there. */
+  readonly #unwanted = new Set<string>();
   /** containerd wants no more of this shim. */
   #isUnwanted = false;
   readonly #setting: Setting;
   readonly #shutDown: () => void;
+  readonly #makeContainer: MakeContainer;
 
   /** `shutDown` is called when nothing is held any more and containerd wants no more. */
-  constructor(setting: Setting, shutDown: () => void) {
+  constructor(
+    setting: Setting,
+    shutDown: () => void,
+    makeContainer: MakeContainer = (task, own) => TaskContainer.create(task, own),
+  ) {
     this.#setting = setting;
     this.#shutDown = shutDown;
+    this.#makeContainer = makeContainer;
   }
 
   /** The methods, by the names of both versions of the service. */
   services(): Services {
     const methods = new Map(
       Object.entries(METHODS).map(([name, { request, response }]): [string, Method] => {
-        const handler = this.#handlers[name as Name] as (request: unknown) => Promise<Given<Fields>>;
+        const handler = this.#handlers[name as Name] as (request: unknown, caller: Caller) => Promise<Given<Fields>>;
         return [
           name,
-          async (payload) => {
+          async (payload, caller) => {
             try {
-              return encode(response as Fields, await handler(decode(request as Fields, payload)));
+              return encode(response as Fields, await handler(decode(request as Fields, payload), caller));
             } catch (error) {
               throw translate(error);
             }
@@ -58,7 +67,7 @@ export class TaskService {
   }
 
   readonly #handlers: Handlers = {
-    Create: (request) => this.#create(request),
+    Create: (request, caller) => this.#create(request, caller),
     Start: async ({ id, execId }) => {
       const container = this.#container(id);
       if (execId === '') {
@@ -145,7 +154,7 @@ export class TaskService {
     },
   };
 
-  async #create(request: Request<'Create'>): Promise<Response<'Create'>> {
+  async #create(request: Request<'Create'>, caller: Caller): Promise<Response<'Create'>> {
     const { id, bundle, rootfs, options, checkpoint } = request;
     if (checkpoint !== '') throw new RpcError(CODE.unimplemented, 'tsrun restores no checkpoints');
     if (this.#containers.has(id) || this.#creating.has(id))
@@ -153,17 +162,18 @@ export class TaskService {
     this.#creating.add(id);
     try {
       const task = { id, bundle, rootfs, options, places: placesOf(request) };
-      const container = await TaskContainer.create(task, this.#setting).catch(failedWith('OCI runtime create failed'));
-      if (this.#isUnwanted) {
-        await container.container.kill(SIGNALS.KILL);
-        await container.exited;
+      const container = await this.#makeContainer(task, this.#setting).catch(failedWith('OCI runtime create failed'));
+      if (this.#isUnwanted || this.#unwanted.has(id) || caller.isGone()) {
+        // Whoever is gone with its connection does not ask for the end of a shim that holds nothing.
+        this.#isUnwanted ||= this.#containers.size === 0 && this.#creating.size === 1;
         await container.remove(0);
-        throw new RpcError(CODE.unavailable, 'the shim was told to end meanwhile');
+        throw new RpcError(CODE.unavailable, 'the container was given up before it was made');
       }
       this.#containers.set(id, container);
       return { pid: container.pid };
     } finally {
       this.#creating.delete(id);
+      this.#unwanted.delete(id);
       this.#endUnwanted();
     }
   }
@@ -186,6 +196,8 @@ export class TaskService {
   }
 
   async #delete(id: string): Promise<Response<'Delete'>> {
+    // containerd has lost patience with it, and deletes what it takes to be there.
+    if (this.#creating.has(id)) this.#unwanted.add(id);
     const container = this.#container(id);
     const { status, pid } = container;
     if (status !== 'stopped' && status !== 'created')
