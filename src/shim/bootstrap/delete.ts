@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { StateDirectory } from '../../container/store/directory.ts';
 import { TsrunError } from '../../errors.ts';
 import { Runtime } from '../../library/runtime.ts';
 import { hasErrno } from '../../sys/errno.ts';
@@ -25,7 +26,13 @@ export async function deleteLeft({ id, bundle: given }: ShimFlags, warn: (messag
   let pid = 0;
   if (record !== undefined) {
     const runtime = new Runtime({ ...record, log: { warn, error: warn } });
-    pid = await removeContainer(runtime, id);
+    pid = await removeContainer(runtime, id).catch((error: unknown) => {
+      if (!(error instanceof TsrunError) || error.code !== 'not-found') throw error;
+      // A shim that was killed while it made a container leaves a directory that says nothing of it.
+      using directory = new StateDirectory(record.root, id);
+      directory.remove();
+      return 0;
+    });
     unmountRootfs(path.join(bundle, 'rootfs'));
     removeBundleRecord(bundle);
   }
@@ -34,16 +41,11 @@ export async function deleteLeft({ id, bundle: given }: ShimFlags, warn: (messag
   return encode(METHODS.Delete.response, { pid, exitStatus: EXIT_STATUS, exitedAt: timestampOf(Date.now()) });
 }
 
-/** The pid that it had. */
+/** The pid that it had. Errors: `not-found`; those of the library. */
 async function removeContainer(runtime: Runtime, id: string): Promise<number> {
-  try {
-    const container = runtime.openContainer(id);
-    await container.delete({ force: true });
-    return container.pid;
-  } catch (error) {
-    if (error instanceof TsrunError && error.code === 'not-found') return 0;
-    throw error;
-  }
+  const container = runtime.openContainer(id);
+  await container.delete({ force: true });
+  return container.pid;
 }
 
 function readSocket(bundle: string): string | undefined {

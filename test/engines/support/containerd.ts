@@ -2,6 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import type { CommandOptions, CommandResult } from '../../live/support/command.ts';
 import { expectSuccess } from '../../live/support/rig.ts';
+import { isSystemdManager } from './cgroup-view.ts';
 import { Daemon } from './daemon.ts';
 import { IMAGE, writeImage } from './image.ts';
 import { listRuntimes, type Runtime } from './runtimes.ts';
@@ -44,11 +45,14 @@ export class Containerd {
   readonly runtime: Runtime;
   daemon: Daemon;
   readonly #startDaemon: () => Daemon;
+  readonly #shimConfig: string;
 
   private constructor(inside: Surroundings, runtime: Runtime) {
     this.inside = inside;
     this.runtime = runtime;
     this.address = `/run/containerd-${runtime.name}.sock`;
+    this.#shimConfig = inside.fresh('shim.json');
+    writeFileSync(this.#shimConfig, JSON.stringify({ SystemdCgroup: isSystemdManager }));
     const config = inside.fresh('containerd.toml');
     writeFileSync(config, configText(this.address, runtime.name));
     // Where the shim is not told of a binary it takes the first runc in the daemon's PATH.
@@ -68,8 +72,12 @@ export class Containerd {
   }
 
   /** Ends containerd and starts it again, with `between` in between. */
-  async restart(t: Test, between: () => Promise<void> = () => Promise.resolve()): Promise<void> {
-    await this.daemon.stop(t);
+  async restart(
+    t: Test,
+    between: () => Promise<void> = () => Promise.resolve(),
+    signal: 'TERM' | 'KILL' = 'TERM',
+  ): Promise<void> {
+    await this.daemon.stop(t, signal);
     await between();
     this.daemon = this.#startDaemon();
     await this.daemon.untilAnswer(this.argv(['version']));
@@ -104,7 +112,16 @@ export class Containerd {
   runArgs(flags: readonly string[], id: string, command: string | readonly string[]): string[] {
     const argv = typeof command === 'string' ? ['sh', '-c', command] : command;
     const { path, isShim } = this.runtime;
-    return ['run', isShim === true ? '--runtime' : '--runc-binary', path, ...flags, IMAGE, id, ...argv];
+    const runtime = [isShim === true ? '--runtime' : '--runc-binary', path];
+    return ['run', ...runtime, ...this.#cgroupFlags(flags, id), ...flags, IMAGE, id, ...argv];
+  }
+
+  /** ctr has to be told of systemd, and of a name of its kind. */
+  #cgroupFlags(flags: readonly string[], id: string): string[] {
+    if (!isSystemdManager) return [];
+    const manager =
+      this.runtime.isShim === true ? ['--runtime-config-path', this.#shimConfig] : ['--runc-systemd-cgroup'];
+    return [...manager, ...(flags.includes('--cgroup') ? [] : ['--cgroup', `system.slice:tsrun:${id}`])];
   }
 
   /** A container that runs until it is killed. */
