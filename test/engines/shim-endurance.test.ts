@@ -7,6 +7,7 @@ import { waitFor } from '../live/support/wait.ts';
 import { randomFrom } from '../security/mutate.ts';
 import { CONTAINERD_TOOLS, SHIM_ROOT, withEachRuntime, type Containerd } from './support/containerd.ts';
 import { EventWatch } from './support/event-watch.ts';
+import { newerPrograms } from './support/newer-programs.ts';
 import { findRemains, listRemains } from './support/remains.ts';
 import { listRuntimesAndShims } from './support/runtimes.ts';
 import { engines } from './support/surroundings.ts';
@@ -18,8 +19,8 @@ const CROWD = 30;
 const PATIENCE_MS = 60_000;
 /** The shim and its container are over by then, where nobody kills it. */
 const LATEST_MS = 500;
-/** `TSRUN_TEST_SEED` repeats a run. */
-const SEED = Number(process.env.TSRUN_TEST_SEED ?? Date.now() % 2 ** 31);
+/** `TSRUN_FUZZ_SEED` repeats a run. */
+const SEED = Number(process.env.TSRUN_FUZZ_SEED ?? Date.now() % 2 ** 31);
 
 engines('the shim loses nothing and leaves nothing', { tools: CONTAINERD_TOOLS }, async (t, inside) => {
   await withEachRuntime(
@@ -179,7 +180,7 @@ setTimeout(() => {
 
 async function killed(t: Test, containerd: Containerd): Promise<void> {
   const { inside } = containerd;
-  t.comment(`TSRUN_TEST_SEED=${SEED}`);
+  t.comment(`TSRUN_FUZZ_SEED=${SEED}`);
   const random = randomFrom(SEED);
   const killer = inside.fresh('killer.cjs');
   writeFileSync(killer, KILLER);
@@ -247,9 +248,10 @@ async function restarts(t: Test, containerd: Containerd): Promise<void> {
     for (const id of ids.slice(1)) t.equal(await containerd.status(id), 'RUNNING', `${id} after SIG${signal}`);
     await gate.open();
     for (const [index, id] of ids.entries()) {
-      await containerd.untilStatus(t, id, 'STOPPED');
-      const { stderr } = await containerd.ctr(['task', 'delete', id]);
-      t.match(stderr, `exit code ${index + 20}`);
+      // containerd 2 removes a task that has ended while it was away.
+      const isGone = index === 0 && newerPrograms !== undefined;
+      await containerd.untilStatus(t, id, isGone ? '' : 'STOPPED');
+      if (!isGone) t.match((await containerd.ctr(['task', 'delete', id])).stderr, `exit code ${index + 20}`);
       await containerd.output(t, ['container', 'delete', id]);
       if (index === 0) continue;
       await waitFor(() => later.exits(id).length > 0, PATIENCE_MS).catch(() => undefined);

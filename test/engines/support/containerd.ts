@@ -5,12 +5,15 @@ import { expectSuccess } from '../../live/support/rig.ts';
 import { isSystemdManager } from './cgroup-view.ts';
 import { Daemon } from './daemon.ts';
 import { IMAGE, writeImage } from './image.ts';
+import { newerPrograms } from './newer-programs.ts';
 import { listRuntimes, type Runtime } from './runtimes.ts';
 import type { Surroundings } from './surroundings.ts';
 import { underTerminal, type TerminalOptions } from './terminal.ts';
 
 /** Plug-ins that look for devices, file systems or a network of the host that no test uses. */
 const DISABLED = [
+  'io.containerd.cri.v1.images',
+  'io.containerd.cri.v1.runtime',
   'io.containerd.grpc.v1.cri',
   'io.containerd.internal.v1.opt',
   'io.containerd.internal.v1.tracing',
@@ -59,7 +62,8 @@ export class Containerd {
     const programs = inside.fresh('programs');
     mkdirSync(programs);
     // docker before 23 has no other way to another shim.
-    symlinkSync(runtime.path, `${programs}/${runtime.isShim === true ? RUNC_SHIM : 'runc'}`);
+    if (runtime.isShim !== true) symlinkSync(runtime.path, `${programs}/runc`);
+    else if (newerPrograms === undefined) symlinkSync(runtime.path, `${programs}/${RUNC_SHIM}`);
     const env = { PATH: `${programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin` };
     this.#startDaemon = () => new Daemon(inside, 'containerd', ['containerd', '--config', config], env);
     this.daemon = this.#startDaemon();
@@ -180,7 +184,7 @@ export async function withEachRuntime(
       t.setTimeout(0);
       const containerd = await Containerd.start(inside, runtime);
       try {
-        t.match(await containerd.output(t, ['images', 'import', archive]), IMAGE);
+        await containerd.output(t, ['images', 'import', archive]);
         t.match(await containerd.output(t, ['images', 'list', '--quiet']), IMAGE);
         await body(t, containerd);
       } finally {
