@@ -180,13 +180,15 @@ async function terminal(t: Test, containerd: Containerd): Promise<void> {
   const run = containerd.runArgs(['--rm', '--tty'], 'tty', script);
   const first = await containerd.underTerminal(run, { ...size, stdin: 'typed\n' });
   t.equal(first.code, 3);
-  for (const line of [/^\/dev\/pts\/0$/m, /^terminal$/m, /^33 77$/m, /^read typed$/m]) t.match(first.stdout, line);
+  // script(1) passes the end of its own input on as a character, which the terminal may echo in front of a line.
+  for (const line of [/^(\^.)?\/dev\/pts\/0$/m, /^(\^.)?terminal$/m, /^(\^.)?33 77$/m, /^(\^.)?read typed$/m])
+    t.match(first.stdout, line);
 
   await containerd.sleeper(t, 'tty-exec');
   const exec = ['task', 'exec', '--tty', '--exec-id', 'shell', 'tty-exec', 'sh', '-c', script];
   const second = await containerd.underTerminal(exec, { ...size, stdin: 'again\n' });
   t.equal(second.code, 3);
-  for (const line of [/^terminal$/m, /^33 77$/m, /^read again$/m]) t.match(second.stdout, line);
+  for (const line of [/^(\^.)?terminal$/m, /^(\^.)?33 77$/m, /^(\^.)?read again$/m]) t.match(second.stdout, line);
   await containerd.remove(t, 'tty-exec');
 }
 

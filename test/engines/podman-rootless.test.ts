@@ -13,8 +13,8 @@ const HOME = isSystemdManager ? '/home/tester' : '/run/tester';
 const RUNTIME_DIRECTORY = `/run/user/${UID}`;
 const TUN = '/dev/net/tun';
 
-/** Its cgroups have their controllers. */
-const MAKE_CONFIGURATION = 'rm /etc/containers/storage.conf';
+/** The device is root's alone there, too. */
+const MAKE_CONFIGURATION = `rm /etc/containers/storage.conf; [ ! -e ${TUN} ] || chmod 666 ${TUN}`;
 
 /** Makes an ordinary user with subordinate ids, and the device that slirp4netns opens, as udev leaves it on other machines. */
 const MAKE_USER = `
