@@ -6,7 +6,8 @@
  * - `live`   test/live: real containers, made by the executable; a part of it once more by the command on Node; it needs root
  * - `conformance` the suite of conformance/ on the built command; it needs root
  * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
- * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them
+ * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them.
+ *   With `--new`: a part of it with containerd and docker of Debian's unstable suite, which are fetched and not installed
  * - `planner` live, security and engines once more with a planner beside each file
  * - `all`    all of them, one after the other
  * - `full`   the same with every live test on Node and all but unit tests with a planner too, races of 500 rounds, and all that runs in the virtual machines; some hours
@@ -19,6 +20,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { HintError, prepareBundle } from '../bundles/prepare.mjs';
 import { command, ensureBuilt, ensureExecutable, top } from '../bundles/ready.mjs';
+import { fetchNewerEngines } from './engines/newer.mjs';
 import { runChecks } from './harness/check.mjs';
 import { digest } from './harness/digest.mjs';
 import { sumReports } from './harness/planner-reports.mjs';
@@ -70,7 +72,10 @@ const WITH_PLANNER = ['exec', 'foreground', 'lifecycle', 'limits', 'process', 's
 const STARTS_PLANNERS = /^test\/live\/planner-/;
 
 const total = { passed: 0, failed: 0, skipped: 0 };
-const [mode = 'all', ...files] = process.argv.slice(2);
+const [mode = 'all', ...words] = process.argv.slice(2);
+/** Of `engines`: with those of Debian's unstable suite in place of the machine's. */
+const isNewer = words.includes('--new');
+const files = words.filter((word) => word !== '--new');
 
 /** @type {Readonly<Record<string, readonly (() => Promise<void>)[]>>} */
 const MODES = {
@@ -237,9 +242,10 @@ async function engines() {
     return;
   }
   if (!hasExecutable('engines')) return;
-  await tapWithRetries('engines', files.length > 0 ? files : testFiles('test/engines'), {
-    options: [`--timeout=${LONG_SECONDS}`],
-  });
+  const options = [`--timeout=${LONG_SECONDS}`];
+  const { tests = testFiles('test/engines'), environment = {} } = isNewer ? fetchNewerEngines() : {};
+  if (tests.length === 0) total.skipped += 1;
+  else await tapWithRetries('engines', files.length > 0 ? files : tests, { options, environment });
 }
 
 /** Everything that has a meaning in the virtual machine of one architecture, and a selection in that of the other (test/vm/README.md). */

@@ -7,6 +7,7 @@ import {
   O_PATH,
   O_RDONLY,
   O_WRONLY,
+  RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
 } from '../util/constants.ts';
 import { checked, lastErrno } from './errno.ts';
@@ -38,10 +39,22 @@ const SYS_OPENAT2 = 437;
  * for such a link). Source: man 2 openat2.
  */
 export function openWithoutMagicLinks(hostPath: string): OwnedFd {
+  return openHandle(AT_FDCWD, hostPath, RESOLVE_NO_MAGICLINKS);
+}
+
+/**
+ * A handle (O_PATH) of what a path leads to for whoever has a directory as root, also by its symlinks, and without links that mean a
+ * process. Errors: `host`. Source: man 2 openat2.
+ */
+export function openInRoot(root: OwnedFd, rootfsPath: string): OwnedFd {
+  return openHandle(root.number, rootfsPath, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+function openHandle(directoryFd: number, path: string, resolve: number): OwnedFd {
   // struct open_how: flags, mode, resolve.
-  const how = Buffer.from(BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, BigInt(RESOLVE_NO_MAGICLINKS)).buffer);
-  const result = openat2Call(SYS_OPENAT2, AT_FDCWD, hostPath, how, how.length);
-  return new OwnedFd(checked(result, `open ${JSON.stringify(hostPath)}`));
+  const how = Buffer.from(BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, BigInt(resolve)).buffer);
+  const result = openat2Call(SYS_OPENAT2, directoryFd, path, how, how.length);
+  return new OwnedFd(checked(result, `open ${JSON.stringify(path)}`));
 }
 
 /** Writes a kernel file with a single write(2), as the id maps and most files of /proc and cgroups demand. Errors: `host`. */

@@ -4,9 +4,11 @@ import type { Test } from 'tap';
 import type { CommandResult } from '../live/support/command.ts';
 import { expectSuccess, statusField } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';
+import { isSystemdManager, isVersion2, limitFile, quotaText } from './support/cgroup-view.ts';
 import { HUNGRY } from './support/containerd.ts';
 import { DOCKER_FILES, DOCKER_TOOLS, runArgs, RUNTIME_NAME, withEachDocker, type Dockerd } from './support/dockerd.ts';
 import { IMAGE } from './support/image.ts';
+import { newerPrograms } from './support/newer-programs.ts';
 import { listRuntimesAndShims } from './support/runtimes.ts';
 import { engines } from './support/surroundings.ts';
 
@@ -58,7 +60,9 @@ async function runReturns(t: Test, docker: Dockerd): Promise<void> {
   const fed = await docker.run(['--interactive'], ['wc', '-l'], { stdin: 'one\ntwo\n' });
   t.equal(fed.stdout.trim(), '2');
   const cgroup = await docker.run(['--name', 'cgroup'], ['cat', '/proc/self/cgroup']);
-  t.match(cgroup.stdout, /:memory:\/docker\/[0-9a-f]{64}$/m);
+  // With cgroup v2 docker gives every container a cgroup namespace.
+  if (isVersion2) t.equal(cgroup.stdout, '0::/\n');
+  else t.match(cgroup.stdout, /:memory:\/docker\/[0-9a-f]{64}$/m);
 }
 
 async function exec(t: Test, docker: Dockerd): Promise<void> {
@@ -82,7 +86,7 @@ async function exec(t: Test, docker: Dockerd): Promise<void> {
   const fds = await run([], 'sh', '-c', 'ls /proc/$$/fd; true');
   t.equal(fds.stdout, '0\n1\n2\n', 'no other descriptor');
   const missing = await run([], 'nosuch');
-  t.equal(missing.code, 126);
+  t.equal(missing.code, newerPrograms === undefined ? 126 : 127);
   t.match(missing.stdout + missing.stderr, 'exec: "nosuch": executable file not found in $PATH');
   const denied = await run([], '/etc/not-executable');
   t.equal(denied.code, 126);
@@ -99,24 +103,26 @@ async function terminal(t: Test, docker: Dockerd): Promise<void> {
   const script = `tty; test -t 0 && test -t 1 && test -t 2 && echo terminal; ${resized}; read line; echo "read $line"; exit 3`;
   const first = await docker.underTerminal(runArgs(['--rm', '-it'], script), { ...size, stdin: 'typed\n' });
   t.equal(first.code, 3);
-  for (const line of [/^\/dev\/pts\/0$/m, /^terminal$/m, /^33 77$/m, /^read typed$/m]) t.match(first.stdout, line);
+  // script(1) passes the end of its own input on as a character, which the terminal may echo in front of a line.
+  for (const line of [/^(\^.)?\/dev\/pts\/0$/m, /^(\^.)?terminal$/m, /^(\^.)?33 77$/m, /^(\^.)?read typed$/m])
+    t.match(first.stdout, line);
 
   await docker.start(t, 'tty');
   const second = await docker.underTerminal(['exec', '-it', 'tty', 'sh', '-c', script], { ...size, stdin: 'again\n' });
   t.equal(second.code, 3);
-  for (const line of [/^terminal$/m, /^33 77$/m, /^read again$/m]) t.match(second.stdout, line);
+  for (const line of [/^(\^.)?terminal$/m, /^(\^.)?33 77$/m, /^(\^.)?read again$/m]) t.match(second.stdout, line);
   await docker.remove(t, 'tty');
 }
 
 async function update(t: Test, docker: Dockerd): Promise<void> {
   await docker.start(t, 'update', ['--memory', '128m', '--cpus', '1']);
-  const names = ['memory/memory.limit_in_bytes', 'cpu/cpu.cfs_quota_us', 'pids/pids.max'];
-  const read = async (): Promise<string> =>
-    docker.output(t, ['exec', 'update', 'cat', ...names.map((name) => `/sys/fs/cgroup/${name}`)]);
-  t.equal(await read(), '134217728\n100000\nmax');
+  const files = (['memory', 'quota', 'pids'] as const).map((limit) => limitFile(limit));
+  const read = async (): Promise<string> => docker.output(t, ['exec', 'update', 'cat', ...files]);
+  // systemd has a bound of its own for a scope without one.
+  t.match(await read(), new RegExp(`^134217728\n${quotaText(100_000)}\n${isSystemdManager ? '(max|\\d+)' : 'max'}$`));
   const flags = ['--memory', '64m', '--memory-swap', '64m', '--cpus', '0.5', '--pids-limit', '33'];
   await docker.output(t, ['update', ...flags, 'update']);
-  t.equal(await read(), '67108864\n50000\n33');
+  t.equal(await read(), `67108864\n${quotaText(50_000)}\n33`);
   await docker.remove(t, 'update');
 }
 
@@ -363,7 +369,8 @@ async function nothingLeft(t: Test, docker: Dockerd): Promise<void> {
   // A runtime may keep hidden things of its own beside the containers.
   const states = await inside.run(['sh', '-c', 'ls /run/docker-"$0"/runtime-*/moby', runtime.name]);
   t.strictSame([states.code, states.stdout], [0, '']);
-  const cgroups = await inside.run(['find', '/sys/fs/cgroup', '-mindepth', '3', '-type', 'd', '-path', '*/docker/*']);
+  const names = ['(', '-path', '*/docker/*', '-o', '-name', 'docker-*.scope', ')'];
+  const cgroups = await inside.run(['find', '/sys/fs/cgroup', '-type', 'd', ...names]);
   t.strictSame([cgroups.code, cgroups.stdout], [0, '']);
   t.notMatch((await inside.run(['cat', '/proc/self/mountinfo'])).stdout, MERGED);
 }

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { expectSuccess, statusField } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';
+import { limitFile, quotaText, sharesText } from './support/cgroup-view.ts';
 import { IMAGE } from './support/image.ts';
 import { podmanTests } from './support/podman.ts';
 
@@ -24,16 +25,9 @@ podmanTests('podman isolates containers', {}, async (declare, _t, inside) => {
         '--pids-limit',
         '55',
       ];
-      const files = [
-        'memory/memory.limit_in_bytes',
-        'cpu/cpu.cfs_quota_us',
-        'cpu/cpu.cfs_period_us',
-        'cpu/cpu.shares',
-        'cpuset/cpuset.cpus',
-        'pids/pids.max',
-      ];
-      const command = `cd /sys/fs/cgroup; cat ${files.join(' ')}`;
-      t.equal(await podman.output(t, limits, command), '67108864\n50000\n100000\n512\n0\n55');
+      const files = (['memory', 'quota', 'shares', 'cpus', 'pids'] as const).map((limit) => limitFile(limit));
+      const wanted = ['67108864', quotaText(50_000), sharesText(512), '0', '55'];
+      t.equal(await podman.output(t, limits, `cat ${files.join(' ')}`), wanted.join('\n'));
       const killed = await podman.run(['--memory', '16m', '--memory-swap', '16m'], 'head -c 100m /dev/zero | tail');
       t.not(killed.code, 0, 'more memory is not to be had');
       const many = await podman.run(['--pids-limit', '5'], 'for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done');

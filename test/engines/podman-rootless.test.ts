@@ -1,14 +1,20 @@
 import { existsSync } from 'node:fs';
+import type { Test } from 'tap';
 import { expectSuccess, statusField } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';
+import { isSystemdManager, limitFile } from './support/cgroup-view.ts';
 import { IMAGE } from './support/image.ts';
 import { declareFor, Podman, podmanTests } from './support/podman.ts';
 import { listRuntimes } from './support/runtimes.ts';
 
-const UID = 5000;
-const HOME = '/run/tester';
+/** With systemd the user is one that has a session of it. */
+const UID = isSystemdManager ? 1000 : 5000;
+const HOME = isSystemdManager ? '/home/tester' : '/run/tester';
 const RUNTIME_DIRECTORY = `/run/user/${UID}`;
 const TUN = '/dev/net/tun';
+
+/** The device is root's alone there, too. */
+const MAKE_CONFIGURATION = `rm /etc/containers/storage.conf; [ ! -e ${TUN} ] || chmod 666 ${TUN}`;
 
 /** Makes an ordinary user with subordinate ids, and the device that slirp4netns opens, as udev leaves it on other machines. */
 const MAKE_USER = `
@@ -36,11 +42,13 @@ const AS_TESTER = [
   'env',
   `HOME=${HOME}`,
   `XDG_RUNTIME_DIR=${RUNTIME_DIRECTORY}`,
+  `DBUS_SESSION_BUS_ADDRESS=unix:path=${RUNTIME_DIRECTORY}/bus`,
   'USER=tester',
 ];
 
 podmanTests('rootless podman', { tools: ['newuidmap', 'slirp4netns'] }, async (_declare, t, inside) => {
-  expectSuccess(t, await inside.run(['sh', '-ec', MAKE_USER]), 'make a user');
+  const script = isSystemdManager ? MAKE_CONFIGURATION : MAKE_USER;
+  expectSuccess(t, await inside.run(['sh', '-ec', script]), 'make a user');
   const podmans = listRuntimes(inside).map((runtime) => new Podman(inside, runtime, AS_TESTER));
   for (const podman of podmans.slice(0, 1)) {
     expectSuccess(t, await podman.podman(['load', '--input', inside.path('image.tar')]), 'load as the user');
@@ -51,7 +59,8 @@ podmanTests('rootless podman', { tools: ['newuidmap', 'slirp4netns'] }, async (_
     const show = "id -u; tr -s ' ' </proc/self/uid_map; touch /made; chown 7:7 /made && stat -c %u /made; exit 8";
     const result = await podman.run([], show);
     t.equal(result.code, 8, result.stderr);
-    t.equal(result.stdout, `0\n 0 ${UID} 1\n 1 200000 65536\n7\n`);
+    const [, start = ''] = /^tester:(\d+):/m.exec((await inside.run(['cat', '/etc/subuid'])).stdout) ?? [];
+    t.equal(result.stdout, `0\n 0 ${UID} 1\n 1 ${start} 65536\n7\n`);
     t.equal(statusField(await podman.output(t, [], ['cat', '/proc/self/status']), 'Seccomp'), '2');
     t.equal((await podman.run([], ['no-such-program'])).code, 127);
     t.equal((await podman.run([], ['/etc/not-executable'])).code, 126);
@@ -62,13 +71,29 @@ podmanTests('rootless podman', { tools: ['newuidmap', 'slirp4netns'] }, async (_
     t.equal(await podman.output(t, ['--user', 'worker'], 'id -un; cat /proc/self/setgroups'), 'worker\nallow');
   });
 
-  await declare('without cgroups: in those of the caller, limits are passed over with a warning', async (t, podman) => {
+  const limits = async (t: Test, podman: Podman): Promise<void> => {
+    const options = ['--memory', '64m', '--pids-limit', '55'];
+    const name = await podman.start(t, 'limited', options, ['sleep', '1000']);
+    const files = (['memory', 'pids'] as const).map((limit) => limitFile(limit));
+    const { stdout } = await podman.podman(['exec', name, 'cat', ...files]);
+    t.equal(stdout, '67108864\n55\n');
+    const stats = await podman.podman(['stats', '--no-stream', '--format', '{{.PIDS}} {{.MemUsage}}', name]);
+    t.match(stats.stdout, /^1 [1-9].*\/ 67\.11MB/);
+    expectSuccess(t, await podman.podman(['pause', name]));
+    t.equal(await podman.inspect(name, '{{.State.Status}}'), 'paused');
+    expectSuccess(t, await podman.podman(['unpause', name]));
+  };
+
+  const withoutCgroups = async (t: Test, podman: Podman): Promise<void> => {
     const own = (await podman.command(['cat', '/proc/self/cgroup'])).stdout;
     t.equal(`${await podman.output(t, ['--cgroupns', 'host'], ['cat', '/proc/self/cgroup'])}\n`, own);
     const limited = await podman.run(['--memory', '64m'], ['echo', 'done']);
     t.equal(limited.stdout, 'done\n', limited.stderr);
     t.match(limited.stderr, /Resource limits are not supported and ignored/);
-  });
+  };
+
+  if (isSystemdManager) await declare('limits, stats and pause in a scope of the user', limits);
+  else await declare('without cgroups: in those of the caller, limits are passed over with a warning', withoutCgroups);
 
   await declare('run --detach, exec, logs, stop, rm; a volume; a read-only root', async (t, podman) => {
     const options = ['--volume', `${podman.name('volume')}:/data`, '--read-only'];

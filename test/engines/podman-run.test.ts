@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expectSuccess, statusField } from '../live/support/rig.ts';
 import { findTool } from '../live/support/surroundings.ts';
 import { waitFor } from '../live/support/wait.ts';
+import { isVersion2 } from './support/cgroup-view.ts';
 import { IMAGE } from './support/image.ts';
 import { podmanTests } from './support/podman.ts';
 
@@ -132,7 +133,7 @@ podmanTests('podman runs containers', { tools: ['script'] }, async (declare, _t,
     const pid = await podman.inspect(name, '{{.State.Pid}}');
     const states = [
       `/sys/fs/cgroup/freezer$(sed -n 's/^[0-9]*:freezer://p' /proc/${pid}/cgroup)/freezer.state`,
-      `/sys/fs/cgroup/unified$(sed -n 's/^0:://p' /proc/${pid}/cgroup)/cgroup.events`,
+      `/sys/fs/cgroup/${isVersion2 ? '' : 'unified'}$(sed -n 's/^0:://p' /proc/${pid}/cgroup)/cgroup.events`,
     ];
     t.match((await inside.run(['sh', '-c', `cat ${states.join(' ')}`])).stdout, /FROZEN|frozen 1/, 'by either version');
     t.not((await podman.podman(['exec', name, 'true'])).code, 0);

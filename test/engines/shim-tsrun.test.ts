@@ -3,6 +3,7 @@ import type { Test } from 'tap';
 import { expectSuccess } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';
 import { CONTAINERD_TOOLS, RUNTIME_ROOT, SHIM_ROOT, withEachRuntime, type Containerd } from './support/containerd.ts';
+import { newerPrograms } from './support/newer-programs.ts';
 import { listRuntimesAndShims, sharedShim, type Runtime } from './support/runtimes.ts';
 import { engines, type Surroundings } from './support/surroundings.ts';
 
@@ -138,9 +139,10 @@ async function endsAlone(t: Test, containerd: Containerd): Promise<void> {
     await containerd.inside.run(['touch', `${gate}/open`]);
     await waitFor(async () => !(await isAlive(containerd, pid)), PATIENCE_MS);
   });
-  await containerd.untilStatus(t, 'alone', 'STOPPED');
-  const { stderr } = await containerd.ctr(['task', 'delete', 'alone']);
-  t.match(stderr, 'exit code 9');
+  // containerd 2 takes a shim without a process for one that was forgotten, and ends it when it starts.
+  const wanted = newerPrograms === undefined ? 'STOPPED' : '';
+  await containerd.untilStatus(t, 'alone', wanted);
+  if (wanted !== '') t.match((await containerd.ctr(['task', 'delete', 'alone'])).stderr, 'exit code 9');
   await containerd.output(t, ['container', 'delete', 'alone']);
 }
 
@@ -207,9 +209,10 @@ async function garbage(t: Test, containerd: Containerd): Promise<void> {
   const { stdout } = await inside.run([
     'sh',
     '-c',
-    'cat /run/containerd-*/io.containerd.runtime.v2.task/default/garbled/address',
+    // containerd 2 keeps what it was answered, and runc's shim leaves the other file to it.
+    'cd /run/containerd-*/io.containerd.runtime.v2.task/default/garbled; cat address bootstrap.json 2>/dev/null; true',
   ]);
-  const socket = stdout.replace('unix://', '').trim();
+  const [, socket = ''] = /unix:\/\/([^"\s]+)/.exec(stdout) ?? [];
   expectSuccess(t, await inside.run([process.execPath, '-e', GARBAGE, socket]));
   const exec = await containerd.ctr(['task', 'exec', '--exec-id', 'y', 'garbled', 'sh', '-c', 'exit 6']);
   t.equal(exec.code, 6, 'it serves as before');

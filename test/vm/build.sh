@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Makes a virtual machine with cgroup v2, systemd as pid 1 and AppArmor, from Debian packages: kernel, initrd and root file system
 # for test/vm/run.mjs. It needs root on Debian and the packages mmdebstrap, cpio, kmod and e2fsprogs.
-# `test/vm/build.sh ARCHITECTURE DIRECTORY`; the architecture is Debian's name of it. Nothing happens when the machine is there and this
-# file and guest.sh have not changed since.
+# `test/vm/build.sh ARCHITECTURE DIRECTORY [PACKAGES]`; the architecture is Debian's name of it, the packages are installed besides, with a
+# comma between them. Nothing happens when the machine is there and they, this file and guest.sh have not changed since.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 architecture=$1
 target=$2
 suite=bookworm
-packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,apparmor,busybox-static,libstdc++6,uidmap,iproute2,procps,kmod,util-linux,strace,jq,keyutils,libseccomp2,runc
+packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,apparmor,busybox-static,libstdc++6,uidmap,iproute2,procps,kmod,util-linux,strace,jq,keyutils,libseccomp2,runc${3:+,$3}
 
-stamp=$(cat "$0" "$here/guest.sh" | sha256sum)
+stamp=$( (cat "$0" "$here/guest.sh" && echo "$packages") | sha256sum)
 if [ "$(cat "$target/stamp" 2>/dev/null)" = "$stamp" ]; then
   exit 0
 fi

@@ -31,8 +31,37 @@ const OF_A_USER = [
 /** What depends on the architecture and needs no container: system calls through koffi, init itself, filters. */
 const UNITS = ['container', 'init', 'seccomp', 'sys'];
 
+/** Tests of test/engines of engines that are in the machine; those that bring surroundings of their own are not. */
+const ENGINE_TESTS = ['ctr', 'docker', 'podman-isolation', 'podman-rootless', 'podman-run', 'shim-tsrun'];
+
+/** Debian's packages of those engines, and of what they call. */
+const ENGINE_PACKAGES = [
+  'aardvark-dns',
+  'buildah',
+  'conmon',
+  'containerd',
+  'containernetworking-plugins',
+  'crun',
+  'docker.io',
+  'fuse-overlayfs',
+  'golang-github-containers-common',
+  'iptables',
+  'netavark',
+  'podman',
+  'slirp4netns',
+  'tini',
+];
+
+/**
+ * The kinds of machine: what is installed in it besides, and how many tests run at a time. Engines have a whole machine to themselves.
+ * @type {Readonly<Record<'plain' | 'engines', { readonly packages: readonly string[], readonly parallel: number }>>}
+ */
+export const KINDS = { plain: { packages: [], parallel: 2 }, engines: { packages: ENGINE_PACKAGES, parallel: 1 } };
+
 const NODE = { TSRUN: '/share/dist/bin/main.js' };
 const EXECUTABLE = { TSRUN: '/share/dist/tsrun' };
+/** Without runc, which is compared with where that does not take so long. */
+const ENGINES = { ...EXECUTABLE, TSRUN_TEST_WHOLE_MACHINE: 'yes', TSRUN_TEST_RUNTIMES: 'tsrun,tsrun-shim' };
 
 /**
  * @typedef {object} Configuration
@@ -42,6 +71,7 @@ const EXECUTABLE = { TSRUN: '/share/dist/tsrun' };
  * @property {readonly string[]} [without]
  * @property {readonly string[]} [own] tests of test/vm that are made for it
  * @property {true} [unasked] `--all` leaves it out
+ * @property {keyof typeof KINDS} [kind] of the machine; `plain` by default
  */
 
 /** @type {Readonly<Record<string, Configuration>>} */
@@ -58,6 +88,13 @@ const CONFIGURATIONS = {
     only: OF_A_USER,
   },
   executable: { env: EXECUTABLE, unasked: true },
+  'engines-systemd': {
+    env: { ...ENGINES, TSRUN_TEST_CGROUP_MANAGER: 'systemd' },
+    folders: ['engines'],
+    only: ENGINE_TESTS,
+    kind: 'engines',
+  },
+  'engines-cgroupfs': { env: ENGINES, folders: ['engines'], only: ['ctr', 'docker', 'shim-tsrun'], kind: 'engines' },
   unit: { env: {}, folders: UNITS, unasked: true },
 };
 
@@ -77,6 +114,8 @@ const CHOICES = {
       ...of('cgroupfs', [...CGROUPS, 'unified', 'delegation', 'apparmor', 'session']),
       ...of('systemd', [...CGROUPS, 'unified', 'delegation', 'scope']),
       ...of('rootless', CGROUPS_OF_A_USER),
+      ...of('engines-systemd', ENGINE_TESTS),
+      ...of('engines-cgroupfs', ['ctr']),
     ],
     // Of each configuration what the others do not show.
     short: [
@@ -118,6 +157,7 @@ const CHOICES = {
  * @property {string} name
  * @property {string} file of the test, relative to the project
  * @property {Readonly<Record<string, string>>} env
+ * @property {keyof typeof KINDS} kind of the machine
  */
 
 /**
@@ -127,7 +167,7 @@ const CHOICES = {
  */
 function possibleJobs(files) {
   return Object.entries(CONFIGURATIONS).flatMap(
-    ([configuration, { env, folders = ['live'], only, without = [], own = [] }]) => {
+    ([configuration, { env, folders = ['live'], only, without = [], own = [], kind = 'plain' }]) => {
       const isPossible = (/** @type {string} */ folder, /** @type {string} */ name) =>
         folder === 'vm'
           ? own.includes(name)
@@ -138,14 +178,14 @@ function possibleJobs(files) {
       return files.flatMap((file) => {
         const [, folder = '', base = ''] = /^test\/(\w+)\/(.*)\.test\.ts$/.exec(file) ?? [];
         const name = UNITS.includes(folder) ? `${folder}/${base}` : base;
-        return isPossible(folder, name) ? [{ configuration, name, file, env }] : [];
+        return isPossible(folder, name) ? [{ configuration, name, file, env, kind }] : [];
       });
     },
   );
 }
 
 /** Folders with tests that a machine can run. */
-export const FOLDERS = ['live', 'vm', ...UNITS];
+export const FOLDERS = ['live', 'vm', 'engines', ...UNITS];
 
 /**
  * The tests to run.

@@ -19,7 +19,8 @@ printf '[Service]\nDelegate=cpu cpuset io memory pids\n' >"$units/user@.service.
 # What costs time at each start and serves nobody here.
 for unit in getty@tty1.service serial-getty@ttyS0.service serial-getty@ttyAMA0.service serial-getty@hvc0.service apt-daily.timer apt-daily-upgrade.timer \
   e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-random-seed.service \
-  systemd-journal-flush.service systemd-pstore.service systemd-hwdb-update.service ldconfig.service; do
+  systemd-journal-flush.service systemd-pstore.service systemd-hwdb-update.service ldconfig.service \
+  containerd.service docker.service docker.socket podman.service podman.socket podman-auto-update.timer podman-restart.service; do
   ln -sf /dev/null "$units/$unit"
 done
 printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n' >"$root/etc/systemd/journald.conf"

@@ -1,7 +1,7 @@
 /**
  * Reads what a machine of test/vm prints: `## CONFIGURATION NAME SECONDS s` in front of the TAP of every file, `## end` behind it.
  */
-const HEADING = String.raw`## (\w+ [\w/-]+ \d+ s)`;
+const HEADING = String.raw`## ([\w-]+ [\w/-]+ \d+ s)`;
 
 /**
  * Prints a line for each test file when it is through, until the timer is cleared.

@@ -15,22 +15,21 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureBuilt, top } from '../../bundles/ready.mjs';
 import { ARCHITECTURES, isArchitecture, reasonAgainst } from './architectures.mjs';
-import { chooseJobs, FOLDERS } from './configurations.mjs';
+import { chooseJobs, FOLDERS, KINDS } from './configurations.mjs';
 import { announceFiles, countResults } from './results.mjs';
 import { fillShare } from './share.mjs';
 
 const SHARE_MIB = 768;
 /** Starting takes 20 seconds, on a busy machine a minute. */
 const BOOT_MS = 180_000;
+/** How long a machine runs at most. */
+const MINUTES = 20;
+const LONG_MINUTES = 60;
 /** Emulation works everywhere; KVM is asked for, since a /dev/kvm that is there need not work, as within another machine. */
 const ACCELERATION = ['-accel', process.env.TSRUN_VM_KVM === '1' ? 'kvm' : 'tcg,thread=multi,tb-size=512'];
 
 const { architecture, extent, names } = readArguments();
-const DEADLINE_MS = Number(process.env.TSRUN_VM_MINUTES ?? (extent === 'all' ? 60 : 20)) * 60_000;
-/** One file that hangs leaves the machine time for the others. */
-const FILE_SECONDS = DEADLINE_MS / 2000;
 const cache = process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
-const machine = path.join(cache, 'tsrun-vm', architecture);
 const { node: arch, qemu: emulator, machine: hardware, console: serial } = ARCHITECTURES[architecture];
 
 const reason = reasonAgainst(architecture);
@@ -38,29 +37,55 @@ if (reason !== undefined) fail(reason);
 if (!ensureBuilt()) process.exit(1);
 const files = findTests();
 const jobs = chooseJobs(files, { architecture, names, extent });
-execFileSync(path.join(top, 'test/vm/build.sh'), [architecture, machine], { stdio: 'inherit' });
-const work = fs.mkdtempSync(path.join(tmpdir(), 'tsrun-vm-'));
-try {
-  const share = path.join(work, 'share');
-  await fillShare(share, { arch, cache: machine, files, jobs, seconds: FILE_SECONDS });
-  let code = await boot(share);
-  // Now and then an emulated machine hangs before it has said a word.
-  if (readOutput() === '') code = await boot(share);
-  const output = readOutput();
-  if (process.env.TSRUN_VM_OUTPUT) fs.writeFileSync(process.env.TSRUN_VM_OUTPUT, output);
-  const total = countResults(output);
-  if (!/^## all done$/m.test(output)) {
-    console.log(
-      `the machine did not finish (qemu: ${code})`,
-      fs.readFileSync(path.join(work, 'console'), 'utf8').slice(-3000),
-    );
-    total.failed += 1;
+if (process.env.TSRUN_VM_OUTPUT) fs.writeFileSync(process.env.TSRUN_VM_OUTPUT, '');
+const total = { passed: 0, failed: 0, skipped: 0 };
+for (const kind of /** @type {(keyof typeof KINDS)[]} */ (Object.keys(KINDS))) {
+  const own = jobs.filter((job) => job.kind === kind);
+  if (own.length === 0) continue;
+  const { passed, failed, skipped } = await runMachine(kind, own);
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+}
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
+console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
+process.exitCode = total.failed === 0 ? 0 : 1;
+
+/**
+ * Makes a machine where there is none, and runs tests in it.
+ * @param {keyof typeof KINDS} kind
+ * @param {readonly import('./configurations.mjs').Job[]} jobs
+ */
+async function runMachine(kind, jobs) {
+  const { packages, parallel } = KINDS[kind];
+  const machine = path.join(cache, 'tsrun-vm', kind === 'plain' ? architecture : `${architecture}-${kind}`);
+  const usual = kind === 'engines' || extent === 'all' ? LONG_MINUTES : MINUTES;
+  const deadlineMs = Number(process.env.TSRUN_VM_MINUTES ?? usual) * 60_000;
+  // One file that hangs leaves the machine time for the others.
+  const seconds = deadlineMs / 2000;
+  execFileSync(path.join(top, 'test/vm/build.sh'), [architecture, machine, packages.join(',')], { stdio: 'inherit' });
+  const work = fs.mkdtempSync(path.join(tmpdir(), 'tsrun-vm-'));
+  try {
+    const share = path.join(work, 'share');
+    await fillShare(share, { arch, cache: machine, files, jobs, seconds, parallel });
+    const parts = { machine, work, share, deadlineMs };
+    let code = await boot(parts);
+    // Now and then an emulated machine hangs before it has said a word.
+    if (readOutput(work) === '') code = await boot(parts);
+    const output = readOutput(work);
+    if (process.env.TSRUN_VM_OUTPUT) fs.appendFileSync(process.env.TSRUN_VM_OUTPUT, output);
+    const counted = countResults(output);
+    if (!/^## all done$/m.test(output)) {
+      console.log(
+        `the machine did not finish (qemu: ${code})`,
+        fs.readFileSync(path.join(work, 'console'), 'utf8').slice(-3000),
+      );
+      counted.failed += 1;
+    }
+    return counted;
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true });
   }
-  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
-  console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
-  process.exitCode = total.failed === 0 ? 0 : 1;
-} finally {
-  fs.rmSync(work, { recursive: true, force: true });
 }
 
 function readArguments() {
@@ -94,10 +119,10 @@ function findTests() {
 
 /**
  * Starts the machine and prints, as it comes, what is more than detail.
- * @param {string} share
+ * @param {{ machine: string, work: string, share: string, deadlineMs: number }} parts
  * @returns {Promise<number>} the exit code of qemu
  */
-async function boot(share) {
+async function boot({ machine, work, share, deadlineMs }) {
   const disk = path.join(work, 'share.img');
   fs.writeFileSync(disk, '');
   fs.truncateSync(disk, SHARE_MIB * 1024 * 1024);
@@ -121,9 +146,9 @@ async function boot(share) {
     ...['-device', 'virtconsole,chardev=output'],
   ];
   fs.writeFileSync(path.join(work, 'output'), '');
-  const qemu = spawn(emulator, args, { stdio: ['ignore', 'inherit', 'inherit'], timeout: DEADLINE_MS });
-  const printer = announceFiles(readOutput);
-  const watchdog = setTimeout(() => readOutput() === '' && qemu.kill('SIGKILL'), BOOT_MS);
+  const qemu = spawn(emulator, args, { stdio: ['ignore', 'inherit', 'inherit'], timeout: deadlineMs });
+  const printer = announceFiles(() => readOutput(work));
+  const watchdog = setTimeout(() => readOutput(work) === '' && qemu.kill('SIGKILL'), BOOT_MS);
   // Whoever stops this program stops the machine, and sees what it has done so far.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => qemu.kill('SIGKILL'));
   try {
@@ -139,8 +164,11 @@ async function boot(share) {
   }
 }
 
-/** What the tests have printed; nothing before they begin. */
-function readOutput() {
+/**
+ * What the tests have printed; nothing before they begin.
+ * @param {string} work
+ */
+function readOutput(work) {
   return fs.readFileSync(path.join(work, 'output'), 'utf8').replaceAll('\r', '');
 }
 

@@ -10,10 +10,18 @@ import { identifyBuild } from '../../packaging/bundle.mjs';
 import { fetchPackages } from './packages.mjs';
 
 /** What tests read of the project as it is. */
-const SOURCES = ['package.json', 'docs/library.md', 'bundles/untyped.mjs', 'test/live/programs'];
+const SOURCES = [
+  'package.json',
+  'docs/library.md',
+  'bundles/untyped.mjs',
+  'test/live/programs',
+  'test/engines/support/surroundings.sh',
+];
 
 /** The executable consists of them, and the launcher. */
 const EXECUTABLE_FILES = ['tsrun-cold', 'koffi.node'];
+/** The other launcher. */
+const SHIM = 'containerd-shim-tsrun-v2';
 
 /** How many times longer everything may take than on a real machine. */
 const SLOWNESS = 10;
@@ -29,8 +37,9 @@ const PATIENCE_MS = 50 * SLOWNESS;
  * @param {readonly string[]} contents.files all tests, relative to the project
  * @param {readonly import('./configurations.mjs').Job[]} contents.jobs those to run
  * @param {number} contents.seconds how long one of them may take
+ * @param {number} contents.parallel how many run at a time
  */
-export async function fillShare(share, { arch, cache, files, jobs, seconds }) {
+export async function fillShare(share, { arch, cache, files, jobs, seconds, parallel }) {
   const isForeign = arch !== process.arch;
   if (isForeign) fetchPackages(arch, cache);
   await bundleTests(share, files);
@@ -39,13 +48,14 @@ export async function fillShare(share, { arch, cache, files, jobs, seconds }) {
   const executables = isForeign ? ensureForeignExecutable(arch, cache) : ensureExecutable() && path.join(top, 'dist');
   if (!executables) throw new Error('packaging/executable.mjs has failed');
   for (const name of EXECUTABLE_FILES) fs.copyFileSync(path.join(executables, name), path.join(share, 'dist', name));
+  if (!isForeign) fs.copyFileSync(path.join(top, 'dist', SHIM), path.join(share, 'dist', SHIM));
   await writeLauncher(path.join(share, 'dist/tsrun'), arch);
   const node = isForeign ? path.join(cache, `node_modules/node-linux-${arch}/bin/node`) : process.execPath;
   fs.copyFileSync(node, path.join(share, 'node'));
   copyPackages(share);
   const koffi = `node_modules/@koromix/koffi-linux-${arch}`;
   if (isForeign) fs.cpSync(path.join(cache, koffi), path.join(share, koffi), { recursive: true });
-  fs.writeFileSync(path.join(share, 'run.sh'), script(jobs, seconds));
+  fs.writeFileSync(path.join(share, 'run.sh'), script(jobs, { seconds, parallel }));
 }
 
 /**
@@ -117,11 +127,11 @@ function runtimePackages() {
 }
 
 /**
- * What the machine runs: the tests, two at a time, each with a line of its own in front of its TAP.
+ * What the machine runs: the tests, each with a line of its own in front of its TAP.
  * @param {readonly import('./configurations.mjs').Job[]} jobs
- * @param {number} seconds
+ * @param {{ seconds: number, parallel: number }} bounds
  */
-function script(jobs, seconds) {
+function script(jobs, { seconds, parallel }) {
   const lines = jobs.map(({ configuration, name, file, env }) => {
     const settings = Object.entries(env).map(([variable, value]) => `${variable}=${value}`);
     return [configuration, name, settings.join(' '), `/share/${file.replace(/\.ts$/, '.mjs')}`].join('|');
@@ -141,7 +151,7 @@ one() {
 export -f one
 echo "## started on $(uname -srm)"
 printf '%s\\n' ${lines.map((line) => `'${line.replaceAll("'", `'\\''`)}'`).join(' ')} |
-  tr '\\n' '\\0' | xargs -0 -n 1 -P 2 bash -c 'one "$1"' -
+  tr '\\n' '\\0' | xargs -0 -n 1 -P ${parallel} bash -c 'one "$1"' -
 echo "## all done"
 `;
 }

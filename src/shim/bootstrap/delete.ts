@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { StateDirectory } from '../../container/store/directory.ts';
 import { TsrunError } from '../../errors.ts';
 import { Runtime } from '../../library/runtime.ts';
 import { readBundleRecord, removeBundleRecord } from '../task/bundle-record.ts';
@@ -41,7 +42,14 @@ export async function deleteLeft(flags: ShimFlags, warn: (message: string) => vo
 export async function removeByRecord(bundle: string, id: string, warn: (message: string) => void): Promise<number> {
   const record = readBundleRecord(bundle);
   if (record === undefined) return 0;
-  const pid = await removeContainer(new Runtime({ ...record, log: { warn, error: warn } }), id);
+  const runtime = new Runtime({ ...record, log: { warn, error: warn } });
+  const pid = await removeContainer(runtime, id).catch((error: unknown) => {
+    if (!(error instanceof TsrunError) || error.code !== 'not-found') throw error;
+    // A shim that was killed while it made a container leaves a directory that says nothing of it.
+    using directory = new StateDirectory(record.root, id);
+    directory.remove();
+    return 0;
+  });
   unmountRootfs(path.join(bundle, 'rootfs'));
   removeBundleRecord(bundle);
   return pid;
@@ -60,14 +68,9 @@ async function forget(socket: string, id: string, warn: (message: string) => voi
   }
 }
 
-/** The pid that it had. */
+/** The pid that it had. Errors: `not-found`; those of the library. */
 async function removeContainer(runtime: Runtime, id: string): Promise<number> {
-  try {
-    const container = runtime.openContainer(id);
-    await container.delete({ force: true });
-    return container.pid;
-  } catch (error) {
-    if (error instanceof TsrunError && error.code === 'not-found') return 0;
-    throw error;
-  }
+  const container = runtime.openContainer(id);
+  await container.delete({ force: true });
+  return container.pid;
 }

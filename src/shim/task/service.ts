@@ -3,8 +3,7 @@ import type { Process as ProcessSection, Resources } from '../../spec/generated/
 import { parseJson } from '../../spec/parse.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { nowMs } from '../../sys/clock.ts';
-import { SIGNALS } from '../../util/signals.ts';
-import type { Method, Services } from '../ttrpc/server.ts';
+import type { Caller, Method, Services } from '../ttrpc/server.ts';
 import { decode, encode, type Fields, type Given, type Value } from '../wire/codec.ts';
 import { NEVER, timestampOf } from '../wire/common.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
@@ -16,10 +15,12 @@ import type { Exit } from './exit.ts';
 import { alreadyFinished, failedWith, translate } from './failures.ts';
 import type { Setting } from './setting.ts';
 
+/** `TaskContainer.create`, or what stands for it. */
+type MakeContainer = (...args: Parameters<typeof TaskContainer.create>) => Promise<TaskContainer>;
 type Name = keyof typeof METHODS;
 type Request<Method extends Name> = Value<(typeof METHODS)[Method]['request']>;
 type Response<Method extends Name> = Given<(typeof METHODS)[Method]['response']>;
-type Handlers = { readonly [Method in Name]: (request: Request<Method>) => Promise<Response<Method>> };
+type Handlers = { readonly [Method in Name]: (request: Request<Method>, caller: Caller) => Promise<Response<Method>> };
 
 /** How long what a process wrote is waited for when it is deleted: somebody else may hold its pipe. */
 const DRAIN_MS = 2_000;
@@ -31,6 +32,8 @@ export class TaskService {
   readonly #containers = new Map<string, TaskContainer>();
   /** Id of a container that is being made -> its bundle, and when that is over, however. */
   readonly #creating = new Map<string, { readonly bundle: string; readonly over: Promise<unknown> }>();
+  /** Those of them that were deleted before they were there. */
+  readonly #unwanted = new Set<string>();
   /** Id of a container that containerd is going to make -> until when that is believed, by the clock of `nowMs`. */
   readonly #expected = new Map<string, number>();
   /** Id of a container of which nothing is wanted any more -> its removal. */
@@ -41,14 +44,20 @@ export class TaskService {
   readonly #deleted = new Map<string, Uint8Array>();
   readonly #setting: Setting;
   readonly #shutDown: (() => Promise<void>) | undefined;
+  readonly #makeContainer: MakeContainer;
 
   /**
    * `shutDown` is called when nothing is held any more and containerd wants no more: nobody finds this shim when it resolves. Without it
    * the shim has others to expect, whatever containerd says of one.
    */
-  constructor(setting: Setting, shutDown?: () => Promise<void>) {
+  constructor(
+    setting: Setting,
+    shutDown?: () => Promise<void>,
+    makeContainer: MakeContainer = (task, own) => TaskContainer.create(task, own),
+  ) {
     this.#setting = setting;
     this.#shutDown = shutDown;
+    this.#makeContainer = makeContainer;
   }
 
   /** Nothing is held, made or expected. */
@@ -98,12 +107,12 @@ export class TaskService {
   services(): Services {
     const methods = new Map(
       Object.entries(METHODS).map(([name, { request, response }]): [string, Method] => {
-        const handler = this.#handlers[name as Name] as (request: unknown) => Promise<Given<Fields>>;
+        const handler = this.#handlers[name as Name] as (request: unknown, caller: Caller) => Promise<Given<Fields>>;
         return [
           name,
-          async (payload) => {
+          async (payload, caller) => {
             try {
-              return encode(response as Fields, await handler(decode(request as Fields, payload)));
+              return encode(response as Fields, await handler(decode(request as Fields, payload), caller));
             } catch (error) {
               throw translate(error);
             }
@@ -115,7 +124,7 @@ export class TaskService {
   }
 
   readonly #handlers: Handlers = {
-    Create: (request) => this.#create(request),
+    Create: (request, caller) => this.#create(request, caller),
     Start: async ({ id, execId }) => {
       const container = this.#container(id);
       if (execId === '') {
@@ -202,30 +211,31 @@ export class TaskService {
     },
   };
 
-  async #create(request: Request<'Create'>): Promise<Response<'Create'>> {
+  async #create(request: Request<'Create'>, caller: Caller): Promise<Response<'Create'>> {
     const { id, bundle, checkpoint } = request;
     if (checkpoint !== '') throw new RpcError(CODE.unimplemented, 'tsrun restores no checkpoints');
     if (this.has(id)) throw new RpcError(CODE.alreadyExists, `there is a container ${JSON.stringify(id)}`);
-    const making = this.#make(request);
+    const making = this.#make(request, caller);
     this.#creating.set(id, { bundle, over: making.catch(() => undefined) });
     this.#expected.delete(id);
     try {
       return await making;
     } finally {
       this.#creating.delete(id);
+      this.#unwanted.delete(id);
       await this.#endUnwanted();
     }
   }
 
-  async #make(request: Request<'Create'>): Promise<Response<'Create'>> {
+  async #make(request: Request<'Create'>, caller: Caller): Promise<Response<'Create'>> {
     const { id, bundle, rootfs, options } = request;
     const task = { id, bundle, rootfs, options, places: placesOf(request) };
-    const container = await TaskContainer.create(task, this.#setting).catch(failedWith('OCI runtime create failed'));
-    if (this.#isUnwanted) {
-      await container.container.kill(SIGNALS.KILL);
-      await container.exited;
+    const container = await this.#makeContainer(task, this.#setting).catch(failedWith('OCI runtime create failed'));
+    if (this.#isUnwanted || this.#unwanted.has(id) || caller.isGone()) {
+      // Whoever is gone with its connection does not ask for the end of a shim that holds nothing.
+      this.#isUnwanted ||= this.#shutDown !== undefined && this.#containers.size === 0 && this.#creating.size === 1;
       await container.remove(0);
-      throw new RpcError(CODE.unavailable, 'the shim was told to end meanwhile');
+      throw new RpcError(CODE.unavailable, 'the container was given up before it was made');
     }
     this.#containers.set(id, container);
     return { pid: container.pid };
@@ -264,6 +274,8 @@ export class TaskService {
   }
 
   async #delete(id: string): Promise<Response<'Delete'>> {
+    // containerd has lost patience with it, and deletes what it takes to be there.
+    if (this.#creating.has(id)) this.#unwanted.add(id);
     const container = this.#container(id);
     const { status, pid } = container;
     if (status !== 'stopped' && status !== 'created')

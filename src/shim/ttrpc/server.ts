@@ -1,4 +1,5 @@
 import type { Log } from '../../log.ts';
+import { nowMs } from '../../sys/clock.ts';
 import { uninterrupted } from '../../sys/events/interruption.ts';
 import { waitAny } from '../../sys/events/poll.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
@@ -9,8 +10,14 @@ import { FRAME_TYPE, type Frame } from '../wire/frames.ts';
 import { CODE, REQUEST, RESPONSE, RpcError } from '../wire/rpc.ts';
 import { Channel } from './channel.ts';
 
+/** Who waits for the answer of a call. */
+export interface Caller {
+  /** Its patience is over, or its connection: nobody hears the answer. */
+  readonly isGone: () => boolean;
+}
+
 /** Carries out a call: its payload -> the payload of the answer. Errors: `RpcError` with a code; every other one has the code UNKNOWN. */
-export type Method = (payload: Buffer) => Promise<Uint8Array>;
+export type Method = (payload: Buffer, caller: Caller) => Promise<Uint8Array>;
 
 /** Name of a service -> name of a method -> the method. */
 export type Services = ReadonlyMap<string, ReadonlyMap<string, Method>>;
@@ -100,19 +107,21 @@ export class Server {
     else if (connection.calls >= CALLS_MAX) refuse(CODE.resourceExhausted, 'too many calls at a time');
     else {
       connection.calls += 1;
-      void this.#answer(payload).then((response) => {
+      void this.#answer(payload, channel).then((response) => {
         connection.calls -= 1;
         channel.send(stream, FRAME_TYPE.response, response);
       });
     }
   }
 
-  async #answer(bytes: Buffer): Promise<Uint8Array> {
+  async #answer(bytes: Buffer, channel: Channel): Promise<Uint8Array> {
     try {
-      const { service, method, payload } = decode(REQUEST, bytes);
+      const { service, method, payload, timeoutNs } = decode(REQUEST, bytes);
       const found = this.#services.get(service)?.get(method);
       if (found === undefined) throw new RpcError(CODE.unimplemented, `there is no method ${service}/${method}`);
-      return encode(RESPONSE, { payload: await found(payload as Buffer) });
+      const untilMs = Number(timeoutNs) > 0 ? nowMs() + Number(timeoutNs) / 1e6 : Infinity;
+      const caller = { isGone: () => !this.#channels.has(channel) || nowMs() > untilMs };
+      return encode(RESPONSE, { payload: await found(payload as Buffer, caller) });
     } catch (error) {
       if (error instanceof WireError) return failure(CODE.invalidArgument, error);
       return failure(error instanceof RpcError ? error.code : CODE.unknown, error);

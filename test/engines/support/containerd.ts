@@ -2,14 +2,18 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import type { CommandOptions, CommandResult } from '../../live/support/command.ts';
 import { expectSuccess } from '../../live/support/rig.ts';
+import { isSystemdManager } from './cgroup-view.ts';
 import { Daemon } from './daemon.ts';
 import { IMAGE, writeImage } from './image.ts';
+import { newerPrograms } from './newer-programs.ts';
 import { listRuntimes, type Runtime } from './runtimes.ts';
 import type { Surroundings } from './surroundings.ts';
 import { underTerminal, type TerminalOptions } from './terminal.ts';
 
 /** Plug-ins that look for devices, file systems or a network of the host that no test uses. */
 const DISABLED = [
+  'io.containerd.cri.v1.images',
+  'io.containerd.cri.v1.runtime',
   'io.containerd.grpc.v1.cri',
   'io.containerd.internal.v1.opt',
   'io.containerd.internal.v1.tracing',
@@ -56,18 +60,22 @@ export class Containerd {
   readonly runtime: Runtime;
   daemon: Daemon;
   readonly #startDaemon: () => Daemon;
+  readonly #shimConfig: string;
 
   private constructor(inside: Surroundings, runtime: Runtime, additions: Additions) {
     this.inside = inside;
     this.runtime = runtime;
     this.address = additions.address ?? `/run/containerd-${runtime.name}.sock`;
+    this.#shimConfig = inside.fresh('shim.json');
+    writeFileSync(this.#shimConfig, JSON.stringify({ SystemdCgroup: isSystemdManager }));
     const config = inside.fresh('containerd.toml');
     writeFileSync(config, configText(this.address, runtime.name, additions));
     // Where the shim is not told of a binary it takes the first runc in the daemon's PATH.
     const programs = inside.fresh('programs');
     mkdirSync(programs);
     // docker before 23 has no other way to another shim.
-    symlinkSync(runtime.path, `${programs}/${runtime.isShim === true ? RUNC_SHIM : 'runc'}`);
+    if (runtime.isShim !== true) symlinkSync(runtime.path, `${programs}/runc`);
+    else if (newerPrograms === undefined) symlinkSync(runtime.path, `${programs}/${RUNC_SHIM}`);
     for (const [name, file] of Object.entries(additions.programs ?? {})) symlinkSync(file, `${programs}/${name}`);
     const PATH = `${programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
     const env = { PATH, ...runtime.environment };
@@ -82,8 +90,12 @@ export class Containerd {
   }
 
   /** Ends containerd and starts it again, with `between` in between. */
-  async restart(t: Test, between: () => Promise<void> = () => Promise.resolve()): Promise<void> {
-    await this.daemon.stop(t);
+  async restart(
+    t: Test,
+    between: () => Promise<void> = () => Promise.resolve(),
+    signal: 'TERM' | 'KILL' = 'TERM',
+  ): Promise<void> {
+    await this.daemon.stop(t, signal);
     await between();
     this.daemon = this.#startDaemon();
     await this.daemon.untilAnswer(this.argv(['version']));
@@ -118,7 +130,16 @@ export class Containerd {
   runArgs(flags: readonly string[], id: string, command: string | readonly string[]): string[] {
     const argv = typeof command === 'string' ? ['sh', '-c', command] : command;
     const { path, isShim } = this.runtime;
-    return ['run', isShim === true ? '--runtime' : '--runc-binary', path, ...flags, IMAGE, id, ...argv];
+    const runtime = [isShim === true ? '--runtime' : '--runc-binary', path];
+    return ['run', ...runtime, ...this.#cgroupFlags(flags, id), ...flags, IMAGE, id, ...argv];
+  }
+
+  /** ctr has to be told of systemd, and of a name of its kind. */
+  #cgroupFlags(flags: readonly string[], id: string): string[] {
+    if (!isSystemdManager) return [];
+    const manager =
+      this.runtime.isShim === true ? ['--runtime-config-path', this.#shimConfig] : ['--runc-systemd-cgroup'];
+    return [...manager, ...(flags.includes('--cgroup') ? [] : ['--cgroup', `system.slice:tsrun:${id}`])];
   }
 
   /** A container that runs until it is killed. */
@@ -177,7 +198,7 @@ export async function withEachRuntime(
       t.setTimeout(0);
       const containerd = await Containerd.start(inside, runtime);
       try {
-        t.match(await containerd.output(t, ['images', 'import', archive]), IMAGE);
+        await containerd.output(t, ['images', 'import', archive]);
         t.match(await containerd.output(t, ['images', 'list', '--quiet']), IMAGE);
         await body(t, containerd);
       } finally {

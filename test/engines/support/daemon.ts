@@ -50,10 +50,10 @@ export class Daemon {
     }, START_MS);
   }
 
-  /** Ends it with SIGTERM, and says its last lines if the test has failed by now. */
-  async stop(t: Listener): Promise<void> {
-    await this.#inside.run(['sh', '-c', 'kill "$(cat "$1")"', 'sh', this.#pidFile]);
-    await waitFor(() => this.#hasEnded, STOP_MS).catch(() => t.fail(`${this.name} ends at SIGTERM`));
+  /** Ends it with a signal, and says its last lines if the test has failed by now. */
+  async stop(t: Listener, signal: 'TERM' | 'KILL' = 'TERM'): Promise<void> {
+    await this.#inside.run(['sh', '-c', 'kill "-$2" "$(cat "$1")"', 'sh', this.#pidFile, signal]);
+    await waitFor(() => this.#hasEnded, STOP_MS).catch(() => t.fail(`${this.name} ends at SIG${signal}`));
     if (t.passing()) return;
     for (const line of this.log().trimEnd().split('\n').slice(-LOG_LINES)) t.comment(`${this.name}: ${line}`);
   }

@@ -2,16 +2,18 @@ import { writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import type { CommandOptions, CommandResult } from '../../live/support/command.ts';
 import { expectSuccess } from '../../live/support/rig.ts';
+import { isSystemdManager } from './cgroup-view.ts';
 import { Containerd, CONTAINERD_TOOLS } from './containerd.ts';
 import { Daemon, type Listener } from './daemon.ts';
 import { IMAGE, writeImage } from './image.ts';
 import { listRuntimes, type Runtime } from './runtimes.ts';
+import { newerPrograms } from './newer-programs.ts';
 import type { Surroundings } from './surroundings.ts';
 import { underTerminal, type TerminalOptions } from './terminal.ts';
 
 /** The client is named by its path: other clients may have the name too. */
-const DOCKER = '/usr/bin/docker';
-const DOCKERD = '/usr/sbin/dockerd';
+const DOCKER = newerPrograms === undefined ? '/usr/bin/docker' : `${newerPrograms}/docker`;
+const DOCKERD = newerPrograms === undefined ? '/usr/sbin/dockerd' : `${newerPrograms}/dockerd`;
 
 /** What has to be on the host. */
 export const DOCKER_FILES: readonly string[] = [DOCKER, DOCKERD];
@@ -165,13 +167,15 @@ function makeConfig(
     'exec-root': `/run/docker-${runtime.name}`,
     'data-root': `/var/lib/docker/${runtime.name}`,
     'storage-driver': 'overlay2',
-    'exec-opts': ['native.cgroupdriver=cgroupfs'],
+    'exec-opts': [`native.cgroupdriver=${isSystemdManager ? 'systemd' : 'cgroupfs'}`],
     // Not above those of the daemon: that takes a capability which not every root has.
     'default-ulimits': { nofile: { Name: 'nofile', Soft: 1024, Hard: 2048 } },
     'userland-proxy': false,
     runtimes: {
       ...Object.fromEntries(others.map(({ name, path }) => [name, { path }])),
-      [RUNTIME_NAME]: { path: runtime.path },
+      // docker from 23 on takes a shim for a runtime, and before calls runc's only (see Containerd).
+      [RUNTIME_NAME]:
+        runtime.isShim === true && newerPrograms !== undefined ? { runtimeType: runtime.path } : { path: runtime.path },
     },
     'default-runtime': RUNTIME_NAME,
   };

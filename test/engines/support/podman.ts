@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import type { CommandOptions, CommandResult } from '../../live/support/command.ts';
 import { expectSuccess } from '../../live/support/rig.ts';
+import { isSystemdManager } from './cgroup-view.ts';
 import { IMAGE, writeImage } from './image.ts';
 import { listRuntimes, type Runtime } from './runtimes.ts';
 import { engines, type Surroundings } from './surroundings.ts';
@@ -12,7 +13,7 @@ const STORAGE =
 const POLICY = '{ "default": [{ "type": "insecureAcceptAnything" }] }\n';
 
 /** Hard limits that no process of a machine without CAP_SYS_RESOURCE can raise; podman's own defaults are above them. */
-const ULIMITS = '["nofile=1024:1024", "nproc=32768:32768"]';
+const ULIMITS = '["nofile=1024:1024", "nproc=4096:4096"]';
 
 /** podman and buildah as one person uses them, with one runtime. */
 export class Podman {
@@ -113,7 +114,7 @@ export class Podman {
       '[containers]',
       `default_ulimits = ${ULIMITS}`,
       '[engine]',
-      'cgroup_manager = "cgroupfs"',
+      `cgroup_manager = "${isSystemdManager ? 'systemd' : 'cgroupfs'}"`,
       'events_logger = "file"',
       `runtime = "${name}"`,
       `runtime_supports_json = ["${name}"]`,

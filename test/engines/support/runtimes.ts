@@ -4,6 +4,8 @@ import { findTool, tsrunFile } from '../../live/support/surroundings.ts';
 import type { Surroundings } from './surroundings.ts';
 
 const SHIM = 'containerd-shim-tsrun-v2';
+/** The runtimes to test, by name; all by default. */
+const NAMES = process.env.TSRUN_TEST_RUNTIMES?.split(',');
 
 /** A runtime as engines take it. */
 export interface Runtime {
@@ -22,12 +24,16 @@ export interface Runtime {
 export function listRuntimes(surroundings: Surroundings): [Runtime, ...Runtime[]] {
   const runc = findTool('runc');
   const tsrun = { name: 'tsrun', path: tsrunPath(surroundings) };
-  return runc === undefined ? [tsrun] : [{ name: 'runc', path: runc }, tsrun];
+  return wanted(runc === undefined ? [tsrun] : [{ name: 'runc', path: runc }, tsrun]);
 }
 
 /** The same, and the shim of the tsrun that is tested. */
 export function listRuntimesAndShims(surroundings: Surroundings): Runtime[] {
-  return [...listRuntimes(surroundings), { name: 'tsrun-shim', path: shimPath(surroundings), isShim: true }];
+  return wanted([...listRuntimes(surroundings), { name: 'tsrun-shim', path: shimPath(surroundings), isShim: true }]);
+}
+
+function wanted(runtimes: readonly Runtime[]): Runtime[] {
+  return runtimes.filter(({ name }) => NAMES?.includes(name) ?? true);
 }
 
 /** The same shim where one serves all containers of a namespace. */

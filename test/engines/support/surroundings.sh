@@ -3,6 +3,8 @@
 #
 #   surroundings.sh hold DIRECTORY NAME SECONDS KEEP ...   makes them, says "ready", and holds them until standard input ends
 #   surroundings.sh enter DIRECTORY WORKDIR COMMAND ...    runs a command in them
+#   surroundings.sh hold_machine DIRECTORY NAME SECONDS, surroundings.sh enter_machine DIRECTORY WORKDIR COMMAND ...
+#                                                          the same where the whole machine is there for nothing else
 #
 # DIRECTORY and every KEEP are the same inside as outside; what a command writes anywhere else stays inside.
 set -eu
@@ -124,6 +126,20 @@ inside() {
     sleep 3600 &
     wait "$!"
   done
+}
+
+hold_machine() {
+  trap '' HUP INT TERM
+  echo ready
+  timeout "$3" cat >/dev/null || true
+  rm -rf --one-file-system "$1"
+}
+
+enter_machine() {
+  cd "$2"
+  shift 2
+  unset NODE_OPTIONS
+  exec "$@"
 }
 
 enter() {

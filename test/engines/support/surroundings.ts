@@ -19,14 +19,19 @@ import {
   type PlannerEngine,
   type PlannerReport,
 } from '../../live/support/planner.ts';
-import { missingTools, reasonToSkip } from '../../live/support/surroundings.ts';
+import { newerPrograms, withNewer } from './newer-programs.ts';
+import { missingTools, reasonToSkip, slowness } from '../../live/support/surroundings.ts';
 
-const script = fileURLToPath(new URL('surroundings.sh', import.meta.url));
 const top = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
+const script = path.join(top, 'test/engines/support/surroundings.sh');
 
 /** Nothing stays longer, even if the tests hang: they are killed by then. */
 const LIFE_SECONDS = 1200;
 const COMMAND_TIMEOUT_MS = 60_000;
+
+/** The machine is there for these tests alone, such as that of test/vm: what they do to it, they do to it. */
+const isWholeMachine = process.env.TSRUN_TEST_WHOLE_MACHINE !== undefined;
+const [HOLD, ENTER] = isWholeMachine ? ['hold_machine', 'enter_machine'] : ['hold', 'enter'];
 
 /**
  * A machine within the machine, for one test file: mount, pid, network, ipc, uts and cgroup namespaces of their own; empty
@@ -45,7 +50,7 @@ export class Surroundings {
   private constructor() {
     chmodSync(this.directory, 0o755);
     for (const name of ['output', 'home']) mkdirSync(this.path(name));
-    const args = ['hold', this.directory, path.basename(this.directory), `${LIFE_SECONDS}`, top];
+    const args = [HOLD, this.directory, path.basename(this.directory), `${LIFE_SECONDS * slowness}`, top];
     this.#supervisor = spawn('sh', [script, ...args], { detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
     this.#supervisor.stderr?.on('data', (bytes: Buffer) => this.#messages.push(bytes));
   }
@@ -75,10 +80,11 @@ export class Surroundings {
   /** Starts a command inside without waiting for it. `pid` is that of its helper outside. */
   start(argv: readonly string[], options: CommandOptions = {}): RunningCommand {
     const { env, cwd = '/', ...others } = options;
-    return startCommand(['sh', script, 'enter', this.directory, cwd, ...argv], {
+    const newer = newerPrograms === undefined ? {} : { PATH: withNewer(env?.['PATH']) };
+    return startCommand(['sh', script, ENTER, this.directory, cwd, ...argv], {
       timeoutMs: COMMAND_TIMEOUT_MS,
       ...others,
-      env: { HOME: this.path('home'), ...env },
+      env: { HOME: this.path('home'), ...env, ...newer },
       outputBase: this.fresh('output/command'),
     });
   }
@@ -158,7 +164,7 @@ export function reasonAgainst(tools: readonly string[], files: readonly string[]
   const missing = files.find((file) => !existsSync(file));
   return (
     reasonToSkip() ||
-    (!hasVersion1() && 'the surroundings are made of cgroup v1 hierarchies; this host has none') ||
+    (!isWholeMachine && !hasVersion1() && 'the surroundings are made of cgroup v1 hierarchies; this host has none') ||
     missingTools(...tools, 'unshare', 'nsenter', 'setpriv', 'ip') ||
     (missing !== undefined && `needs ${missing} on the host`)
   );
