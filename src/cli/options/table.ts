@@ -9,6 +9,10 @@ export interface OptionSpec {
   readonly aliases?: readonly string[];
   /** What the help text calls the value. */
   readonly placeholder?: string;
+  /** What the value may be, where that is a few words. */
+  readonly values?: readonly string[];
+  /** What counts where the option is not given, in words for the help text. */
+  readonly default?: string;
   /** Known so that callers get a clear refusal in place of `unknown option`. */
   readonly unsupported?: boolean;
 }

@@ -11,6 +11,7 @@ export const command = defineCommand({
   description: 'serve the commands of this user without an engine of their own; or ask who does',
   usage: '[status|stop]',
   positionals: { minimum: 0, maximum: 1 },
+  offers: [{ words: QUESTIONS }],
   options: {
     idle: { type: 'string', placeholder: 'TIME', description: 'end when nobody has asked for so long, such as 5m' },
   },

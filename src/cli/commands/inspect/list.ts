@@ -9,7 +9,14 @@ export const command = defineCommand({
   usage: '',
   positionals: { minimum: 0, maximum: 0 },
   options: {
-    format: { type: 'string', short: 'f', placeholder: 'FORMAT', description: 'table or json (default: table)' },
+    format: {
+      type: 'string',
+      short: 'f',
+      placeholder: 'FORMAT',
+      values: ['table', 'json'],
+      default: 'table',
+      description: 'table or json',
+    },
     quiet: { type: 'boolean', short: 'q', description: 'print only the ids' },
   },
   async run({ values }, { global, runtime, surroundings, operations }) {
