@@ -64,6 +64,8 @@ export interface Command {
   readonly examples?: readonly Example[];
   /** Paragraphs for the help text. */
   readonly notes?: readonly string[];
+  /** For somebody who gives more or fewer arguments than it takes: what other tools may have taught them. */
+  readonly advice?: string;
   /** Stands before the message of a failure. Callers and their users search logs for it. */
   readonly failurePrefix?: string;
   /** Why the command is always refused, and what to do in its place: it is known only to say so. */
@@ -78,6 +80,12 @@ export interface Command {
 export interface CommandDefinition<Table extends OptionTable> extends Omit<Command, 'options' | 'run'> {
   readonly options: Table;
   run(args: { values: OptionValues<Table>; positionals: readonly string[] }, context: CommandContext): Promise<number>;
+}
+
+/** How a command is called, such as `tsrun kill [options] ID [SIGNAL]`. */
+export function usageLine({ name, usage, options }: Pick<Command, 'name' | 'usage' | 'options'>): string {
+  const parts = ['tsrun', name, Object.keys(options).length > 0 ? '[options]' : '', usage];
+  return parts.filter((part) => part !== '').join(' ');
 }
 
 /** A command for the command line to run. The reader of arguments, which goes by the same table, upholds the types. */

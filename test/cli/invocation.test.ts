@@ -187,7 +187,7 @@ t.test("positionals are counted in runc's words", async (t) => {
   ] as const;
   for (const [line = '', message] of rows) {
     const outcome = await runLine(line);
-    t.equal(messageOf(outcome), message, line);
+    t.ok(messageOf(outcome).startsWith(`${message}: tsrun ${line.split(' ')[0] ?? ''}`), line);
     t.equal(outcome.code, 1);
     t.strictSame(outcome.calls, []);
   }
@@ -353,12 +353,27 @@ t.test('help and version go before everything else', async (t) => {
   for (const line of ['', '--help', '-h', 'help', '--help kill']) {
     t.match(await runLine(line), { code: 0, stdout: /^tsrun \[global options\] COMMAND/, calls: [] }, line);
   }
-  for (const line of ['kill --help', 'kill -h a b c']) {
+  for (const line of ['kill --help', 'kill -h a b c', 'help kill']) {
     t.match(await runLine(line), { code: 0, stdout: /^tsrun kill \[options\] ID \[SIGNAL\]\n/, calls: [] }, line);
   }
   t.match(await runLine('exec web ls --help'), { calls: [['execInContainer']] });
   const { stdout } = await runLine('--version');
   t.match(stdout, /^tsrun version \d+\.\d+\.\d+\ncommit: \S+\nspec: 1\.3\.0\nnode: [\d.]+\nkoffi: [\d.]+\n$/);
+});
+
+t.test('habits of other tools are answered with what does that here', async (t) => {
+  const rows = [
+    ['rm web', 3, 'unknown command "rm"; "tsrun delete ID" removes a container'],
+    ['stop web', 3, 'unknown command "stop"; "tsrun kill ID" sends TERM, and "tsrun kill ID KILL" ends a container'],
+    ['help rm', 3, 'unknown command "rm"; "tsrun delete ID" removes a container'],
+    ['ps', 1, '"tsrun list" lists the containers'],
+    ['run alpine sh', 1, 'it takes a bundle (--bundle DIR) and no image; what runs in it, config.json says'],
+  ] as const;
+  for (const [line, code, message] of rows) {
+    const outcome = await runLine(line);
+    t.match(outcome, { code, stdout: '', calls: [] }, line);
+    t.ok(messageOf(outcome).endsWith(message), messageOf(outcome));
+  }
 });
 
 t.test('checkpoint and restore are refused with what to do', async (t) => {

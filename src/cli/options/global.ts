@@ -9,11 +9,18 @@ import { wording } from '../../util/wording.ts';
 
 /** The options that stand before the command. */
 export const globalOptionTable = {
-  root: { type: 'string', short: 'r', placeholder: 'DIR', description: 'directory of the state directories' },
+  root: {
+    type: 'string',
+    short: 'r',
+    placeholder: 'DIR',
+    default: '/run/tsrun; of an ordinary user $XDG_RUNTIME_DIR/tsrun',
+    description: 'directory of the state directories',
+  },
   log: {
     type: 'string',
     short: 'l',
     placeholder: 'TARGET',
+    default: 'standard error',
     description: 'where messages go: [file:]PATH, journald:NAME or syslog:NAME',
   },
   'systemd-log': { type: 'boolean', description: 'send messages to the journal of systemd as well' },

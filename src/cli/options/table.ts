@@ -29,6 +29,11 @@ export type OptionValues<Table extends OptionTable> = {
       : string | undefined;
 };
 
+/** The description of an option, with its default. */
+export function describeOption({ description, default: value }: OptionSpec): string {
+  return value === undefined ? description : `${description} (default: ${value})`;
+}
+
 /** The name of the option with a short letter. */
 export function findShort(table: OptionTable, letter: string): string | undefined {
   return Object.keys(table).find((name) => table[name]?.short === letter || hasAlias(table[name], letter));

@@ -1,4 +1,6 @@
 import { TsrunError } from '../../../errors.ts';
+import { wording } from '../../../util/wording.ts';
+import { ArgumentError } from '../../argument-error.ts';
 import { completeLine, type Completion, type OfferedWord } from '../../complete.ts';
 import { completionScript, DIRECTORIES, FILES, SHELLS, type Shell } from '../../completion.ts';
 import { defineCommand, type Command, type CommandContext } from '../../command.ts';
@@ -22,6 +24,8 @@ export const command = defineCommand({
   ],
   async run({ values, positionals }, context) {
     const { surroundings } = context;
+    if (values.words !== true && positionals.length > 1)
+      throw new ArgumentError(wording.wrongCount('completion', 'a maximum of 1'));
     surroundings.writeStdout(
       values.words === true
         ? await offer(positionals, context)

@@ -15,6 +15,11 @@ export const command = defineCommand({
   options: {
     idle: { type: 'string', placeholder: 'TIME', description: 'end when nobody has asked for so long, such as 5m' },
   },
+  examples: [
+    ['tsrun planner --idle 5m', 'serve until nobody has asked for five minutes'],
+    ['tsrun planner status', 'what it has served, as JSON'],
+    ['systemctl enable --now tsrun-planner.socket', 'let systemd start it when it is asked'],
+  ],
   async run({ values, positionals: [question] }, { runtime, operations, surroundings }) {
     if (question === undefined) {
       const { idle = '' } = values;

@@ -23,6 +23,10 @@ export const command = defineCommand({
     },
     rootless: { type: 'boolean', description: 'for a user without privileges' },
   },
+  examples: [
+    ['tsrun spec --bundle /containers/web', 'for root'],
+    ['tsrun spec --rootless', 'for an ordinary user, in this directory'],
+  ],
   async run({ values }, { surroundings }) {
     const { uid, gid } = surroundings;
     const template = specTemplate({ rootless: values.rootless === true, uid, gid });

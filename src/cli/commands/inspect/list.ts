@@ -19,6 +19,7 @@ export const command = defineCommand({
     },
     quiet: { type: 'boolean', short: 'q', description: 'print only the ids' },
   },
+  examples: [['tsrun list --format json | jq', 'for programs']],
   async run({ values }, { global, runtime, surroundings, operations }) {
     const format = readListFormat(values.format);
     const containers = await operations.listContainers(runtime, { requireRoot: global.isRootGiven });

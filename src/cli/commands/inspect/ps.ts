@@ -9,6 +9,7 @@ export const command = defineCommand({
   usage: 'ID [PS-OPTION...]',
   positionals: { minimum: 1, maximum: Number.POSITIVE_INFINITY, literalFrom: 0 },
   offers: [idsOf(['created', 'running', 'paused'])],
+  advice: '"tsrun list" lists the containers',
   options: {
     format: {
       type: 'string',
@@ -19,6 +20,7 @@ export const command = defineCommand({
       description: 'table or json',
     },
   },
+  examples: [['tsrun ps web -o pid,user,args', 'with the columns of ps(1)']],
   async run({ values, positionals: [id = '', ...psArguments] }, { runtime, surroundings, operations }) {
     if (readListFormat(values.format) === 'json') {
       surroundings.writeStdout(formatPids(await operations.listProcesses(runtime, id)));

@@ -12,6 +12,7 @@ export const command = defineCommand({
     strict: { type: 'boolean', description: 'refuse a created container too, as the specification says' },
     regex: { type: 'boolean', short: 'r', description: 'ID is a regular expression; every container that matches' },
   },
+  examples: [['tsrun delete --force web', 'end it first']],
   async run({ values, positionals: [id = ''] }, { runtime, operations }) {
     await operations.deleteContainer(runtime, {
       id,

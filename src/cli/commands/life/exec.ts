@@ -30,6 +30,10 @@ export const command = defineCommand({
       description: 'unix socket to send a pidfd of the program to',
     },
   },
+  examples: [
+    ['tsrun exec -t web sh', 'open a shell'],
+    ['tsrun exec --user 1000:1000 --env A=1 web id', 'run a program as somebody else'],
+  ],
   failurePrefix: 'exec failed: ',
   failureExitCode: 255,
   async run({ values, positionals: [id = '', ...args] }, { runtime, surroundings, operations }) {

@@ -14,6 +14,10 @@ export const command = defineCommand({
     all: { type: 'boolean', short: 'a', description: 'to every process of the container' },
     regex: { type: 'boolean', short: 'r', description: 'ID is a regular expression; every container that matches' },
   },
+  examples: [
+    ['tsrun kill web', 'ask the program to end (TERM)'],
+    ['tsrun kill --all web KILL', 'end every process'],
+  ],
   async run({ values, positionals: [id = '', signal = 'TERM'] }, { runtime, operations }) {
     await operations.killContainer(runtime, {
       id,
