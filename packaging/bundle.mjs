@@ -8,7 +8,7 @@
  * - `shim.js`                   containerd's shim, in one script likewise
  * - `NOTICES`                   the licences of the packages in them
  *
- * and `dist/types`, the types of the library.
+ * and `dist/types`, the types of the library, and `dist/man`, the manual pages.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -117,11 +117,14 @@ async function main() {
   fs.mkdirSync(directory, { recursive: true });
   // The package as a whole has ES modules.
   fs.writeFileSync(path.join(directory, 'package.json'), '{ "type": "commonjs" }\n');
+  // What it reads is not there where somebody else imports this file.
+  const { makeManual } = await import('./manual.mjs');
   copyTypes(path.join(top, 'dist/lib'), path.join(top, 'dist/types'));
   const [metafile] = await Promise.all([
     bundleCommand({ outfile: path.join(directory, 'command.js'), ...SCRIPT }),
     bundleLibrary(),
     bundleLoader(),
+    makeManual(path.join(top, 'dist/man')),
     bundleCommand({ outfile: path.join(directory, 'shim.js'), ...SHIM, ...SCRIPT }),
   ]);
   fs.writeFileSync(path.join(directory, 'NOTICES'), noticesOf(metafile, top));

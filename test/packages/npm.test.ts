@@ -64,7 +64,13 @@ t.test('the tarball of a fresh clone has what is used, and nothing else', (t) =>
     files.filter((file) => !wanted.test(file)),
     [],
   );
-  for (const file of ['dist/bin/index.mjs', 'dist/bin/command.js', 'dist/bin/shim.js', 'dist/types/index.d.ts'])
+  for (const file of [
+    'dist/bin/index.mjs',
+    'dist/bin/command.js',
+    'dist/bin/shim.js',
+    'dist/types/index.d.ts',
+    'dist/man/tsrun.1',
+  ])
     t.ok(files.includes(file), file);
   t.end();
 });
