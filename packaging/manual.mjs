@@ -12,9 +12,9 @@ import { describeOption } from '../dist/lib/cli/options/table.js';
 import { describeBuild, timeOfBuild } from './build-info.mjs';
 
 /**
- * @typedef {import('../src/cli/command.ts').Command} Command
- * @typedef {import('../src/cli/command.ts').Example} Example
- * @typedef {import('../src/cli/options/table.ts').OptionTable} OptionTable
+ * @typedef {import('../dist/lib/cli/command.js').Command} Command
+ * @typedef {import('../dist/lib/cli/command.js').Example} Example
+ * @typedef {import('../dist/lib/cli/options/table.js').OptionTable} OptionTable
  * @typedef {{ name: string, summary: string, body: readonly string[] }} Page
  */
 
