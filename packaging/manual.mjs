@@ -24,7 +24,7 @@ const SHIM = 'containerd-shim-tsrun-v2';
 export async function makeManual(directory) {
   fs.rmSync(directory, { recursive: true, force: true });
   fs.mkdirSync(directory, { recursive: true });
-  const commands = await Promise.all(Object.values(commandTable).map(async ({ load }) => (await load()).command));
+  const commands = await Promise.all(Object.values(commandTable).map(async (entry) => (await entry.load()).command));
   const known = commands.filter(({ refusal }) => refusal === undefined);
   const pages = [mainPage(known), ...known.map(commandPage), shimPage()];
   for (const page of pages) fs.writeFileSync(path.join(directory, `${page.name}.1`), render(page));

@@ -2,7 +2,7 @@ import t from 'tap';
 import { commandTable } from '../../src/cli/command-table.ts';
 import { usageLine } from '../../src/cli/command.ts';
 import { commandHelp, globalHelp } from '../../src/cli/help.ts';
-import { EXAMPLES, HABITS } from '../../src/cli/help-texts.ts';
+import { EXAMPLES } from '../../src/cli/help-texts.ts';
 
 const usages: Record<string, string> = {
   create: 'tsrun create [options] ID',
@@ -131,9 +131,4 @@ t.test('examples are command lines that are read', async (t) => {
       t.ok(positionals.length >= minimum && positionals.length <= maximum, line);
     }
   }
-});
-
-t.test('a habit is no command', (t) => {
-  for (const name of Object.keys(HABITS)) t.notOk(Object.hasOwn(commandTable, name), name);
-  t.end();
 });

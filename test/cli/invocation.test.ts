@@ -361,21 +361,6 @@ t.test('help and version go before everything else', async (t) => {
   t.match(stdout, /^tsrun version \d+\.\d+\.\d+\ncommit: \S+\nspec: 1\.3\.0\nnode: [\d.]+\nkoffi: [\d.]+\n$/);
 });
 
-t.test('habits of other tools are answered with what does that here', async (t) => {
-  const rows = [
-    ['rm web', 3, 'unknown command "rm"; "tsrun delete ID" removes a container'],
-    ['stop web', 3, 'unknown command "stop"; "tsrun kill ID" sends TERM, and "tsrun kill ID KILL" ends a container'],
-    ['help rm', 3, 'unknown command "rm"; "tsrun delete ID" removes a container'],
-    ['ps', 1, '"tsrun list" lists the containers'],
-    ['run alpine sh', 1, 'it takes a bundle (--bundle DIR) and no image; what runs in it, config.json says'],
-  ] as const;
-  for (const [line, code, message] of rows) {
-    const outcome = await runLine(line);
-    t.match(outcome, { code, stdout: '', calls: [] }, line);
-    t.ok(messageOf(outcome).endsWith(message), messageOf(outcome));
-  }
-});
-
 t.test('checkpoint and restore are refused with what to do', async (t) => {
   const lines = [
     'checkpoint --image-path i --work-path=w --leave-running --tcp-established --ext-unix-sk --shell-job web',
