@@ -20,6 +20,14 @@ export function describeBuild() {
   return { version, commit: readCommit(), koffi: dependencies.koffi };
 }
 
+/**
+ * The time that the files of a package have, in seconds: `SOURCE_DATE_EPOCH`, else that of the commit, else 0. Nothing that is made says
+ * when it was made.
+ */
+export function timeOfBuild() {
+  return Number(process.env['SOURCE_DATE_EPOCH'] ?? git('log', '-1', '--format=%ct') ?? 0);
+}
+
 function readCommit() {
   const given = process.env.TSRUN_COMMIT ?? '';
   // Callers split the line at its colon and take one word.

@@ -6,6 +6,9 @@
  * - `command-ARCH.cache`        what V8 compiled of that script, so that a start on this architecture compiles nothing again
  * - `main.js`                   runs the script with the cache
  * - `shim.js`                   containerd's shim, in one script likewise
+ * - `NOTICES`                   the licences of the packages in them
+ *
+ * and `dist/types`, the types of the library, and `dist/man`, the manual pages.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,6 +17,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { describeBuild } from './build-info.mjs';
+import { noticesOf } from './notices.mjs';
+import { copyTypes } from './types.mjs';
 
 export const top = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const directory = path.join(top, 'dist/bin');
@@ -40,20 +45,22 @@ const SCRIPT = {
 };
 
 /**
- * Bundles the command into one CommonJS script, or containerd's shim, whose entry is another.
+ * Bundles the command into one CommonJS script, or containerd's shim, whose entry is another. Returns what went into it.
  * @param {import('esbuild').BuildOptions & { outfile: string }} options
  */
 export async function bundleCommand({ define = {}, ...options }) {
-  await build({
+  const { metafile } = await build({
     ...COMMON,
     ...COMMAND,
     ...options,
+    metafile: true,
     define: {
       TSRUN_BUILD: JSON.stringify(describeBuild()),
       TSRUN_BUILD_ID: JSON.stringify(await identifyBuild()),
       ...define,
     },
   });
+  return metafile;
 }
 
 /** @type {Promise<string> | undefined} */
@@ -110,12 +117,17 @@ async function main() {
   fs.mkdirSync(directory, { recursive: true });
   // The package as a whole has ES modules.
   fs.writeFileSync(path.join(directory, 'package.json'), '{ "type": "commonjs" }\n');
-  await Promise.all([
+  // What it reads is not there where somebody else imports this file.
+  const { makeManual } = await import('./manual.mjs');
+  copyTypes(path.join(top, 'dist/lib'), path.join(top, 'dist/types'));
+  const [metafile] = await Promise.all([
+    bundleCommand({ outfile: path.join(directory, 'command.js'), ...SCRIPT }),
     bundleLibrary(),
     bundleLoader(),
-    bundleCommand({ outfile: path.join(directory, 'command.js'), ...SCRIPT }),
+    makeManual(path.join(top, 'dist/man')),
     bundleCommand({ outfile: path.join(directory, 'shim.js'), ...SHIM, ...SCRIPT }),
   ]);
+  fs.writeFileSync(path.join(directory, 'NOTICES'), noticesOf(metafile, top));
   makeCache();
 }
 

@@ -1,13 +1,14 @@
 /**
- * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|planner|all|full] [FILE ...]`.
+ * Runs the checks and tests, from a fresh clone on: `node test/run.mjs [check|unit|live|conformance|security|engines|packages|planner|all|full] [FILE ...]`.
  *
  * - `check`  types, lint, format, and the rules of the source tree (test/rules)
- * - `unit`   every test but those of test/live, test/security, test/engines and test/vm, in a few processes (test/harness)
+ * - `unit`   every test but those of test/live, test/security, test/engines, test/packages and test/vm, in a few processes (test/harness)
  * - `live`   test/live: real containers, made by the executable; a part of it once more by the command on Node; it needs root
  * - `conformance` the suite of conformance/ on the built command; it needs root
  * - `security` test/security: attacks, faults, hostile input, concurrency; it needs root, and counts what it tried
  * - `engines` test/engines: podman, buildah, containerd and docker call tsrun, and runc for comparison; it needs root and them.
  *   With `--new`: a part of it with containerd and docker of Debian's unstable suite, which are fetched and not installed
+ * - `packages` test/packages: npm's package and Debian's are made, installed and used; it needs root and mmdebstrap
  * - `planner` live, security and engines once more with a planner beside each file
  * - `all`    all of them, one after the other
  * - `full`   the same with every live test on Node and all but unit tests with a planner too, races of 500 rounds, and all that runs in the virtual machines; some hours
@@ -86,7 +87,8 @@ const MODES = {
   security: [security],
   engines: [engines],
   all: [check, unit, live, conformance, security, engines],
-  full: [check, unit, live, conformance, security, engines, withPlanner, machine],
+  full: [check, unit, live, conformance, security, engines, packages, withPlanner, machine],
+  packages: [packages],
   planner: [withPlanner],
 };
 const parts = MODES[mode];
@@ -111,7 +113,7 @@ async function check() {
 }
 
 async function unit() {
-  const isUnit = (/** @type {string} */ file) => !/^test\/(live|security|engines|vm)\//.test(file);
+  const isUnit = (/** @type {string} */ file) => !/^test\/(live|security|engines|packages|vm)\//.test(file);
   await packed('unit', files.length > 0 ? files : testFiles('test').filter(isUnit));
 }
 
@@ -246,6 +248,12 @@ async function engines() {
   const { tests = testFiles('test/engines'), environment = {} } = isNewer ? fetchNewerEngines() : {};
   if (tests.length === 0) total.skipped += 1;
   else await tapWithRetries('engines', files.length > 0 ? files : tests, { options, environment });
+}
+
+/** Some minutes: packages are built from nothing, and Debian trees are fetched the first time. */
+async function packages() {
+  const tests = files.length > 0 ? files : testFiles('test/packages');
+  await tap('packages', tests, { options: [`--timeout=${LONG_SECONDS}`] });
 }
 
 /** Everything that has a meaning in the virtual machine of one architecture, and a selection in that of the other (test/vm/README.md). */

@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { RuntimeOptions } from '../container/store/options.ts';
+import type { ContainerStatus, RuntimeOptions } from '../container/store/options.ts';
 import type { Operations } from './operations.ts';
 import type { GlobalOptions } from './options/global.ts';
 import type { OptionTable, OptionValues } from './options/table.ts';
@@ -35,6 +35,20 @@ export interface PositionalCount {
   readonly literalFrom?: number;
 }
 
+/** What a shell offers for a positional. */
+export type Offer =
+  | { readonly words: readonly string[] | 'signals' }
+  | { readonly statuses: (given: ReadonlySet<string>) => readonly ContainerStatus['status'][] };
+
+/** Ids of containers with one of the statuses. With the option that is named, any will do. */
+export function idsOf(statuses: readonly ContainerStatus['status'][], anyWith?: string): Offer {
+  const every = ['creating', 'created', 'running', 'paused', 'stopped'] as const;
+  return { statuses: (given) => (anyWith !== undefined && given.has(anyWith) ? every : statuses) };
+}
+
+/** A command line, and what it does. */
+export type Example = readonly [line: string, what: string];
+
 /** One verb of the command line. */
 export interface Command {
   readonly name: string;
@@ -44,6 +58,14 @@ export interface Command {
   readonly usage: string;
   readonly positionals: PositionalCount;
   readonly options: OptionTable;
+  /** What a shell offers for each positional. */
+  readonly offers?: readonly Offer[];
+  /** For the help text. */
+  readonly examples?: readonly Example[];
+  /** Paragraphs for the help text. */
+  readonly notes?: readonly string[];
+  /** For somebody who gives more or fewer arguments than it takes: what other tools may have taught them. */
+  readonly advice?: string;
   /** Stands before the message of a failure. Callers and their users search logs for it. */
   readonly failurePrefix?: string;
   /** Why the command is always refused, and what to do in its place: it is known only to say so. */
@@ -58,6 +80,12 @@ export interface Command {
 export interface CommandDefinition<Table extends OptionTable> extends Omit<Command, 'options' | 'run'> {
   readonly options: Table;
   run(args: { values: OptionValues<Table>; positionals: readonly string[] }, context: CommandContext): Promise<number>;
+}
+
+/** How a command is called, such as `tsrun kill [options] ID [SIGNAL]`. */
+export function usageLine({ name, usage, options }: Pick<Command, 'name' | 'usage' | 'options'>): string {
+  const parts = ['tsrun', name, Object.keys(options).length > 0 ? '[options]' : '', usage];
+  return parts.filter((part) => part !== '').join(' ');
 }
 
 /** A command for the command line to run. The reader of arguments, which goes by the same table, upholds the types. */

@@ -1,101 +1,99 @@
-import type { OptionTable } from './options/table.ts';
-
-/** What a shell completes: the options of tsrun, and its commands with theirs. */
-export interface CompletionTable {
-  readonly options: OptionTable;
-  readonly commands: Readonly<Record<string, CompletedCommand>>;
-}
-
-/** What of a command can be completed. */
-export interface CompletedCommand {
-  readonly description: string;
-  readonly options: OptionTable;
-  /** The first argument is the id of a container. */
-  readonly takesId: boolean;
-}
-
 /** A shell that there is a script for. */
 export type Shell = 'bash' | 'zsh' | 'fish';
 
-/** A script for a shell to read, after which it completes the words of a tsrun command line. */
-export function completionScript(shell: Shell, table: CompletionTable): string {
-  switch (shell) {
-    case 'bash':
-      return bashScript(table);
-    case 'zsh':
-      // zsh runs bash's completions; it has no array COMP_WORDS otherwise.
-      return `#compdef tsrun\nautoload -U +X bashcompinit && bashcompinit\n${bashScript(table)}`;
-    case 'fish':
-      return fishScript(table);
-  }
+/** The shells, for those who choose one. */
+export const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish'];
+
+/**
+ * A script for a shell to read, after which it completes the words of a tsrun command line. It asks `tsrun completion --words` for them:
+ * a word a line, with a tab and a description behind it, or a line that says of what kind they are.
+ *
+ * It calls the tsrun that the shell finds, and not the one on the line, which may be in a stranger's directory.
+ */
+export function completionScript(shell: Shell): string {
+  return { bash, zsh, fish }[shell];
 }
 
-const listIds = 'tsrun list --quiet 2>/dev/null';
+/** Lines in place of words. */
+export const FILES = ':files';
+/** The same for directories. */
+export const DIRECTORIES = ':directories';
 
-function bashScript({ options, commands }: CompletionTable): string {
-  const names = Object.keys(commands);
-  const cases = Object.entries(commands).map(([name, command]) => {
-    const ids = command.takesId ? ` ids=$(${listIds})` : '';
-    return `    ${name}) words='${spellings(command.options).join(' ')}' values='${valuePattern(command.options)}'${ids} ;;`;
-  });
-  return `_tsrun() {
-  local word=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
-  local command= words values ids= index
-  local global='${valuePattern(options)}'
-  for ((index = 1; index < COMP_CWORD; index++)); do
-    case \${COMP_WORDS[index]} in
-      -*) [[ " $global " == *" \${COMP_WORDS[index]} "* ]] && ((index++)) ;;
-      *) command=\${COMP_WORDS[index]}; break ;;
+// bash cuts words at = and : as well, and replaces only what is behind the last of them.
+const bash = `_tsrun() {
+  local -a words=()
+  local index word open= line whole prefix cur=\${COMP_WORDS[COMP_CWORD]}
+  for ((index = 1; index <= COMP_CWORD; index++)); do
+    word=\${COMP_WORDS[index]}
+    if [[ -n $open && \${#words[@]} -gt 0 ]] || [[ $word == [=:]* && \${#words[@]} -gt 0 ]]; then
+      words[\${#words[@]}-1]+=$word
+    else
+      words+=("$word")
+    fi
+    [[ $word == [=:]* ]] && open=1 || open=
+  done
+  [[ $cur == [=:]* ]] && cur=
+  whole=\${words[\${#words[@]}-1]}
+  prefix=\${whole%"$cur"}
+  COMPREPLY=()
+  while IFS= read -r line; do
+    case $line in
+      ${FILES}) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+      ${DIRECTORIES}) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+      *) line=\${line%%$'\\t'*}; COMPREPLY+=("\${line#"$prefix"}") ;;
+    esac
+  done < <(tsrun completion --words -- "\${words[@]}" 2>/dev/null)
+}
+complete -F _tsrun tsrun
+`;
+
+const zsh = `#compdef tsrun
+_tsrun() {
+  local line word prefix=
+  local -a offered
+  local -a lines=("\${(@f)$(tsrun completion --words -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" 2>/dev/null)}")
+  [[ $PREFIX == --*=* ]] && prefix="\${PREFIX%%=*}=" && compset -P '*='
+  for line in "\${lines[@]}"; do
+    case $line in
+      '') ;;
+      ${FILES}) _files; return ;;
+      ${DIRECTORIES}) _files -/; return ;;
+      *)
+        word=\${\${line%%$'\\t'*}#"$prefix"}
+        if [[ $line == *$'\\t'* ]]; then
+          offered+=("\${word//:/\\\\:}:\${line#*$'\\t'}")
+        else
+          offered+=("\${word//:/\\\\:}")
+        fi ;;
     esac
   done
-  case $command in
-    '') words='${[...names, ...spellings(options)].join(' ')}' values=$global ;;
-${cases.join('\n')}
-    *) words= values= ;;
-  esac
-  COMPREPLY=()
-  [[ " $values " == *" $previous "* ]] && return
-  [[ $word == -* ]] || [[ -z $command ]] || words=$ids
-  COMPREPLY=($(compgen -W "$words" -- "$word"))
+  (( \${#offered} )) && _describe tsrun offered
 }
-complete -o default -F _tsrun tsrun
+if [[ $funcstack[1] == _tsrun ]]; then
+  _tsrun "$@"
+else
+  compdef _tsrun tsrun
+fi
 `;
-}
 
-function fishScript({ options, commands }: CompletionTable): string {
-  const lines = ['complete -c tsrun -f'];
-  lines.push(...fishOptions(options, '__fish_use_subcommand'));
-  for (const [name, { description, options: own, takesId }] of Object.entries(commands)) {
-    const isChosen = `__fish_seen_subcommand_from ${name}`;
-    lines.push(`complete -c tsrun -n __fish_use_subcommand -a ${name} -d ${quote(description)}`);
-    if (takesId) lines.push(`complete -c tsrun -n ${quote(isChosen)} -a ${quote(`(${listIds})`)}`);
-    lines.push(...fishOptions(own, isChosen));
-  }
-  return `${lines.join('\n')}\n`;
-}
-
-function fishOptions(options: OptionTable, condition: string): string[] {
-  return Object.entries(options).map(([name, { short, type, description }]) => {
-    const letter = short === undefined ? '' : ` -s ${short}`;
-    // A value may be a file.
-    const value = type === 'boolean' ? '' : ' -r -F';
-    return `complete -c tsrun -n ${quote(condition)} -l ${name}${letter}${value} -d ${quote(description)}`;
-  });
-}
-
-function spellings(options: OptionTable): string[] {
-  return Object.entries(options).flatMap(([name, { short }]) => [
-    `--${name}`,
-    ...(short === undefined ? [] : [`-${short}`]),
-  ]);
-}
-
-// The options that take the next word, between spaces.
-function valuePattern(options: OptionTable): string {
-  const withValue = Object.entries(options).filter(([, { type }]) => type !== 'boolean');
-  return spellings(Object.fromEntries(withValue)).join(' ');
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-}
+const fish = `function __tsrun_complete
+  set -l words (commandline -opc)
+  set -l current (commandline -ct)
+  set -q current[1]; or set current ''
+  set -e words[1]
+  set -l option (string match -r -- '^--[^=]+=' $current)
+  set -q option[1]; or set option ''
+  set -l value (string replace -r -- '^--[^=]+=' '' $current)
+  for line in (tsrun completion --words -- $words $current 2>/dev/null)
+    switch $line
+      case ${FILES}
+        printf '%s\\n' $option(__fish_complete_path $value)
+      case ${DIRECTORIES}
+        printf '%s\\n' $option(__fish_complete_directories $value)
+      case '*'
+        printf '%s\\n' $line
+    end
+  end
+end
+complete -c tsrun -f -a '(__tsrun_complete)'
+`;

@@ -2,9 +2,10 @@ import { TsrunError } from '../errors.ts';
 import { createLog, type LogSink } from '../log.ts';
 import { wording } from '../util/wording.ts';
 import { ArgumentError } from './argument-error.ts';
-import type { Command, CommandContext, CommandEntry } from './command.ts';
+import { usageLine, type Command, type CommandContext, type CommandEntry } from './command.ts';
 import { commandTable } from './command-table.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
+import { HABITS } from './help-texts.ts';
 import { nearestName } from '../util/nearest-name.ts';
 import type { Operations } from './operations.ts';
 import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options/global.ts';
@@ -41,10 +42,10 @@ export interface Invocation {
 /**
  * An invocation for a command line without the names of Node and of the script.
  *
- * Errors: `usage`, `host`. Effects: opens the log; writes the help text when the global options cannot be read.
+ * Errors: `usage`, `host`. Effects: opens the log.
  */
 export async function prepareInvocation(args: readonly string[], parts: InvocationParts): Promise<Invocation> {
-  const line = await explainUsage(parts, undefined, () => readCommandLine(args, parts.surroundings));
+  const line = readCommandLine(args, parts.surroundings);
   parts.review?.(line);
   const own = await openLog(line.global, parts);
   const log = parts.wrapLog?.(own) ?? own;
@@ -53,8 +54,9 @@ export async function prepareInvocation(args: readonly string[], parts: Invocati
     log,
     async run() {
       if (line.version) return showVersion(parts);
-      const entry = findEntry(line);
-      if (entry === undefined) return showHelp(parts);
+      if (line.help || line.command === undefined || line.command === 'help')
+        return showHelp(parts, await topicOf(line));
+      const entry = findEntry(line.command);
       command = (await entry.load()).command;
       return runCommand(command, { line, log, parts });
     },
@@ -90,16 +92,6 @@ async function openLog(
   });
 }
 
-// As runc: the help text goes to standard output and the message to the log.
-async function explainUsage<T>(parts: InvocationParts, command: Command | undefined, read: () => T): Promise<T> {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ArgumentError) await showHelp(parts, { command, title: `${wording.incorrectUsage}\n\n` });
-    throw error;
-  }
-}
-
 // That of the library which runc reads its command line with.
 const unknownCommandExitCode = 3;
 
@@ -110,28 +102,33 @@ function showVersion({ surroundings }: InvocationParts): number {
   return 0;
 }
 
-interface HelpOptions {
-  /** Default: the whole command line. */
-  readonly command?: Command | undefined;
-  /** Stands above the text. */
-  readonly title?: string;
-}
-
 // The help texts bring all of yargs with them and are not worth that to other commands.
-async function showHelp({ surroundings }: InvocationParts, { command, title = '' }: HelpOptions = {}): Promise<number> {
+async function showHelp({ surroundings }: InvocationParts, command?: Command): Promise<number> {
   const { commandHelp, globalHelp } = await import('./help.ts');
-  const text = await (command === undefined ? globalHelp() : commandHelp(command));
-  surroundings.writeStdout(`${title}${text}\n`);
+  const layout = { columns: surroundings.columns?.() };
+  const text = await (command === undefined ? globalHelp(layout) : commandHelp(command, layout));
+  surroundings.writeStdout(`${text}\n`);
   return 0;
 }
 
-function findEntry({ help, command: name }: SplitCommandLine): CommandEntry | undefined {
-  if (help || name === undefined || name === 'help') return undefined;
-  if (Object.hasOwn(commandTable, name)) return commandTable[name];
+/** The command that help is wanted for; none with `--help` before the command, and without one. */
+async function topicOf({ help, command, commandArguments: [topic] }: SplitCommandLine): Promise<Command | undefined> {
+  if (help || command === undefined || topic === undefined || topic.startsWith('-')) return undefined;
+  return (await findEntry(topic).load()).command;
+}
+
+function findEntry(name: string): CommandEntry {
+  const entry = Object.hasOwn(commandTable, name) ? commandTable[name] : undefined;
+  if (entry !== undefined) return entry;
   if (name === 'init') throw new UnknownCommand('usage', 'the command "init" is kept for the runtime itself');
+  throw new UnknownCommand('usage', `unknown command ${JSON.stringify(name)}; ${adviceFor(name)}`);
+}
+
+function adviceFor(name: string): string {
+  const habit = Object.hasOwn(HABITS, name) ? HABITS[name] : undefined;
+  if (habit !== undefined) return habit;
   const nearest = nearestName(name, Object.keys(commandTable));
-  const advice = nearest === undefined ? '"tsrun --help" lists them' : `did you mean ${JSON.stringify(nearest)}?`;
-  throw new UnknownCommand('usage', `unknown command ${JSON.stringify(name)}; ${advice}`);
+  return nearest === undefined ? '"tsrun --help" lists them' : `did you mean ${JSON.stringify(nearest)}?`;
 }
 
 interface RunParts {
@@ -142,16 +139,13 @@ interface RunParts {
 
 async function runCommand(command: Command, { line, log, parts }: RunParts): Promise<number> {
   const { literalFrom } = command.positionals;
-  const args = await explainUsage(parts, command, () => {
-    const read = readArguments(line.commandArguments, {
-      table: { ...command.options, help: globalOptionTable.help },
-      owner: ` of ${JSON.stringify(command.name)}`,
-      ...(literalFrom !== undefined && { literalAfter: literalFrom }),
-    });
-    if (read.values['help'] !== true) requirePositionals(command, read.positionals.length);
-    return read;
+  const args = readArguments(line.commandArguments, {
+    table: { ...command.options, help: globalOptionTable.help },
+    owner: ` of ${JSON.stringify(command.name)}`,
+    ...(literalFrom !== undefined && { literalAfter: literalFrom }),
   });
-  if (args.values['help'] === true) return showHelp(parts, { command });
+  if (args.values['help'] === true) return showHelp(parts, command);
+  requirePositionals(command, args.positionals.length);
   const { surroundings, operations } = parts;
   const context = {
     global: line.global,
@@ -185,11 +179,17 @@ function toRuntime(global: GlobalOptions, log: LogSink, surroundings: Surroundin
 }
 
 // In runc's words.
-function requirePositionals({ name, positionals: { minimum, maximum } }: Command, count: number): void {
+function requirePositionals(command: Command, count: number): void {
+  const {
+    name,
+    positionals: { minimum, maximum },
+    advice,
+  } = command;
   if (count >= minimum && count <= maximum) return;
   const exactly = minimum === maximum ? `exactly ${minimum}` : undefined;
   const wanted = exactly ?? (count < minimum ? `a minimum of ${minimum}` : `a maximum of ${maximum}`);
-  throw new ArgumentError(wording.wrongCount(name, wanted));
+  const more = advice === undefined ? '' : `; ${advice}`;
+  throw new ArgumentError(`${wording.wrongCount(name, wanted)}: ${usageLine(command)}${more}`);
 }
 
 async function withPrefix(prefix: string | undefined, run: () => Promise<number>): Promise<number> {

@@ -1,9 +1,9 @@
 import { escapeControls } from '../util/escape-controls.ts';
 import type { ContainerStatus } from '../container/store/options.ts';
 
-/** What `state` prints. Shape: JSON with two spaces a level and no line feed at the end; `owner` is always empty. Source: runc state.go. */
+/** What `state` prints. Shape: JSON with two spaces a level; `owner` is always empty. Source: runc state.go. */
 export function formatState(status: ContainerStatus): string {
-  return JSON.stringify(statusDocument({ ...status, owner: '' }), undefined, 2);
+  return `${JSON.stringify(statusDocument({ ...status, owner: '' }), undefined, 2)}\n`;
 }
 
 /** What `list --format json` prints: an array in one line, or `null` when there is nothing to list. Source: runc list.go. */

@@ -5,6 +5,7 @@ import { TsrunError } from '../errors.ts';
 import { readCallersOpenFiles, type OpenFilesLimit } from '../host/open-files.ts';
 import type { Launched } from './launched.ts';
 import { readText } from './read-text.ts';
+import { isTerminal } from './terminal.ts';
 import { writeText } from './write-text.ts';
 
 /** What stands in a text for bytes that are not UTF-8. */
@@ -27,6 +28,8 @@ export interface Surroundings {
   readFile(path: string): string;
   /** All of standard input as text. Errors: `host`. */
   readStdin(): string;
+  /** Characters in a line of the terminal that standard output is; undefined for anything else. */
+  columns?(): number | undefined;
   /** False when whoever read it has gone away. */
   writeStdout(text: string): boolean;
 }
@@ -44,6 +47,8 @@ export function processSurroundings(launched?: Launched): Surroundings {
     leaving: launched === undefined ? {} : leavingOf(launched),
     readFile: (path) => readFileSync(path, 'utf8'),
     readStdin: () => readText(0),
+    // Only what is asked for brings node:tty with it.
+    columns: () => (isTerminal(1) ? process.stdout.columns : undefined),
     writeStdout: (text) => writeText(1, text),
   };
 }

@@ -59,7 +59,6 @@ export const wording = {
   invalidFormat: 'invalid format option',
   invalidLogFormat: 'invalid log-format',
   rootIsSlash: 'Option --root argument should not be set to /',
-  incorrectUsage: 'Incorrect Usage.',
   wrongCount: (name: string, wanted: string) => `${JSON.stringify(name)} requires ${wanted} argument(s)`,
   noArgsForExec: 'process args cannot be empty',
 

@@ -1,6 +1,8 @@
 import t from 'tap';
 import { commandTable } from '../../src/cli/command-table.ts';
-import { commandHelp, globalHelp, usageLine } from '../../src/cli/help.ts';
+import { usageLine } from '../../src/cli/command.ts';
+import { commandHelp, globalHelp } from '../../src/cli/help.ts';
+import { EXAMPLES } from '../../src/cli/help-texts.ts';
 
 const usages: Record<string, string> = {
   create: 'tsrun create [options] ID',
@@ -71,7 +73,11 @@ t.test('commandHelp() of kill', async (t) => {
     '  -r, --regex              ID is a regular expression; every container that matches',
     '  -h, -?, --help, --usage  print this text',
     '',
-    'The global options stand before the command; "tsrun --help" describes them.',
+    'Examples:',
+    '  tsrun kill web             ask the program to end (TERM)',
+    '  tsrun kill --all web KILL  end every process',
+    '',
+    'The global options stand before the command; "tsrun --help" describes them, ID and bundle.',
   ];
   t.strictSame((await commandHelp(command)).split('\n'), expected);
 });
@@ -82,5 +88,49 @@ t.test('globalHelp() lists every command', async (t) => {
   for (const [name, { description }] of Object.entries(commandTable)) {
     t.match(text, new RegExp(`^  tsrun ${name} +${description}$`, 'm'));
   }
-  t.match(text, /^ {6}--cgroup-manager +NAME: cgroupfs, systemd or disabled$/m);
+  t.match(text, /^ {6}--cgroup-manager +NAME: cgroupfs, systemd or disabled \(default: cgroupfs\)$/m);
+});
+
+t.test('help folds to the terminal, and to no more than 100 characters', async (t) => {
+  const { command } = (await commandTable['exec']?.load()) ?? {};
+  if (command === undefined) throw new Error('no exec');
+  const widest = async (columns?: number): Promise<number> => {
+    const texts = [await globalHelp({ columns }), await commandHelp(command, { columns })];
+    return Math.max(
+      ...texts
+        .join('\n')
+        .split('\n')
+        .map((line) => line.length),
+    );
+  };
+  t.ok((await widest(60)) <= 60);
+  t.ok((await widest(1000)) <= 100);
+  t.ok((await widest()) > 80);
+});
+
+t.test('help says what an ID and a bundle are, the exit codes, and the default of --root', async (t) => {
+  const text = (await globalHelp()).replace(/\s+/g, ' ');
+  for (const part of ['ID: the name', 'bundle: a directory', 'Exit codes: 0 ', '(default: /run/tsrun; of an ordinary'])
+    t.ok(text.includes(part), part);
+});
+
+t.test('examples are command lines that are read', async (t) => {
+  const { readArguments } = await import('../../src/cli/read-arguments.ts');
+  const all = [...EXAMPLES];
+  for (const entry of Object.values(commandTable)) all.push(...((await entry.load()).command.examples ?? []));
+  for (const [line] of all) {
+    for (const [, name = '', rest = ''] of line.matchAll(/\btsrun (\w+)([^|&)]*)/g)) {
+      const { command } = (await commandTable[name]?.load()) ?? {};
+      if (command === undefined) throw new Error(`${line}: no command ${name}`);
+      const { literalFrom } = command.positionals;
+      const rules = {
+        table: command.options,
+        owner: '',
+        ...(literalFrom !== undefined && { literalAfter: literalFrom }),
+      };
+      const { positionals } = readArguments(rest.split(' ').filter(Boolean), rules);
+      const { minimum, maximum } = command.positionals;
+      t.ok(positionals.length >= minimum && positionals.length <= maximum, line);
+    }
+  }
 });

@@ -63,12 +63,12 @@ t.test('main prints a failure on standard error', (t) => {
   });
   t.match(tsrun('exec'), {
     status: 1,
-    stdout: /^Incorrect Usage\.\n\ntsrun exec /,
-    stderr: line('error', '.*requires a minimum of 1 argument\\(s\\)'),
+    stdout: '',
+    stderr: line('error', '.*requires a minimum of 1 argument\\(s\\): tsrun exec .*'),
   });
   t.match(tsrun('--bogus', 'list'), {
     status: 1,
-    stdout: /^Incorrect Usage\.\n\ntsrun \[global options\]/,
+    stdout: '',
     stderr: line('error', 'unknown option .*'),
   });
   t.match(tsrun('frobnicate'), { status: 3, stderr: line('error', 'unknown command .*') });

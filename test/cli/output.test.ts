@@ -15,7 +15,8 @@ t.test("formatState() is runc's document", (t) => {
     "a": "b"
   },
   "owner": ""
-}`;
+}
+`;
   t.equal(formatState({ ...status, annotations: { a: 'b' } }), expected);
   t.notMatch(formatState({ ...status, annotations: {} }), 'annotations');
   t.end();

@@ -48,8 +48,8 @@ async function scripts(t: Test, rig: Rig): Promise<void> {
   const from = ['--root', root, '--log', log];
   const failed = await rig.start([EXECUTABLE, ...from, 'list', '--bogus', 'state']).done;
   t.equal(failed.code, 1, 'list, with the name of another command behind it');
-  t.match(failed.stdout, /^Incorrect Usage\.\n\ntsrun list /);
-  t.equal(failed.stdout.split('Incorrect Usage').length, 2, 'said once');
+  t.equal(failed.stdout, '');
+  t.equal(failed.stderr, 'unknown option "--bogus" of "list"\n', 'said once');
   const help = await rig.start([EXECUTABLE, ...from, 'state', '--help']).done;
   t.match(help.stdout, /^tsrun state ID\n/, 'a help text');
   const program = ['sh', '-c', 'cd "$1" && rmdir "$1" && shift && exec "$@"', 'sh'];

@@ -91,12 +91,11 @@ live('the words that callers search for, beside runc', async (t, rig) => {
     // A root that is given has to be there.
     mkdirSync(rig.root, { recursive: true, mode: 0o700 });
     const rows: [line: string[], code: number, says: string, runcSays?: string][] = [
-      [['kill'], 1, 'Incorrect Usage.\n\n'],
       [['kill'], 1, '"kill" requires a minimum of 1 argument(s)'],
       [['kill', 'a', 'b', 'c'], 1, '"kill" requires a maximum of 2 argument(s)'],
       [['state'], 1, '"state" requires exactly 1 argument(s)'],
-      [['kill', '--bogus'], 1, 'Incorrect Usage', 'flag provided but not defined'],
-      [['--bogus', 'list'], 1, 'Incorrect Usage'],
+      [['kill', '--bogus'], 1, 'unknown option', 'flag provided but not defined'],
+      [['--bogus', 'list'], 1, 'unknown option', 'flag provided but not defined'],
       [['frobnicate'], 3, 'unknown command', 'No help topic'],
       [['list', '--format', 'xml'], 1, 'invalid format option'],
       [['--log-format', 'xml', 'list'], 1, 'invalid log-format: xml'],

@@ -47,7 +47,6 @@ const wanted: readonly (readonly [found: string, searched: string | RegExp])[] =
   [wording.invalidFormat, 'invalid format option'],
   [wording.invalidLogFormat, 'invalid log-format'],
   [wording.rootIsSlash, 'Option --root argument should not be set to /'],
-  [wording.incorrectUsage, 'Incorrect Usage.'],
   [wording.wrongCount('kill', 'a minimum of 1'), '"kill" requires a minimum of 1 argument(s)'],
   [wording.noArgsForExec, 'process args cannot be empty'],
   [wording.hookFailed('prestart', 0), 'error running prestart hook #0'],

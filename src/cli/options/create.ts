@@ -6,8 +6,14 @@ import { readPreserveFds } from './values.ts';
 
 /** The options that decide what a container will be. */
 export const bundleOptions = {
-  bundle: { type: 'string', short: 'b', placeholder: 'DIR', description: 'directory of config.json (default: .)' },
-  config: { type: 'string', short: 'f', placeholder: 'FILE', description: 'another name for config.json' },
+  bundle: { type: 'string', short: 'b', placeholder: 'DIR', default: '.', description: 'directory of config.json' },
+  config: {
+    type: 'string',
+    short: 'f',
+    placeholder: 'FILE',
+    default: 'config.json',
+    description: 'another name for config.json',
+  },
   'no-pivot': { type: 'boolean', description: 'move the root in place of pivot_root' },
   'no-new-keyring': { type: 'boolean', description: 'keep the session keyring of the caller' },
   'preserve-fds': { type: 'string', placeholder: 'N', description: 'pass N more descriptors, from 3 on' },

@@ -8,7 +8,7 @@ import { wording } from '../../util/wording.ts';
 /** The options of `exec` that say what to run. */
 export const processOptions = {
   process: { type: 'string', short: 'p', placeholder: 'FILE', description: 'JSON file with the whole process' },
-  cwd: { type: 'string', placeholder: 'DIR', description: 'working directory in the container' },
+  cwd: { type: 'string', placeholder: 'DIR', values: [], description: 'working directory in the container' },
   env: { type: 'strings', short: 'e', placeholder: 'NAME=VALUE', description: 'add to the environment' },
   tty: { type: 'boolean', short: 't', description: 'give the program a terminal' },
   user: { type: 'string', short: 'u', placeholder: 'UID[:GID]', description: 'user and group, as numbers' },

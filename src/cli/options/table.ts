@@ -9,6 +9,10 @@ export interface OptionSpec {
   readonly aliases?: readonly string[];
   /** What the help text calls the value. */
   readonly placeholder?: string;
+  /** What the value may be, where that is a few words. */
+  readonly values?: readonly string[];
+  /** What counts where the option is not given, in words for the help text. */
+  readonly default?: string;
   /** Known so that callers get a clear refusal in place of `unknown option`. */
   readonly unsupported?: boolean;
 }
@@ -24,6 +28,11 @@ export type OptionValues<Table extends OptionTable> = {
       ? readonly string[]
       : string | undefined;
 };
+
+/** The description of an option, with its default. */
+export function describeOption({ description, default: value }: OptionSpec): string {
+  return value === undefined ? description : `${description} (default: ${value})`;
+}
 
 /** The name of the option with a short letter. */
 export function findShort(table: OptionTable, letter: string): string | undefined {

@@ -11,9 +11,15 @@ export const command = defineCommand({
   description: 'serve the commands of this user without an engine of their own; or ask who does',
   usage: '[status|stop]',
   positionals: { minimum: 0, maximum: 1 },
+  offers: [{ words: QUESTIONS }],
   options: {
     idle: { type: 'string', placeholder: 'TIME', description: 'end when nobody has asked for so long, such as 5m' },
   },
+  examples: [
+    ['tsrun planner --idle 5m', 'serve until nobody has asked for five minutes'],
+    ['tsrun planner status', 'what it has served, as JSON'],
+    ['systemctl enable --now tsrun-planner.socket', 'let systemd start it when it is asked'],
+  ],
   async run({ values, positionals: [question] }, { runtime, operations, surroundings }) {
     if (question === undefined) {
       const { idle = '' } = values;

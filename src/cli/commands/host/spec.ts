@@ -13,10 +13,20 @@ export const command = defineCommand({
   usage: '',
   positionals: { minimum: 0, maximum: 0 },
   options: {
-    bundle: { type: 'string', short: 'b', placeholder: 'DIR', description: 'where to write it (default: .)' },
-    file: { type: 'string', short: 'f', placeholder: 'FILE', description: 'another name for config.json' },
+    bundle: { type: 'string', short: 'b', placeholder: 'DIR', default: '.', description: 'where to write it' },
+    file: {
+      type: 'string',
+      short: 'f',
+      placeholder: 'FILE',
+      default: 'config.json',
+      description: 'another name for config.json',
+    },
     rootless: { type: 'boolean', description: 'for a user without privileges' },
   },
+  examples: [
+    ['tsrun spec --bundle /containers/web', 'for root'],
+    ['tsrun spec --rootless', 'for an ordinary user, in this directory'],
+  ],
   async run({ values }, { surroundings }) {
     const { uid, gid } = surroundings;
     const template = specTemplate({ rootless: values.rootless === true, uid, gid });

@@ -1,4 +1,4 @@
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 import { formatEvent } from '../../event-output.ts';
 import { readDuration } from '../../options/values.ts';
 
@@ -8,8 +8,9 @@ export const command = defineCommand({
   description: 'print statistics and events of a container',
   usage: 'ID',
   positionals: { minimum: 1, maximum: 1 },
+  offers: [idsOf(['created', 'running', 'paused'])],
   options: {
-    interval: { type: 'string', placeholder: 'TIME', description: 'time between two statistics (default: 5s)' },
+    interval: { type: 'string', placeholder: 'TIME', default: '5s', description: 'time between two statistics' },
     stats: { type: 'boolean', description: 'print the statistics once and exit' },
   },
   async run({ values, positionals: [id = ''] }, { runtime, surroundings, operations }) {

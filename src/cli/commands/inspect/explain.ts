@@ -11,6 +11,7 @@ export const command = defineCommand({
   usage: '[ID]',
   positionals: { minimum: 0, maximum: 1 },
   options: { ...bundleOptions, json: { type: 'boolean', description: 'print JSON' } },
+  examples: [['tsrun explain --bundle /containers/web', 'the system calls, with the place of each in config.json']],
   async run({ values, positionals: [id = exampleId] }, { runtime, surroundings, operations }) {
     const options = readBundleOptions(values, { id, surroundings });
     const { text, json } = await operations.explainContainer(runtime, options);

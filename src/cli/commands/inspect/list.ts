@@ -9,9 +9,17 @@ export const command = defineCommand({
   usage: '',
   positionals: { minimum: 0, maximum: 0 },
   options: {
-    format: { type: 'string', short: 'f', placeholder: 'FORMAT', description: 'table or json (default: table)' },
+    format: {
+      type: 'string',
+      short: 'f',
+      placeholder: 'FORMAT',
+      values: ['table', 'json'],
+      default: 'table',
+      description: 'table or json',
+    },
     quiet: { type: 'boolean', short: 'q', description: 'print only the ids' },
   },
+  examples: [['tsrun list --format json | jq', 'for programs']],
   async run({ values }, { global, runtime, surroundings, operations }) {
     const format = readListFormat(values.format);
     const containers = await operations.listContainers(runtime, { requireRoot: global.isRootGiven });

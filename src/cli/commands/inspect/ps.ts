@@ -1,4 +1,4 @@
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 import { formatPids } from '../../output.ts';
 import { readListFormat } from '../../options/values.ts';
 
@@ -8,9 +8,19 @@ export const command = defineCommand({
   description: 'list the processes of a container',
   usage: 'ID [PS-OPTION...]',
   positionals: { minimum: 1, maximum: Number.POSITIVE_INFINITY, literalFrom: 0 },
+  offers: [idsOf(['created', 'running', 'paused'])],
+  advice: '"tsrun list" lists the containers',
   options: {
-    format: { type: 'string', short: 'f', placeholder: 'FORMAT', description: 'table or json (default: table)' },
+    format: {
+      type: 'string',
+      short: 'f',
+      placeholder: 'FORMAT',
+      values: ['table', 'json'],
+      default: 'table',
+      description: 'table or json',
+    },
   },
+  examples: [['tsrun ps web -o pid,user,args', 'with the columns of ps(1)']],
   async run({ values, positionals: [id = '', ...psArguments] }, { runtime, surroundings, operations }) {
     if (readListFormat(values.format) === 'json') {
       surroundings.writeStdout(formatPids(await operations.listProcesses(runtime, id)));

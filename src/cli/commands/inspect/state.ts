@@ -1,4 +1,4 @@
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 import { formatState } from '../../output.ts';
 
 /** `tsrun state`: the state document of runtime.md, and a little more, as runc prints it. */
@@ -7,6 +7,7 @@ export const command = defineCommand({
   description: 'print the state of a container',
   usage: 'ID',
   positionals: { minimum: 1, maximum: 1 },
+  offers: [idsOf(['created', 'running', 'paused', 'stopped'])],
   options: {},
   async run({ positionals: [id = ''] }, { runtime, surroundings, operations }) {
     surroundings.writeStdout(formatState(await operations.readStatus(runtime, id)));

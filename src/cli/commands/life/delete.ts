@@ -1,4 +1,4 @@
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 
 /** `tsrun delete`: removes what is left of a container. */
 export const command = defineCommand({
@@ -6,11 +6,13 @@ export const command = defineCommand({
   description: 'remove a container and all it holds',
   usage: 'ID',
   positionals: { minimum: 1, maximum: 1 },
+  offers: [idsOf(['created', 'stopped'], 'force')],
   options: {
     force: { type: 'boolean', short: 'f', description: 'kill it first if it still runs' },
     strict: { type: 'boolean', description: 'refuse a created container too, as the specification says' },
     regex: { type: 'boolean', short: 'r', description: 'ID is a regular expression; every container that matches' },
   },
+  examples: [['tsrun delete --force web', 'end it first']],
   async run({ values, positionals: [id = ''] }, { runtime, operations }) {
     await operations.deleteContainer(runtime, {
       id,

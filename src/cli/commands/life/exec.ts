@@ -1,4 +1,4 @@
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 import { ownStdio } from '../../options/create.ts';
 import { processOptions, readProcessChange } from '../../options/process-change.ts';
 import { readInherited } from '../../service-manager.ts';
@@ -11,6 +11,7 @@ export const command = defineCommand({
   description: 'run another program in a container',
   usage: 'ID COMMAND [ARGUMENT...]',
   positionals: { minimum: 1, maximum: Number.POSITIVE_INFINITY, literalFrom: 1 },
+  offers: [idsOf(['created', 'running'], 'ignore-paused')],
   options: {
     ...processOptions,
     detach: { type: 'boolean', short: 'd', description: 'do not wait for the program' },
@@ -29,6 +30,10 @@ export const command = defineCommand({
       description: 'unix socket to send a pidfd of the program to',
     },
   },
+  examples: [
+    ['tsrun exec -t web sh', 'open a shell'],
+    ['tsrun exec --user 1000:1000 --env A=1 web id', 'run a program as somebody else'],
+  ],
   failurePrefix: 'exec failed: ',
   failureExitCode: 255,
   async run({ values, positionals: [id = '', ...args] }, { runtime, surroundings, operations }) {

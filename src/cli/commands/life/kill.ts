@@ -1,7 +1,7 @@
 import { TsrunError } from '../../../errors.ts';
 import { parseSignal } from '../../../util/signals.ts';
 import { wording } from '../../../util/wording.ts';
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 
 /** `tsrun kill`: sends a signal, TERM unless told otherwise. */
 export const command = defineCommand({
@@ -9,10 +9,15 @@ export const command = defineCommand({
   description: 'send a signal to a container',
   usage: 'ID [SIGNAL]',
   positionals: { minimum: 1, maximum: 2 },
+  offers: [idsOf(['created', 'running', 'paused']), { words: 'signals' }],
   options: {
     all: { type: 'boolean', short: 'a', description: 'to every process of the container' },
     regex: { type: 'boolean', short: 'r', description: 'ID is a regular expression; every container that matches' },
   },
+  examples: [
+    ['tsrun kill web', 'ask the program to end (TERM)'],
+    ['tsrun kill --all web KILL', 'end every process'],
+  ],
   async run({ values, positionals: [id = '', signal = 'TERM'] }, { runtime, operations }) {
     await operations.killContainer(runtime, {
       id,

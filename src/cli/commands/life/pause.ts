@@ -1,4 +1,4 @@
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 
 /** `tsrun pause`: stops all processes of a container where they are. */
 export const command = defineCommand({
@@ -6,6 +6,7 @@ export const command = defineCommand({
   description: 'stop all processes of a container where they are',
   usage: 'ID',
   positionals: { minimum: 1, maximum: 1 },
+  offers: [idsOf(['created', 'running'])],
   options: {},
   async run({ positionals: [id = ''] }, { runtime, operations }) {
     await operations.pauseContainer(runtime, id);

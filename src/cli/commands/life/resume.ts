@@ -1,4 +1,4 @@
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 
 /** `tsrun resume`: lets the processes of a paused container go on. */
 export const command = defineCommand({
@@ -6,6 +6,7 @@ export const command = defineCommand({
   description: 'let the processes of a paused container go on',
   usage: 'ID',
   positionals: { minimum: 1, maximum: 1 },
+  offers: [idsOf(['paused'])],
   options: {},
   async run({ positionals: [id = ''] }, { runtime, operations }) {
     await operations.resumeContainer(runtime, id);

@@ -1,4 +1,4 @@
-import { defineCommand } from '../../command.ts';
+import { defineCommand, idsOf } from '../../command.ts';
 import { readNotifySocket } from '../../service-manager.ts';
 
 /** `tsrun start`: runs the program of a created container. */
@@ -7,6 +7,7 @@ export const command = defineCommand({
   description: 'run the program of a created container',
   usage: 'ID',
   positionals: { minimum: 1, maximum: 1 },
+  offers: [idsOf(['created'])],
   options: {},
   async run({ positionals: [id = ''] }, { runtime, surroundings, operations }) {
     const notifySocket = readNotifySocket(surroundings);

@@ -1,0 +1,41 @@
+import type { Example } from './command.ts';
+
+/** What help and manual pages say of words that occur in every command: word -> meaning. */
+export const TERMS: Readonly<Record<string, string>> = {
+  ID: 'the name that you give a container: up to 255 letters, digits and "_+.-"',
+  bundle: 'a directory with config.json, which says what runs and what it sees, and the root file system that it names',
+};
+
+/** Exit code, in words -> when. */
+export const EXIT_CODES: Readonly<Record<string, string>> = {
+  0: 'it is done',
+  1: 'it failed; one line on standard error says why',
+  3: 'there is no such command',
+  255: 'exec failed before the program ran',
+  'of the program': 'run and exec, unless detached; 128 + N when signal N has ended it',
+};
+
+/** A container from nothing to its end. */
+export const EXAMPLES: readonly Example[] = [
+  ['tsrun spec', 'write a config.json to start from'],
+  ['sudo tsrun run web', 'run the bundle of this directory as "web"'],
+  ['sudo tsrun exec -t web sh', 'look around in it'],
+  ['sudo tsrun delete --force web', 'end and remove it'],
+];
+
+/** What people write who know other tools -> what does that here. */
+export const HABITS: Readonly<Record<string, string>> = {
+  attach: 'the terminal of a container is that of its "tsrun run"; "tsrun exec -t ID sh" opens another',
+  build: 'tsrun runs bundles and knows no images: engines make bundles of them',
+  images: 'tsrun runs bundles and knows no images: engines make bundles of them',
+  inspect: '"tsrun state ID" prints the state of a container',
+  logs: 'output goes where that of "tsrun run" or "tsrun create" went',
+  ls: '"tsrun list" lists the containers',
+  pull: 'tsrun runs bundles and knows no images: engines make bundles of them',
+  remove: '"tsrun delete ID" removes a container',
+  rm: '"tsrun delete ID" removes a container',
+  stats: '"tsrun events --stats ID" prints the statistics of a container',
+  stop: '"tsrun kill ID" sends TERM, and "tsrun kill ID KILL" ends a container',
+  top: '"tsrun ps ID" lists the processes of a container',
+  unpause: '"tsrun resume ID" lets a paused container go on',
+};
