@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { Containerd, CONTAINERD_TOOLS } from '../engines/support/containerd.ts';
 import { Cri, makeHandler, type Handler } from '../engines/support/cri.ts';
 import { IMAGE, writeImage } from '../engines/support/image.ts';
-import { listRuntimes, shimPath } from '../engines/support/runtimes.ts';
+import { anyRuntime, shimPath } from '../engines/support/runtimes.ts';
 import type { Surroundings } from '../engines/support/surroundings.ts';
 import { findTool } from '../live/support/surroundings.ts';
 import type { Call } from './engine-rounds.mjs';
@@ -90,7 +90,7 @@ async function withContainerd(
   inside: Surroundings,
   argvOf: (flags: readonly string[], name: string) => readonly string[],
 ): Promise<Started & { readonly containerd: Containerd }> {
-  const containerd = await Containerd.start(inside, listRuntimes(inside)[0]);
+  const containerd = await Containerd.start(inside, anyRuntime(inside));
   const archive = inside.path('image.tar');
   writeImage(archive);
   await inside.output(containerd.argv(['images', 'import', archive]));

@@ -4,7 +4,7 @@ import { Containerd } from './containerd.ts';
 import { CriClient, type Answer, type Asked } from './cri-client.ts';
 import { NAMESPACE_MODE } from './cri-messages.ts';
 import { IMAGE, writeImage } from './image.ts';
-import { listRuntimes, shimPath } from './runtimes.ts';
+import { anyRuntime, shimPath } from './runtimes.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** A runtime as Kubernetes names it, in a RuntimeClass. */
@@ -35,7 +35,7 @@ export class Cri {
   }
 
   static async start(inside: Surroundings, handlers: readonly [Handler, ...Handler[]]): Promise<Cri> {
-    const [first] = listRuntimes(inside);
+    const first = anyRuntime(inside);
     const cri = new Cri(
       await Containerd.start(
         inside,

@@ -21,10 +21,17 @@ export interface Runtime {
 /**
  * runc, which shows that a test is right, where it is installed; then the tsrun that is tested.
  */
-export function listRuntimes(surroundings: Surroundings): [Runtime, ...Runtime[]] {
+export function listRuntimes(surroundings: Surroundings): Runtime[] {
   const runc = findTool('runc');
   const tsrun = { name: 'tsrun', path: tsrunPath(surroundings) };
   return wanted(runc === undefined ? [tsrun] : [{ name: 'runc', path: runc }, tsrun]);
+}
+
+/** The one of them that comes first, for what is the same with each. */
+export function anyRuntime(surroundings: Surroundings): Runtime {
+  const [first] = listRuntimes(surroundings);
+  if (first === undefined) throw new Error(`none of the runtimes is wanted: ${NAMES?.join(', ')}`);
+  return first;
 }
 
 /** The same, and the shim of the tsrun that is tested. */
