@@ -93,6 +93,10 @@ t.test('docs/compatibility.json has every option of the other runtimes once', (t
   for (const [name, wanted] of Object.entries({ ...counts, checkpoint: 18, restore: 20, spec: 3 })) {
     t.equal(count(name), wanted, `options of ${name}`);
   }
-  t.equal(Object.keys(peers.commands).length, 25, 'the twenty-one commands of the others, explain, check, doctor and planner');
+  t.equal(
+    Object.keys(peers.commands).length,
+    25,
+    'the twenty-one commands of the others, explain, check, doctor and planner',
+  );
   t.end();
 });
