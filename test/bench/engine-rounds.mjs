@@ -47,6 +47,8 @@ const INTERVAL_MS = 2;
 const REASON_LENGTH = 200;
 const POD_COUNTS = [1, 30];
 const POD_COUNTS_OF_A_LOOK = [1, 3];
+/** Longer than a shared shim waits for its next container. */
+const SHIM_PATIENCE_MS = 15_000;
 /** In which what has started is at rest. */
 const SETTLE_MS = 1000;
 
@@ -170,8 +172,8 @@ async function measureMemory({ pod }, cell) {
   if (pod === undefined) return;
   cell.memory = [];
   for (const count of job.rounds < 20 ? POD_COUNTS_OF_A_LOOK : POD_COUNTS) {
-    const known = new Set(processes().filter((pid) => !isShim(pid)));
-    const all = new Set(processes());
+    await untilShimsEnd();
+    const known = new Set(processes());
     const ends = [];
     const made = await podsOf(pod.address);
     for (let index = 0; index < count; index++) ends.push(await made.start(pod.handler));
@@ -181,8 +183,14 @@ async function measureMemory({ pod }, cell) {
       memory[isShim(pid) ? 'shims' : 'containers'] += privateMemory(pid);
     cell.memory.push(memory);
     for (const end of ends) await end();
-    await untilGone(all);
+    await untilGone(known);
   }
+}
+
+/** One that serves all containers of a namespace stays a while without any; those of containers that run all the time stay longer. */
+async function untilShimsEnd() {
+  const deadline = Date.now() + SHIM_PATIENCE_MS;
+  while (processes().some(isShim) && Date.now() < deadline) await sleep(INTERVAL_MS);
 }
 
 /** @param {string} pid */
