@@ -18,6 +18,7 @@ import { startCommand, type CommandOptions, type CommandResult, type RunningComm
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { recordReport, startWantedPlanner, wantedPlanner, type TestPlanner } from './planner.ts';
 import { makeRootfs } from './rootfs.ts';
+import { prefixOf, removeStaleRigs, RIG_DIRECTORY, signRig } from './stale-rigs.ts';
 import { globalOptions, inSession, reasonToSkip, slowness, testUser, tsrunCommand } from './surroundings.ts';
 
 /** A config whose parts are there to be changed. */
@@ -59,9 +60,9 @@ let count = 0;
 
 /** Everything that one test file makes, below one directory, and the tsrun that it calls. */
 export class Rig {
-  readonly directory = mkdtempSync(path.join(tmpdir(), 'tsrun-live-'));
+  readonly directory = mkdtempSync(path.join(tmpdir(), RIG_DIRECTORY));
   /** Every id starts with it; unlike any of another rig. */
-  readonly prefix = `tsrun-test-${path.basename(this.directory).slice(-6)}`;
+  readonly prefix = prefixOf(this.directory);
   readonly root = path.join(this.directory, 'state');
   readonly rootfs = path.join(this.directory, 'rootfs');
   /** Whether systemd makes the cgroups, so that a cgroupsPath has the form `slice:prefix:name`. */
@@ -71,6 +72,8 @@ export class Rig {
   #latestBundle = '';
 
   constructor() {
+    signRig(this.directory);
+    removeStaleRigs();
     // The root of a user namespace is somebody else on the way to the rootfs.
     chmodSync(this.directory, 0o755);
     makeOwnRootfs(this.rootfs);
