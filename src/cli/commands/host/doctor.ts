@@ -1,6 +1,7 @@
 import type { Diagnosis } from '../../../container/diagnose.ts';
 import { TsrunError } from '../../../errors.ts';
 import { defineCommand } from '../../command.ts';
+import { reportFormat } from '../../options/format.ts';
 import { readTextFormat } from '../../options/values.ts';
 
 /** `tsrun doctor`: what this host can do. The exit code is 1 where this user cannot make containers. */
@@ -10,7 +11,7 @@ export const command = defineCommand({
   usage: '',
   positionals: { minimum: 0, maximum: 0 },
   options: {
-    format: { type: 'string', short: 'f', placeholder: 'FORMAT', description: 'text or json (default: text)' },
+    format: reportFormat,
   },
   async run({ values }, { runtime, surroundings, operations }) {
     const format = readTextFormat(values.format);

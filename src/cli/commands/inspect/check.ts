@@ -1,6 +1,7 @@
 import type { Finding } from '../../../container/check.ts';
 import { defineCommand } from '../../command.ts';
 import { bundleOptions, readBundleOptions } from '../../options/create.ts';
+import { reportFormat } from '../../options/format.ts';
 import { readTextFormat } from '../../options/values.ts';
 
 const exampleId = 'example';
@@ -21,7 +22,7 @@ export const command = defineCommand({
   positionals: { minimum: 0, maximum: 0 },
   options: {
     ...bundleOptions,
-    format: { type: 'string', placeholder: 'FORMAT', description: 'text or json (default: text)' },
+    format: reportFormat,
   },
   async run({ values }, { runtime, surroundings, operations }) {
     const format = readTextFormat(values.format);

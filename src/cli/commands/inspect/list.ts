@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { formatListIds, formatListJson, formatListTable } from '../../output.ts';
+import { listFormat } from '../../options/format.ts';
 import { readListFormat } from '../../options/values.ts';
 
 /** `tsrun list`: every container below the root. */
@@ -9,14 +10,7 @@ export const command = defineCommand({
   usage: '',
   positionals: { minimum: 0, maximum: 0 },
   options: {
-    format: {
-      type: 'string',
-      short: 'f',
-      placeholder: 'FORMAT',
-      values: ['table', 'json'],
-      default: 'table',
-      description: 'table or json',
-    },
+    format: listFormat,
     quiet: { type: 'boolean', short: 'q', description: 'print only the ids' },
   },
   examples: [['tsrun list --format json | jq', 'for programs']],

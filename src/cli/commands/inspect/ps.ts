@@ -1,5 +1,6 @@
 import { defineCommand, idsOf } from '../../command.ts';
 import { formatPids } from '../../output.ts';
+import { listFormat } from '../../options/format.ts';
 import { readListFormat } from '../../options/values.ts';
 
 /** `tsrun ps`: the processes of a container, as pids or as ps(1) shows them. */
@@ -11,14 +12,7 @@ export const command = defineCommand({
   offers: [idsOf(['created', 'running', 'paused'])],
   advice: '"tsrun list" lists the containers',
   options: {
-    format: {
-      type: 'string',
-      short: 'f',
-      placeholder: 'FORMAT',
-      values: ['table', 'json'],
-      default: 'table',
-      description: 'table or json',
-    },
+    format: listFormat,
   },
   examples: [['tsrun ps web -o pid,user,args', 'with the columns of ps(1)']],
   async run({ values, positionals: [id = '', ...psArguments] }, { runtime, surroundings, operations }) {
