@@ -11,8 +11,11 @@ live('what a killed process of the tests has left is removed by the next', async
   const owner = spawn('sleep', ['1000'], { stdio: 'ignore' });
   const pid = owner.pid ?? 0;
   const directory = mkdtempSync(path.join(tmpdir(), RIG_DIRECTORY));
-  t.teardown(() => {
+  const id = `${prefixOf(directory)}-paused`;
+  const root = path.join(directory, 'state');
+  t.teardown(async () => {
     owner.kill('SIGKILL');
+    await rig.tsrun(['delete', '--force', id], { global: ['--root', root] });
     rmSync(directory, { recursive: true, force: true });
   });
   signRig(directory, pid);
@@ -20,8 +23,6 @@ live('what a killed process of the tests has left is removed by the next', async
   t.teardown(() => {
     rmSync(unsigned, { recursive: true, force: true });
   });
-  const id = `${prefixOf(directory)}-paused`;
-  const root = path.join(directory, 'state');
   mkdirSync(root, { mode: 0o700 });
   const bundle = rig.bundle({ args: ['sleep', '1000'] });
   for (const words of [
