@@ -13,9 +13,7 @@ live('what a killed process of the tests has left is removed by the next', async
   const directory = mkdtempSync(path.join(tmpdir(), RIG_DIRECTORY));
   const id = `${prefixOf(directory)}-paused`;
   const root = path.join(directory, 'state');
-  t.teardown(async () => {
-    owner.kill('SIGKILL');
-    await rig.tsrun(['delete', '--force', id], { global: ['--root', root] });
+  t.teardown(() => {
     rmSync(directory, { recursive: true, force: true });
   });
   signRig(directory, pid);
@@ -25,23 +23,28 @@ live('what a killed process of the tests has left is removed by the next', async
   });
   mkdirSync(root, { mode: 0o700 });
   const bundle = rig.bundle({ args: ['sleep', '1000'] });
-  for (const words of [
-    ['create', '--bundle', bundle, id],
-    ['start', id],
-    ['pause', id],
-  ])
-    expectSuccess(t, await rig.tsrun(words, { global: ['--root', root] }));
-  const { stdout } = await rig.tsrun(['state', id], { global: ['--root', root] });
-  const container = (JSON.parse(stdout) as { pid: number }).pid;
+  try {
+    for (const words of [
+      ['create', '--bundle', bundle, id],
+      ['start', id],
+      ['pause', id],
+    ])
+      expectSuccess(t, await rig.tsrun(words, { global: ['--root', root] }));
+    const { stdout } = await rig.tsrun(['state', id], { global: ['--root', root] });
+    const container = (JSON.parse(stdout) as { pid: number }).pid;
 
-  removeStaleRigs();
-  t.ok(isRunning(container) && existsSync(directory), 'as long as its process lives it stays');
+    removeStaleRigs();
+    t.ok(isRunning(container) && existsSync(directory), 'as long as its process lives it stays');
 
-  owner.kill('SIGKILL');
-  await waitFor(() => !isRunning(pid));
-  removeStaleRigs();
-  t.notOk(isRunning(container), 'its container has ended');
-  t.strictSame(findCgroups({ prefix: prefixOf(directory) }), [], 'its cgroups are gone');
-  t.notOk(existsSync(directory), 'and so is its directory');
-  t.ok(existsSync(unsigned), 'what nobody has signed stays');
+    owner.kill('SIGKILL');
+    await waitFor(() => !isRunning(pid));
+    removeStaleRigs();
+    t.notOk(isRunning(container), 'its container has ended');
+    t.strictSame(findCgroups({ prefix: prefixOf(directory) }), [], 'its cgroups are gone');
+    t.notOk(existsSync(directory), 'and so is its directory');
+    t.ok(existsSync(unsigned), 'what nobody has signed stays');
+  } finally {
+    owner.kill('SIGKILL');
+    await rig.tsrun(['delete', '--force', id], { global: ['--root', root] });
+  }
 });
