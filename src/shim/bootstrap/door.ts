@@ -7,7 +7,7 @@ import { POLLIN } from '../../util/constants.ts';
 import { readHello, type Hello } from '../../util/hello.ts';
 import { readBundleRecord } from '../task/bundle-record.ts';
 import { readOptions } from '../task/options.ts';
-import type { TaskService } from '../task/service.ts';
+import type { HeldContainers } from '../task/containers.ts';
 import { decode } from '../wire/codec.ts';
 import { ANY } from '../wire/common.ts';
 import { printAddress } from './address.ts';
@@ -30,7 +30,7 @@ export interface DoorOptions {
   readonly build: bigint | undefined;
   /** Path of the socket at which containerd is to find it. */
   readonly socket: string;
-  readonly service: Pick<TaskService, 'has' | 'expect' | 'forget'>;
+  readonly containers: Pick<HeldContainers, 'has' | 'expect' | 'forget'>;
   readonly log: Log;
   /** It takes no containers any more. */
   readonly isOver: () => boolean;
@@ -107,19 +107,19 @@ export class Door {
   }
 
   async #start({ id }: ShimFlags, { input, environment }: Hello, directory: string): Promise<string | undefined> {
-    const { service, socket, log, isOver } = this.#options;
+    const { containers, socket, log, isOver } = this.#options;
     const options = readOptions(input.length === 0 ? undefined : decode(ANY, Buffer.from(input)), log);
     if (!isShared(options, environment) || isOver()) return undefined;
     writeAddress(directory, socket);
-    await service.expect(id);
+    await containers.expect(id);
     return printAddress(socket, environment['MAX_SHIM_VERSION']);
   }
 
   /** One that is this shim's, or that nothing is left of; others are those of a shim that has died. */
   async #delete({ id, bundle }: ShimFlags, directory: string): Promise<Uint8Array | undefined> {
-    const { service } = this.#options;
-    if (!service.has(id) && readBundleRecord(bundle === '' ? directory : bundle) !== undefined) return undefined;
-    await service.forget(id);
+    const { containers } = this.#options;
+    if (!containers.has(id) && readBundleRecord(bundle === '' ? directory : bundle) !== undefined) return undefined;
+    await containers.forget(id);
     return encodeKilled(0);
   }
 }

@@ -3,6 +3,7 @@ import type { Log } from '../../log.ts';
 import { catchSignals } from '../../sys/events/signals.ts';
 import { SIGNALS } from '../../util/signals.ts';
 import type { BundleRecord } from '../task/bundle-record.ts';
+import { HeldContainers } from '../task/containers.ts';
 import { Publisher } from '../task/publisher.ts';
 import { Reaper } from '../task/reaper.ts';
 import { TaskService } from '../task/service.ts';
@@ -19,7 +20,7 @@ export interface HoldingOptions {
   readonly flags: ShimFlags;
   readonly own: ShimProcess;
   readonly log: Log;
-  /** As with `TaskService`. */
+  /** As with `HeldContainers`. */
   readonly shutDown?: () => Promise<void>;
   /** What else is served. */
   readonly others?: Services;
@@ -28,7 +29,7 @@ export interface HoldingOptions {
 
 /** A process that holds containers, and serves containerd's calls. */
 export class Holding {
-  readonly service: TaskService;
+  readonly containers: HeldContainers;
   readonly #publisher: Publisher;
   readonly #server: Server;
   readonly #log: Log;
@@ -41,8 +42,9 @@ export class Holding {
     this.#log = log;
     this.#publisher = new Publisher({ address: eventAddress(flags, own.environment), namespace, log });
     const setting = { namespace, publisher: this.#publisher, reaper: new Reaper(), log, runtimeAt };
-    this.service = new TaskService(setting, shutDown);
-    const services = new Map([...this.service.services(), ...(others ?? [])]);
+    this.containers = new HeldContainers(setting, shutDown);
+    const tasks = new TaskService(this.containers, setting);
+    const services = new Map([...tasks.services(), ...(others ?? [])]);
     this.#server = new Server(services, log, { ...(connectionsMax !== undefined && { connectionsMax }) });
   }
 

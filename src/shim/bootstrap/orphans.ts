@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Log } from '../../log.ts';
 import { readBundleRecord, writeDeletedAnswer } from '../task/bundle-record.ts';
-import type { TaskService } from '../task/service.ts';
+import type { HeldContainers } from '../task/containers.ts';
 import { encodeKilled, removeByRecord } from './delete.ts';
 import { readAddress } from './socket.ts';
 
@@ -12,7 +12,11 @@ import { readAddress } from './socket.ts';
  */
 export async function removeOrphans(
   directory: string,
-  { socket, service, log }: { readonly socket: string; readonly service: Pick<TaskService, 'has'>; readonly log: Log },
+  {
+    socket,
+    containers,
+    log,
+  }: { readonly socket: string; readonly containers: Pick<HeldContainers, 'has'>; readonly log: Log },
 ): Promise<void> {
   for (const id of readdirSync(directory)) {
     const bundle = path.join(directory, id);
@@ -21,7 +25,7 @@ export async function removeOrphans(
     };
     try {
       // A bundle has a record from its container's creation on: one that is not held here is nobody's.
-      if (service.has(id) || readBundleRecord(bundle) === undefined || readAddress(bundle) !== socket) continue;
+      if (containers.has(id) || readBundleRecord(bundle) === undefined || readAddress(bundle) !== socket) continue;
       writeDeletedAnswer(bundle, encodeKilled(await removeByRecord(bundle, id, warn)));
     } catch (error) {
       warn(error instanceof Error ? error.message : String(error));

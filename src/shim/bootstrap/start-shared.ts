@@ -83,25 +83,25 @@ async function hold({ flags, own, socket, listener }: Shared): Promise<void> {
   let isOver = false;
   const log = createShimLog(
     (text) => {
-      writeToAny(holding.service.bundles(), text);
+      writeToAny(holding.containers.bundles(), text);
     },
     { debug: flags.debug },
   );
   const others = sharedServices({
     Expect: async (id) => {
       if (isOver) throw new RpcError(CODE.failedPrecondition, 'the shim has come to its end');
-      await holding.service.expect(id);
+      await holding.containers.expect(id);
     },
-    Forget: (id) => holding.service.forget(id),
+    Forget: (id) => holding.containers.forget(id),
   });
   const connectionsMax = Math.floor(Number(getRlimit(RLIMIT_NOFILE).soft) / DESCRIPTORS_PER_CONTAINER);
   const holding: Holding = new Holding({ flags, own, log, others, connectionsMax });
   const bundles = path.resolve('..');
   using door = await listenForGroup(doorPath('.'), 'seqpacket');
   writeAddress('.', socket);
-  await holding.service.expect(flags.id);
+  await holding.containers.expect(flags.id);
   const retire = async (): Promise<boolean> => {
-    await listener.remove(() => (isOver = holding.service.isEmpty));
+    await listener.remove(() => (isOver = holding.containers.isEmpty));
     if (isOver) holding.stop();
     return isOver;
   };
@@ -110,20 +110,20 @@ async function hold({ flags, own, socket, listener }: Shared): Promise<void> {
     using nothing = openFile('/dev/null', O_RDWR);
     leaveCaller(nothing);
     endWhenIdle(holding, retire);
-    callAfter(ORPHANED_MS, () => void removeOrphans(bundles, { socket, service: holding.service, log }));
+    callAfter(ORPHANED_MS, () => void removeOrphans(bundles, { socket, containers: holding.containers, log }));
     if (door === undefined) return;
-    const { service, stopping } = holding;
-    const keeper = new Door({ flags, build: own.build, socket, service, log, isOver: () => isOver });
+    const { containers, stopping } = holding;
+    const keeper = new Door({ flags, build: own.build, socket, containers, log, isOver: () => isOver });
     void keeper.serve(door.fd, stopping);
   });
   await door?.remove();
 }
 
-function endWhenIdle({ service, stopping }: Holding, retire: () => Promise<boolean>): void {
+function endWhenIdle({ containers, stopping }: Holding, retire: () => Promise<boolean>): void {
   let sinceMs: number | undefined;
   const check = (): void => {
     if (stopping.aborted) return;
-    sinceMs = service.isEmpty ? (sinceMs ?? nowMs()) : undefined;
+    sinceMs = containers.isEmpty ? (sinceMs ?? nowMs()) : undefined;
     if (sinceMs === undefined || nowMs() - sinceMs < IDLE_MS) comeAgain();
     else void end();
   };

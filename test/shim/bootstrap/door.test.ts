@@ -43,7 +43,7 @@ class Rig {
       flags: readFlags([...GIVEN, 'start']),
       build: BUILD,
       socket: '/run/s/socket',
-      service: { has: (id) => this.held.has(id), expect: ask('expect'), forget: ask('forget') },
+      containers: { has: (id) => this.held.has(id), expect: ask('expect'), forget: ask('forget') },
       log: { debug: () => undefined, warning: () => undefined, error: () => undefined },
       isOver: () => this.isOver,
       ...options,

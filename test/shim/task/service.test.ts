@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import type { TaskContainer } from '../../../src/shim/task/container.ts';
+import { HeldContainers } from '../../../src/shim/task/containers.ts';
 import { TaskService } from '../../../src/shim/task/service.ts';
 import type { Setting } from '../../../src/shim/task/setting.ts';
 import { Client } from '../../../src/shim/ttrpc/client.ts';
@@ -31,7 +32,8 @@ class Rig {
       return { id, bundle, pid: 77, status: 'created', execs: new Map(), remove } as unknown as TaskContainer;
     };
     const setting = { publisher: { publish: () => undefined } } as unknown as Setting;
-    const service = new TaskService(setting, () => Promise.resolve(void (this.shutdowns += 1)), make);
+    const containers = new HeldContainers(setting, () => Promise.resolve(void (this.shutdowns += 1)), make);
+    const service = new TaskService(containers, setting);
     this.socket = serve(t, service.services()).socket;
   }
 
