@@ -194,7 +194,9 @@ async function sharedPids(t: Test, docker: Dockerd): Promise<void> {
   await docker.start(t, 'pids');
   const shared = ['--network', 'none', '--pid', 'container:pids'];
   for (let count = 0; count < 20; count += 1) expectSuccess(t, await docker.run(shared, ['true']), `run ${count}`);
-  t.equal((await docker.run(shared, 'sleep 1001 & exit 3')).code, 3, 'what it leaves does not hold it');
+  // The shim of containerd 2 ends what is left only of a first process that outlived its `start`, with any runtime.
+  const outlive = newerPrograms === undefined ? '' : 'sleep 0.5; ';
+  t.equal((await docker.run(shared, `sleep 1001 & ${outlive}exit 3`)).code, 3, 'what it leaves does not hold it');
   // Its remains are the first process's to reap, which does not.
   t.notMatch(await docker.output(t, ['exec', 'pids', 'ps', '-o', 'args']), 'sleep 1001', 'and ends with it');
   await docker.remove(t, 'pids');
