@@ -4,8 +4,8 @@
  * Needs root and busybox-static. It prints tables and writes them to test/bench/RESULTS.md. A number is the wall time of a
  * command as its caller sees it, start of the process included; the CPU time beside it is the second opinion on a machine that
  * others use as well: that of the command, of what it started and waited for, and of the planner. `npm run bench -- --rounds 3` is for a
- * first look; with `--engines` it measures commands of engines in place of all this (run-engines.mjs), and with `--only TEXT` those
- * alone that have the text in them.
+ * first look, and `--only TEXT` for the rows alone that have the text in their names, of which no file is written; with `--engines` it
+ * measures commands of engines in place of all this (run-engines.mjs).
  *
  * All of it happens in a mount namespace of its own. There the cgroup2 hierarchy of a hybrid layout is taken away, because crun
  * refuses such a layout; it is the same for all of them. A planner runs there for one of them.
@@ -69,7 +69,7 @@ async function main() {
     const library = measureLibrary(first.bundle('true'));
     const report = describe({ rigs, results, library, memory, hidesUnified });
     console.log(report);
-    fs.writeFileSync(RESULTS, report);
+    if (options.only === '') fs.writeFileSync(RESULTS, report);
   } finally {
     await planner.stop();
   }
@@ -125,7 +125,8 @@ async function measureAll(rigs) {
   /** @type {Results} */
   const results = CASES.map(() => rigs.map(() => ({ values: [], cpuMs: [] })));
   const skips = [];
-  for (const { bundle } of CASES) skips.push(bundle !== undefined && !(await allAccept(rigs, bundle)));
+  for (const one of CASES)
+    skips.push(!isWanted(one) || (one.bundle !== undefined && !(await allAccept(rigs, one.bundle))));
   const deadline = Date.now() + TIME_LIMIT_MS;
   try {
     for (const rig of rigs)
@@ -150,6 +151,17 @@ async function measureAll(rigs) {
       });
   }
   return results;
+}
+
+/**
+ * By its name, or those of its parts.
+ * @param {Case} one
+ */
+function isWanted({ name, measureParts }) {
+  const isNamed = (/** @type {string} */ text) => text.includes(options.only);
+  return (
+    isNamed(name) || (measureParts !== undefined && CASES.some(({ name, part }) => part !== undefined && isNamed(name)))
+  );
 }
 
 /**

@@ -83,12 +83,12 @@ function parallelCases(count) {
       name: `${count} \`run\` at the same time, 95 % are over after`,
       part: p95,
       rounds: 8,
-      async measureParts(rig) {
+      measureParts(rig) {
         const ids = Array.from({ length: count }, (_, index) => `${rig.id}-${index}`);
         const cpu = usedCpuMs(rig.planner);
         const start = performance.now();
         const calls = ids.map((id) => ['run', '--bundle', rig.bundle('true'), id]);
-        const durations = (await callAll(rig, calls)).sort((a, b) => a - b);
+        const durations = callAll(rig, calls).sort((a, b) => a - b);
         const cpuMs = (usedCpuMs(rig.planner) - cpu) / count;
         const late = durations[Math.ceil(count * 0.95) - 1] ?? NaN;
         return { [each]: { value: (performance.now() - start) / count, cpuMs }, [p95]: { value: late, cpuMs } };

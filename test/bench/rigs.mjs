@@ -1,12 +1,12 @@
 /** The runtimes that are compared, each with bundles and a state directory of its own. */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { command, executable, top } from '../../bundles/ready.mjs';
 import { parseJson } from '../../bundles/untyped.mjs';
 import { usedCpuMs } from './cpu.mjs';
 import { socketAside } from './planner.mjs';
+import { runAllToEnd, runToEnd } from './spawn.mjs';
 
 /** Those of tsrun come first: the ratios are of them. The first one's commands are carried out by a planner. */
 const RUNTIMES = [
@@ -108,7 +108,7 @@ function makeRig({ name, argv, warm = false }, { directory, index, planner }) {
     name,
     binary: argv,
     planner: warm ? planner : undefined,
-    argv: [...argv, '--root', path.join(place, 'root')],
+    argv: [findInPath(argv[0] ?? ''), ...argv.slice(1), '--root', path.join(place, 'root')],
     id: `tsrun-bench-${index}`,
     runningId: `tsrun-bench-${index}-running`,
     pidFile: path.join(place, 'pid'),
@@ -171,8 +171,7 @@ function toArgument({ index, value, valueTwo, op }) {
  */
 export function call(rig, args) {
   const [file = '', ...rest] = [...rig.argv, ...args];
-  // No pipe: a container that stays would hold its other end, and we would wait for it.
-  const { status } = spawnSync(file, rest, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const status = runToEnd(file, rest);
   if (status !== 0) throw new Error(`${rig.name} ${args.join(' ')}: exit code ${status}`);
 }
 
@@ -191,17 +190,12 @@ export function accepts(rig, bundle) {
  * @param {Rig} rig
  * @param {readonly (readonly string[])[]} commands
  */
-export async function callAll(rig, commands) {
-  return Promise.all(
-    commands.map(async (args) => {
-      const [file = '', ...rest] = [...rig.argv, ...args];
-      const start = performance.now();
-      const end = await once(spawn(file, rest, { stdio: 'ignore' }), 'exit');
-      const status = Number(end[0] ?? NaN);
-      if (status !== 0) throw new Error(`${rig.name}: exit code ${status}`);
-      return performance.now() - start;
-    }),
-  );
+export function callAll(rig, commands) {
+  const [file = '', ...options] = rig.argv;
+  const ends = runAllToEnd(commands.map((args) => [file, ...options, ...args]));
+  const failed = ends.find(({ code }) => code !== 0);
+  if (failed !== undefined) throw new Error(`${rig.name}: exit code ${failed.code}`);
+  return ends.map(({ ms }) => ms);
 }
 
 /**
@@ -243,7 +237,7 @@ function peakOf(command) {
  */
 export function filesOf({ binary }) {
   return binary.flatMap((file) => {
-    const found = path.isAbsolute(file) ? file : findInPath(file);
+    const found = findInPath(file);
     const directory = path.dirname(found);
     if (path.basename(found) === 'main.js')
       return ['main.js', 'command.js', `command-${process.arch}.cache`].map((name) => path.join(directory, name));
@@ -254,6 +248,7 @@ export function filesOf({ binary }) {
 
 /** @param {string} name */
 function findInPath(name) {
+  if (path.isAbsolute(name)) return name;
   const found = (process.env.PATH ?? '')
     .split(':')
     .map((directory) => path.join(directory, name))

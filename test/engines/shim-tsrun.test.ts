@@ -194,13 +194,16 @@ async function pod(t: Test, containerd: Containerd): Promise<void> {
 const GARBAGE = `
 const net = require('node:net');
 const whole = require('node:crypto').randomBytes(100000);
+let connected = 0;
 (async () => {
   for (let i = 0; i < 300; i += 1) await new Promise((done) => {
     const socket = net.connect(process.argv[1], () => {
+      connected += 1;
       socket.write(whole.subarray(i * 100, i * 100 + 1 + (i * 7919) % 5000), () => setTimeout(() => socket.destroy(), 2));
     });
     socket.on('close', done).on('error', done).resume();
   });
+  process.exitCode = connected === 300 ? 0 : 1;
 })();`;
 
 async function garbage(t: Test, containerd: Containerd): Promise<void> {
@@ -210,7 +213,7 @@ async function garbage(t: Test, containerd: Containerd): Promise<void> {
     'sh',
     '-c',
     // containerd 2 keeps what it was answered, and runc's shim leaves the other file to it.
-    'cd /run/containerd-*/io.containerd.runtime.v2.task/default/garbled; cat address bootstrap.json 2>/dev/null; true',
+    'cd /run/containerd-*/io.containerd.runtime.v2.task/default/garbled; cat bootstrap.json address 2>/dev/null; true',
   ]);
   const [, socket = ''] = /unix:\/\/([^"\s]+)/.exec(stdout) ?? [];
   expectSuccess(t, await inside.run([process.execPath, '-e', GARBAGE, socket]));
