@@ -13,6 +13,7 @@ import {
   type Containerd,
 } from './support/containerd.ts';
 import { isSystemdManager, isVersion2, limitFile, quotaText, sharesText } from './support/cgroup-view.ts';
+import { newerPrograms } from './support/newer-programs.ts';
 import { listRuntimesAndShims } from './support/runtimes.ts';
 import { engines } from './support/surroundings.ts';
 
@@ -303,6 +304,10 @@ async function namespaces(t: Test, containerd: Containerd): Promise<void> {
   const user = await containerd.run(['--rm', ...mapped], 'user', script);
   t.equal(user.code, 0, user.stderr);
   t.strictSame(user.stdout.trim().split(/\s+/), '0 0 100000 65536 0 200000 65536 0:0 1000:1000'.split(' '));
+  // From containerd 2 on the layers are mounted with the ids that the container has, in place of a copy of them.
+  if (newerPrograms === undefined) return;
+  const layers = await containerd.run(['--rm', '--remap-labels', ...mapped], 'layers', script);
+  t.strictSame([layers.stdout, layers.stderr], [user.stdout, '']);
 }
 
 /** ctr drops `--runc-binary` here: the runtime is the `runc` that the daemon's PATH leads to. */

@@ -96,6 +96,7 @@ engines('mounts that a root file system is made of', { tools: [] }, async (t, in
   const rig = new Rig(inside);
   await t.test('a target is a place in the root file system', async (t) => below(t, rig));
   await t.test('links of an image lead to no other place', async (t) => links(t, rig));
+  await t.test('uidmap and gidmap: the files belong to others', async (t) => mapped(t, rig));
   await t.test('loop: a file system in a file', { skip: missingTools('mkfs.ext4', 'losetup') }, async (t) =>
     loop(t, rig),
   );
@@ -157,4 +158,43 @@ async function loop(t: Test, rig: Rig): Promise<void> {
   t.match(await rig.run([mount('ro')], script), { code: 3 });
   t.match((await rig.run([mount(), bind('/nonexistent', '/data')], script)).error, 'ENOENT', 'a later one fails');
   t.equal(await inside.output(['losetup', '--associated', image]), '', 'no device is left');
+}
+
+async function mapped(t: Test, rig: Rig): Promise<void> {
+  const { inside } = rig;
+  const [base, above, upper, work] = [
+    rig.makeBase(),
+    inside.fresh('above'),
+    inside.fresh('upper'),
+    inside.fresh('work'),
+  ];
+  await inside.output(['cp', BUSYBOX, `${base}/bin/busybox`]);
+  for (const directory of [above, upper, work]) mkdirSync(directory);
+  writeFileSync(path.join(above, 'file'), 'content\n');
+  await inside.output(['chown', '5:6', path.join(above, 'file')]);
+  const maps = ['uidmap=0:100000:5,5:200000:1', 'gidmap=0:300000:1000'];
+  const lower = `lowerdir=${above}:${base}`;
+  const layers = ['index=off', `workdir=${work}`, `upperdir=${upper}`, lower];
+  const script = 'busybox stat -c "%u:%g %n" /file /bin; busybox cat /file; busybox touch /new';
+  const owned = '200000:300006 /file\n100000:300000 /bin\ncontent\n';
+  const overlay = await rig.run([{ type: 'overlay', source: 'overlay', options: [...maps, ...layers] }], script);
+  t.strictSame(overlay, { code: 0, output: owned });
+  t.equal(await inside.output(['ls', upper]), 'new\n', 'what is written lies above');
+  t.equal(
+    await inside.output(['stat', '-c', '%u:%g', path.join(above, 'file')]),
+    '5:6\n',
+    'the files stay what they are',
+  );
+  const bound = await rig.run(
+    [bind(base), { ...bind(above, '/data'), options: ['bind', ...maps] }],
+    'busybox stat -c %u:%g /data/file',
+  );
+  t.strictSame(bound, { code: 0, output: '200000:300006\n' });
+  for (const [options, error] of [
+    [['uidmap=0:1:1'], 'uidmap without gidmap'],
+    [['uidmap=0:1', 'gidmap=0:1:1'], 'wanted INSIDE:OUTSIDE:COUNT'],
+    [['uidmap=0:1:1,0:1:1', 'gidmap=0:1:1'], 'EINVAL'],
+    [[...maps, 'workdir=/nonexistent', lower], 'ENOENT'],
+  ] as const)
+    t.match((await rig.run([{ type: 'overlay', source: 'overlay', options }], script)).error, error, error);
 }

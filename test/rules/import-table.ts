@@ -52,7 +52,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   // A program with the library: it looks past it only for what the library keeps to itself, where a container's cgroup is.
   shim: {
     folders: [
-      ...['library', 'container/store', 'cgroup/oom', 'sys'],
+      ...['library', 'container/store', 'cgroup/oom', 'sys', 'host/facts', 'process/idmapped-namespaces'],
       ...['plan/choose-container', 'spec/parse', 'spec/mount-options'],
     ],
     types: ['plan/cgroup/stats', 'spec/generated', 'log.ts'],

@@ -79,7 +79,7 @@ export class TaskContainer {
     let io: ProcessIo | undefined;
     try {
       writeBundleRecord(bundle, place);
-      mountRootfs(target, rootfs);
+      await reaper.during(() => mountRootfs(target, rootfs));
       io = await ProcessIo.open(places, { id, namespace, reaper });
       const { stdio } = io;
       const container = await reaper.during(async () => {

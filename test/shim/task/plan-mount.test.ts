@@ -37,8 +37,26 @@ t.test('planMount() makes lower directories relative where there are too many fo
   t.end();
 });
 
+t.test('planMount() maps the ids of lower directories, or of the mount itself', (t) => {
+  const maps = ['uidmap=0:100:5,5:7:1', 'gidmap=0:4294967294:1'];
+  const idMap = {
+    uid: [
+      { containerID: 0, hostID: 100, size: 5 },
+      { containerID: 5, hostID: 7, size: 1 },
+    ],
+    gid: [{ containerID: 0, hostID: 4294967294, size: 1 }],
+  };
+  t.strictSame(planMount({ type: 'overlay', source: 'overlay', options: ['index=off', ...maps, 'lowerdir=/a:/b'] }), [
+    { type: 'overlay', source: 'overlay', flags: 0, data: 'index=off', idMap, lower: ['/a', '/b'] },
+  ]);
+  t.strictSame(planMount({ type: 'bind', source: '/a', options: ['bind', ...maps] }), [
+    { type: 'bind', source: '/a', flags: MS_BIND, data: '', idMap },
+  ]);
+  t.end();
+});
+
 t.test('planMount() refuses what it does not know', (t) => {
-  for (const option of ['uidmap=0:1:2', 'X-containerd.remap=1', 'rro', 'tmpcopyup'])
+  for (const option of ['uidmap=0:1:2', 'gidmap=1', 'X-containerd.remap=1', 'rro', 'tmpcopyup'])
     t.throws(() => planMount({ type: 'ext4', options: [option] }), { code: CODE.invalidArgument }, option);
   t.end();
 });
