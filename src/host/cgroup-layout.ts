@@ -76,7 +76,7 @@ function cgroupLayout(
   readControllers: (mountPoint: string) => readonly string[],
 ): CgroupLayout {
   const table = new MountTable(entries);
-  const mounts = entries.filter((mount) => mount.type.startsWith('cgroup') && table.isVisible(mount));
+  const mounts = entries.filter((mount) => mount.type.startsWith('cgroup') && stays(mount) && table.isVisible(mount));
   const hierarchies: CgroupHierarchy[] = [];
   let unified: UnifiedHierarchy | undefined;
   for (const { controllers, path } of parseMembership(membership)) {
@@ -93,6 +93,11 @@ function cgroupLayout(
   const mode =
     unified === undefined ? (hierarchies.length === 0 ? 'none' : 'v1') : hierarchies.length === 0 ? 'v2' : 'hybrid';
   return { mode, hierarchies, ...(unified === undefined ? {} : { unified }) };
+}
+
+/** CRIU mounts hierarchies for itself, those too that nobody uses, for as long as it dumps something. */
+function stays({ mountPoint }: MountinfoEntry): boolean {
+  return !mountPoint.includes('/.criu.cgyard.');
 }
 
 /** Lines of /proc/PID/cgroup: `4:memory:/path`, `1:name=systemd:/path`, and for cgroup2 `0::/path` (no controllers). */

@@ -91,6 +91,12 @@ t.test('parseCgroupLayout() passes over what another mount hides', (t) => {
   t.end();
 });
 
+t.test('parseCgroupLayout() passes over what CRIU mounts for a moment', (t) => {
+  const mountinfo = '40 23 0:40 / /var/image/.criu.cgyard.dg2Fsr/net_cls rw - cgroup none rw,net_cls';
+  t.strictSame(parse(mountinfo, '3:net_cls:/\n'), { mode: 'none', hierarchies: [] });
+  t.end();
+});
+
 t.test('parseCgroupLayout() passes over lines that it cannot read', (t) => {
   t.strictSame(parse('nonsense\n\n1 2 3\n', 'nonsense\n'), { mode: 'none', hierarchies: [] });
   t.end();
