@@ -18,70 +18,124 @@ const DIRECTORIES = ['dev', 'etc', 'home', 'mnt', 'proc', 'root', 'run', 'sys', 
 const MERGED = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
 const BUSYBOX = '/bin/busybox';
 
-/** Bundles whose programs come from a copy of busybox; all others use the host's /usr. */
-const ON_BUSYBOX = new Set(['busybox']);
+/** The bundle whose rootfs is a copy of busybox; the demonstrations copy it. All others use the host's /usr. */
+const ON_BUSYBOX = 'busybox';
 
-/** Bundles that change the network they are started in, and so must be started in a new one. */
-const IN_NEW_NETWORK = new Set(['bridge']);
-
-/**
- * Steps for one bundle only, after its rootfs.
- * @type {Readonly<Record<string, (bundle: string) => void>>}
- */
-const EXTRAS = { bridge: prepareBridge, overlay: prepareOverlay, 'user-namespace': giveToMappedRoot };
-
-/**
- * What `bridge` needs of the host: any one of these programs, and the package that has it.
- * @type {readonly (readonly [programs: readonly string[], debianPackage: string])[]}
- */
-const BRIDGE_TOOLS = [
-  [['ip'], 'iproute2'],
-  [['nsenter'], 'util-linux'],
-  [['ping', 'busybox'], 'iputils-ping'],
+/** The demonstrations in the order of a reader; `npm start -- tour` runs them so. */
+export const TOUR = [
+  'default',
+  'chroot',
+  'namespaces',
+  'pid1',
+  'mounts',
+  'ipc-uts',
+  'users',
+  'join',
+  'networks',
+  'cpu',
+  'memory',
+  'io',
+  'freezer',
+  'devices',
+  'limits',
+  'capabilities',
+  'sysctl',
+  'seccomp',
+  'landlock',
+  'hooks',
+  'layers',
+  'image',
+  'shell',
 ];
 
 /**
- * Names of all bundles, sorted.
+ * Other words for some of them.
+ * @type {Readonly<Record<string, string>>}
+ */
+const ALSO = {
+  'all-namespaces': 'namespaces',
+  bridge: 'networks',
+  busybox: 'shell',
+  overlay: 'layers',
+  propagation: 'mounts',
+  'user-namespace': 'users',
+};
+
+/**
+ * Names of all bundles, in the order of a reader.
  * @returns {string[]}
  */
 export function bundleNames() {
   const isBundle = (/** @type {fs.Dirent} */ { name }) =>
-    ['config.json', 'config.template.json'].some((file) => fs.existsSync(path.join(here, name, file)));
-  const entries = fs.readdirSync(here, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return entries
+    isDemonstration(name) ||
+    name === ON_BUSYBOX ||
+    (!(name in ALSO) && fs.existsSync(path.join(here, name, 'config.json')));
+  const place = (/** @type {string} */ name) => (TOUR.includes(name) ? TOUR.indexOf(name) : TOUR.length);
+  return fs
+    .readdirSync(here, { withFileTypes: true })
     .filter(isBundle)
     .map(({ name }) => name)
-    .sort();
+    .sort((one, other) => place(one) - place(other) || one.localeCompare(other));
 }
 
 /**
- * Makes one bundle ready and returns its directory. Throws a `HintError` when the machine lacks something.
+ * The bundle that a reader means. Throws a `HintError` when there is none.
+ * @param {string} word
+ * @returns {string}
+ */
+export function findBundle(word) {
+  const name = Object.hasOwn(ALSO, word) ? ALSO[word] : word;
+  if (name === undefined || !bundleNames().includes(name)) {
+    throw new HintError(`no bundle is called ${JSON.stringify(word)}; there are: ${bundleNames().join(', ')}`);
+  }
+  return name;
+}
+
+/**
+ * Whether a bundle has a script that runs its containers; the others are a config alone.
+ * @param {string} name
+ */
+export function isDemonstration(name) {
+  return fs.existsSync(path.join(here, name, 'demo.sh'));
+}
+
+/**
+ * What a bundle is about, in one line: the first comment of its script, or what its config.json says.
+ * @param {string} name
+ * @returns {string}
+ */
+export function describe(name) {
+  if (isDemonstration(name)) {
+    const [, comment = ''] = fs.readFileSync(path.join(here, name, 'demo.sh'), 'utf8').split('\n');
+    return comment.replace(/^# /, '');
+  }
+  const { annotations } = /** @type {{ annotations: Record<string, string> }} */ (
+    parseJson(fs.readFileSync(path.join(here, name, 'config.json'), 'utf8'))
+  );
+  return annotations['org.tsrun.about'] ?? '';
+}
+
+/**
+ * Makes one bundle ready and returns its directory: the rootfs of its config.json, or that of busybox for a demonstration
+ * without one. Throws a `HintError` when the machine lacks something.
  * @param {string} name
  * @returns {string}
  */
 export function prepareBundle(name) {
-  if (!bundleNames().includes(name)) {
-    throw new HintError(`no bundle is called ${JSON.stringify(name)}; there are: ${bundleNames().join(', ')}`);
-  }
-  const bundle = path.join(here, name);
-  const rootfs = path.join(bundle, 'rootfs');
-  for (const directory of DIRECTORIES) fs.mkdirSync(path.join(rootfs, directory), { recursive: true });
-  fs.chmodSync(path.join(rootfs, 'tmp'), 0o1777);
-  if (ON_BUSYBOX.has(name)) installBusybox(rootfs);
-  else linkUsr(rootfs);
-  copyFiles(path.join(here, 'etc'), path.join(rootfs, 'etc'));
-  EXTRAS[name]?.(bundle);
-  return bundle;
+  if (!bundleNames().includes(name)) throw new HintError(`no bundle is called ${JSON.stringify(name)}`);
+  if (isDemonstration(name)) prepareRootfs(ON_BUSYBOX);
+  if (fs.existsSync(path.join(here, name, 'config.json'))) prepareRootfs(name);
+  return path.join(here, name);
 }
 
-/**
- * The command line that runs a bundle, made of the one that runs tsrun on it.
- * @param {string} name
- * @param {string[]} commandLine
- * @returns {string[]}
- */
-export function launchLine(name, commandLine) {
-  return IN_NEW_NETWORK.has(name) ? ['unshare', '--net', ...commandLine] : commandLine;
+/** @param {string} name */
+function prepareRootfs(name) {
+  const rootfs = path.join(here, name, 'rootfs');
+  for (const directory of DIRECTORIES) fs.mkdirSync(path.join(rootfs, directory), { recursive: true });
+  fs.chmodSync(path.join(rootfs, 'tmp'), 0o1777);
+  if (name === ON_BUSYBOX) installBusybox(rootfs);
+  else linkUsr(rootfs);
+  copyFiles(path.join(here, 'etc'), path.join(rootfs, 'etc'));
 }
 
 /** Something the reader can mend; its message is all there is to say. */
@@ -128,70 +182,6 @@ function isDynamic(file) {
   const bytes = fs.readFileSync(file);
   const [offset, size, count] = [Number(bytes.readBigUInt64LE(32)), bytes.readUInt16LE(54), bytes.readUInt16LE(56)];
   return Array.from({ length: count }, (_, index) => bytes.readUInt32LE(offset + index * size)).includes(3);
-}
-
-/**
- * The layers of an overlay file system, and a config.json that names them: mount(2) knows no bundle, its paths are absolute.
- * @param {string} bundle
- */
-function prepareOverlay(bundle) {
-  const layer = (/** @type {string[]} */ ...parts) => path.join(bundle, 'layers', ...parts);
-  for (const name of ['lower', 'upper', 'work']) fs.mkdirSync(layer(name), { recursive: true });
-  for (const name of ['kept', 'changed', 'deleted']) writeText(layer('lower', name), `${name}: from the lower layer\n`);
-  writeText(layer('upper', 'changed'), 'changed: from the upper layer\n');
-  writeText(layer('upper', 'added'), 'added: from the upper layer\n');
-  fs.rmSync(layer('upper', 'written'), { force: true });
-  ensureWhiteout(layer('upper', 'deleted'));
-  completeTemplate(bundle);
-}
-
-/**
- * The hooks are run outside the bundle, so that config.json names their script by its absolute path.
- * @param {string} bundle
- */
-function prepareBridge(bundle) {
-  for (const [tools, debianPackage] of BRIDGE_TOOLS) {
-    if (!tools.some(isInstalled)) {
-      throw new HintError(`${tools.join(' or ')} is missing; on Debian: apt-get install ${debianPackage}`);
-    }
-  }
-  completeTemplate(bundle);
-}
-
-/** @param {string} bundle */
-function completeTemplate(bundle) {
-  const template = fs.readFileSync(path.join(bundle, 'config.template.json'), 'utf8');
-  writeText(path.join(bundle, 'config.json'), template.replaceAll('@bundle@', bundle));
-}
-
-/**
- * Whether the hooks and the container find a program; both have these directories in their PATH.
- * @param {string} tool
- */
-function isInstalled(tool) {
-  return ['/usr/sbin', '/usr/bin'].some((directory) => fs.existsSync(path.join(directory, tool)));
-}
-
-/**
- * The rootfs belongs to the container's root, which is another user of the host: else nothing could be made in it.
- * @param {string} bundle
- */
-function giveToMappedRoot(bundle) {
-  const { linux } = /** @type {{ linux: { uidMappings: [{ hostID: number }], gidMappings: [{ hostID: number }] } }} */ (
-    parseJson(fs.readFileSync(path.join(bundle, 'config.json'), 'utf8'))
-  );
-  const [uid, gid] = [linux.uidMappings[0].hostID, linux.gidMappings[0].hostID];
-  const rootfs = path.join(bundle, 'rootfs');
-  for (const name of ['.', ...fs.readdirSync(rootfs)]) fs.lchownSync(path.join(rootfs, name), uid, gid);
-}
-
-/**
- * overlayfs hides a file of a lower layer behind a character device 0:0 of the same name.
- * @param {string} file
- */
-function ensureWhiteout(file) {
-  if (fs.lstatSync(file, { throwIfNoEntry: false })?.isCharacterDevice() === true) return;
-  execFileSync('mknod', [file, 'c', '0', '0'], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 /**

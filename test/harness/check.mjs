@@ -40,8 +40,7 @@ export async function runChecks(more) {
   const others = async () => {
     await pass('types of test and scripts', 'tsc', '-p', 'tsconfig.test.json');
     const cache = ['--cache', '--cache-strategy=content', `--cache-location=${CACHE}/prettier`];
-    // The config.json of that bundle is made by bundles/prepare.mjs.
-    await pass('format', 'prettier', '--check', '--log-level=warn', ...cache, '.', '!bundles/overlay/config.json');
+    await pass('format', 'prettier', '--check', '--log-level=warn', ...cache, '.');
     await more();
   };
   await Promise.all([early ?? lint(...(isCompiled ? lintCache(nameOfState()) : [])), others()]);

@@ -2,99 +2,92 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { bundleNames, HintError, launchLine, prepareBundle } from '../../bundles/prepare.mjs';
-import { command, ensureBuilt } from '../../bundles/ready.mjs';
+import { merge } from '../../bundles/config.mjs';
+import { bundleNames, describe, findBundle, HintError, isDemonstration, TOUR } from '../../bundles/prepare.mjs';
 import { loadConfig } from '../../src/spec/validate.ts';
 
 const bundles = fileURLToPath(new URL('../../bundles/', import.meta.url));
 
-/** Bundle -> what its output shows, in this order. */
-const SHOWN: Readonly<Record<string, readonly RegExp[]>> = {
-  'all-namespaces': [
-    /pid +1, the first/,
-    /hostname +tsrun/,
-    /uptime +[3-9]\d{7}\./,
-    /time +time:\[\d+\]\n +user +user:\[\d+\]/,
-  ],
-  bridge: [
-    /eth0@\S+ +UP +10\.77\.0\.2\/24/,
-    /default via 10\.77\.0\.1 dev eth0/,
-    /2 packets transmitted, 2 .*\b0% packet loss/,
-  ],
-  busybox: [/^$/],
-  capabilities: [/uid 1000, gid 1000/, /bounding +net_bind_service\n/, /ambient +net_bind_service\n/],
-  default: [
-    /pid +1, the first/,
-    /hostname +tsrun/,
-    /\/usr +the host's, read-only/,
-    /\n {2}1 +sh \/show.sh/,
-    /\/proc\/keys +- +masked/,
-  ],
-  limits: [/memory limit +16777216/, /exit code 137/, /1\d could be started/],
-  overlay: [
-    /whiteout: character special file 0:0/,
-    /Both, merged\n +added.*\n +changed.*upper.*\n +kept.*lower.*\n\n/,
-    /written: by/,
-  ],
-  propagation: [/shared +visible\n.*slave +visible\n.*private +not there/, /shared +not there\n.*slave +visible/],
-  'user-namespace': [/uid_map +0 -> 100000, 65536/, /\/etc +uid 0/, /\/usr +uid 65534/],
-};
+/** What older texts call the demonstrations. */
+const ALSO = ['all-namespaces', 'bridge', 'busybox', 'overlay', 'propagation', 'user-namespace'];
 
-t.test('every bundle is listed, says what it is about and has a valid config.json', (t) => {
+t.test('every bundle is listed in README.md, and says what it is about', (t) => {
   const list = readFileSync(`${bundles}README.md`, 'utf8');
-  t.strictSame(bundleNames(), Object.keys(SHOWN).sort());
-  for (const name of bundleNames()) {
-    t.match(list, `| \`${name}\` | `);
-    const { config, warnings } = loadConfig(readConfigText(name));
+  const listed = [...list.matchAll(/^\| `([^`]+)` \| /gm)].map(([, name]) => name);
+  t.strictSame(listed, bundleNames());
+  for (const name of bundleNames()) t.match(describe(name), /^.{20,130}$/, `${name}: ${describe(name)}`);
+  t.end();
+});
+
+t.test('every demonstration is on the tour, and in docs/techniques.md', (t) => {
+  t.strictSame(bundleNames().filter(isDemonstration), TOUR);
+  const techniques = readFileSync(`${bundles}../docs/techniques.md`, 'utf8');
+  for (const name of TOUR) t.match(techniques, `\`${name}\``, name);
+  t.end();
+});
+
+t.test('every demo.sh has the parts of a demonstration', (t) => {
+  for (const name of TOUR) {
+    const script = readFileSync(`${bundles}${name}/demo.sh`, 'utf8');
+    t.match(
+      script,
+      /^#!\/bin\/sh\n# .*\n(PRIVATE=.*\n)?\. "\$\(dirname "\$0"\)\/\.\.\/lib\.sh"\n/,
+      `${name} begins with lib.sh`,
+    );
+    t.match(script, /^ *try /m, `${name} says what to try next`);
+    t.ok(script.split('\n').length <= 90, `${name} is short`);
+  }
+  t.end();
+});
+
+t.test('findBundle() knows every word that a reader may have, and names the others to who has none', (t) => {
+  for (const word of [...ALSO, ...TOUR]) t.ok(isDemonstration(findBundle(word)), word);
+  t.equal(findBundle('overlay'), 'layers');
+  for (const word of ['no-such', 'constructor', '../default'])
+    t.throws(() => findBundle(word), {
+      name: HintError.prototype.name,
+      message: /^no bundle is called ".*"; there are: default, /,
+    });
+  t.end();
+});
+
+t.test('--list needs no root and nothing that is built', (t) => {
+  const output = execFileSync(process.execPath, [`${bundles}start.mjs`, '--list'], { encoding: 'utf8' });
+  t.strictSame(
+    output.split('\n').map((line) => line.split(' ')[0]),
+    [...TOUR, 'tour', ''],
+  );
+  t.end();
+});
+
+t.test('every config.json is valid', (t) => {
+  for (const name of bundleNames().filter((name) => existsSync(`${bundles}${name}/config.json`))) {
+    const { config, warnings } = loadConfig(readFileSync(`${bundles}${name}/config.json`, 'utf8'));
     t.strictSame(warnings, [], name);
     t.ok(config.annotations?.['org.tsrun.about'], `${name} says what it is about`);
   }
   t.end();
 });
 
-for (const name of bundleNames()) {
-  t.test(`the bundle ${name} runs and shows what it promises`, { skip: reasonToSkip(name) }, (t) => {
-    const bundle = prepareBundle(name);
-    const tsrun = [process.execPath, command, 'run', '--bundle', bundle, `tsrun-test-bundle-${name}-${process.pid}`];
-    const [file = '', ...args] = launchLine(name, tsrun);
-    const output = execFileSync(file, args, { encoding: 'utf8', input: '' });
-    let rest = output;
-    for (const pattern of SHOWN[name] ?? []) {
-      const found = pattern.exec(rest);
-      t.ok(found, `${name} shows ${String(pattern)}`, { output });
-      rest = rest.slice(found === null ? 0 : found.index + found[0].length);
-    }
-    t.end();
-  });
-}
+t.test('merge() patches objects, appends at a "+", removes at null, and replaces the rest', (t) => {
+  const base = { a: { b: 1, c: [1] }, d: [1, 2], e: 'x' };
+  const patch = { a: { 'c+': [2], f: {} }, d: [3], e: null, 'g+': [4] };
+  t.strictSame(merge(base, patch), { a: { b: 1, c: [1, 2], f: {} }, d: [3], g: [4] });
+  t.strictSame(base, { a: { b: 1, c: [1] }, d: [1, 2], e: 'x' }, 'and changes neither');
+  t.end();
+});
 
-t.test('the hook of bridge refuses the network of process 1', { skip: reasonToSkip('bridge') }, (t) => {
+const skip = process.geteuid?.() === 0 ? false : 'namespaces need root here';
+
+t.test('the hook of networks refuses the network of process 1', { skip }, (t) => {
   // The machine's own network is not at stake: process 1 is here the first of a new pid namespace, in a new network.
   const sandbox = ['--net', '--pid', '--fork', '--mount-proc'];
   const input = JSON.stringify({ pid: 1 });
   for (const action of ['up', 'down']) {
-    const args = [...sandbox, 'sh', `${bundles}bridge/hook.sh`, action];
+    const args = [...sandbox, 'sh', `${bundles}networks/hook.sh`, action, '10.77.0.9'];
     const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8', input });
     t.equal(status, 1, action);
-    t.match(stderr, /^bridge: refused: this is the machine's own network.*\n$/, action);
+    t.match(stderr, /^networks: refused: this is the machine's own network.*\n$/, action);
   }
   t.end();
 });
-
-function readConfigText(name: string): string {
-  const template = `${bundles}${name}/config.template.json`;
-  const file = existsSync(template) ? template : `${bundles}${name}/config.json`;
-  return readFileSync(file, 'utf8').replaceAll('@bundle@', `${bundles}${name}`);
-}
-
-function reasonToSkip(name: string): string | false {
-  if (process.geteuid?.() !== 0) return 'containers need root here';
-  ensureBuilt();
-  try {
-    prepareBundle(name);
-    return false;
-  } catch (error) {
-    if (error instanceof HintError) return error.message;
-    throw error;
-  }
-}
