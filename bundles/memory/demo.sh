@@ -10,8 +10,8 @@ bundle box sh -c 'while :; do sleep 1; done' <<'JSON'
 { "linux": { "resources": { "memory": { "limit": 16777216, "swap": 16777216 } } } }
 JSON
 start box
-if is_v2; then limit=memory.max; else limit=memory.limit_in_bytes; fi
-host "cat \"\$(cgroup_of box memory)/$limit\""
+if is_v2; then limits='memory.max memory.swap.max'; else limits='memory.limit_in_bytes memory.memsw.limit_in_bytes'; fi
+host 'for file in $limits; do grep -s . "$(cgroup_of box memory)/$file"; done'
 inside box "$(eat 8); echo \"8 MiB: exit code \$?\""
 say 'More: the kernel kills the process that has most, with KILL, so that its exit code is 137. The container goes on.'
 inside box "$(eat 32); echo \"32 MiB: exit code \$?\""

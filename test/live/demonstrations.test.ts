@@ -1,8 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { prepareBundle, TOUR } from '../../bundles/prepare.mjs';
 import { findLeftovers } from './support/leftovers.ts';
 import { live, type Rig } from './support/rig.ts';
 import { needsRoot, nodeScript, tsrunFile } from './support/surroundings.ts';
@@ -96,7 +96,7 @@ const SHOWN: Readonly<Record<string, readonly RegExp[]>> = {
     /Cpus_allowed_list:\t0\n[\s\S]*Cpus_allowed_list:\t\d+\n/,
   ],
   memory: [
-    /host # cat .*\n +16777216\n/,
+    /host # for file in \$limits; .*\n +16777216\n/,
     /8 MiB: exit code 0/,
     /32 MiB: exit code 137/,
     /"status": "running"/,
@@ -189,7 +189,6 @@ function networks(): string[] {
 }
 
 function start(rig: Rig, name: string): ReturnType<Rig['start']> {
-  prepareBundle(name);
   const PATH = `${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin`;
   const env = { PATH, ...(tsrunFile === nodeScript ? {} : { TSRUN: tsrunFile }) };
   return rig.start(['sh', `${bundles}${name}/demo.sh`], { timeoutMs: TIMEOUT_MS, env });
@@ -199,7 +198,11 @@ live('demonstrations', async (t, rig) => {
   const skip = needsRoot('a demonstration needs root');
 
   await t.test('each has its lines here', { skip }, (t) => {
-    t.strictSame(Object.keys(SHOWN), TOUR);
+    // Their rootfs, which npm start makes.
+    execFileSync(process.execPath, [`${bundles}prepare.mjs`, 'busybox', 'default']);
+    const list = execFileSync(process.execPath, [`${bundles}start.mjs`, '--list'], { encoding: 'utf8' });
+    const names = list.split('\n').flatMap((line) => /^\S+/.exec(line)?.[0] ?? []);
+    t.strictSame([...Object.keys(SHOWN), 'tour'], names);
     t.end();
   });
 
@@ -237,13 +240,27 @@ live('demonstrations', async (t, rig) => {
   }
 
   await t.test('a reader that goes away is the end of it', { skip }, async (t) => {
-    prepareBundle('pid1');
     const script = `sh -c 'echo $$ >&2; exec sh "$1"' sh ${bundles}pid1/demo.sh | head -n 2`;
     const running = rig.start(['sh', '-c', script], { timeoutMs: TIMEOUT_MS });
     const { stderr } = await running.done;
     const pid = Number(stderr.split('\n')[0]);
     await waitFor(() => !existsSync(`/proc/${pid}`), TIMEOUT_MS);
     t.strictSame(leftOf('pid1', pid), []);
+  });
+
+  await t.test('an interrupted tour ends, and goes on to nothing', { skip }, async (t) => {
+    for (const [signal, wanted] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      const running = rig.start([process.execPath, `${bundles}start.mjs`, 'tour'], { timeoutMs: TIMEOUT_MS });
+      await waitFor(() => running.output().includes('chroot: another root'), TIMEOUT_MS);
+      // Ctrl-C goes to all of them, kill(1) to one.
+      process.kill(signal === 'SIGINT' ? -running.pid : running.pid, signal);
+      const { code, stdout } = await running.done;
+      t.equal(code, wanted, signal);
+      t.notMatch(stdout, /namespaces: eight|The tour took/);
+    }
   });
 
   await t.test('npm start runs one in a terminal, and the shell there has a terminal', { skip }, async (t) => {

@@ -6,7 +6,7 @@
 const CGROUPS = ['limits', 'pause', 'cgroup', 'cycles', 'update', 'events'];
 
 /** Tests of test/live that need the whole project around them, which is not in the machine. */
-const NOT_IN_THE_MACHINE = ['conformance', 'demonstrations', 'executable'];
+const NOT_IN_THE_MACHINE = ['conformance', 'executable'];
 
 /** What says something about the cgroups of an ordinary user. */
 const CGROUPS_OF_A_USER = ['limits', 'pause', 'update'];

@@ -10,13 +10,7 @@ import { identifyBuild } from '../../packaging/bundle.mjs';
 import { fetchPackages } from './packages.mjs';
 
 /** What tests read of the project as it is. */
-const SOURCES = [
-  'package.json',
-  'docs/library.md',
-  'bundles/untyped.mjs',
-  'test/live/programs',
-  'test/engines/support/surroundings.sh',
-];
+const SOURCES = ['package.json', 'docs/library.md', 'test/live/programs', 'test/engines/support/surroundings.sh'];
 
 /** The executable consists of them, and the launcher. */
 const EXECUTABLE_FILES = ['tsrun-cold', 'koffi.node'];
@@ -44,6 +38,9 @@ export async function fillShare(share, { arch, cache, files, jobs, seconds, para
   if (isForeign) fetchPackages(arch, cache);
   await bundleTests(share, files);
   for (const name of SOURCES) fs.cpSync(path.join(top, name), path.join(share, name), { recursive: true });
+  const isMade = (/** @type {string} */ file) => path.basename(file) === 'rootfs';
+  const bundles = path.join(top, 'bundles');
+  fs.cpSync(bundles, path.join(share, 'bundles'), { recursive: true, filter: (file) => !isMade(file) });
   fs.cpSync(path.join(top, 'dist/bin'), path.join(share, 'dist/bin'), { recursive: true });
   const executables = isForeign ? ensureForeignExecutable(arch, cache) : ensureExecutable() && path.join(top, 'dist');
   if (!executables) throw new Error('packaging/executable.mjs has failed');
