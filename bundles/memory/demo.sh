@@ -29,13 +29,14 @@ if is_v2; then
   say 'With cgroups v1 the killer could be turned off ("disableOOMKiller"); v2 has no such thing, and this host has v2.'
 else
   say 'With cgroups v1 the killer can be turned off. Then the program sleeps until there is memory again.'
-  bundle waiter sh -c "$(eat 32); echo 'went on'; sleep 100" <<'JSON'
+  # Memory that the program itself touches: what the kernel fills for it, as in read(2), fails in place of waiting.
+  bundle waiter sh -c 'x=0123456789abcdef; while [ ${#x} -lt 16777216 ]; do x=$x$x; done; echo "went on"; sleep 100' <<'JSON'
 { "linux": { "resources": { "memory": { "limit": 16777216, "swap": 16777216, "disableOOMKiller": true } } } }
 JSON
   start waiter
   oom=$(cgroup_of waiter memory)/memory.oom_control
   host 'await "grep -q \"under_oom 1\" $oom"; cat "$oom"; cat waiter/output'
   say 'A larger limit, and it wakes up:'
-  host 'tsrun update --memory 64M --memory-swap 64M waiter; await "grep . waiter/output"; cat waiter/output'
+  host 'tsrun update --memory 256M --memory-swap 256M waiter; await "grep . waiter/output"; cat waiter/output'
 fi
 try 'docker run -m 16m --memory-swap 16m, --oom-kill-disable; "tsrun events box" in another terminal while it happens.'
