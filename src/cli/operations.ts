@@ -44,7 +44,9 @@ export interface Operations extends PlannerOperations {
   explainContainer(
     runtime: RuntimeOptions,
     options: ExplainOptions,
-  ): Promise<{ readonly text: string; readonly json: unknown }>;
+  ): Promise<{ readonly summary: string; readonly text: string; readonly json: unknown }>;
+  compareContainers(runtime: RuntimeOptions, options: ExplainOptions, other: ExplainOptions): Promise<string>;
+  drawContainer(runtime: RuntimeOptions, options: ExplainOptions, more: { readonly trace?: string }): Promise<string>;
   checkBundle(runtime: RuntimeOptions, options: ExplainOptions): Promise<readonly Finding[]>;
   diagnoseHost(runtime: RuntimeOptions, options: { readonly planner: boolean }): Promise<readonly Diagnosis[]>;
 }
@@ -145,6 +147,14 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
   async explainContainer(runtime, options) {
     const { explainContainer } = await import('../container/explain.ts');
     return explainContainer(await ownRuntime(runtime), options);
+  },
+  async compareContainers(runtime, options, other) {
+    const { compareContainers } = await import('../container/explain.ts');
+    return compareContainers(await ownRuntime(runtime), options, other);
+  },
+  async drawContainer(runtime, options, more) {
+    const { drawContainer } = await import('../container/explain.ts');
+    return drawContainer(await ownRuntime(runtime), options, more);
   },
   async checkBundle(runtime, options) {
     const { checkBundle } = await import('../container/check.ts');

@@ -1,4 +1,4 @@
-import { durationOf, type PhaseSpan, type ProgramSpan, type Span, type Timeline } from './timeline.ts';
+import { durationOf, type PhaseSpan, type ProgramSpan, type Span, type StepSpan, type Timeline } from './timeline.ts';
 
 /**
  * An event of the format that Perfetto and chrome://tracing open. `X` is a stretch of time, `M` names a row. Times in microseconds.
@@ -104,4 +104,31 @@ function event(
 /** To nanoseconds: what is behind that is noise of the arithmetic. */
 function round(microseconds: number): number {
   return Math.round(microseconds * 1000) / 1000;
+}
+
+/**
+ * The time line that a trace was made of; what is no event of ours is passed over, whatever it is. Undefined for what is no trace at all.
+ */
+export function readTraceEvents(trace: unknown): Timeline | undefined {
+  const events = isRecord(trace) ? trace['traceEvents'] : undefined;
+  if (!Array.isArray(events)) return undefined;
+  const phases: PhaseSpan[] = [];
+  const programs: (ProgramSpan & { readonly steps: StepSpan[] })[] = [];
+  for (const event of events as unknown[]) {
+    if (!isRecord(event)) continue;
+    const { name, cat, ts, dur, args } = event;
+    if (typeof name !== 'string' || typeof ts !== 'number' || typeof dur !== 'number' || !(dur >= 0)) continue;
+    const span = { from: ts, to: ts + dur };
+    if (cat === 'phase') phases.push({ name, ...span, userUs: 0, kernelUs: 0 });
+    if (cat === 'program') programs.push({ name, ...span, steps: [] });
+    if (cat !== 'step' || !isRecord(args)) continue;
+    const { step: index, call } = args;
+    if (typeof index === 'number' && typeof call === 'string')
+      programs.at(-1)?.steps.push({ ...span, index, label: name, call });
+  }
+  return { phases, programs };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }

@@ -114,7 +114,7 @@ async function setUp(runtime: Runtime, built: BuiltContainer, { cgroup, resctrl 
   const { options, bundle, plan, seccomp } = prepared;
   const { process } = bundle.config;
   for await (const reply of bringUp(plan.phases, conversation)) {
-    runtime.tracer?.phase(`what the command does at the exchange "${reply.exchange}"`);
+    runtime.tracer?.phase(`the command at "${reply.exchange}"`);
     switch (reply.exchange) {
       case 'cgroup':
         await cgroup.attach(partner.pid, plan.cgroup);
