@@ -47,7 +47,8 @@ export interface ProgramTimes extends Span {
 /** The steps of a program in the order in which they were done. */
 export function spanProgram({ program, records, times, from, to }: ProgramTimes): ProgramSpan {
   const noted = records
-    .map((index, record) => ({ index, time: times[record] ?? 0 }))
+    // What init does behind its answer keeps nobody waiting.
+    .map((index, record) => ({ index, time: Math.min(times[record] ?? 0, to) }))
     .filter(({ time }) => time > 0)
     .sort((a, b) => a.time - b.time);
   const steps: StepSpan[] = [];
@@ -60,7 +61,7 @@ export function spanProgram({ program, records, times, from, to }: ProgramTimes)
   }
   const untold = program.replies || noted.length === 0 || to <= last ? undefined : firstUntold(program, records, times);
   if (untold !== undefined) steps.push({ ...untold, from: last, to });
-  return { name: program.name, from, to: Math.max(to, last), steps };
+  return { name: program.name, from, to, steps };
 }
 
 /** Behind the last record of a program that answers with its end are execve(2) and, where it has a filter, what this lets through. */

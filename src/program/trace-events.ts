@@ -48,7 +48,7 @@ export function traceEvents({ phases, programs }: Timeline, otherData: Readonly<
   ];
   return {
     displayTimeUnit: 'ns',
-    otherData,
+    otherData: { ...otherData, began: new Date(start / 1000).toISOString() },
     traceEvents: [
       ...rows,
       ...phases.map((phase) => phaseEvent(phase, start)),

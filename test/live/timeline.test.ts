@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import {
   expectFailure,
   expectSuccess,
@@ -8,7 +8,6 @@ import {
   type BundleOptions,
 } from './support/rig.ts';
 import { withFilter } from './support/seccomp-config.ts';
-import { needsRoot } from './support/surroundings.ts';
 
 interface TraceEvent {
   readonly name: string;
@@ -92,32 +91,33 @@ live('timeline', async (t, rig) => {
     });
   }
 
-  await t.test(
-    'the parts of a trace add up to the time that create takes from outside',
-    { skip: needsRoot('its commands start in another session') },
-    async (t) => {
-      const shares: number[] = [];
-      for (let round = 0; round < 8 && !shares.some((share) => share > 0.9 && share < 1.1); round++) {
-        const file = rig.fresh('trace');
-        const began = performance.now();
-        const result = await rig.tsrun(['create', '--bundle', rig.bundle({ args: 'true' }), rig.id('measured')], {
-          global: ['--trace', file],
-        });
-        const tookUs = (performance.now() - began) * 1000;
-        expectSuccess(t, result, 'create');
-        const { of } = readTrace(file);
-        const programs = of('program');
-        const inside = of('phase').filter(({ name }) => programs.some((program) => program.name === name));
-        const talking = sum(inside) / sum(programs);
-        t.ok(talking > 0.9 && talking < 1.1, `programs are ${talking} of the phases that they are`);
-        shares.push(sum(of('phase')) / tookUs);
-      }
-      t.ok(
-        shares.some((share) => share > 0.9 && share < 1.1),
-        `shares of the time from outside: ${shares.join(' ')}`,
-      );
-    },
-  );
+  await t.test('the parts of a trace add up to the time until the program runs, measured from outside', async (t) => {
+    const shares: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const [file, out] = [rig.fresh('trace'), rig.fresh('out')];
+      mkdirSync(out);
+      // Whoever the container's user is.
+      chmodSync(out, 0o777);
+      const bundle = rig.bundle({
+        args: ': > /out/ran',
+        change: (config) => {
+          config.mounts.push({ destination: '/out', type: 'bind', source: out, options: ['rbind', 'rw'] });
+        },
+      });
+      const began = Date.now();
+      const result = await rig.tsrun(['run', '--bundle', bundle, rig.id('measured')], { global: ['--trace', file] });
+      expectSuccess(t, result, 'run');
+      const tookUs = (statSync(`${out}/ran`).mtimeMs - began) * 1000;
+      const { of } = readTrace(file);
+      const programs = of('program');
+      const inside = of('phase').filter(({ name }) => programs.some((program) => program.name === name));
+      t.ok(sum(programs) <= sum(inside) * 1.01, 'programs lie within the phases that wait for them');
+      shares.push(sum(of('phase')) / tookUs);
+    }
+    // A machine with much else to do may begin a process, or its program, when it likes.
+    const near = shares.filter((share) => share > 0.9 && share < 1.1);
+    t.ok(near.length >= 3, `shares of the time from outside: ${shares.join(' ')}`);
+  });
 
   await t.test('exec has a trace as well, and a failure has what was done before it', async (t) => {
     const id = rig.id('executed');

@@ -119,6 +119,12 @@ t.test('spanProgram() gives each step the time since the one before, and execve 
     to: 190,
   });
   t.equal(answered.steps.length, 1);
+  const late = spanProgram({ program, records: [-1, 0], times: [110, 300], from: 100, to: 190 });
+  t.match(
+    late,
+    { to: 190, steps: [{ from: 110, to: 190 }] },
+    'what is done behind the answer is no part of the wait for it',
+  );
   t.strictSame(spanProgram({ program, records: [], times: [], from: 1, to: 2 }).steps, []);
   const { traceEvents: events } = traceEvents({ phases: [], programs: [answered] }, { operation: 'run' });
   t.match(
