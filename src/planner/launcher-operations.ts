@@ -79,8 +79,6 @@ export function launcherOperations(
     containerEvents: refuse,
     showProcesses: refuse,
     explainContainer: refuse,
-    compareContainers: refuse,
-    drawContainer: refuse,
     readSeccompBuild: refuse,
     servePlanner: refuse,
     askPlanner: refuse,

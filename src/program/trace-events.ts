@@ -48,7 +48,7 @@ export function traceEvents({ phases, programs }: Timeline, otherData: Readonly<
   ];
   return {
     displayTimeUnit: 'ns',
-    otherData: { ...otherData, began: new Date(start / 1000).toISOString() },
+    otherData,
     traceEvents: [
       ...rows,
       ...phases.map((phase) => phaseEvent(phase, start)),
