@@ -51,7 +51,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/inspect/check.ts'),
   },
   explain: {
-    description: 'print what creating a container would do',
+    description: 'print what a container would be, and what creating it would do',
     load: () => import('./commands/inspect/explain.ts'),
   },
 };

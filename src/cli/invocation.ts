@@ -160,12 +160,14 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
 }
 
 function toRuntime(global: GlobalOptions, log: LogSink, surroundings: Surroundings): RuntimeOptions {
-  const { root, cgroupManager, rootless, cacheDirectory } = global;
+  const { root, cgroupManager, rootless, cacheDirectory, traceFile, logLevel } = global;
   return {
     root,
     cgroupManager,
     ...(rootless !== undefined && { rootless }),
     ...(cacheDirectory !== undefined && { cacheDirectory }),
+    ...(traceFile !== undefined && { traceFile }),
+    logsSteps: logLevel === 'debug',
     environment: surroundings.environment,
     log,
     // Looked up by the few operations that start something.

@@ -44,7 +44,9 @@ export interface Operations extends PlannerOperations {
   explainContainer(
     runtime: RuntimeOptions,
     options: ExplainOptions,
-  ): Promise<{ readonly text: string; readonly json: unknown }>;
+  ): Promise<{ readonly summary: string; readonly text: string; readonly json: unknown }>;
+  compareContainers(runtime: RuntimeOptions, options: ExplainOptions, other: ExplainOptions): Promise<string>;
+  drawContainer(runtime: RuntimeOptions, options: ExplainOptions, more: { readonly trace?: string }): Promise<string>;
   checkBundle(runtime: RuntimeOptions, options: ExplainOptions): Promise<readonly Finding[]>;
   diagnoseHost(runtime: RuntimeOptions, options: { readonly planner: boolean }): Promise<readonly Diagnosis[]>;
 }
@@ -71,7 +73,9 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
   async createContainer(runtime, options) {
     await guardDescriptors(options.preserved.length);
     const { createContainer } = await import('../container/create.ts');
-    await createContainer(await ownRuntime(runtime), options);
+    await measured(runtime, { about: ['create', options.id], own: await ownRuntime(runtime) }, (own) =>
+      createContainer(own, options),
+    );
   },
   async startContainer(runtime, id, options) {
     await guardDescriptors();
@@ -81,12 +85,14 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
   async runContainer(runtime, options) {
     await guardDescriptors(options.preserved.length);
     const { runContainer } = await import('../container/run.ts');
-    return runContainer(await ownForegroundRuntime(runtime), options);
+    const own = await ownForegroundRuntime(runtime);
+    return measured(runtime, { about: ['run', options.id], own }, (measuring) => runContainer(measuring, options));
   },
   async execInContainer(runtime, options) {
     await guardDescriptors(options.preserved.length);
     const { execInContainer } = await import('../container/exec.ts');
-    return execInContainer(await ownForegroundRuntime(runtime), options);
+    const own = await ownForegroundRuntime(runtime);
+    return measured(runtime, { about: ['exec', options.id], own }, (measuring) => execInContainer(measuring, options));
   },
   async killContainer(runtime, options) {
     const { killContainer } = await import('../container/kill.ts');
@@ -142,6 +148,14 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
     const { explainContainer } = await import('../container/explain.ts');
     return explainContainer(await ownRuntime(runtime), options);
   },
+  async compareContainers(runtime, options, other) {
+    const { compareContainers } = await import('../container/explain.ts');
+    return compareContainers(await ownRuntime(runtime), options, other);
+  },
+  async drawContainer(runtime, options, more) {
+    const { drawContainer } = await import('../container/explain.ts');
+    return drawContainer(await ownRuntime(runtime), options, more);
+  },
   async checkBundle(runtime, options) {
     const { checkBundle } = await import('../container/check.ts');
     return checkBundle(await ownRuntime(runtime), options);
@@ -162,6 +176,18 @@ async function guardDescriptors(preserved = 0): Promise<void> {
   if (preserved === 0) return;
   const { requirePreservedDescriptors } = await import('../own-process/preserved-descriptors.ts');
   requirePreservedDescriptors(preserved);
+}
+
+/** An operation that makes a process, measured where somebody asks for it. What measures is loaded only then. */
+async function measured<T>(
+  { traceFile, logsSteps }: RuntimeOptions,
+  { about: [operation, id], own }: { readonly about: readonly [operation: string, id: string]; readonly own: Runtime },
+  work: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
+  if (traceFile === undefined && logsSteps !== true) return await work(own);
+  const { traceOperation } = await import('../container/trace.ts');
+  const wanted = { ...(traceFile !== undefined && { traceFile }), ...(logsSteps && { logsSteps }) };
+  return await traceOperation(own, { ...wanted, about: { operation, id } }, work);
 }
 
 async function ownRuntime(options: RuntimeOptions): Promise<Runtime> {

@@ -41,6 +41,7 @@ export async function execPrepared(runtime: Runtime, prepared: PreparedExec, opt
     const become = (): Promise<void> => becomeProgram(conversation, { descriptors, program, seccomp, pid, state });
     await (foreground === undefined ? become() : foreground.catchSignals(pidfd, become));
     conversation.close();
+    runtime.tracer?.finish();
     if (foreground === undefined) {
       options.onProcess?.(pid);
       return 0;

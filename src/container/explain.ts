@@ -1,11 +1,18 @@
+import { TsrunError } from '../errors.ts';
 import { cgroupPlanToJson, printCgroupPlan } from '../plan/cgroup/print.ts';
 import type { CreatePlan } from '../plan/create.ts';
 import { planHook, startContainerSetting, type HookSetting } from '../plan/container-hook.ts';
 import { descriptorNumbers } from '../plan/base/context.ts';
+import { printDifference, type Side } from '../plan/explain/difference.ts';
+import { pictureOf, type Picture } from '../plan/explain/picture.ts';
+import { drawPage } from '../plan/explain/page.ts';
+import { printSummary } from '../plan/explain/summary.ts';
 import { planRunListened, planRunProgram } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { printProgram, programToJson } from '../program/print.ts';
 import type { Program } from '../program/step.ts';
+import type { Timeline } from '../program/timeline.ts';
+import { readTraceEvents } from '../program/trace-events.ts';
 import type { Config, Hook } from '../spec/generated/config.ts';
 import { readBundle } from './build/bundle.ts';
 import { planFor } from './build/prepare-container.ts';
@@ -16,7 +23,9 @@ import { compileSeccomp } from './build/become-program.ts';
 
 /** What `run` would do: the programs of the plan, in the order in which init would get them. */
 export interface Explanation {
-  /** The plan for a person. */
+  /** What the container is, for a person. */
+  readonly summary: string;
+  /** Every step of the plan, for a person. */
   readonly text: string;
   /** The same as plain JSON. */
   readonly json: unknown;
@@ -29,6 +38,63 @@ export interface Explanation {
  * directory is `/`. Errors: those that planning has (`bundle`, `config`, `unsupported`).
  */
 export async function explainContainer(runtime: Runtime, options: ExplainOptions): Promise<Explanation> {
+  const { picture, plan, programs } = await draw(runtime, options);
+  return {
+    summary: printSummary(picture, programs),
+    text: printPlan(plan, programs),
+    json: planToJson(plan, programs),
+  };
+}
+
+/**
+ * The same as a page of its own, with the time that each step took where there is the text of a trace. Errors: as `explainContainer`;
+ * `usage` for what is no trace.
+ */
+export async function drawContainer(
+  runtime: Runtime,
+  options: ExplainOptions,
+  { trace }: { readonly trace?: string },
+): Promise<string> {
+  const timeline = trace === undefined ? undefined : readTrace(trace);
+  return drawPage({ ...(await draw(runtime, options)), timeline });
+}
+
+function readTrace(text: string): Timeline {
+  let trace: unknown;
+  try {
+    trace = JSON.parse(text);
+  } catch {
+    trace = undefined;
+  }
+  const timeline = readTraceEvents(trace);
+  if (timeline !== undefined) return timeline;
+  throw new TsrunError('usage', 'read the trace: it is none; wanted a file that "tsrun --trace FILE run" has written');
+}
+
+/** What is not the same when a container is made of another bundle. Errors: as `explainContainer`, for either. */
+export async function compareContainers(
+  runtime: Runtime,
+  options: ExplainOptions,
+  other: ExplainOptions,
+): Promise<string> {
+  const side = ({ picture, plan: { cgroup }, programs, rootfs }: Drawing): Side => ({
+    picture,
+    rootfs,
+    cgroup,
+    programs,
+  });
+  return printDifference(side(await draw(runtime, options)), side(await draw(runtime, other)));
+}
+
+/** A plan, and a picture of what it makes. */
+interface Drawing {
+  readonly picture: Picture;
+  readonly plan: CreatePlan;
+  readonly programs: readonly Program[];
+  readonly rootfs: string;
+}
+
+async function draw(runtime: Runtime, options: ExplainOptions): Promise<Drawing> {
   const bundle = readBundle(options, runtime);
   const host = hostFactsOf(runtime.caller);
   const { process, hooks } = bundle.config;
@@ -40,7 +106,14 @@ export async function explainContainer(runtime: Runtime, options: ExplainOptions
     ),
     ...lastPrograms(plan, bundle.config, { ...options, seccomp }),
   ];
-  return { text: printPlan(plan, programs), json: planToJson(plan, programs) };
+  const { config, facts } = bundle;
+  const { rootfs } = facts;
+  return {
+    picture: pictureOf({ id: options.id, bundle: facts.bundle, rootfs, config, plan, seccomp }),
+    plan,
+    programs,
+    rootfs,
+  };
 }
 
 function lastPrograms(

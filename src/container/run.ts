@@ -81,6 +81,7 @@ async function superviseProgram(
   // In the foreground tsrun itself is the service: it ends with the program.
   const relay = { host: host ?? '', mainPid: detach ? pid : runtime.caller.identity.pid, pidfd };
   const notified = socket === undefined ? undefined : relayReadiness({ socket, ...relay }, runtime.log);
+  runtime.tracer?.finish();
   try {
     if (!detach) orphans?.reap();
     const status = detach ? undefined : await foreground.supervise(pidfd, () => waitForEnd(partner));
@@ -108,6 +109,7 @@ async function startProgram(
   const { executable = '', home = '/', environment = [] } = record;
   const program = { process, executable, home, environment };
   const state = stateOf(record, 'created');
+  runtime.tracer?.phase('get ready to run the program');
   await around(() => becomeProgram(conversation, { descriptors, program, seccomp, pid: partner.pid, state }));
   attempt.remember({ isComplete: true });
   attempt.finish();

@@ -117,19 +117,21 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   const idmapNamespaces = planIdmapNamespaces(context.config);
   const lastDescriptor = lastCreateDescriptor(context, idmapNamespaces.length);
   const handOut = handOutNumbers(context, lastDescriptor + 1);
-  phases.add(planStartInit(context, { lastDescriptor, handOut }));
+  phases.topic('start of init').add(planStartInit(context, { lastDescriptor, handOut }));
   if (cgroup.scope !== undefined) addUnit(context.descriptors, phases);
   addNamespaces(context, phases, { openTrees: trees.steps, places: joinPlaces(cgroup) });
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
-  phases.add(planHandOut(context, handOut));
+  phases.topic('handles for others').add(planHandOut(context, handOut));
   const found = process === undefined ? [] : [allocateFound(memory, process)];
   if (process !== undefined) {
     const finish = planFinishProcess(context, process, { filtersEarly: input.seccomp?.position === 'early' });
-    phases.add(finish.become, ...found.map((region) => planFindExecutable(context, process, region)));
+    phases.topic('user, groups and capabilities').add(finish.become);
+    phases.topic('program').add(...found.map((region) => planFindExecutable(context, process, region)));
+    phases.topic('seccomp filter');
     addEarlyFilter(phases, context.descriptors, input.seccomp, finish);
   }
-  phases.add([reply(context.descriptors.sync, 'ready', 'tell that it is ready', found)]);
+  phases.topic('answer').add([reply(context.descriptors.sync, 'ready', 'tell that it is ready', found)]);
   phases.exchange('ready', 'become the container');
   return {
     cgroup,
@@ -179,7 +181,10 @@ function addNamespaces(
   const joinsCgroupNamespace = (findNamespace(context.config, 'cgroup')?.path ?? '') !== '';
   const joinsUnified = findNamespace(context.config, 'user') !== undefined || joinsCgroupNamespace;
   const { joinCgroups, clone } = planClone(context, places, { joinsUnified });
-  phases.add(planOomScore(context, context.config.process), joinCgroups, openTrees, planJoinNamespaces(context));
+  phases.topic('score for when memory runs out').add(planOomScore(context, context.config.process));
+  phases.topic('cgroups').add(joinCgroups);
+  phases.topic('sources of mounts').add(openTrees);
+  phases.topic('namespaces').add(planJoinNamespaces(context));
   if (hasNewNamespace(context.config, 'user')) {
     phases.add(planNewUserNamespace(context)).exchange('id-maps', 'enter a user namespace');
   }
@@ -196,36 +201,44 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
   const { config } = context;
   const procHandle = needsProcHandle(config) || handsOut(context) ? planProcHandle(context) : [];
   const labelled = hasKeyLabel(config.process);
-  phases.add(
-    [call('setsid', [], { label: 'start a session' })],
-    labelled ? procHandle : [],
-    labelKeys(context, config.process, planNewKeyring(context)),
-    planResetAffinity(),
-    hasNewNamespace(config, 'network') ? planLoopback(context) : [],
-  );
+  phases
+    .topic('session, keyring and network')
+    .add(
+      [call('setsid', [], { label: 'start a session' })],
+      labelled ? procHandle : [],
+      labelKeys(context, config.process, planNewKeyring(context)),
+      planResetAffinity(),
+      hasNewNamespace(config, 'network') ? planLoopback(context) : [],
+    );
   if (planNetDevices(config).length > 0) {
     phases.add(planNetlinkSocket(context)).exchange('network', 'take network devices over');
     phases.add(reserveScratch(context.descriptors));
   }
-  phases.add(planCgroupNamespace(context), labelled ? [] : procHandle, planRootMount(context));
+  phases
+    .topic('root file system')
+    .add(planCgroupNamespace(context), labelled ? [] : procHandle, planRootMount(context));
+  phases.topic('mounts');
   for (const { steps, exchange } of mounts.stages) {
     phases.add(steps);
     if (exchange === 'copy-up') phases.exchange('copy-up', 'prepare the rootfs');
   }
-  if (makesDevices(context)) phases.add(planDevices(context));
-  if (config.process !== undefined) phases.add(planMakeCwd(context, config.process));
+  if (makesDevices(context)) phases.topic('devices').add(planDevices(context));
+  if (config.process !== undefined) phases.topic('working directory').add(planMakeCwd(context, config.process));
   if (hasCreateHooks(context)) {
     phases
+      .topic('hooks')
       .add([reply(context.descriptors.sync, 'rootfs', 'wait for the hooks')])
       .exchange('rootfs', 'prepare the rootfs');
   }
+  phases.topic('root of the process');
   addEnterRoot(context, phases);
+  phases.topic('standard input, output and error');
   if (config.process !== undefined && config.process.terminal !== true) phases.add(planNullStdio(context));
   if (config.process?.terminal === true) {
     phases.add(planTerminal(context, config.process, { console: true })).exchange('console', 'open the console');
     phases.add(reserveScratch(context.descriptors));
   }
-  phases.add(mounts.last, planReadonlyRoot(context));
+  phases.topic('what is read-only from now on').add(mounts.last, planReadonlyRoot(context));
 }
 
 function hasCreateHooks({ config: { hooks } }: PlanContext): boolean {
@@ -246,28 +259,28 @@ function planReadonlyRoot(context: PlanContext): Step[] {
 
 /** What the container is called, sees and may do; phase `passwd` when the home directory is not given. */
 function addIdentity(context: PlanContext, phases: PhaseList, process: Process | undefined): void {
-  phases.add(
-    planUts(context),
-    process === undefined ? [] : planApparmor(context, process),
-    planSysctl(context),
-    planReadonlyPaths(context),
-    planMaskedPaths(context),
-    planFinalPropagation(context),
-  );
+  phases.topic('host name').add(planUts(context));
+  phases.topic('AppArmor profile').add(process === undefined ? [] : planApparmor(context, process));
+  phases.topic('sysctl').add(planSysctl(context));
+  phases.topic('read-only paths').add(planReadonlyPaths(context));
+  phases.topic('masked paths').add(planMaskedPaths(context));
+  phases.topic('propagation of mounts').add(planFinalPropagation(context));
   if (process === undefined) return;
   const passwd = planPasswd(context, process);
   if (passwd.length > 0) {
-    phases.add(passwd).exchange('passwd', 'look up the home directory');
+    phases.topic('home directory').add(passwd).exchange('passwd', 'look up the home directory');
     phases.add(reserveScratch(context.descriptors));
   }
-  phases.add(
-    planUmask(process),
-    planNoNewPrivileges(process),
-    planScheduler(context, process),
-    planIoPriority(process),
-    planPersonality(context),
-    planMemoryPolicy(context),
-    planSelinux(context, process),
-    planLandlock(context),
-  );
+  phases
+    .topic('attributes of the process')
+    .add(
+      planUmask(process),
+      planNoNewPrivileges(process),
+      planScheduler(context, process),
+      planIoPriority(process),
+      planPersonality(context),
+      planMemoryPolicy(context),
+      planSelinux(context, process),
+      planLandlock(context),
+    );
 }

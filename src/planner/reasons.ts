@@ -8,6 +8,7 @@ export const REASONS = {
   traced: 'the caller is traced, and most of what is done would be done where nobody looks',
   command: 'the command is none that is served here',
   'command-line': 'the command line has something that only the engine itself can do',
+  measured: 'the time of each step is asked for',
   stdin: 'the command reads its standard input',
   descriptors: 'a standard descriptor is closed, or too many are preserved',
   terminal: 'the command waits in the foreground of a terminal',

@@ -26,4 +26,6 @@ export function requireServed({ command, help, global }: SplitCommandLine): void
   // A connection to a service, whose log shows who has sent what.
   const isService = global.logTarget !== undefined && global.logTarget.kind !== 'file';
   if (isService || global.systemdLog) throw new GoCold('command-line');
+  // What is measured is a command that does everything by itself, with an init of its own process.
+  if (global.traceFile !== undefined || global.logLevel === 'debug') throw new GoCold('measured');
 }

@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import type { Arch } from '../program/calls.ts';
-import { encode, type Packet } from '../program/encode.ts';
+import { encode, type EncodeOptions, type Packet } from '../program/encode.ts';
 import { LAYOUT, TAG_FAILURE, TAG_MORE } from '../program/layout.ts';
 import type { Program, ReplyForm } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
@@ -8,6 +8,7 @@ import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitReadable } from '../sys/events/poll.ts';
 import { receiveMessage, sendMessage, type ReceivedMessage } from '../sys/socket.ts';
 import { initGone, reportedFailure } from './failure.ts';
+import type { Tracer } from './tracer.ts';
 import { beginTalk, isOnlyTalk, nextTurn } from './turns.ts';
 import type { Will } from '../util/wills.ts';
 
@@ -26,17 +27,19 @@ export class Conversation implements Disposable {
   readonly #socket: OwnedFd;
   readonly #arch: Arch;
   readonly #talk: Disposable | undefined;
+  readonly #tracer: Tracer | undefined;
   /** The number that the pipe has inside init. */
   readonly syncFd: number;
   /** That of a launcher, with each packet. */
   will: Will | undefined;
   #encoded: { readonly program: Program; readonly packets: Packet[] } | undefined;
 
-  constructor(socket: OwnedFd, { arch, syncFd, will }: ConversationOptions) {
+  constructor(socket: OwnedFd, { arch, syncFd, will, tracer }: ConversationOptions) {
     this.#socket = socket;
     this.#arch = arch;
     this.syncFd = syncFd;
     this.will = will;
+    this.#tracer = tracer;
     // A launcher is there for as long as its program; meanwhile nothing is said.
     this.#talk = will === undefined ? beginTalk() : undefined;
   }
@@ -51,6 +54,7 @@ export class Conversation implements Disposable {
     if (next !== undefined) await nextTurn();
     if (next !== undefined) this.#encoded = { program: next, packets: this.#encode(next) };
     const reply = await this.#receive(program, last);
+    this.#tracer?.end(program);
     expectForm(program, reply);
     return reply;
   }
@@ -61,7 +65,7 @@ export class Conversation implements Disposable {
    * Errors: `init` when init is gone.
    */
   dispatch(program: Program): void {
-    const packets = this.#encode(program);
+    const packets = encode(program, this.#options());
     if (packets.length !== 1) throw new Error(`bug: ${program.name} takes ${packets.length} packets without answering`);
     for (const packet of packets) this.#send(program, packet.bytes);
   }
@@ -84,6 +88,7 @@ export class Conversation implements Disposable {
     const last = await this.#sendAll(program);
     await this.#waitForAnswer();
     const { bytes } = this.#receiveMessage(program);
+    this.#tracer?.end(program);
     if (bytes.length > 0) this.#throwFailure(program, last, bytes);
   }
 
@@ -115,13 +120,19 @@ export class Conversation implements Disposable {
   // Flaws are bugs of a planner, whose tests hold each of its programs to verify(); here that took a tenth of a container's time.
   #encode(program: Program): Packet[] {
     if (this.#encoded?.program === program) return this.#encoded.packets;
-    return encode(program, { arch: this.#arch, syncFd: this.syncFd, ...(this.will && { will: this.will }) });
+    return this.#tracer?.encode(program, this.#options()) ?? encode(program, this.#options());
+  }
+
+  #options(): EncodeOptions {
+    return { arch: this.#arch, syncFd: this.syncFd, ...(this.will && { will: this.will }) };
   }
 
   /** Sends a program packet by packet; answers with the one that executes last. */
   async #sendAll(program: Program): Promise<Packet> {
+    const packets = this.#encode(program);
+    this.#tracer?.begin(program);
     let last: Packet | undefined;
-    for (const packet of this.#encode(program)) {
+    for (const packet of packets) {
       if (last !== undefined) await this.#expectMore(program, last);
       this.#send(program, packet.bytes);
       // A payload executes nothing: failures and "more" still belong to the packet that asked for it.
@@ -193,6 +204,8 @@ export interface ConversationOptions {
   readonly syncFd: number;
   /** At the other end is a launcher and no init: what it goes on from when nothing more is heard of this process. */
   readonly will?: Will;
+  /** Who wants to know how long its steps take. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** What a program answers. */

@@ -64,6 +64,7 @@ export type FlagSet =
 export type NameSet =
   | 'AF_'
   | 'CAP_'
+  | 'CLOCK_'
   | 'FSCONFIG_'
   | 'F_'
   | 'IOCTL'
@@ -231,6 +232,7 @@ export const CALLS = {
   sethostname: call(170, 161, { name: 'text', len: 'int' }),
   setdomainname: call(171, 162, { name: 'text', len: 'int' }),
   sched_setaffinity: call(203, 122, { pid: 'int', cpusetsize: 'int', mask: 'pointer' }),
+  clock_gettime: call(228, 113, { clockid: 'name:CLOCK_', tp: 'written' }),
   exit_group: call(231, 94, { status: 'int' }),
   set_mempolicy: call(238, 237, { mode: 'memory policy', nodemask: 'pointer', maxnode: 'int' }),
   add_key: call(248, 217, { type: 'text', description: 'text', payload: 'pointer', plen: 'int', keyring: 'int' }),

@@ -53,6 +53,7 @@ const FLAGS: Record<FlagSet, () => Names> = {
 const NAMES: Record<NameSet, () => Names> = {
   AF_: select(/^AF_/),
   CAP_: lazily(() => [...capabilityNumbers].map(([name, number]) => [name, BigInt(number)] as const)),
+  CLOCK_: select(/^CLOCK_/),
   FSCONFIG_: select(/^FSCONFIG_/),
   F_: select(/^F_/, /^F_SEAL_/),
   IOCTL: select(/^(TIOC|SIOC)/),

@@ -23,6 +23,14 @@ export const LAUNCHER_LAYOUT = {
   look: { address: 0x1050_0000, size: 0x1_0000 },
 } as const;
 
+/**
+ * A file that init maps when somebody wants to know how long its steps take, far behind everything else: a record for each of them.
+ * 16 MiB are a million of records, and cost nothing until they are written.
+ */
+export const RECORDS_LAYOUT = { address: 0x2000_0000, size: 0x100_0000 } as const;
+/** Bytes of a record: struct timespec. */
+export const RECORD_SIZE = 16;
+
 /** Bytes of *memory* that belong to the failure report; the planner allocates behind them. */
 export const REPORT_SIZE = 32;
 /** Bytes in front of the first operation of a packet. */

@@ -1,21 +1,26 @@
 import { printOperands, printStep } from './print-step.ts';
 import { describePlace } from './build.ts';
+import { topicStarts } from './series.ts';
 import type { Errno } from '../util/errno.ts';
 import type { Program, Step } from './step.ts';
 
 /**
- * A program as text, a line a step; steps that a check may skip are indented below it. The same program always gives the
+ * A program as text, a line a step below the topic that it belongs to; steps that a check may skip are indented below it. The same program always gives the
  * same text, for `tsrun explain` and for goldens.
  *
+ *      mounts:
  *      12  if target >= 0 skip 1  # make "/proc" unless it is there
  *      13    mkdirat(root, "proc", 0755), accepts EEXIST  # create directory "/proc"  (/mounts/0)
  */
 export function printProgram(program: Program): string {
   const depths = spanDepths(program.steps);
-  const lines = program.steps.map((step, index) => {
+  const topics = topicStarts(program);
+  const lines = program.steps.flatMap((step, index) => {
     const pointer = step.pointer === undefined ? '' : `  (${step.pointer})`;
     const number = `${index}`.padStart(4);
-    return `${number}  ${'  '.repeat(depths[index] ?? 0)}${printStep(step)}  # ${step.label}${pointer}`;
+    const topic = topics.get(index);
+    const line = `${number}  ${'  '.repeat(depths[index] ?? 0)}${printStep(step)}  # ${step.label}${pointer}`;
+    return topic === undefined ? [line] : [`  ${topic.name}:`, line];
   });
   const title = `${program.name}${program.replies ? '' : ' (no reply)'}`;
   return [title, ...lines, ''].join('\n');
@@ -36,6 +41,8 @@ function spanDepths(steps: readonly Step[]): number[] {
 export interface ProgramJson {
   readonly name: string;
   readonly replies: boolean;
+  /** What the steps are about: the index of the first of each topic. */
+  readonly topics?: readonly { readonly name: string; readonly step: number }[];
   readonly steps: readonly StepJson[];
 }
 
@@ -70,7 +77,9 @@ export type StepJson = CallJson | CheckJson;
 
 /** A program as data for JSON.stringify. */
 export function programToJson(program: Program): ProgramJson {
-  return { name: program.name, replies: program.replies, steps: program.steps.map(stepToJson) };
+  const topics = [...topicStarts(program)].map(([step, { name }]) => ({ name, step }));
+  const { name, replies, steps } = program;
+  return { name, replies, ...(topics.length > 0 && { topics }), steps: steps.map(stepToJson) };
 }
 
 function stepToJson(step: Step, index: number): StepJson {

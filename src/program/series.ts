@@ -1,4 +1,4 @@
-import type { Part, Program, SeriesValue, Step } from './step.ts';
+import type { Part, Program, SeriesValue, Step, Topic } from './step.ts';
 
 /** From so many items on a series pays: fewer fit into a packet or two. */
 export const SERIES_LEAST = 100;
@@ -71,4 +71,17 @@ export function programOf(head: Omit<Program, 'steps' | 'parts'>, parts: readonl
       return (expanded ??= expandParts(parts));
     },
   };
+}
+
+/** Index of the first step of a topic -> that topic. */
+export function topicStarts({ steps, parts = steps, topics = [] }: Program): ReadonlyMap<number, Topic> {
+  const starts = new Map<number, Topic>();
+  for (const topic of topics) {
+    const before = parts.slice(0, topic.part);
+    starts.set(
+      before.reduce((count, part) => count + (part.kind === 'series' ? part.count * part.template.length : 1), 0),
+      topic,
+    );
+  }
+  return starts;
 }

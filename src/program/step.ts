@@ -143,6 +143,14 @@ export interface Program {
   readonly replies: boolean;
   /** What its answer has to look like. Default: anything. */
   readonly reply?: ReplyForm;
+  /** What its steps are about, in order, for `explain`. Default: its name says it. */
+  readonly topics?: readonly Topic[];
+}
+
+/** From a part of a program on, counted from 0, to the next topic. */
+export interface Topic {
+  readonly name: string;
+  readonly part: number;
 }
 
 /** The form of an answer: its tag, and how much comes with it. A pair is the fewest and the most. */

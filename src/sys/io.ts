@@ -26,3 +26,16 @@ export function readAt(fd: number, offset: number, limit: number): Buffer {
     if (count === 0) return bytes.subarray(0, length);
   }
 }
+
+/** At most `length` bytes of a file from an offset on: fewer where it ends. Errors: `host`. */
+export function readPart(fd: number, offset: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const rest = bytes.subarray(done);
+    const count = checked(pread(fd, rest, rest.length, offset + done), `read descriptor ${fd}`);
+    if (count === 0) break;
+    done += count;
+  }
+  return bytes.subarray(0, done);
+}

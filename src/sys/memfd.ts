@@ -6,6 +6,7 @@ import { bindLibc } from './library.ts';
 import { writeFully } from './io.ts';
 
 const memfdCreate = bindLibc('int memfd_create(const char *name, unsigned int flags)');
+const ftruncate = bindLibc('int ftruncate(int fd, long length)');
 const fcntl = bindLibc('int fcntl(int fd, int cmd, long arg)');
 
 /**
@@ -30,10 +31,12 @@ export function createSealedExecutable(name: string, bytes: Uint8Array): OwnedFd
   }
 }
 
-/** An empty file in memory, close-on-exec. Errors: `host`. */
-export function createMemfd(name: string): OwnedFd {
+/** A file of zeros in memory, close-on-exec; `size` in bytes. Errors: `host`. */
+export function createMemfd(name: string, size = 0): OwnedFd {
   let fd = memfdCreate(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
   // MFD_NOEXEC_SEAL is new in Linux 6.3, whose vm.memfd_noexec=2 wants it.
   if (fd < 0 && lastErrno() === 'EINVAL') fd = memfdCreate(name, MFD_CLOEXEC);
-  return new OwnedFd(checked(fd, `create memfd ${JSON.stringify(name)}`));
+  const file = new OwnedFd(checked(fd, `create memfd ${JSON.stringify(name)}`));
+  if (size > 0) checked(ftruncate(file.number, size), `enlarge memfd ${JSON.stringify(name)}`);
+  return file;
 }

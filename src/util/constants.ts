@@ -168,6 +168,11 @@ export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
 
+// clock_gettime(2), mmap(2)
+export const CLOCK_REALTIME = 0;
+export const PROT_READ_WRITE = 3;
+export const MAP_SHARED_FIXED = 0x11;
+
 // memfd_create(2), fcntl(2)
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;

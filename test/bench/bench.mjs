@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: tsrun beside the installed runc and crun, the same bundles, in alternation, as medians and ratios.
  *
- * Needs root and busybox-static. It prints tables and writes them to test/bench/RESULTS.md. A number is the wall time of a
+ * Needs root and busybox-static. It prints tables, writes them to test/bench/RESULTS.md and draws the first (chart.mjs). A number is the wall time of a
  * command as its caller sees it, start of the process included; the CPU time beside it is the second opinion on a machine that
  * others use as well: that of the command, of what it started and waited for, and of the planner. `npm run bench -- --rounds 3` is for a
  * first look, and `--only TEXT` for the rows alone that have the text in their names, of which no file is written; with `--engines` it
@@ -19,6 +19,7 @@ import { prepareBundle } from '../../bundles/prepare.mjs';
 import { ensureExecutable, executable, top } from '../../bundles/ready.mjs';
 import { parseJson } from '../../bundles/untyped.mjs';
 import { CASES } from './cases.mjs';
+import { writeChart } from './chart.mjs';
 import { privateParts } from './cpu.mjs';
 import { plannerStatus, startPlanner } from './planner.mjs';
 import { describe } from './report.mjs';
@@ -69,7 +70,10 @@ async function main() {
     const library = measureLibrary(first.bundle('true'));
     const report = describe({ rigs, results, library, memory, hidesUnified });
     console.log(report);
-    if (options.only === '') fs.writeFileSync(RESULTS, report);
+    if (options.only === '') {
+      fs.writeFileSync(RESULTS, report);
+      writeChart();
+    }
   } finally {
     await planner.stop();
   }

@@ -83,7 +83,13 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     askPlanner: operation('askPlanner', '{}'),
     checkBundle: operation('checkBundle', []),
     diagnoseHost: operation('diagnoseHost', []),
-    explainContainer: operation('explainContainer', { text: 'mount ...\n', json: { phases: [] } }),
+    explainContainer: operation('explainContainer', {
+      summary: 'container ...\n',
+      text: 'mount ...\n',
+      json: { phases: [] },
+    }),
+    compareContainers: operation('compareContainers', 'no difference\n'),
+    drawContainer: operation('drawContainer', '<!doctype html>\n'),
   };
   return { operations, calls };
 }

@@ -338,7 +338,8 @@ t.test('results are printed', async (t) => {
   const [oom, more] = (await runLine('events web')).stdout.split('\n');
   t.equal(oom, '{"type":"oom","id":"web"}');
   t.match(more, /^\{"type":"stats",/);
-  t.equal((await runLine('explain')).stdout, 'mount ...\n');
+  t.equal((await runLine('explain')).stdout, 'container ...\n');
+  t.equal((await runLine('explain --steps')).stdout, 'mount ...\n');
   t.equal((await runLine('explain --json web')).stdout, '{\n  "phases": []\n}\n');
 });
 
@@ -347,6 +348,16 @@ t.test('explain plans the bundle that create would', async (t) => {
   const { stdio: _, ...plain } = create;
   const expected = { ...plain, id: 'example', bundle: '/work/b', configFile: 'c.json', noPivot: true };
   t.strictSame(calls, [['explainContainer', runtime, expected]]);
+});
+
+t.test('explain gives one answer, with what belongs to it', async (t) => {
+  const two = await runLine('explain --steps --diff b');
+  t.match(two, { code: 1, calls: [] });
+  t.match(messageOf(two), '--steps and --diff are different answers');
+  const alone = await runLine('explain --trace t.json');
+  t.match(alone, { code: 1, calls: [] });
+  t.match(messageOf(alone), 'wanted --html FILE as well');
+  t.match(messageOf(await runLine('explain --diff absent')), 'open "/work/absent"');
 });
 
 t.test('help and version go before everything else', async (t) => {

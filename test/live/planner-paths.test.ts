@@ -60,6 +60,8 @@ const COLD: Readonly<Record<string, Scene>> = {
         shell: `rm -f ${directory}/fifo; mkfifo ${directory}/fifo; cat ${directory}/fifo > /dev/null & exec "$@"`,
       }),
     ),
+  'a command that is measured': async (call, id, directory) =>
+    await done(call(['--trace', path.join(directory, 'trace'), 'run', '--bundle', bundle('echo hi'), id])),
   'a config of 300 KB': async (call, id) =>
     await done(
       call([

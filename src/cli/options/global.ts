@@ -38,7 +38,12 @@ export const globalOptionTable = {
     default: 'info',
     description: 'debug, info, warning or error',
   },
-  debug: { type: 'boolean', description: 'the same as --log-level debug' },
+  debug: { type: 'boolean', description: 'the same as --log-level debug, which tells the time of each phase and step' },
+  trace: {
+    type: 'string',
+    placeholder: 'FILE',
+    description: 'write where the time of create, run or exec goes, for Perfetto and "tsrun explain --html"',
+  },
   'systemd-cgroup': { type: 'boolean', short: 's', description: 'the same as --cgroup-manager systemd' },
   'cgroup-manager': {
     type: 'string',
@@ -73,6 +78,8 @@ export interface GlobalOptions {
   readonly systemdLog: boolean;
   readonly logFormat: LogFormat;
   readonly logLevel: LogLevel;
+  /** Where a trace is written. Absolute. */
+  readonly traceFile?: string;
   readonly cgroupManager: CgroupManagerName;
   /** Whether a cgroup that may not be made is done without. Default: unless tsrun is root. */
   readonly rootless?: boolean;
@@ -96,6 +103,7 @@ export function readCommandLine(args: readonly string[], surroundings: Surroundi
   const rules = { table: globalOptionTable, owner: '', literalAfter: 0 };
   const { values, positionals } = readArguments(args, rules);
   const logTarget = readLogTarget(values.log, surroundings);
+  const traceFile = absolutePath(values.trace, surroundings);
   const rootless = readRootless(values.rootless);
   const cacheDirectory = ownDirectory('tsrun-cache', surroundings);
   const global: GlobalOptions = {
@@ -103,6 +111,7 @@ export function readCommandLine(args: readonly string[], surroundings: Surroundi
     isRootGiven: values.root !== undefined && values.root !== '',
     ...(cacheDirectory !== undefined && { cacheDirectory }),
     ...(logTarget !== undefined && { logTarget }),
+    ...(traceFile !== undefined && { traceFile }),
     systemdLog: values['systemd-log'] === true,
     ...(rootless !== undefined && { rootless }),
     logFormat: readLogFormat(values['log-format']),

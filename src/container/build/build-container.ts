@@ -62,6 +62,7 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   const { directory, options, bundle, host, plan } = prepared;
   directory.writeConfig(bundle.text);
   if (options.notifySocket !== undefined) makeNotifyDirectory(directory);
+  runtime.tracer?.phase('make the cgroup');
   const groups = makeGroups(runtime, attempt, prepared);
   await nextTurn();
   if (plan.coversRootfs) await coverRoot(runtime, attempt, prepared);
@@ -70,8 +71,12 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   const { inherited, lent } = await lendDescriptors(attempt, prepared, descriptors);
   const syncFd = descriptors.sync;
   const spawn = runtime.caller.spawnInit ?? spawnInit;
-  const partner = await spawn({ arch: host.arch, syncFd, ...inherited, fallbackDirectory: directory.file() });
-  const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd });
+  const { tracer } = runtime;
+  tracer?.phase('start init');
+  const given = tracer?.lend(inherited.descriptors, [syncFd, ...inherited.callers.keys()]) ?? inherited.descriptors;
+  const init = { arch: host.arch, syncFd, callers: inherited.callers, descriptors: given };
+  const partner = await spawn({ ...init, fallbackDirectory: directory.file() });
+  const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd, tracer });
   attempt.undoWith('end the init process', () => {
     conversation.close();
     return partner.end();
@@ -80,6 +85,7 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   options.foreground?.closeLent();
   const built = { prepared, attempt, partner, conversation, descriptors };
   try {
+    if (tracer !== undefined) await conversation.run(tracer.planFirst(given, syncFd));
     await setUp(runtime, built, groups);
   } catch (error) {
     const explained = await explainDeath(error, partner, () => readOomKills(groups.cgroup.reference) > oomKills);
@@ -108,6 +114,7 @@ async function setUp(runtime: Runtime, built: BuiltContainer, { cgroup, resctrl 
   const { options, bundle, plan, seccomp } = prepared;
   const { process } = bundle.config;
   for await (const reply of bringUp(plan.phases, conversation)) {
+    runtime.tracer?.phase(`the command at "${reply.exchange}"`);
     switch (reply.exchange) {
       case 'cgroup':
         await cgroup.attach(partner.pid, plan.cgroup);

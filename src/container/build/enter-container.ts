@@ -11,7 +11,7 @@ import { O_DIRECTORY } from '../../sys/open-flags.ts';
 import { O_PATH } from '../../util/constants.ts';
 import { unreachable } from '../../util/unreachable.ts';
 import { wording } from '../../util/wording.ts';
-import type { Caller, Runtime } from '../caller/caller.ts';
+import type { Runtime } from '../caller/caller.ts';
 import { handOverConsole } from '../caller/console.ts';
 import type { ExecOptions } from '../store/options.ts';
 import type { ProcessHandle } from '../store/process-handle.ts';
@@ -35,7 +35,7 @@ export interface EnteredContainer {
  * with the way it ended when it died.
  */
 export async function enterContainer(
-  { caller }: Runtime,
+  runtime: Runtime,
   prepared: PreparedExec,
   options: ExecOptions,
   cleanup: Cleanup,
@@ -43,14 +43,17 @@ export async function enterContainer(
   const { record, plan, host, foreground } = prepared;
   const oomKills = readOomKills(record.cgroup);
   const syncFd = plan.descriptors.sync;
-  const partner = await spawnEntering(caller, prepared, options);
-  const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd });
+  const { tracer } = runtime;
+  tracer?.phase('start init');
+  const { partner, given } = await spawnEntering(runtime, prepared, options);
+  const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd, tracer });
   cleanup.add('end the init process', () => {
     conversation.close();
     return partner.end();
   });
   foreground?.closeLent();
   try {
+    if (tracer !== undefined) await conversation.run(tracer.planFirst(given, syncFd));
     return { partner, conversation, ...(await setUp(prepared, options, { partner, conversation })) };
   } catch (error) {
     throw await explainDeath(error, partner, () => readOomKills(record.cgroup) > oomKills);
@@ -100,10 +103,10 @@ async function setUp(
 
 /** Starts an init with what it needs of the container. Errors: `status` when the container has ended; `host`. */
 async function spawnEntering(
-  caller: Caller,
+  { caller, tracer }: Runtime,
   { directory, init, view, host, plan, process, foreground }: PreparedExec,
   { stdio, preserved }: ExecOptions,
-): Promise<Partner> {
+): Promise<{ readonly partner: Partner; readonly given: ReadonlyMap<number, number> }> {
   const { descriptors } = plan;
   using opened = view.root === undefined ? openRoot(init) : undefined;
   const root = view.root ?? opened;
@@ -122,7 +125,9 @@ async function spawnEntering(
   });
   const spawn = caller.spawnInit ?? spawnInit;
   const syncFd = descriptors.sync;
-  return await spawn({ arch: host.arch, syncFd, callers, descriptors: own, fallbackDirectory: directory.file() });
+  const given = tracer?.lend(own, [syncFd, ...callers.keys()]) ?? own;
+  const known = { arch: host.arch, syncFd, callers, descriptors: given };
+  return { partner: await spawn({ ...known, fallbackDirectory: directory.file() }), given };
 }
 
 /** The root directory of the container's init, the last of what is taken from it: it has to live still. */

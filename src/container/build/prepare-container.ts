@@ -43,6 +43,7 @@ export interface PreparedContainer extends OpenedBundle {
  * Reads the bundle, with the directory of the notify socket among its mounts where there will be one. Errors: `id`, `bundle`, `config`.
  */
 export function openBundle(runtime: Runtime, options: CreateOptions): OpenedBundle {
+  runtime.tracer?.phase('read the bundle');
   const directory = new StateDirectory(runtime.root, options.id);
   if (options.notifySocket === undefined) return { directory, bundle: readBundle(options, runtime) };
   const source = notifyDirectory(directory);
@@ -58,10 +59,13 @@ export async function prepareContainer(
   options: BuildOptions,
 ): Promise<PreparedContainer> {
   await nextTurn();
+  runtime.tracer?.phase('look at the host');
   const host = hostFactsOf(runtime.caller);
   await nextTurn();
+  runtime.tracer?.phase('compile the seccomp filter');
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: options.listens });
+  runtime.tracer?.phase('plan');
   const lendsStdio = options.foreground !== undefined;
   const plan = planFor(runtime, { ...options, waitsForStart: options.listens, lendsStdio }, { bundle, host, seccomp });
   for (const warning of plan.warnings) runtime.log.warning(warning);

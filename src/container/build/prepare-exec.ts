@@ -68,6 +68,7 @@ async function prepare(
   hold: <Thing extends Disposable>(thing: Thing) => Thing,
 ): Promise<Omit<PreparedExec, typeof Symbol.dispose>> {
   const { caller, log } = runtime;
+  runtime.tracer?.phase('look at the container, and plan');
   const { consoleSocket, takeConsole, detach, preserved, subCgroups } = options;
   const directory = hold(new StateDirectory(runtime.root, options.id));
   const record = directory.readRecord();

@@ -3,6 +3,7 @@ import type { HostFacts, OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { ReviewedOperation } from '../../plan/obstacles.ts';
 import type { BusAddresses } from '../../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../store/options.ts';
+import type { Tracer } from '../../process/tracer.ts';
 import type { Partner } from '../../process/partner.ts';
 import type { SpawnInitOptions } from '../../process/spawned.ts';
 import type { InitToTell, Told } from '../../process/told-init.ts';
@@ -68,8 +69,10 @@ export class CallerLost extends Error {}
 export type SignalSource = (numbers: readonly number[], take: (number: number) => void) => Disposable;
 
 /** What an operation works with beside its own options. */
-export interface Runtime extends Omit<RuntimeOptions, 'environment' | 'openFiles'> {
+export interface Runtime extends Omit<RuntimeOptions, 'environment' | 'openFiles' | 'traceFile' | 'logsSteps'> {
   readonly caller: Caller;
+  /** Measures the operation, for one that is measured. */
+  readonly tracer?: Tracer;
 }
 
 /** What an operation for a caller works with. What is rarely asked for is read when it is. */

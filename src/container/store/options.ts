@@ -30,6 +30,10 @@ export interface RuntimeOptions {
   /** For hooks in the runtime's own namespaces that have no environment of their own. Default: none. */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   readonly log: Log;
+  /** Where a trace of what takes how long is written, absolute. Default: nowhere. Of operations that make a process. */
+  readonly traceFile?: string;
+  /** Every phase and step is logged with its time, for debugging. Of the same operations. Default: false. */
+  readonly logsSteps?: boolean;
 }
 
 /** Descriptors that become standard input, output and error of a container's program. */
