@@ -13,7 +13,7 @@ import {
   text,
   uint32,
   uint64,
-} from '../../../src/shim/wire/codec.ts';
+} from '../../src/protobuf/codec.ts';
 import { ANY, kindOf, NEVER, TIMESTAMP, timestampOf } from '../../../src/shim/wire/common.ts';
 import { encodeEvent } from '../../../src/shim/wire/events.ts';
 import { METHODS } from '../../../src/shim/wire/task.ts';
