@@ -1,4 +1,6 @@
 import {
+  chmodSync,
+  chownSync,
   closeSync,
   fstatSync,
   mkdirSync,
@@ -35,10 +37,18 @@ export interface CriuDirectory extends Disposable {
   readonly handle: OwnedFd;
 }
 
-/** Makes a directory for CRIU, where it is not there, and opens it. Errors: `criu`. */
-export function makeDirectory(hostPath: string): CriuDirectory {
+/**
+ * Makes a directory for CRIU, where it is not there, and opens it. Images are everybody's to read, and hold all that the program knows: the
+ * directory is closed to all but this user, and the group that is root's in the container's user namespace, which reads them to restore
+ * itself. Errors: `criu`.
+ */
+export function makeDirectory(hostPath: string, group?: number): CriuDirectory {
   try {
-    mkdirSync(hostPath, { recursive: true, mode: 0o700 });
+    const made = mkdirSync(hostPath, { recursive: true, mode: 0o700 });
+    if (made !== undefined && group !== undefined) {
+      chownSync(hostPath, -1, group);
+      chmodSync(hostPath, 0o710);
+    }
   } catch (error) {
     throw TsrunError.of('criu', `make directory ${JSON.stringify(hostPath)}`, error);
   }

@@ -22,7 +22,12 @@ export function restoreFacts({ bundle: { config, facts }, cgroup, root, descript
   return {
     root,
     places: Object.fromEntries(destinations.map((one) => [one, placeInRootfs(facts.rootfs, one)])),
-    sources: Object.fromEntries(outside.map(({ source }) => [source, path.resolve(facts.bundle, source)])),
+    sources: Object.fromEntries(
+      outside.map(({ source, device = '' }) => [
+        source,
+        facts.devices?.[device]?.path ?? path.resolve(facts.bundle, source),
+      ]),
+    ),
     cgroups: cgroup.directories,
     cgroupMode: cgroup.version,
     descriptors,

@@ -9,7 +9,13 @@ import type { Resources } from '../../spec/generated/config.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 
 export type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
-export type { CgroupsMode, ImageOptions, NetworkLock } from '../../plan/checkpoint/options.ts';
+export type {
+  CgroupsMode,
+  DumpOptions,
+  ImageOptions,
+  NetworkLock,
+  RestoreSettings,
+} from '../../plan/checkpoint/options.ts';
 export type { ProcessChange } from '../../plan/exec-process.ts';
 
 /** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */

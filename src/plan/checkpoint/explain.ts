@@ -33,8 +33,11 @@ export function errorsOf(log: string): readonly string[] {
   );
 }
 
+/** What CRIU goes on after, and what only says that there was something before. */
+const NO_CAUSE = /Can't setup RLIMIT_NOFILE for self|Dumping FAILED|Restoring FAILED/;
+
 function isError(line: string): boolean {
-  return /\bError \(/.test(line);
+  return /\bError \(/.test(line) && !NO_CAUSE.test(line);
 }
 
 /** What CRIU complains about -> what helps, first match first. */
@@ -60,9 +63,14 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
     /(net|pid)\[\d+\]|No file for key/i,
     'give the container the namespaces in its config.json that it had when it was saved',
   ],
+  [/Tracking memory is not available/i, 'leave out "--pre-dump" and "--parent-path": this kernel tracks no memory'],
   [/vdso|rseq|unknown vma|Unsupported.*shadow stack/i, 'this CRIU does not know the kernel: install a newer criu'],
   [/iptables|nft(ables)?/i, 'install iptables, or give "--network-lock nftables" or "--network-lock skip"'],
-  [/CAP_|Operation not permitted/i, 'run it as root of the machine'],
+  [
+    /Unable to open \S+: Permission denied/i,
+    'let root of its user namespace search the directory of the images (mode 0711) and those above it',
+  ],
+  [/CAP_|Operation not permitted/i, 'run it as root of the machine, with all capabilities'],
   [/File .* has bad (size|mode)/i, 'restore with the root file system as it was when the container was saved'],
   [
     /Can't open (dir|file) .*img|No such file or directory|magic|inventory/i,
@@ -73,18 +81,23 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
 ];
 
 /** What helps against a failure, as far as it is known. */
-export function remedyFor({ log, message = '' }: CriuFailure): string | undefined {
-  const text = [message, ...errorsOf(log)].join('\n');
+export function remedyFor(failure: CriuFailure): string | undefined {
+  const text = causesOf(failure).join('\n');
   return REMEDIES.find(([pattern]) => pattern.test(text))?.[1];
+}
+
+/** What CRIU answers is often the first error of its log, whether that is the cause or not. */
+function causesOf({ log, message = '' }: CriuFailure): readonly string[] {
+  const errors = errorsOf(log);
+  const said = message.trim();
+  return errors.length > 0 || said === '' ? errors : [said];
 }
 
 /** The failure in one sentence: what CRIU said first, and what helps. */
 export function describeCriuFailure(action: string, failure: CriuFailure): string {
-  const { message = '', errno = 0 } = failure;
-  const [first] = errorsOf(failure.log);
-  const said = [...(first === undefined ? [] : [first]), ...(message === '' ? [] : [message])];
+  const { errno = 0 } = failure;
   const numbered = errno === 0 ? '' : ` (errno ${errno})`;
-  const what = said.length === 0 ? 'it gives no reason' : said.join('; ');
+  const [what = 'it gives no reason'] = causesOf(failure);
   const remedy = remedyFor(failure);
   return `${action}: CRIU failed${numbered}: ${what}${remedy === undefined ? '' : `; to mend it, ${remedy}`}`;
 }

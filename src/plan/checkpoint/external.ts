@@ -1,6 +1,7 @@
 import { TsrunError } from '../../errors.ts';
 import { isBindMount } from '../../spec/bind-mount.ts';
 import type { Config } from '../../spec/generated/config.ts';
+import { deviceKey, listDevices } from '../rootfs/device-nodes.ts';
 import { findNamespace, hasNewNamespace } from '../base/context.ts';
 
 /** What stands for the device that files are masked with. */
@@ -41,12 +42,25 @@ export function bindsCgroups(config: Config): boolean {
   return !hasNewNamespace(config, 'cgroup');
 }
 
-/** Destination -> source of the mounts and devices that come from outside, as the config has them. */
-export function outsidePlaces(config: Config): { readonly destination: string; readonly source: string }[] {
+/** Where something from outside is, and what it is there. */
+export interface OutsidePlace {
+  readonly destination: string;
+  /** As the config has it. */
+  readonly source: string;
+  /** Of a device: its name among the facts about the host. */
+  readonly device?: string;
+}
+
+/** The mounts and devices that come from outside: a device is one where it is bound, because it may not be made. */
+export function outsidePlaces(config: Config): OutsidePlace[] {
   const mounts = (config.mounts ?? []).flatMap((mount) =>
     isBindMount(mount) ? [{ destination: mount.destination, source: mount.source ?? '' }] : [],
   );
-  const devices = (config.linux?.devices ?? []).map(({ path }) => ({ destination: path, source: path }));
+  const devices = listDevices(config).map((node) => ({
+    destination: node.path,
+    source: node.path,
+    device: deviceKey(node),
+  }));
   return [...mounts, ...devices];
 }
 
