@@ -13,7 +13,7 @@ import { waitFor } from './wait.ts';
 
 const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Where a CRIU may be: of whoever runs the tests, of the machine, and what test/live/fetch-criu.mjs has brought. */
+/** Where a CRIU may be: of whoever runs the tests, of the machine, and a newer one that somebody has unpacked. */
 const PLACES = [
   ...(process.env.TSRUN_TEST_CRIU === undefined ? [] : [process.env.TSRUN_TEST_CRIU]),
   ...USUAL_PATH.split(':'),
@@ -41,7 +41,7 @@ function findCriu(): Found | string {
       reasons.push(`criu ${version} is older than this kernel`);
     else return { directory, version };
   }
-  return reasons[0] ?? 'no criu is installed (node test/live/fetch-criu.mjs brings one)';
+  return reasons[0] ?? 'no criu is installed';
 }
 
 function kernelMajorMinor(): number {
