@@ -14,7 +14,7 @@ const target = path.join(top, 'docs/compatibility.md');
 /**
  * @typedef {import('../src/cli/options/table.ts').OptionSpec} OptionSpec
  * @typedef {Readonly<Record<string, OptionSpec>>} OptionTable
- * @typedef {{ options?: OptionTable, refusal?: string }} Command
+ * @typedef {{ options?: OptionTable }} Command
  * @typedef {Readonly<Record<string, string>>} Rows name of an option -> marks of the other runtimes, and a remark behind `|`
  * @typedef {{ commands: Record<string, { peers: string, remark?: string, options?: Rows }>, global: Rows }} Peers
  */
@@ -76,16 +76,11 @@ function render(peers, { global, commands }) {
   for (const [name, { peers: marks, remark = '' }] of Object.entries(peers.commands)) {
     parts.push(row(`\`${name}\``, marks, markOfCommand(commands[name]), remark));
   }
-  parts.push(
-    '',
-    '## Options before the command',
-    '',
-    ...optionRows(peers.global, global, { owner: 'the global options' }),
-  );
+  parts.push('', '## Options before the command', '', ...optionRows(peers.global, global, 'the global options'));
   for (const [name, { options = {} }] of Object.entries(peers.commands)) {
-    const { options: own = {}, refusal } = commands[name] ?? {};
+    const { options: own = {} } = commands[name] ?? {};
     if (Object.keys(options).length === 0 && Object.keys(own).length === 0) continue;
-    parts.push('', `## ${name}`, '', ...optionRows(options, own, { owner: name, refusal }));
+    parts.push('', `## ${name}`, '', ...optionRows(options, own, name));
   }
   return `${parts.join('\n')}\n`;
 }
@@ -93,9 +88,9 @@ function render(peers, { global, commands }) {
 /**
  * @param {Rows} rows
  * @param {OptionTable} table
- * @param {{ owner: string, refusal?: string | undefined }} command
+ * @param {string} owner
  */
-function optionRows(rows, table, { owner, refusal }) {
+function optionRows(rows, table, owner) {
   const missing = Object.keys(table).filter((name) => !Object.hasOwn(rows, name));
   if (missing.length > 0) fail(`docs/compatibility.json lacks options of ${owner}: ${missing.join(', ')}`);
   const lines = Object.entries(rows).map(([name, value]) => {
@@ -104,25 +99,20 @@ function optionRows(rows, table, { owner, refusal }) {
     const letters =
       spec === undefined ? [] : [spec.short, ...(spec.aliases ?? [])].filter((alias) => alias !== undefined);
     const spelled = [name, ...letters].map((one) => `\`${one.length > 1 ? '--' : '-'}${one}\``).join(' ');
-    return row(spelled, marks, markOf(spec, refusal), remark);
+    return row(spelled, marks, markOf(spec), remark);
   });
   return [...head('option'), ...lines];
 }
 
 /** @param {Command | undefined} command */
 function markOfCommand(command) {
-  if (command === undefined) return 'no';
-  return command.refusal === undefined ? 'yes' : 'refused';
+  return command === undefined ? 'no' : 'yes';
 }
 
-/**
- * An option of a command that is always refused is so too.
- * @param {OptionSpec | undefined} spec
- * @param {string | undefined} refusal
- */
-function markOf(spec, refusal) {
+/** @param {OptionSpec | undefined} spec */
+function markOf(spec) {
   if (spec === undefined) return 'no';
-  if (spec.unsupported === true || refusal !== undefined || /^not supported: /.test(spec.description)) return 'refused';
+  if (spec.unsupported === true || /^not supported: /.test(spec.description)) return 'refused';
   return /it has no effect$/.test(spec.description) ? 'ignored' : 'yes';
 }
 

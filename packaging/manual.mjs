@@ -25,8 +25,7 @@ export async function makeManual(directory) {
   fs.rmSync(directory, { recursive: true, force: true });
   fs.mkdirSync(directory, { recursive: true });
   const commands = await Promise.all(Object.values(commandTable).map(async (entry) => (await entry.load()).command));
-  const known = commands.filter(({ refusal }) => refusal === undefined);
-  const pages = [mainPage(known), ...known.map(commandPage), shimPage()];
+  const pages = [mainPage(commands), ...commands.map(commandPage), shimPage()];
   for (const page of pages) fs.writeFileSync(path.join(directory, `${page.name}.1`), render(page));
 }
 

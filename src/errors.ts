@@ -17,6 +17,7 @@ import { errnoText } from './util/errno.ts';
  * - `cgroup`       a cgroup could not be made, written or removed
  * - `hook`         a hook failed
  * - `state`        the state directory is damaged or cannot be written
+ * - `criu`         CRIU could not save or restore a container, or an image is not what it should be
  * - `host`         the machine lacks something tsrun needs
  */
 export type ErrorCode =
@@ -34,6 +35,7 @@ export type ErrorCode =
   | 'cgroup'
   | 'hook'
   | 'state'
+  | 'criu'
   | 'host';
 
 /** One problem of a document. */

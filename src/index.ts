@@ -8,11 +8,13 @@ export type { Process } from './library/process.ts';
 export type { ProcessEnd } from './library/process-end.ts';
 export { features } from './library/features.ts';
 export type {
+  CheckpointContainerOptions,
   ConfigOptions,
   CreateContainerOptions,
   DeleteContainerOptions,
   ExecOptions,
   ProgramOptions,
+  RestoreContainerOptions,
   RunContainerOptions,
   StartContainerOptions,
 } from './library/options.ts';

@@ -1,3 +1,4 @@
+import { wording } from '../util/wording.ts';
 import { TsrunError } from '../errors.ts';
 import { ArgumentError } from './argument-error.ts';
 import { nearestName } from '../util/nearest-name.ts';
@@ -105,7 +106,8 @@ function withValue(written: string, { name, value, rest, rules }: ValueSource & 
   }
   if (spec.type === 'boolean') return { name, value: `${readBoolean(written, value ?? 'true', rules)}` };
   const text = value ?? rest.shift();
-  if (text === undefined) throw new ArgumentError(`option ${JSON.stringify(written)}${rules.owner} needs a value`);
+  if (text === undefined)
+    throw new ArgumentError(`${wording.noValue}: option ${JSON.stringify(written)}${rules.owner} needs a value`);
   return { name, value: text };
 }
 

@@ -25,11 +25,11 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/inspect/events.ts'),
   },
   checkpoint: {
-    description: 'not supported: save a container to disk',
+    description: 'save a running container to disk',
     load: () => import('./commands/life/checkpoint.ts'),
   },
   restore: {
-    description: 'not supported: continue a saved container',
+    description: 'let a container that was saved go on',
     load: () => import('./commands/life/restore.ts'),
   },
   planner: {

@@ -1,4 +1,3 @@
-import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { ContainerStatus, RuntimeOptions } from '../container/store/options.ts';
 import type { Operations } from './operations.ts';
@@ -68,8 +67,6 @@ export interface Command {
   readonly advice?: string;
   /** Stands before the message of a failure. Callers and their users search logs for it. */
   readonly failurePrefix?: string;
-  /** Why the command is always refused, and what to do in its place: it is known only to say so. */
-  readonly refusal?: string;
   /** The exit code of a failure that is no `usage`. Default: 1. */
   readonly failureExitCode?: number;
   /** Shape: the exit code. */
@@ -91,9 +88,4 @@ export function usageLine({ name, usage, options }: Pick<Command, 'name' | 'usag
 /** A command for the command line to run. The reader of arguments, which goes by the same table, upholds the types. */
 export function defineCommand<const Table extends OptionTable>(definition: CommandDefinition<Table>): Command {
   return definition;
-}
-
-/** A command that callers of other runtimes write, and that does nothing but say why it is refused. */
-export function defineRefused(definition: Omit<Command, 'run'> & { readonly refusal: string }): Command {
-  return { ...definition, run: () => Promise.reject(new TsrunError('unsupported', definition.refusal)) };
 }

@@ -51,8 +51,7 @@ export function completeLine(line: readonly string[], { options, commands }: Com
 }
 
 function offerCommands(commands: CompletionTable['commands']): { readonly words: readonly OfferedWord[] } {
-  const known = Object.entries(commands).filter(([, { refusal }]) => refusal === undefined);
-  return { words: known.map(([word, { description }]) => ({ word, description })) };
+  return { words: Object.entries(commands).map(([word, { description }]) => ({ word, description })) };
 }
 
 /** The words before the last, as far as they can be understood. */

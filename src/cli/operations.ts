@@ -1,5 +1,6 @@
 import type { LeaveOptions } from '../container/build/leave.ts';
 import type {
+  CheckpointOptions,
   ContainerEvent,
   ContainerStats,
   ContainerStatus,
@@ -9,6 +10,7 @@ import type {
   ExecOptions,
   ExplainOptions,
   KillOptions,
+  RestoreOptions,
   RunOptions,
   RuntimeOptions,
   ShowProcessesOptions,
@@ -36,6 +38,8 @@ export interface Operations extends PlannerOperations {
     options: { readonly requireRoot: boolean },
   ): Promise<readonly ContainerStatus[]>;
   updateContainer(runtime: RuntimeOptions, options: UpdateOptions): Promise<void>;
+  checkpointContainer(runtime: RuntimeOptions, options: CheckpointOptions): Promise<void>;
+  restoreContainer(runtime: RuntimeOptions, options: RestoreOptions): Promise<number>;
   containerStats(runtime: RuntimeOptions, id: string): Promise<ContainerStats>;
   containerEvents(runtime: RuntimeOptions, options: EventOptions): Promise<AsyncIterable<ContainerEvent>>;
   listProcesses(runtime: RuntimeOptions, id: string): Promise<readonly number[]>;
@@ -122,6 +126,16 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
   async updateContainer(runtime, options) {
     const { updateContainer } = await import('../container/update.ts');
     await updateContainer(await ownRuntime(runtime), options);
+  },
+  async checkpointContainer(runtime, options) {
+    await guardDescriptors();
+    const { checkpointContainer } = await import('../container/checkpoint.ts');
+    await checkpointContainer(await ownRuntime(runtime), options);
+  },
+  async restoreContainer(runtime, options) {
+    await guardDescriptors();
+    const { restoreContainer } = await import('../container/restore.ts');
+    return restoreContainer(await ownForegroundRuntime(runtime), options);
   },
   async containerStats(runtime, id) {
     const { containerStats } = await import('../container/events.ts');

@@ -16,6 +16,7 @@ import type { OwnedFd } from '../sys/fd.ts';
 import { checkGiven, checkOptions, CHECKS, signalNumber } from './check.ts';
 import { type Patience, withPatience } from './interruption.ts';
 import {
+  type CheckpointContainerOptions,
   type DeleteContainerOptions,
   type ExecOptions,
   OPTION_CHECKS,
@@ -147,6 +148,26 @@ export class Container implements ProcessStreams, AsyncDisposable {
   async resume(patience: Patience = {}): Promise<void> {
     checkOptions('resume', patience, OPTION_CHECKS.patience);
     await withPatience(patience, () => resumeContainer(this.#runtime, this.id));
+  }
+
+  /**
+   * Saves it to a directory by CRIU. Afterwards the container is gone, unless with `leaveRunning` or `preDump`; when that fails, it goes on.
+   */
+  async checkpoint(options: CheckpointContainerOptions): Promise<void> {
+    checkOptions('checkpoint', options, OPTION_CHECKS.checkpoint);
+    checkGiven('checkpoint', 'imagePath', options.imagePath, CHECKS.path);
+    const { signal, timeoutMs, ...how } = options;
+    const isGone = options.leaveRunning !== true && options.preDump !== true;
+    const patience = { ...(signal !== undefined && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
+    await withPatience(patience, async () => {
+      // Few programs need it.
+      const { checkpointContainer } = await import('../container/checkpoint.ts');
+      await checkpointContainer(this.#runtime, { id: this.id, ...how });
+      if (isGone) await this.#origin.init?.wait();
+    });
+    if (!isGone) return;
+    this.close();
+    this.#origin.onDeleted();
   }
 
   /** Changes its limits; what `resources` does not name stays as it is. */

@@ -1,7 +1,13 @@
-import type { ProcessChange, SubCgroup } from '../container/store/options.ts';
+import type {
+  DumpOptions,
+  ImageOptions,
+  ProcessChange,
+  RestoreSettings,
+  SubCgroup,
+} from '../container/store/options.ts';
 import { stringifyJson } from '../spec/parse.ts';
 import type { Config, Process as ProcessSection } from '../spec/generated/config.ts';
-import { type Checks, CHECKS } from './check.ts';
+import { type Checks, CHECKS, oneOf } from './check.ts';
 import type { Patience } from './interruption.ts';
 import { checkStdio, type StdioOptions } from './stdio.ts';
 import { checkConsole, type ConsoleOption } from './terminal.ts';
@@ -92,6 +98,24 @@ export interface DeleteContainerOptions extends Patience {
   readonly force?: boolean;
 }
 
+/** How a container is saved; paths are absolute but for `parentPath`. What CRIU has begun is not interrupted. */
+export interface CheckpointContainerOptions extends DumpOptions, Patience {
+  /** A descriptor of this process that gets a zero byte when memory is to be had, with `lazyPages`. */
+  readonly statusFd?: number;
+}
+
+/** A container that was saved, and what its program is connected to from now on. */
+export interface RestoreContainerOptions
+  extends
+    RestoreSettings,
+    Omit<ConfigOptions, 'noPivot' | 'noNewKeyring'>,
+    Omit<ProgramOptions, 'descriptors' | 'listenFds'> {
+  /** Keep the container when the program has ended. Default: false. */
+  readonly keep?: boolean;
+  /** As for `runContainer`. */
+  readonly forwardSignals?: boolean;
+}
+
 const PATIENCE = { signal: CHECKS.signal, timeoutMs: CHECKS.timeoutMs };
 
 const PROGRAM = {
@@ -114,6 +138,19 @@ const CONFIG: Checks<ConfigOptions> = {
   noNewKeyring: CHECKS.flag,
 };
 
+const IMAGE = {
+  imagePath: CHECKS.path,
+  workPath: CHECKS.path,
+  tcpEstablished: CHECKS.flag,
+  extUnixSk: CHECKS.flag,
+  shellJob: CHECKS.flag,
+  fileLocks: CHECKS.flag,
+  lazyPages: CHECKS.flag,
+  autoDedup: CHECKS.flag,
+  manageCgroupsMode: oneOf('soft', 'full', 'strict', 'ignore'),
+  networkLock: oneOf('iptables', 'nftables', 'skip'),
+};
+
 /** What the options of each call may be. */
 export const OPTION_CHECKS = {
   patience: PATIENCE satisfies Checks<Patience>,
@@ -126,6 +163,35 @@ export const OPTION_CHECKS = {
     keep: CHECKS.flag,
     forwardSignals: CHECKS.flag,
   } satisfies Checks<RunContainerOptions>,
+  checkpoint: {
+    ...PATIENCE,
+    ...IMAGE,
+    parentPath: CHECKS.text,
+    leaveRunning: CHECKS.flag,
+    preDump: CHECKS.flag,
+    tcpSkipInFlight: CHECKS.flag,
+    linkRemap: CHECKS.flag,
+    pageServer: CHECKS.object,
+    statusFd: CHECKS.count,
+  } satisfies Checks<CheckpointContainerOptions>,
+  restore: {
+    ...PATIENCE,
+    ...IMAGE,
+    id: CHECKS.text,
+    bundle: CHECKS.path,
+    configFile: CHECKS.text,
+    config: CHECKS.object,
+    rootfs: CHECKS.path,
+    stdio: checkStdio,
+    console: checkConsole,
+    pidFile: CHECKS.path,
+    pidfdSocket: CHECKS.path,
+    tcpClose: CHECKS.flag,
+    lsmProfile: CHECKS.text,
+    lsmMountContext: CHECKS.text,
+    keep: CHECKS.flag,
+    forwardSignals: CHECKS.flag,
+  } satisfies Checks<RestoreContainerOptions>,
   start: { ...PATIENCE, notifySocket: CHECKS.text } satisfies Checks<StartContainerOptions>,
   exec: {
     ...PROGRAM,
@@ -186,5 +252,18 @@ export function processChange(call: string, options: ExecOptions): ProcessChange
     ...(noNewPrivileges !== undefined && { noNewPrivileges }),
     ...(apparmorProfile !== undefined && { apparmorProfile }),
     ...(selinuxLabel !== undefined && { selinuxLabel }),
+  };
+}
+
+/** How a container is restored, as the operation takes it. */
+export function imageOptions(options: RestoreContainerOptions): RestoreSettings {
+  const { tcpClose, lsmProfile, lsmMountContext, imagePath } = options;
+  const common = Object.keys(IMAGE).map((name) => [name, options[name as keyof ImageOptions]] as const);
+  return {
+    ...(Object.fromEntries(common.filter(([, value]) => value !== undefined)) as Omit<ImageOptions, 'imagePath'>),
+    imagePath,
+    ...(tcpClose !== undefined && { tcpClose }),
+    ...(lsmProfile !== undefined && { lsmProfile }),
+    ...(lsmMountContext !== undefined && { lsmMountContext }),
   };
 }

@@ -14,9 +14,11 @@ import { Container } from './container.ts';
 import { type LogOption, toLog } from './log.ts';
 import {
   configSource,
+  imageOptions,
   type ConfigOptions,
   type CreateContainerOptions,
   OPTION_CHECKS,
+  type RestoreContainerOptions,
   type RunContainerOptions,
 } from './options.ts';
 import type { Process } from './process.ts';
@@ -100,16 +102,38 @@ export class Runtime {
   async runContainer(options: RunContainerOptions): Promise<Process> {
     checkOptions('runContainer', options, OPTION_CHECKS.run);
     checkGiven('runContainer', 'id', options.id, CHECKS.text);
-    const { id, notifySocket, keep = false } = options;
+    const { notifySocket } = options;
     const source = configSource('runContainer', options);
-    const remove = async (): Promise<void> => {
-      await deleteContainer(this.#runtime, { id, force: true });
-      this.#made.delete(id);
-    };
-    return await this.#start(options, keep ? {} : { atEnd: remove }, async (program) => {
+    return await this.#start(options, this.#removal(options), async (program) => {
       const notify = notifySocket === undefined ? {} : { notifySocket };
       await runContainer(this.#runtime, { ...source, ...program, ...notify, detach: true, keep: true });
     });
+  }
+
+  /**
+   * Has a container go on that `checkpoint` has saved, by CRIU, and resolves with its program. When that fails, nothing is left of it. At the
+   * end of the program the container is removed, unless with `keep`.
+   */
+  async restoreContainer(options: RestoreContainerOptions): Promise<Process> {
+    checkOptions('restoreContainer', options, OPTION_CHECKS.restore);
+    checkGiven('restoreContainer', 'id', options.id, CHECKS.text);
+    checkGiven('restoreContainer', 'imagePath', options.imagePath, CHECKS.path);
+    const source = configSource('restoreContainer', options);
+    return await this.#start(
+      options,
+      this.#removal(options),
+      async ({ preserved: _none, listenFds: _sockets, ...program }) => {
+        // Few programs need it.
+        const { restoreContainer } = await import('../container/restore.ts');
+        await restoreContainer(this.#runtime, {
+          ...imageOptions(options),
+          ...source,
+          ...program,
+          detach: true,
+          keep: true,
+        });
+      },
+    );
   }
 
   /** The handle of a container that exists, whoever has made it. Errors: `not-found`, `state`. */
@@ -128,6 +152,16 @@ export class Runtime {
     checkOptions('explain', options, OPTION_CHECKS.explain);
     checkGiven('explain', 'id', options.id, CHECKS.text);
     return await explainContainer(this.#runtime, { ...configSource('explain', options), preserved: [] });
+  }
+
+  #removal({ id, keep = false }: Pick<RunContainerOptions, 'id' | 'keep'>): { readonly atEnd?: () => Promise<void> } {
+    if (keep) return {};
+    return {
+      atEnd: async () => {
+        await deleteContainer(this.#runtime, { id, force: true });
+        this.#made.delete(id);
+      },
+    };
   }
 
   async #start(

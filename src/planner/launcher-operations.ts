@@ -75,6 +75,8 @@ export function launcherOperations(
     killContainer: again(own.killContainer),
     pauseContainer: again(own.pauseContainer),
     resumeContainer: again(own.resumeContainer),
+    checkpointContainer: refuse,
+    restoreContainer: refuse,
     containerStats: refuse,
     containerEvents: refuse,
     showProcesses: refuse,

@@ -43,7 +43,7 @@ export function spawnInit(options: SpawnInitOptions): Partner {
     // The file actions run before the image is opened by its number, so the number must be none of theirs.
     using executable = duplicateAbove(image.number, Math.max(...descriptors.keys()) + 1);
     const pid = spawn({ path: descriptorPath(executable.number), name: INIT_IMAGE_NAME, descriptors });
-    return new SpawnedInit(pid, ours);
+    return new SpawnedPartner(pid, ours);
   } catch (error) {
     ours.close();
     throw explainRefusal(error, options);
@@ -52,8 +52,8 @@ export function spawnInit(options: SpawnInitOptions): Partner {
   }
 }
 
-/** A child is there, reaped or not, until it has been reaped here: that is what its number stands for. */
-class SpawnedInit implements Partner {
+/** A child of this process: it is there, reaped or not, until it has been reaped here, which is what its number stands for. */
+export class SpawnedPartner implements Partner {
   readonly socket: OwnedFd;
   #pid: number;
   #isReaped = false;
@@ -69,7 +69,9 @@ class SpawnedInit implements Partner {
   }
 
   becomes(pid: number): void {
-    waitChild(this.#pid);
+    if (!this.#isReaped) waitChild(this.#pid);
+    this.#isReaped = false;
+    this.#status = undefined;
     this.#pid = pid;
   }
 

@@ -23,6 +23,7 @@ export const wording = {
   execStopped: 'cannot exec in a stopped container',
   execPaused: 'cannot exec in a paused container (use --ignore-paused to override)',
   deleteNotStopped: (id: string, status: string) => `cannot delete container ${id} that is not stopped: ${status}`,
+  checkpointStatus: (status: string) => `container cannot be checkpointed in ${status} state`,
   paused: 'container paused',
   notPaused: 'container not paused',
   initStillRunning: 'container init still running',
@@ -59,6 +60,8 @@ export const wording = {
   invalidFormat: 'invalid format option',
   invalidLogFormat: 'invalid log-format',
   rootIsSlash: 'Option --root argument should not be set to /',
+  // podman: whether `restore` knows an option it finds out by giving it without a value.
+  noValue: 'flag needs an argument',
   wrongCount: (name: string, wanted: string) => `${JSON.stringify(name)} requires ${wanted} argument(s)`,
   noArgsForExec: 'process args cannot be empty',
 

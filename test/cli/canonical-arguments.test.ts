@@ -77,8 +77,8 @@ t.test('canonicalArguments() names the argument at fault', (t) => {
     ['--=x', 'usage', 'unknown option "--" of "run"'],
     ['---', 'usage', 'unknown option "---" of "run"'],
     ['--__proto__=x', 'usage', 'unknown option "--__proto__" of "run"'],
-    ['--pid-file', 'usage', 'option "--pid-file" of "run" needs a value'],
-    ['-e', 'usage', 'option "-e" of "run" needs a value'],
+    ['--pid-file', 'usage', 'flag needs an argument: option "--pid-file" of "run" needs a value'],
+    ['-e', 'usage', 'flag needs an argument: option "-e" of "run" needs a value'],
     ['--tty=maybe', 'usage', 'invalid value "maybe" for option "--tty" of "run": wanted true or false'],
     ['--cgroup x', 'unsupported', 'option "--cgroup" of "run" is not supported yet'],
   ] as const;

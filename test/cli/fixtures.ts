@@ -71,6 +71,8 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     readStatus: operation('readStatus', status),
     listContainers: operation('listContainers', [status]),
     updateContainer: operation('updateContainer'),
+    checkpointContainer: operation('checkpointContainer'),
+    restoreContainer: operation('restoreContainer', 0),
     containerStats: operation('containerStats', stats),
     containerEvents: operation('containerEvents', [
       { type: 'oom', id: 'web' },

@@ -12,7 +12,7 @@ const lib = fileURLToPath(new URL('../../dist/lib/shim', import.meta.url));
 const CALLER = `
 import { spawnSync } from 'node:child_process';
 import { Client } from '${lib}/ttrpc/client.js';
-import { decode, encode } from '${lib}/wire/codec.js';
+import { decode, encode } from '${lib}/../protobuf/codec.js';
 import { METHODS } from '${lib}/wire/task.js';
 const { shim, bundle, rootfs } = JSON.parse(process.argv[2]);
 const flags = ['-namespace', 'default', '-address', '/run/nobody.sock', '-publish-binary', '/bin/true', '-id', 'x'];

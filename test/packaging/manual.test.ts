@@ -14,11 +14,10 @@ function lacks(program: string, debianPackage: string): string | false {
     : `${program} is not installed (${debianPackage})`;
 }
 
-t.test('there is a page of tsrun, of its shim, and of each command that is not refused', async (t) => {
-  const wanted = ['containerd-shim-tsrun-v2', 'tsrun'];
-  for (const [name, entry] of Object.entries(commandTable))
-    if ((await entry.load()).command.refusal === undefined) wanted.push(`tsrun-${name}`);
+t.test('there is a page of tsrun, of its shim, and of each command', (t) => {
+  const wanted = ['containerd-shim-tsrun-v2', 'tsrun', ...Object.keys(commandTable).map((name) => `tsrun-${name}`)];
   t.strictSame(pages.map((page) => path.basename(page, '.1')).sort(), wanted.sort());
+  t.end();
 });
 
 t.test('groff sets every page without a warning', { skip: lacks('groff', 'groff-base') }, (t) => {
@@ -37,8 +36,7 @@ t.test('mandoc finds nothing to warn of', { skip: lacks('mandoc', 'mandoc') }, (
 
 t.test('a page has every option and example as it is typed', { skip: lacks('groff', 'groff-base') }, async (t) => {
   for (const [name, entry] of Object.entries(commandTable)) {
-    const { refusal, options, examples = [] } = (await entry.load()).command;
-    if (refusal !== undefined) continue;
+    const { options, examples = [] } = (await entry.load()).command;
     const page = path.join(directory, `tsrun-${name}.1`);
     const args = ['-man', '-Tascii', '-P-cbou', '-rLL=1000n', page];
     const { stdout } = spawnSync('groff', args, { encoding: 'utf8' });

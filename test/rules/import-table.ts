@@ -52,7 +52,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   // A program with the library: it looks past it only for what the library keeps to itself, where a container's cgroup is.
   shim: {
     folders: [
-      ...['library', 'container/store', 'cgroup/oom', 'sys', 'host/facts', 'process/idmapped-namespaces'],
+      ...['library', 'container/store', 'cgroup/oom', 'protobuf', 'sys', 'host/facts', 'process/idmapped-namespaces'],
       ...['plan/choose-container', 'spec/parse', 'spec/mount-options'],
     ],
     types: ['plan/cgroup/stats', 'spec/generated', 'log.ts'],
@@ -66,10 +66,12 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     acts: true,
   },
   container: {
-    folders: ['process', 'cgroup', 'seccomp', 'host', 'sys', 'plan', 'program', 'init', 'spec'],
+    folders: ['process', 'criu', 'cgroup', 'seccomp', 'host', 'sys', 'plan', 'program', 'init', 'spec'],
     outside: ['node:fs', 'node:fs/promises', 'node:child_process', 'node:path', 'node:tty'],
     acts: true,
   },
+  // The conversation with CRIU; what is said in it plan/checkpoint decides.
+  criu: { folders: ['protobuf', 'process', 'sys'], acts: true },
   process: { folders: ['sys', 'program', 'init'], acts: true },
   cgroup: {
     folders: ['sys', 'plan/cgroup'],
@@ -88,6 +90,8 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     outside: ['node:fs', 'node:os', 'node:path'],
     acts: true,
   },
+  // How messages travel, for the shim and for CRIU.
+  protobuf: { folders: [] },
   // node:module makes the `require` with which koffi's native half is loaded without the rest of it; node:fs reads /proc.
   sys: { folders: [], outside: ['koffi', 'node:fs', 'node:module', 'node:path'] },
   plan: { folders: ['spec', 'program'] },
@@ -101,7 +105,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
 };
 
 /** The rooms of container/, each of which may import those before it. */
-export const CONTAINER_ROOMS = ['store', 'caller', 'hooks', 'build'];
+export const CONTAINER_ROOMS = ['store', 'caller', 'hooks', 'build', 'criu'];
 
 /** Modules that only some files of a folder may import, though the table allows them to the folder. */
 export const ONLY_IN: Readonly<Record<string, { readonly files: readonly string[]; readonly reason: string }>> = {

@@ -27,6 +27,12 @@ export function readPreserveFds(text: string | undefined): number {
   return readNumber(text, { option: 'preserve-fds', largest: mostDescriptors, wanted: 'a number of descriptors' });
 }
 
+/** The number of a descriptor; undefined when none was given, also where -1 says so. Errors: `usage`. */
+export function readDescriptor(text: string | undefined, option: string): number | undefined {
+  if (text === undefined || text === '' || text === '-1') return undefined;
+  return readNumber(text, { option, largest: mostDescriptors, wanted: 'a number of a descriptor' });
+}
+
 /**
  * The values of `exec --cgroup`: one PATH alone, or `CONTROLLER,...:PATH` any number of times, each controller once.
  * Errors: `usage`, in runc's words.

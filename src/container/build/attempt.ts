@@ -81,6 +81,13 @@ export class Attempt {
     this.#record = { ...this.record, ...changes };
   }
 
+  /** Takes something of the record back that is there no more. Errors: `state`. */
+  forget(name: 'rootfsCover'): void {
+    const { [name]: _gone, ...rest } = this.record;
+    this.#record = rest;
+    this.#write();
+  }
+
   /** What has to be undone on failure, before all that was added earlier. */
   undoWith(what: string, undo: () => void | Promise<void>): void {
     this.#cleanup.add(what, undo);

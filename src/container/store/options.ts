@@ -3,11 +3,19 @@ import type { NetworkInterface } from '../../host/network-interfaces.ts';
 import type { Log } from '../../log.ts';
 import type { OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
+import type { DumpOptions, RestoreSettings } from '../../plan/checkpoint/options.ts';
 import type { ProcessChange } from '../../plan/exec-process.ts';
 import type { Resources } from '../../spec/generated/config.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 
 export type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
+export type {
+  CgroupsMode,
+  DumpOptions,
+  ImageOptions,
+  NetworkLock,
+  RestoreSettings,
+} from '../../plan/checkpoint/options.ts';
 export type { ProcessChange } from '../../plan/exec-process.ts';
 
 /** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */
@@ -106,6 +114,17 @@ export interface RunOptions extends CreateOptions {
    */
   readonly forwardSignals?: boolean;
 }
+
+/** How a container is saved to a directory. */
+export interface CheckpointOptions extends DumpOptions {
+  readonly id: string;
+  /** A descriptor of this process that gets a zero byte when memory is to be had, with `lazyPages`. */
+  readonly statusFd?: number;
+}
+
+/** A container that was saved, and whose program goes on; what of `run` there is to choose where the program has begun long ago. */
+export interface RestoreOptions
+  extends RestoreSettings, Omit<RunOptions, 'noNewKeyring' | 'preserved' | 'listenFds' | 'notifySocket'> {}
 
 /** A further process of a container that runs, and what it is connected to. */
 export interface ExecOptions {

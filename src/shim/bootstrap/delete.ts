@@ -4,7 +4,7 @@ import { TsrunError } from '../../errors.ts';
 import { Runtime } from '../../library/runtime.ts';
 import { readBundleRecord, removeBundleRecord } from '../task/bundle-record.ts';
 import { unmountRootfs } from '../task/rootfs.ts';
-import { encode } from '../wire/codec.ts';
+import { encode } from '../../protobuf/codec.ts';
 import { timestampOf } from '../wire/common.ts';
 import { METHODS } from '../wire/task.ts';
 import { doorPath, sharedSocketPath } from './address.ts';

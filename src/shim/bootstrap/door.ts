@@ -8,7 +8,7 @@ import { readHello, type Hello } from '../../util/hello.ts';
 import { readBundleRecord } from '../task/bundle-record.ts';
 import { readOptions } from '../task/options.ts';
 import type { HeldContainers } from '../task/containers.ts';
-import { decode } from '../wire/codec.ts';
+import { decode } from '../../protobuf/codec.ts';
 import { ANY } from '../wire/common.ts';
 import { printAddress } from './address.ts';
 import { encodeKilled } from './delete.ts';

@@ -1,5 +1,5 @@
 import { TsrunError } from '../../errors.ts';
-import { WireError } from '../wire/codec.ts';
+import { WireError } from '../../protobuf/codec.ts';
 import { RpcError } from '../wire/rpc.ts';
 import { readFlags } from './flags.ts';
 import type { ShimProcess } from './shim-process.ts';

@@ -2,7 +2,7 @@ import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import type { ShimOptions } from '../task/options.ts';
 import { Client } from '../ttrpc/client.ts';
-import { encode } from '../wire/codec.ts';
+import { encode } from '../../protobuf/codec.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { SHARED_METHODS, SHARED_SERVICE } from '../wire/shared.ts';
 import type { ShimProcess } from './shim-process.ts';

@@ -7,7 +7,7 @@ import { getRlimit } from '../../sys/process/prlimit.ts';
 import { O_RDWR, RLIMIT_NOFILE } from '../../util/constants.ts';
 import type { ShimOptions } from '../task/options.ts';
 import type { Method, Services } from '../ttrpc/server.ts';
-import { decode } from '../wire/codec.ts';
+import { decode } from '../../protobuf/codec.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { SHARED_METHODS, SHARED_SERVICE } from '../wire/shared.ts';
 import { doorPath, printAddress, sharedSocketPath } from './address.ts';

@@ -2,7 +2,7 @@ import { readFileSync, writeSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { parseJson } from '../../spec/parse.ts';
 import { callAfter } from '../../sys/events/poll.ts';
-import { decode } from '../wire/codec.ts';
+import { decode } from '../../protobuf/codec.ts';
 import { ANY } from '../wire/common.ts';
 import { readOptions, type ShimOptions } from '../task/options.ts';
 import { groupOf, printAddress, socketPath } from './address.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { parseJson } from '../../spec/parse.ts';
-import { decode, type Value } from '../wire/codec.ts';
+import { decode, type Value } from '../../protobuf/codec.ts';
 import { kindOf, type Any } from '../wire/common.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { CREATE_OPTIONS, RUNC_OPTIONS, RUNTIME_OPTIONS, RUNTIME_V1_OPTIONS } from '../wire/task.ts';

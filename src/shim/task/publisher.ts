@@ -2,7 +2,7 @@ import type { Log } from '../../log.ts';
 import { sleep } from '../../sys/events/poll.ts';
 import { uninterrupted } from '../../sys/events/interruption.ts';
 import { Client } from '../ttrpc/client.ts';
-import { encode } from '../wire/codec.ts';
+import { encode } from '../../protobuf/codec.ts';
 import { timestampOf } from '../wire/common.ts';
 import { encodeEvent, FORWARD_REQUEST, type EventOf, type Topic } from '../wire/events.ts';
 import { RpcError, CODE } from '../wire/rpc.ts';

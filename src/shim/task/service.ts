@@ -2,7 +2,7 @@ import { TsrunError } from '../../errors.ts';
 import type { Process as ProcessSection, Resources } from '../../spec/generated/config.ts';
 import { parseJson } from '../../spec/parse.ts';
 import type { Caller, Method, Services } from '../ttrpc/server.ts';
-import { decode, encode, type Fields, type Given, type Value } from '../wire/codec.ts';
+import { decode, encode, type Fields, type Given, type Value } from '../../protobuf/codec.ts';
 import { NEVER, timestampOf } from '../wire/common.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { METHODS, PROCESS_DETAILS, SERVICES, TASK_STATUS } from '../wire/task.ts';

@@ -1,7 +1,7 @@
 import type { BlkioEntry } from '../../plan/cgroup/stats.ts';
 import type { ContainerStats } from '../../container/store/options.ts';
 import type { Plain } from '../../library/plain.ts';
-import { encode, type Given, type Integer } from '../wire/codec.ts';
+import { encode, type Given, type Integer } from '../../protobuf/codec.ts';
 import type { Any } from '../wire/common.ts';
 import { MEMORY_STAT_V1, MEMORY_STAT_V2, METRICS_V1, METRICS_V2 } from '../wire/metrics.ts';
 

@@ -1,7 +1,7 @@
 import { uninterrupted } from '../../sys/events/interruption.ts';
 import { callAfter } from '../../sys/events/poll.ts';
 import { reachUnix } from '../../sys/events/unix-socket.ts';
-import { decode, encode } from '../wire/codec.ts';
+import { decode, encode } from '../../protobuf/codec.ts';
 import { FRAME_TYPE, type Frame } from '../wire/frames.ts';
 import { CODE, REQUEST, RESPONSE, RpcError } from '../wire/rpc.ts';
 import { Channel } from './channel.ts';

@@ -5,7 +5,7 @@ import { waitAny } from '../../sys/events/poll.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { acceptUnix, peerCredentials } from '../../sys/socket.ts';
 import { POLLIN } from '../../util/constants.ts';
-import { decode, encode, WireError } from '../wire/codec.ts';
+import { decode, encode, WireError } from '../../protobuf/codec.ts';
 import { FRAME_TYPE, type Frame } from '../wire/frames.ts';
 import { CODE, REQUEST, RESPONSE, RpcError } from '../wire/rpc.ts';
 import { Channel } from './channel.ts';

@@ -1,4 +1,4 @@
-import { bytes, int32, int64, list, nested, text, type Fields, type Given } from './codec.ts';
+import { bytes, int32, int64, list, nested, text, type Fields, type Given } from '../../protobuf/codec.ts';
 
 /** google.protobuf.Any: a message and the name of its kind. */
 export const ANY = { typeUrl: text(1), value: bytes(2) } satisfies Fields;

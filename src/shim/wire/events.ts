@@ -1,4 +1,4 @@
-import { encode, flag, list, nested, text, uint32, type Fields, type Given } from './codec.ts';
+import { encode, flag, list, nested, text, uint32, type Fields, type Given } from '../../protobuf/codec.ts';
 import { any, MOUNT, timestamp } from './common.ts';
 
 const CONTAINER = { containerId: text(1) } satisfies Fields;

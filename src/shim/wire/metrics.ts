@@ -1,4 +1,4 @@
-import { list, nested, text, uint64, type Field, type Fields, type Integer } from './codec.ts';
+import { list, nested, text, uint64, type Field, type Fields, type Integer } from '../../protobuf/codec.ts';
 
 /** Fields of integers, numbered from `first` in the order of their names. */
 function counters<const Names extends readonly string[]>(

@@ -1,4 +1,4 @@
-import { bytes, int64, list, nested, text, type Fields } from './codec.ts';
+import { bytes, int64, list, nested, text, type Fields } from '../../protobuf/codec.ts';
 import { STATUS } from './common.ts';
 
 /** A call. Source: github.com/containerd/ttrpc, request.proto. */

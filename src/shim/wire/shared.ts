@@ -1,4 +1,4 @@
-import { text, type Fields } from './codec.ts';
+import { text, type Fields } from '../../protobuf/codec.ts';
 
 /** What commands of this shim ask the one that serves all containers of a namespace. */
 export const SHARED_SERVICE = 'tsrun.shim.Shared';

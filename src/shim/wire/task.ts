@@ -1,4 +1,4 @@
-import { bytes, flag, int32, list, nested, text, uint32, type Fields } from './codec.ts';
+import { bytes, flag, int32, list, nested, text, uint32, type Fields } from '../../protobuf/codec.ts';
 import { any, MOUNT, timestamp } from './common.ts';
 
 /** Names a container, or a process that was added to one. */

@@ -81,7 +81,7 @@ t.test('readCommandLine() refuses what makes no sense', (t) => {
     ],
     ['--rootless maybe list', 'invalid value "maybe" for option "--rootless": wanted auto, true or false'],
     ['--rot x list', 'unknown option "--rot"; did you mean "--root"?'],
-    ['--log', 'option "--log" needs a value'],
+    ['--log', 'flag needs an argument: option "--log" needs a value'],
   ] as const;
   for (const [line, message] of rows) t.throws(() => read(line), { code: 'usage', message }, line);
   for (const name of ['', 'a b', 'a\nPRIORITY=0', 'ä', 'x'.repeat(65), '<3>']) {

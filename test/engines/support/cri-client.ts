@@ -1,5 +1,5 @@
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
-import { decode, encode, type Fields, type Given, type Value } from '../../../src/shim/wire/codec.ts';
+import { decode, encode, type Fields, type Given, type Value } from '../../../src/protobuf/codec.ts';
 import { IMAGE_STATUS, METHODS } from './cri-messages.ts';
 
 type Name = keyof typeof METHODS;

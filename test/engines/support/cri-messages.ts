@@ -1,4 +1,4 @@
-import { bytes, flag, int32, int64, list, nested, text, uint64, type Fields } from '../../../src/shim/wire/codec.ts';
+import { bytes, flag, int32, int64, list, nested, text, uint64, type Fields } from '../../../src/protobuf/codec.ts';
 
 /**
  * As much as the tests need of the Container Runtime Interface, by which Kubernetes speaks to containerd. Source: the numbers of

@@ -6,7 +6,7 @@ import { DELETE_STATUS } from '../../../src/shim/bootstrap/delete.ts';
 import { Door, type DoorOptions } from '../../../src/shim/bootstrap/door.ts';
 import { readFlags } from '../../../src/shim/bootstrap/flags.ts';
 import { writeBundleRecord } from '../../../src/shim/task/bundle-record.ts';
-import { decode, encode } from '../../../src/shim/wire/codec.ts';
+import { decode, encode } from '../../../src/protobuf/codec.ts';
 import { ANY } from '../../../src/shim/wire/common.ts';
 import { METHODS, RUNTIME_OPTIONS } from '../../../src/shim/wire/task.ts';
 import { waitReadable } from '../../../src/sys/events/poll.ts';

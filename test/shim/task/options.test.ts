@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { readOptions } from '../../../src/shim/task/options.ts';
-import { encode } from '../../../src/shim/wire/codec.ts';
+import { encode } from '../../../src/protobuf/codec.ts';
 import { CODE } from '../../../src/shim/wire/rpc.ts';
 import { CREATE_OPTIONS, RUNC_OPTIONS, RUNTIME_OPTIONS } from '../../../src/shim/wire/task.ts';
 

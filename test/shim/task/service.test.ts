@@ -4,7 +4,7 @@ import { HeldContainers } from '../../../src/shim/task/containers.ts';
 import { TaskService } from '../../../src/shim/task/service.ts';
 import type { Setting } from '../../../src/shim/task/setting.ts';
 import { Client } from '../../../src/shim/ttrpc/client.ts';
-import { decode, encode } from '../../../src/shim/wire/codec.ts';
+import { decode, encode } from '../../../src/protobuf/codec.ts';
 import { CODE } from '../../../src/shim/wire/rpc.ts';
 import { METHODS } from '../../../src/shim/wire/task.ts';
 import { nowMs } from '../../../src/sys/clock.ts';

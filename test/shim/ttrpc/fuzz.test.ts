@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Client } from '../../../src/shim/ttrpc/client.ts';
-import { decode, encode, WireError, type Fields } from '../../../src/shim/wire/codec.ts';
+import { decode, encode, WireError, type Fields } from '../../../src/protobuf/codec.ts';
 import { METRICS_V1, METRICS_V2 } from '../../../src/shim/wire/metrics.ts';
 import { encodeFrame, FrameReader } from '../../../src/shim/wire/frames.ts';
 import { REQUEST, RESPONSE } from '../../../src/shim/wire/rpc.ts';

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import { Channel } from '../../../src/shim/ttrpc/channel.ts';
 import { Client } from '../../../src/shim/ttrpc/client.ts';
-import { decode, encode } from '../../../src/shim/wire/codec.ts';
+import { decode, encode } from '../../../src/protobuf/codec.ts';
 import { encodeFrame, FRAME_TYPE, PAYLOAD_BYTES_MAX, type Frame } from '../../../src/shim/wire/frames.ts';
 import { CODE, REQUEST, RESPONSE, RpcError } from '../../../src/shim/wire/rpc.ts';
 import { sleep } from '../../../src/sys/events/poll.ts';

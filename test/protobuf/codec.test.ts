@@ -13,11 +13,11 @@ import {
   text,
   uint32,
   uint64,
-} from '../../../src/shim/wire/codec.ts';
-import { ANY, kindOf, NEVER, TIMESTAMP, timestampOf } from '../../../src/shim/wire/common.ts';
-import { encodeEvent } from '../../../src/shim/wire/events.ts';
-import { METHODS } from '../../../src/shim/wire/task.ts';
-import { REQUEST, RESPONSE } from '../../../src/shim/wire/rpc.ts';
+} from '../../src/protobuf/codec.ts';
+import { ANY, kindOf, NEVER, TIMESTAMP, timestampOf } from '../../src/shim/wire/common.ts';
+import { encodeEvent } from '../../src/shim/wire/events.ts';
+import { METHODS } from '../../src/shim/wire/task.ts';
+import { REQUEST, RESPONSE } from '../../src/shim/wire/rpc.ts';
 
 const EVERYTHING = {
   name: text(1),

@@ -109,6 +109,12 @@ export function list<T>({ number, kind }: Field<T>): Field<readonly Exclude<T, u
   return { number, kind, isList: true, absent: () => [] };
 }
 
+/** A field whose value is written also where it is as by default: `required` and `optional` of proto2. Undefined where there is none. */
+export function stated<T>({ number, kind, isList }: Field<T>): Field<T | undefined> {
+  const always = { ...(kind as unknown as Kind<T>), absent: undefined };
+  return { number, kind: always as unknown as Kind<never>, isList, absent: () => undefined };
+}
+
 /** The bytes of a message. */
 export function encode<Table extends Fields>(table: Table, value: Given<Table>): Buffer {
   const parts: Uint8Array[] = [];
