@@ -1,8 +1,22 @@
 import type { Capabilities, Config, Process } from '../spec/generated/config.ts';
 import { loadProcess } from '../spec/validate.ts';
 
+/** A user and a group as somebody names them: a number, or a name in the container's /etc/passwd and /etc/group. */
+export interface NamedUser {
+  readonly uid: number | string;
+  readonly gid?: number | string;
+}
+
+/** The same in numbers. A user that was named by a name has also the groups that list it. */
+export interface FoundUser {
+  readonly uid: number;
+  readonly gid?: number;
+  /** In place of those of the container's own process. */
+  readonly additionalGids?: readonly number[];
+}
+
 /** How the process of `exec` differs from the container's own. */
-export type ProcessChange =
+export type ProcessChange<User = NamedUser> =
   | {
       readonly kind: 'document';
       /** Text of a JSON document with a whole process object. */
@@ -16,8 +30,7 @@ export type ProcessChange =
       readonly env: readonly string[];
       readonly cwd?: string;
       readonly terminal: boolean;
-      /** `uid` or `uid:gid`, numbers only. */
-      readonly user?: { readonly uid: number; readonly gid?: number };
+      readonly user?: User;
       readonly additionalGids: readonly number[];
       readonly capabilities: readonly string[];
       readonly noNewPrivileges?: boolean;
@@ -30,7 +43,7 @@ export type ProcessChange =
  *
  * The container's process is the one that was saved when it was created. Errors: `config` for a document that is not valid.
  */
-export function execProcess(config: Config, change: ProcessChange): Process {
+export function execProcess(config: Config, change: ProcessChange<FoundUser>): Process {
   if (change.kind === 'document') return withThoseOfContainer(loadProcess(change.text, change.path), config.process);
   const base: Process = config.process ?? { cwd: '/' };
   // Limits and scheduling of the container's program hold for every process of it; its terminal and home do not.
@@ -84,12 +97,13 @@ function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0;
 }
 
-function userOf(base: Process, change: ProcessChange & { kind: 'options' }): NonNullable<Process['user']> {
+function userOf(base: Process, change: ProcessChange<FoundUser> & { kind: 'options' }): NonNullable<Process['user']> {
   const user = { ...base.user };
   if (change.user !== undefined) {
     user.uid = change.user.uid;
     // As with runc a user alone keeps the group of the container's own process.
     if (change.user.gid !== undefined) user.gid = change.user.gid;
+    if (change.user.additionalGids !== undefined) user.additionalGids = [...change.user.additionalGids];
   }
   if (change.additionalGids.length > 0)
     user.additionalGids = [...(user.additionalGids ?? []), ...change.additionalGids];

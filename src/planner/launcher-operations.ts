@@ -58,6 +58,8 @@ export function launcherOperations(
     },
     async execInContainer(runtime, options) {
       requireProcess(options);
+      // The container's files may be on a file system that answers when it likes.
+      if (isNamed(options.change)) throw new GoCold('filesystem');
       if (!options.detach) requireNoTerminal();
       launcher.leaveWill({ stage: 'abandoned' });
       return await execInContainer(session.runtime(runtime), options);
@@ -85,4 +87,10 @@ export function launcherOperations(
     servePlanner: refuse,
     askPlanner: refuse,
   };
+}
+
+/** Whether a user or a group has to be looked up in the container. */
+function isNamed(change: ExecOptions['change']): boolean {
+  if (change.kind === 'document') return false;
+  return typeof change.user?.uid === 'string' || typeof change.user?.gid === 'string';
 }

@@ -16,7 +16,7 @@ export const REASONS = {
   'helper-process': 'id maps of an ordinary user, or of idmapped mounts, need a process of the caller',
   'service-manager': 'a service manager is to be notified, which looks at who does it',
   path: 'a path of the caller leads to no plain file, through links that mean a process, or to one that is too large',
-  filesystem: 'a path of the caller is on a network, FUSE or proc file system',
+  filesystem: 'a path of the caller is on a network, FUSE or proc file system, or names are looked up in the container',
   'copy-up': 'a mount copies up what it covers, which may take long',
   bug: 'the planner failed in a way that nobody has thought of',
 } as const;

@@ -12,7 +12,7 @@ const usages: Record<string, string> = {
   kill: 'tsrun kill [options] ID [SIGNAL]',
   pause: 'tsrun pause ID',
   resume: 'tsrun resume ID',
-  delete: 'tsrun delete [options] ID',
+  delete: 'tsrun delete [options] ID | --all',
   state: 'tsrun state ID',
   list: 'tsrun list [options]',
   ps: 'tsrun ps [options] ID [PS-OPTION...]',

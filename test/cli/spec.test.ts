@@ -43,3 +43,29 @@ t.test('spec takes another name', async (t) => {
   t.match(JSON.parse(readFileSync(join(bundle, 'other.json'), 'utf8')), { ociVersion: /^1\./ });
   t.equal(messageOf(await runLine(`spec -b ${bundle} --file other.json`)), 'File other.json exists. Remove it first');
 });
+
+t.test('spec takes what runs, where, and as whom', async (t) => {
+  const rows = [
+    [['--args', 'httpd -f'], { process: { args: ['httpd', '-f'] } }],
+    [['--args', '["sh","-c","echo a b"]'], { process: { args: ['sh', '-c', 'echo a b'] } }],
+    [['--rootfs', '/srv/web'], { root: { path: '/srv/web', readonly: true } }],
+    [['--user', '33'], { process: { user: { uid: 33, gid: 33 } } }],
+    [['--user', '33:4'], { process: { user: { uid: 33, gid: 4 } } }],
+  ] as const;
+  for (const [args, wanted] of rows) {
+    const bundle = t.testdir();
+    t.match(await runLine(['spec', '--bundle', bundle, ...args]), { code: 0 });
+    const text = readFileSync(join(bundle, 'config.json'), 'utf8');
+    t.match(JSON.parse(text), wanted, args.join(' '));
+    t.strictSame(Object.keys(JSON.parse(text) as object), Object.keys(specTemplate({ rootless: false })));
+  }
+  for (const args of [
+    ['--args', ''],
+    ['--args', '[]'],
+    ['--args', '[1]'],
+    ['--args', '['],
+    ['--user', 'web'],
+  ]) {
+    t.match(messageOf(await runLine(['spec', '--bundle', t.testdir(), ...args])), /^invalid value .*: wanted /);
+  }
+});

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { execProcess, type ProcessChange } from '../../src/plan/exec-process.ts';
+import { execProcess, type FoundUser, type ProcessChange } from '../../src/plan/exec-process.ts';
 import type { Config, Process } from '../../src/spec/generated/config.ts';
 
 const base: Process = {
@@ -18,7 +18,7 @@ const base: Process = {
 };
 const config: Config = { ociVersion: '1.3.0', process: base };
 
-function change(changes: Partial<ProcessChange & { kind: 'options' }> = {}): Process {
+function change(changes: Partial<ProcessChange<FoundUser> & { kind: 'options' }> = {}): Process {
   return execProcess(config, {
     ...{ kind: 'options', args: ['sh'], env: [], terminal: false, additionalGids: [], capabilities: [] },
     ...changes,

@@ -2,16 +2,28 @@ import { TsrunError } from '../../errors.ts';
 import type { ProcessChange } from '../../container/store/options.ts';
 import type { OptionTable, OptionValues } from './table.ts';
 import { absolutePath, type Surroundings } from '../surroundings.ts';
-import { readId, readUser } from './values.ts';
+import { invalidValue, readId, readUserOrName } from './values.ts';
 import { wording } from '../../util/wording.ts';
 
 /** The options of `exec` that say what to run. */
 export const processOptions = {
   process: { type: 'string', short: 'p', placeholder: 'FILE', description: 'JSON file with the whole process' },
   cwd: { type: 'string', placeholder: 'DIR', values: [], description: 'working directory in the container' },
-  env: { type: 'strings', short: 'e', placeholder: 'NAME=VALUE', description: 'add to the environment' },
+  env: {
+    type: 'strings',
+    short: 'e',
+    placeholder: 'NAME[=VALUE]',
+    description: 'add to the environment; without a value, what tsrun itself has',
+  },
   tty: { type: 'boolean', short: 't', description: 'give the program a terminal' },
-  user: { type: 'string', short: 'u', placeholder: 'UID[:GID]', description: 'user and group, as numbers' },
+  interactive: { type: 'boolean', short: 'i', description: 'no effect: the program always has the standard input' },
+  user: {
+    type: 'string',
+    short: 'u',
+    placeholder: 'USER[:GROUP]',
+    values: [],
+    description: 'user and group, as numbers or as the container names them; a name brings its groups',
+  },
   'additional-gids': { type: 'strings', short: 'g', placeholder: 'GID', description: 'add a group' },
   'process-label': { type: 'string', placeholder: 'LABEL', description: 'SELinux label of the program' },
   apparmor: { type: 'string', placeholder: 'PROFILE', description: 'AppArmor profile of the program' },
@@ -30,7 +42,7 @@ export function readProcessChange(
   { args, surroundings }: { args: readonly string[]; surroundings: Surroundings },
 ): ProcessChange {
   const path = absolutePath(values.process, surroundings);
-  if (path === undefined) return changeByOptions(values, args);
+  if (path === undefined) return changeByOptions(values, { args, surroundings });
   return { kind: 'document', path, text: readDocument(path, surroundings) };
 }
 
@@ -42,7 +54,10 @@ function readDocument(path: string, surroundings: Surroundings): string {
   }
 }
 
-function changeByOptions(values: OptionValues<typeof processOptions>, args: readonly string[]): ProcessChange {
+function changeByOptions(
+  values: OptionValues<typeof processOptions>,
+  { args, surroundings }: { args: readonly string[]; surroundings: Surroundings },
+): ProcessChange {
   if (args.length === 0) throw new TsrunError('usage', wording.noArgsForExec);
   const { cwd, user, apparmor } = values;
   const label = values['process-label'];
@@ -50,16 +65,25 @@ function changeByOptions(values: OptionValues<typeof processOptions>, args: read
   return {
     kind: 'options',
     args,
-    env: values.env,
+    env: values.env.flatMap((entry) => readEnv(entry, surroundings)),
     terminal: values.tty === true,
     additionalGids: values['additional-gids'].map((gid) => readId(gid, 'additional-gids')),
     capabilities: values.cap,
     ...(isGiven(cwd) && { cwd }),
-    ...(isGiven(user) && { user: readUser(user) }),
+    ...(isGiven(user) && { user: readUserOrName(user) }),
     ...(noNewPrivileges !== undefined && { noNewPrivileges }),
     ...(isGiven(apparmor) && { apparmorProfile: apparmor }),
     ...(isGiven(label) && { selinuxLabel: label }),
   };
+}
+
+/** A name alone stands for what the caller has; nothing where that has none. Errors: `usage`. */
+function readEnv(entry: string, { environment }: Surroundings): string[] {
+  const equals = entry.indexOf('=');
+  if (equals > 0) return [entry];
+  if (entry === '' || equals === 0) throw invalidValue(entry, 'env', 'NAME=VALUE or NAME');
+  const value = Object.hasOwn(environment, entry) ? environment[entry] : undefined;
+  return value === undefined ? [] : [`${entry}=${value}`];
 }
 
 // runc cannot tell an empty value from none, and so callers may give one.

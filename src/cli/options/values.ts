@@ -34,6 +34,21 @@ export function readDescriptor(text: string | undefined, option: string): number
 }
 
 /**
+ * `USER` or `USER:GROUP`, each a number or a name. Numbers are those of a strict reader: what begins with a digit and is none is no
+ * name either, since it would be half read as user 0 (CVE-2026-30892). Errors: `usage`.
+ */
+export function readUserOrName(text: string): { uid: number | string; gid?: number | string } {
+  const [user = '', group, ...more] = text.split(':');
+  if (more.length > 0) throw invalidValue(text, 'user', 'USER or USER:GROUP');
+  return { uid: readIdOrName(user), ...(group !== undefined && { gid: readIdOrName(group) }) };
+}
+
+// As useradd(8) allows them, and longer ones.
+function readIdOrName(text: string): number | string {
+  return /^[A-Za-z_][\w.-]{0,254}\$?$/.test(text) ? text : readId(text, 'user');
+}
+
+/**
  * The values of `exec --cgroup`: one PATH alone, or `CONTROLLER,...:PATH` any number of times, each controller once.
  * Errors: `usage`, in runc's words.
  */
@@ -127,6 +142,7 @@ function readNumber(
   return number;
 }
 
-function invalidValue(text: string, option: string, wanted: string): TsrunError {
+/** The failure for a value of an option. */
+export function invalidValue(text: string, option: string, wanted: string): TsrunError {
   return new TsrunError('usage', `invalid value ${JSON.stringify(text)} for option "--${option}": wanted ${wanted}`);
 }

@@ -1,10 +1,10 @@
-import { fstatSync, readSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import type { ExchangeName } from '../../plan/base/exchanges.ts';
 import type { Phase } from '../../plan/base/phases.ts';
 import { findHome } from '../../plan/process/environment.ts';
 import type { Conversation, Reply } from '../../process/conversation.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
+import { findInLines } from './find-in-lines.ts';
 
 /** What init says at each exchange. Descriptors are closed afterwards: who keeps one duplicates it. */
 interface Replies {
@@ -74,10 +74,6 @@ export async function* bringUp<At extends ExchangeName>(
   }
 }
 
-/** /etc/passwd comes from the image: more than this of it is not read. */
-const PASSWD_LIMIT_BYTES = 32 * 1024 * 1024;
-const PASSWD_PIECE_BYTES = 256 * 1024;
-
 /** Copies one directory into another. A file may have an owner that a new user namespace does not map (EOVERFLOW), or not fit. */
 export async function copyUpOrFail({ lower, upper }: Pick<ReplyAt<'copy-up'>, 'lower' | 'upper'>): Promise<void> {
   // Few containers need it, and it brings half of node:fs along.
@@ -90,26 +86,9 @@ export async function copyUpOrFail({ lower, upper }: Pick<ReplyAt<'copy-up'>, 'l
   }
 }
 
-/**
- * The home directory of a user from a passwd file, `/` where it has none. Piece by piece, so that a user behind many others is found and a
- * long file takes little memory.
- */
+/** The home directory of a user from a passwd file, `/` where it has none. */
 export function readHome({ passwd }: Pick<ReplyAt<'passwd'>, 'passwd'>, uid: number): string {
-  if (passwd === undefined || !fstatSync(passwd.number).isFile()) return '/';
-  const buffer = Buffer.allocUnsafe(PASSWD_PIECE_BYTES);
-  let kept = 0;
-  for (let left = PASSWD_LIMIT_BYTES; left > 0;) {
-    const count = readSync(passwd.number, buffer, kept, Math.min(buffer.length - kept, left), null);
-    left -= count;
-    const length = kept + count;
-    // The rest of a line that is not whole waits for the next piece; one that fills a piece is no line.
-    const end = count === 0 || left === 0 ? length : buffer.lastIndexOf('\n', length - 1) + 1;
-    const home = findHome(buffer.toString('utf8', 0, end), uid);
-    if (home !== undefined) return home;
-    if (count === 0) break;
-    kept = end === 0 && length === buffer.length ? 0 : buffer.copy(buffer, 0, end, length);
-  }
-  return '/';
+  return (passwd && findInLines(passwd, (text) => findHome(text, uid))) ?? '/';
 }
 
 /** The program that was found. Word 0 says that one was, word 1 + i that it is candidate i. */

@@ -4,21 +4,16 @@ import { neededHandles } from '../../plan/choose-exec.ts';
 import { Conversation } from '../../process/conversation.ts';
 import type { Partner } from '../../process/partner.ts';
 import { spawnInit } from '../../process/spawned.ts';
-import { hasErrno } from '../../sys/errno.ts';
-import type { OwnedFd } from '../../sys/fd.ts';
-import { openFile } from '../../sys/file.ts';
-import { O_DIRECTORY } from '../../sys/open-flags.ts';
-import { O_PATH } from '../../util/constants.ts';
 import { unreachable } from '../../util/unreachable.ts';
 import { wording } from '../../util/wording.ts';
 import type { Runtime } from '../caller/caller.ts';
 import { handOverConsole } from '../caller/console.ts';
 import type { ExecOptions } from '../store/options.ts';
-import type { ProcessHandle } from '../store/process-handle.ts';
 import { handOverListener, stateOf } from './become-program.ts';
 import { bringUp, readExecutable, readHome } from './bring-up.ts';
 import type { Cleanup } from './cleanup.ts';
 import { explainDeath } from './explain-death.ts';
+import { openInitRoot } from './init-root.ts';
 import type { PreparedExec } from './prepare-exec.ts';
 import { applyRlimits } from './rlimits.ts';
 
@@ -108,7 +103,7 @@ async function spawnEntering(
   { stdio, preserved }: ExecOptions,
 ): Promise<{ readonly partner: Partner; readonly given: ReadonlyMap<number, number> }> {
   const { descriptors } = plan;
-  using opened = view.root === undefined ? openRoot(init) : undefined;
+  using opened = view.root === undefined ? openInitRoot(init) : undefined;
   const root = view.root ?? opened;
   if (root === undefined || !init.isAlive()) throw new TsrunError('status', wording.execStopped);
   const lent = foreground?.lend(process) ?? stdio;
@@ -128,17 +123,4 @@ async function spawnEntering(
   const given = tracer?.lend(own, [syncFd, ...callers.keys()]) ?? own;
   const known = { arch: host.arch, syncFd, callers, descriptors: given };
   return { partner: await spawn({ ...known, fallbackDirectory: directory.file() }), given };
-}
-
-/** The root directory of the container's init, the last of what is taken from it: it has to live still. */
-function openRoot(init: ProcessHandle): OwnedFd {
-  try {
-    const root = openFile(`${init.path}/root`, O_PATH | O_DIRECTORY);
-    if (init.isAlive()) return root;
-    root.close();
-    throw new TsrunError('status', wording.execStopped);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ESRCH')) throw new TsrunError('status', wording.execStopped);
-    throw error;
-  }
 }

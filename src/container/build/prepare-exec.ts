@@ -9,6 +9,7 @@ import { execProcess } from '../../plan/exec-process.ts';
 import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../../plan/seccomp/refusals.ts';
 import type { Process } from '../../spec/generated/config.ts';
+import { duplicateAbove } from '../../sys/fd.ts';
 import { wording } from '../../util/wording.ts';
 import { hostFactsOf, mountsOf } from '../caller/host.ts';
 import type { Runtime } from '../caller/caller.ts';
@@ -23,6 +24,8 @@ import type { ContainerRecord } from '../store/record.ts';
 import { readSavedConfig } from '../store/saved-config.ts';
 import { currentStatus } from '../store/status.ts';
 import { compileSeccomp } from './become-program.ts';
+import { findUser } from './find-user.ts';
+import { openInitRoot } from './init-root.ts';
 import { lookInto, type InitView } from './look-into.ts';
 
 /** A further process of a container, of which everything is decided and nothing made. */
@@ -74,16 +77,19 @@ async function prepare(
   const record = directory.readRecord();
   const identity = requireRunning(directory, record, options);
   const saved = readSavedConfig(directory, caller.loadConfig);
-  const process = execProcess(saved, options.change);
-  const terminal = process.terminal === true;
-  requireConsole({ terminal, detached: detach, consoleSocket, isTaken: takeConsole !== undefined });
-  const foreground = detach ? undefined : hold(waitInForeground(caller, options));
-  if (terminal) foreground?.requireTerminal();
   const init = openProcessHandle(identity);
   if (init === undefined) throw new TsrunError('status', wording.execStopped);
   hold(init);
   const host = hostFactsOf(caller);
   const view = hold(await lookInto(init, { directory, record, host }));
+  const change = findUser(options.change, () =>
+    view.root === undefined ? openInitRoot(init) : duplicateAbove(view.root.number, 0),
+  );
+  const process = execProcess(saved, change);
+  const terminal = process.terminal === true;
+  requireConsole({ terminal, detached: detach, consoleSocket, isTaken: takeConsole !== undefined });
+  const foreground = detach ? undefined : hold(waitInForeground(caller, options));
+  if (terminal) foreground?.requireTerminal();
   const seccomp = await compileSeccomp(saved, process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: false });
   const plan = planEntry({

@@ -31,7 +31,8 @@ export const command = defineCommand({
     },
   },
   examples: [
-    ['tsrun exec -t web sh', 'open a shell'],
+    ['tsrun exec -it web sh', 'open a shell'],
+    ['tsrun exec --user nobody --env LANG web id', 'as a user of the container, with LANG as it is here'],
     ['tsrun exec --user 1000:1000 --env A=1 web id', 'run a program as somebody else'],
   ],
   failurePrefix: 'exec failed: ',
