@@ -14,6 +14,23 @@ import { hasStdio, isTerminalOf, requireDescriptors } from './descriptors.ts';
 
 type ProcessParts = Pick<ExecOptions, 'preserved' | 'pidFile' | 'consoleSocket' | 'pidfdSocket'>;
 
+function refuse(): never {
+  throw new GoCold('command');
+}
+
+/** What is never done here. */
+const refused = {
+  checkpointContainer: refuse,
+  restoreContainer: refuse,
+  containerStats: refuse,
+  containerEvents: refuse,
+  showProcesses: refuse,
+  explainContainer: refuse,
+  readSeccompBuild: refuse,
+  servePlanner: refuse,
+  askPlanner: refuse,
+};
+
 /** The operations for a caller that is a launcher. What is to be done when this process ends is known before anything is. */
 export function launcherOperations(
   session: Session,
@@ -40,11 +57,9 @@ export function launcherOperations(
       return await operation(...args);
     };
   };
-  const refuse = (): never => {
-    throw new GoCold('command');
-  };
   return {
     ...own,
+    ...refused,
     async createContainer(runtime, options) {
       requireBundle(options);
       launcher.leaveWill({ stage: 'abandoned' });
@@ -77,15 +92,6 @@ export function launcherOperations(
     killContainer: again(own.killContainer),
     pauseContainer: again(own.pauseContainer),
     resumeContainer: again(own.resumeContainer),
-    checkpointContainer: refuse,
-    restoreContainer: refuse,
-    containerStats: refuse,
-    containerEvents: refuse,
-    showProcesses: refuse,
-    explainContainer: refuse,
-    readSeccompBuild: refuse,
-    servePlanner: refuse,
-    askPlanner: refuse,
   };
 }
 

@@ -4,7 +4,7 @@ import type { Phase } from '../../plan/base/phases.ts';
 import { findHome } from '../../plan/process/environment.ts';
 import type { Conversation, Reply } from '../../process/conversation.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import { findInLines } from './find-in-lines.ts';
+import { findInLines } from '../../host/find-in-lines.ts';
 
 /** What init says at each exchange. Descriptors are closed afterwards: who keeps one duplicates it. */
 interface Replies {

@@ -13,7 +13,7 @@ import { handOverListener, stateOf } from './become-program.ts';
 import { bringUp, readExecutable, readHome } from './bring-up.ts';
 import type { Cleanup } from './cleanup.ts';
 import { explainDeath } from './explain-death.ts';
-import { openInitRoot } from './init-root.ts';
+import { openInitRoot } from './look-into.ts';
 import type { PreparedExec } from './prepare-exec.ts';
 import { applyRlimits } from './rlimits.ts';
 

@@ -5,7 +5,7 @@ import { findGroupByName, findUserByName, groupsWithMember, GROUPS_MAX } from '.
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile, openInRoot } from '../../sys/file.ts';
 import { O_NOCTTY, O_NONBLOCK, O_RDONLY } from '../../util/constants.ts';
-import { findInLines } from './find-in-lines.ts';
+import { findInLines } from '../../host/find-in-lines.ts';
 
 const PASSWD = '/etc/passwd';
 const GROUP = '/etc/group';

@@ -7,8 +7,12 @@ import { EXCHANGES } from '../../plan/base/exchanges.ts';
 import { connectToInit } from '../../process/accepted.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
+import { openFile } from '../../sys/file.ts';
+import { O_DIRECTORY } from '../../sys/open-flags.ts';
 import { waitReadable } from '../../sys/events/poll.ts';
 import { receiveMessage } from '../../sys/socket.ts';
+import { O_PATH } from '../../util/constants.ts';
+import { wording } from '../../util/wording.ts';
 import { INIT_SOCKET } from '../store/init-socket.ts';
 import type { ProcessHandle } from '../store/process-handle.ts';
 import type { StateDirectory } from '../store/directory.ts';
@@ -75,4 +79,17 @@ async function askInit(directory: StateDirectory, token: string, files: readonly
     [...handles].map(([file, fd]) => [file, String(fstatSync(fd.number, { bigint: true }).ino)]),
   );
   return { inodes, handles, root, [Symbol.dispose]: dispose };
+}
+
+/** A handle of the root directory of a container's init, owned by the caller. Errors: `status` when it has ended; `host`. */
+export function openInitRoot(init: ProcessHandle): OwnedFd {
+  try {
+    const root = openFile(`${init.path}/root`, O_PATH | O_DIRECTORY);
+    if (init.isAlive()) return root;
+    root.close();
+    throw new TsrunError('status', wording.execStopped);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ESRCH')) throw new TsrunError('status', wording.execStopped);
+    throw error;
+  }
 }

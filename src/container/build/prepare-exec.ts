@@ -25,7 +25,7 @@ import { readSavedConfig } from '../store/saved-config.ts';
 import { currentStatus } from '../store/status.ts';
 import { compileSeccomp } from './become-program.ts';
 import { findUser } from './find-user.ts';
-import { openInitRoot } from './init-root.ts';
+import { openInitRoot } from './look-into.ts';
 import { lookInto, type InitView } from './look-into.ts';
 
 /** A further process of a container, of which everything is decided and nothing made. */

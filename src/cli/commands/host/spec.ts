@@ -84,7 +84,7 @@ function readCommand(text: string): string[] {
     ? parseWords(text)
     : text.split(' ').filter((word) => word !== '');
   if (Array.isArray(words) && words.length > 0 && words.every((word) => typeof word === 'string')) {
-    return words as string[];
+    return words;
   }
   throw invalidValue(text, 'args', 'a command, as words or as a JSON array of texts');
 }

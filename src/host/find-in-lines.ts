@@ -1,5 +1,5 @@
 import { fstatSync, readSync } from 'node:fs';
-import type { OwnedFd } from '../../sys/fd.ts';
+import type { OwnedFd } from '../sys/fd.ts';
 
 /** The file comes from the image: more than this of it is not read. */
 const LIMIT_BYTES = 32 * 1024 * 1024;
