@@ -389,7 +389,7 @@ live('hooks in unusual containers', async (t, rig) => {
 
   await t.test('explain shows what init does for them', async (t: Test) => {
     const bundle = rig.bundle({ change: both('true') });
-    const { stdout } = await rig.tsrun(['explain', '--bundle', bundle]);
+    const { stdout } = await rig.tsrun(['explain', '--steps', '--bundle', bundle]);
     t.match(stdout, 'start createContainer hook #0');
     t.match(stdout, 'start startContainer hook #0');
     t.ok(stdout.indexOf('createContainer hook') < stdout.indexOf('pivot_root('), 'before the root is entered');

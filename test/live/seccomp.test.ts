@@ -285,7 +285,7 @@ live('seccomp', async (t, rig) => {
   });
 
   await t.test('explain names the filter', async (t) => {
-    const { stdout } = await rig.tsrun(['explain', '--bundle', rig.bundle({ change: withFilter(lenient) })]);
+    const { stdout } = await rig.tsrun(['explain', '--steps', '--bundle', rig.bundle({ change: withFilter(lenient) })]);
     t.match(stdout, /load the seccomp filter \(\d+ instructions, default SCMP_ACT_ALLOW\)/);
   });
 
