@@ -27,4 +27,4 @@ inside box 'uname -r'
 bundle brief true </dev/null
 now() { date +%s%N; }
 host 'from=$(now); tsrun run --bundle brief brief; echo "started, ran and removed in $((($(now) - from) / 1000000)) ms"'
-try 'npm start -- namespaces; or "tsrun explain", which prints every system call that makes a container.'
+try 'npm start -- namespaces; or "tsrun explain --steps", which prints every system call that makes a container.'

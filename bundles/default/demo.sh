@@ -12,5 +12,5 @@ cp "$here/show.sh" .
 sed "s|\"LC_ALL=C\"|&, \"HOST_NAMESPACES=$links\"|; s|\"show.sh\"|\"$work/show.sh\"|; s|\"rootfs\"|\"$here/rootfs\"|" "$here/config.json" >default/config.json
 tsrun run --bundle default default </dev/null
 status=$?
-try 'npm start -- --list names what else there is to see, npm start -- tour shows all of it; the configuration of this one is bundles/default/config.json, and "tsrun explain --bundle bundles/default" the system calls of it.'
+try 'npm start -- --list names what else there is to see, npm start -- tour shows all of it; the configuration of this one is bundles/default/config.json, and "tsrun explain --steps --bundle bundles/default" the system calls of it.'
 exit $status

@@ -18,7 +18,7 @@ inside box 'ls /dev'
 inside box "mknod /tmp/disk b ${disk%:*} ${disk#*:} && ls -l /tmp/disk"
 say 'Made, as CAP_MKNOD allows. But not opened: the cgroup has a list of what may be, on v1 in files, on v2 as an eBPF program.'
 inside box 'head -c 1 /tmp/disk'
-if is_v2; then host 'tsrun explain --bundle box | grep -A 3 -i "device" | head -n 8'
+if is_v2; then host 'tsrun explain --steps --bundle box | grep -A 3 -i "device" | head -n 8'
 else host 'cat "$(cgroup_of box devices)/devices.list"'; fi
 
 say 'What shall be usable is in config.json: the node in "devices", the rule in "resources". Here to read and nothing else:'

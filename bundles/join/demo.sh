@@ -22,5 +22,5 @@ bundle side sh -c 'readlink /proc/self/ns/net; ps -o pid,args | head -n 2' <<JSO
 JSON
 run side
 say 'The system calls of it, out of the program that tsrun would run (clone3 makes what is new, setns joins):'
-host 'tsrun explain --bundle side | grep -E "setns|clone3|unshare"'
+host 'tsrun explain --steps --bundle side | grep -E "setns|clone3|unshare"'
 try 'a file that a namespace is mounted on ("ip netns add") is a path as well; docker run --net=container:ID, --pid=container:ID.'

@@ -19,7 +19,7 @@ bundle box sleep 100 <<JSON
 JSON
 start box
 inside box 'echo only here >/mnt/note; cat /mnt/note; grep -c " /mnt " /proc/self/mountinfo'
-host 'grep -c " $work/rootfs/mnt " /proc/self/mountinfo; ls rootfs/mnt | wc -l'
+host 'grep -c " $work/rootfs/mnt " /proc/self/mountinfo; ls rootfs/mnt | grep note | wc -l'
 say '/proc shows the processes of the pid namespace that it was mounted in: the same words, another list.'
 host 'ls /proc | grep -c "^[0-9]"'
 inside box 'ls /proc | grep -c "^[0-9]"'
