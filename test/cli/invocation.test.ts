@@ -171,12 +171,13 @@ t.test('command lines become calls of operations', async (t) => {
   }
 });
 
-const idRequired = ['create', 'start', 'run', 'delete', 'state'];
+const idRequired = ['create', 'start', 'run', 'state'];
 
 t.test("positionals are counted in runc's words", async (t) => {
   const rows = [
     ...idRequired.map((name) => [name, `"${name}" requires exactly 1 argument(s)`]),
     ...idRequired.map((name) => [`${name} a b`, `"${name}" requires exactly 1 argument(s)`]),
+    ['delete a b', '"delete" requires a maximum of 1 argument(s)'],
     ['kill', '"kill" requires a minimum of 1 argument(s)'],
     ['kill a b c', '"kill" requires a maximum of 2 argument(s)'],
     ['exec', '"exec" requires a minimum of 1 argument(s)'],
@@ -191,6 +192,9 @@ t.test("positionals are counted in runc's words", async (t) => {
     t.equal(outcome.code, 1);
     t.strictSame(outcome.calls, []);
   }
+  const nothing = await runLine('delete');
+  t.equal(messageOf(nothing), '"delete" requires exactly 1 argument(s), or "--all"');
+  t.match(nothing, { code: 1, calls: [] });
 });
 
 const user = 'for option "--user"';
