@@ -49,6 +49,8 @@ const wanted: readonly (readonly [found: string, searched: string | RegExp])[] =
   [wording.rootIsSlash, 'Option --root argument should not be set to /'],
   [wording.wrongCount('kill', 'a minimum of 1'), '"kill" requires a minimum of 1 argument(s)'],
   [wording.noArgsForExec, 'process args cannot be empty'],
+  [wording.checkpointStatus('stopped'), 'container cannot be checkpointed in stopped state'],
+  [wording.noValue, 'flag needs an argument'],
   [wording.hookFailed('prestart', 0), 'error running prestart hook #0'],
 ];
 
