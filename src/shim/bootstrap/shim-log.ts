@@ -35,14 +35,17 @@ export function createShimLog(write: (text: string) => void, { debug }: { readon
 
 /** Writes to the first of some bundles that takes it: containerd makes one log of all of theirs. */
 export function writeToAny(bundles: readonly string[], text: string): void {
-  for (const bundle of bundles) {
-    try {
-      using file = openFile(path.join(bundle, NAME), O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
-      if (!fstatSync(file.number).isFIFO()) continue;
-      writeSync(file.number, text);
-      return;
-    } catch {
-      // Nobody reads there any more.
-    }
+  bundles.some((bundle) => writesTo(bundle, text));
+}
+
+function writesTo(bundle: string, text: string): boolean {
+  try {
+    using file = openFile(path.join(bundle, NAME), O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
+    if (!fstatSync(file.number).isFIFO()) return false;
+    writeSync(file.number, text);
+    return true;
+  } catch {
+    // Nobody reads there any more.
+    return false;
   }
 }
