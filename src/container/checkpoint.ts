@@ -3,8 +3,8 @@ import path from 'node:path';
 import { openCgroup } from '../cgroup/select.ts';
 import { TsrunError } from '../errors.ts';
 import { planDump } from '../plan/checkpoint/dump.ts';
+import { groupOfRoot } from '../plan/checkpoint/external.ts';
 import { canDo } from '../plan/checkpoint/versions.ts';
-import type { Config } from '../spec/generated/config.ts';
 import { takePart } from '../process/turns.ts';
 import { uninterrupted } from '../sys/events/interruption.ts';
 import { isOpenFd } from '../sys/fd.ts';
@@ -58,7 +58,7 @@ export async function checkpointContainer(runtime: Runtime, options: CheckpointO
 
 async function save(runtime: Runtime, dumped: Dumped, options: CheckpointOptions): Promise<void> {
   requireStatusFd(options.statusFd);
-  using images = makeDirectory(options.imagePath, rootGroup(dumped.config));
+  using images = makeDirectory(options.imagePath, groupOfRoot(dumped.config));
   using other = options.workPath === undefined ? undefined : makeDirectory(options.workPath);
   for (const directory of other === undefined ? [images] : [images, other]) requirePlainFiles(directory);
   if (options.parentPath !== undefined) requireParent(images, options.parentPath);
@@ -113,11 +113,6 @@ const END_MS = 2000;
 
 async function endOf({ partner }: CriuSession): Promise<void> {
   if ((await partner.howItEnded(END_MS)) === undefined) await partner.end();
-}
-
-/** The group on the host of root in a user namespace. */
-function rootGroup({ linux }: Config): number | undefined {
-  return linux?.gidMappings?.find(({ containerID }) => containerID === 0)?.hostID;
 }
 
 function requireParent({ path: images }: CriuDirectory, parentPath: string): void {

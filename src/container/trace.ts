@@ -1,9 +1,10 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { Tracer } from '../process/tracer.ts';
 import { durationOf, type Timeline } from '../program/timeline.ts';
 import { traceEvents } from '../program/trace-events.ts';
+import { writeFully } from '../sys/io.ts';
 import { escapeControls } from '../util/escape-controls.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { RuntimeOptions } from './store/options.ts';
@@ -50,7 +51,7 @@ function openTrace(file: string): number {
 /** The container is made by then, and no worse for a trace that does not fit on a disk. */
 function writeTrace(fd: number, text: string, log: Log): void {
   try {
-    for (let rest = Buffer.from(`${text}\n`); rest.length > 0;) rest = rest.subarray(writeSync(fd, rest));
+    writeFully(fd, Buffer.from(`${text}\n`));
   } catch (error) {
     log.warning(TsrunError.of('host', 'write the trace', error).message);
   }

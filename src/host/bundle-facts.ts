@@ -1,7 +1,7 @@
 import { readlinkSync, statSync } from 'node:fs';
 import { TsrunError } from '../errors.ts';
 import type { BundleFacts, SourceKind } from '../plan/base/facts.ts';
-import { readDanglingLink } from './dangling-links.ts';
+import { readDanglingLink } from './links-in-rootfs.ts';
 import { findDevices } from './devices.ts';
 import { realPath } from './real-path.ts';
 import { readRootfsPath } from './rootfs-path.ts';

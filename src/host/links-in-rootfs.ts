@@ -5,6 +5,16 @@ import path from 'node:path';
 const MAX_LINKS = 40;
 
 /**
+ * Where a path of a container leads in its rootfs, without what is mounted there: absolute, by the symlinks of the rootfs. What is not
+ * there is taken as it is written.
+ *
+ * It is a name to find a mount by and nothing to open: who may write to the rootfs changes it at will.
+ */
+export function placeInRootfs(rootfs: string, rootfsPath: string): string {
+  return follow(rootfs, rootfsPath).place;
+}
+
+/**
  * Where a path inside a rootfs leads when it goes through a symlink to something that is not there; undefined for every other path.
  *
  * Images have such links (`/var/lock -> /run/lock` before anything is in `/run`), and a mount point behind one is made where the
@@ -12,28 +22,38 @@ const MAX_LINKS = 40;
  * is looked up below the root's handle again.
  */
 export function readDanglingLink(rootfs: string, rootfsPath: string): string | undefined {
+  const { place, missing } = follow(rootfs, rootfsPath);
+  // What is behind a `..` below something that is not there nobody can say.
+  return missing === undefined || missing.links === 0 || missing.rest.includes('..') ? undefined : place;
+}
+
+interface Followed {
+  readonly place: string;
+  /** The first that is not there: how many links led to it, and the names behind it. Undefined too where there are too many links. */
+  readonly missing?: { readonly links: number; readonly rest: readonly string[] } | undefined;
+}
+
+function follow(rootfs: string, rootfsPath: string): Followed {
   let rest = split(rootfsPath);
   let current: string[] = [];
   let links = 0;
+  let missing: Followed['missing'];
   for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
     if (name === '..') {
       current.pop();
       continue;
     }
     const target = readLink(path.join(rootfs, ...current, name));
-    if (target === 'missing') {
-      // What is behind a `..` below something that is not there nobody can say.
-      return links === 0 || rest.includes('..') ? undefined : `/${[...current, name, ...rest].join('/')}`;
-    }
-    if (target === 'no link') {
+    if (typeof target === 'string') {
+      if (target === 'missing') missing ??= { links, rest: [...rest] };
       current.push(name);
       continue;
     }
-    if (++links > MAX_LINKS) return undefined;
+    if (++links > MAX_LINKS) return { place: `/${[...current, name, ...rest].join('/')}` };
     if (target.to.startsWith('/')) current = [];
     rest = [...split(target.to), ...rest];
   }
-  return undefined;
+  return { place: `/${current.join('/')}`, missing };
 }
 
 function split(text: string): string[] {

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { readDanglingLink } from '../../src/host/dangling-links.ts';
+import { placeInRootfs, readDanglingLink } from '../../src/host/links-in-rootfs.ts';
 
 /** A rootfs with directories (names ending in `/`), files, and symlinks given by their targets. */
 function makeRootfs(t: Test, files: readonly string[], links: Readonly<Record<string, string>> = {}): string {
@@ -90,5 +90,24 @@ t.test('readDanglingLink() takes a file in the middle for something that is miss
   t.equal(readDanglingLink(rootfs, '/file/x'), undefined);
   t.equal(readDanglingLink(rootfs, '/link'), '/file/x');
   t.equal(readDanglingLink(rootfs, '/to/x/y'), '/file/x/y');
+  t.end();
+});
+
+t.test('placeInRootfs() says where a path leads, by links and what is not there', (t) => {
+  const rootfs = makeRootfs(t, ['etc/', 'run/'], {
+    there: '/etc',
+    up: '../../run',
+    loop: 'loop',
+    gone: '/none/at/all',
+  });
+  const rows = {
+    '/etc/x': '/etc/x',
+    '/there/a//b': '/etc/a/b',
+    '/up/./c': '/run/c',
+    '/gone/d': '/none/at/all/d',
+    '/x/../y': '/y',
+  };
+  for (const [asked, place] of Object.entries(rows)) t.equal(placeInRootfs(rootfs, asked), place, asked);
+  t.equal(placeInRootfs(rootfs, '/loop/e'), '/loop/e', 'one that leads to itself');
   t.end();
 });

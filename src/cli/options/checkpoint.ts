@@ -7,9 +7,9 @@ import type {
 } from '../../container/store/options.ts';
 import { TsrunError } from '../../errors.ts';
 import { absolutePath, workingDirectory, type Surroundings } from '../surroundings.ts';
-import { ownStdio } from './create.ts';
+import { createOptions, ownStdio } from './create.ts';
 import type { OptionTable, OptionValues } from './table.ts';
-import { readDescriptor } from './values.ts';
+import { invalidValue, readDescriptor } from './values.ts';
 
 const CGROUPS_MODES = ['soft', 'full', 'strict', 'ignore'] as const satisfies readonly CgroupsMode[];
 const NETWORK_LOCKS = ['iptables', 'nftables', 'skip'] as const satisfies readonly NetworkLock[];
@@ -81,18 +81,12 @@ export const checkpointOptions = {
 /** The options of `restore`. */
 export const restoreOptions = {
   ...imageOptions,
-  bundle: { type: 'string', short: 'b', placeholder: 'DIR', default: '.', description: 'directory of config.json' },
-  config: {
-    type: 'string',
-    short: 'f',
-    placeholder: 'FILE',
-    default: 'config.json',
-    description: 'another name for config.json',
-  },
+  bundle: createOptions.bundle,
+  config: createOptions.config,
   detach: { type: 'boolean', short: 'd', description: 'do not wait for the program' },
   keep: { type: 'boolean', description: 'do not remove the container when the program has ended' },
-  'pid-file': { type: 'string', placeholder: 'PATH', description: 'file to write the pid to' },
-  'console-socket': { type: 'string', placeholder: 'PATH', description: 'unix socket to send the terminal to' },
+  'pid-file': createOptions['pid-file'],
+  'console-socket': createOptions['console-socket'],
   'no-subreaper': { type: 'boolean', description: 'leave orphans of the container to others (in the foreground)' },
   'no-pivot': { type: 'boolean', description: 'CRIU enters the root in its own way: it has no effect' },
   'tcp-close': { type: 'boolean', description: 'have TCP connections come back closed' },
@@ -152,7 +146,7 @@ export function readRestoreOptions(values: OptionValues<typeof restoreOptions>, 
 
 function readImageOptions(values: OptionValues<typeof imageOptions>, { surroundings }: Named): ImageOptions {
   const namespace = values['empty-ns'].find((name) => name !== 'network');
-  if (namespace !== undefined) throw invalid('empty-ns', namespace, ['network']);
+  if (namespace !== undefined) throw invalidValue(namespace, 'empty-ns', 'network');
   const manageCgroupsMode = readWord(values['manage-cgroups-mode'], 'manage-cgroups-mode', CGROUPS_MODES);
   const networkLock = readWord(values['network-lock'], 'network-lock', NETWORK_LOCKS);
   const workPath = absolutePath(values['work-path'], surroundings);
@@ -173,7 +167,7 @@ function readImageOptions(values: OptionValues<typeof imageOptions>, { surroundi
 
 function readWord<const Word extends string>(text = '', option: string, words: readonly Word[]): Word | undefined {
   const found = words.find((word) => word === text);
-  if (found === undefined && text !== '') throw invalid(option, text, words);
+  if (found === undefined && text !== '') throw invalidValue(text, option, words.join(', '));
   return found;
 }
 
@@ -184,10 +178,5 @@ function readPageServer(text = ''): CheckpointOptions['pageServer'] {
   const address = bracketed ?? plain;
   const port = Number(digits);
   if (address !== undefined && port >= 1 && port <= 65_535) return { address, port };
-  throw invalid('page-server', text, ['ADDRESS:PORT']);
-}
-
-function invalid(option: string, text: string, words: readonly string[]): TsrunError {
-  const wanted = words.join(', ');
-  return new TsrunError('usage', `invalid value ${JSON.stringify(text)} for option "--${option}": wanted ${wanted}`);
+  throw invalidValue(text, 'page-server', 'ADDRESS:PORT');
 }

@@ -1,8 +1,8 @@
 import { fstatSync, readlinkSync } from 'node:fs';
 import { readMounts } from '../../host/mountinfo.ts';
-import { placeInRootfs } from '../../host/place-in-rootfs.ts';
+import { placeInRootfs } from '../../host/links-in-rootfs.ts';
 import type { DumpFacts } from '../../plan/checkpoint/dump.ts';
-import { cgroupDestinations, EXTERNAL_NAMESPACES, outsidePlaces } from '../../plan/checkpoint/external.ts';
+import { EXTERNAL_NAMESPACES, externalDestinations, maskedPaths } from '../../plan/checkpoint/external.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
@@ -24,12 +24,11 @@ export interface Dumped {
 export function readDumpFacts({ record, config, pid, isPaused }: Dumped): DumpFacts {
   const proc = `/proc/${pid}`;
   using root = openFile(`${proc}/root`, O_PATH | O_DIRECTORY);
-  const destinations = [...outsidePlaces(config).map(({ destination }) => destination), ...cgroupDestinations(config)];
-  const places = destinations.flatMap((destination) => {
+  const places = externalDestinations(config).flatMap((destination) => {
     const inside = placeInside(root, destination)?.path;
     return inside === undefined ? [] : [[destination, { inside, inRootfs: placeInRootfs(record.rootfs, destination) }]];
   });
-  const masked = (config.linux?.maskedPaths ?? []).flatMap((path) => placeInside(root, path) ?? []);
+  const masked = maskedPaths(config).flatMap((path) => placeInside(root, path) ?? []);
   const freezer = findFreezer(record.cgroup, isPaused);
   return {
     pid,

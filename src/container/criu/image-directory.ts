@@ -1,12 +1,9 @@
 import {
   chmodSync,
   chownSync,
-  closeSync,
   fstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
-  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -17,6 +14,7 @@ import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
+import { readPart } from '../../sys/io.ts';
 import { O_DIRECTORY, O_NOFOLLOW } from '../../sys/open-flags.ts';
 import { temporaryName } from '../../sys/temporary-name.ts';
 import { O_NONBLOCK, O_RDONLY } from '../../util/constants.ts';
@@ -147,20 +145,13 @@ function wrongDescriptors(name: string): TsrunError {
 
 /** The end of a log of CRIU's; empty where there is none. */
 export function readLog({ handle }: CriuDirectory, name: string): string {
-  let fd: number;
   try {
-    fd = openSync(`${descriptorPath(handle.number)}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    using file = openFile(`${descriptorPath(handle.number)}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const { size } = fstatSync(file.number);
+    const length = Math.min(size, LOG_BYTES_MAX);
+    return readPart(file.number, size - length, length).toString('utf8');
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ELOOP', 'ENXIO')) return '';
     throw error;
-  }
-  try {
-    const { size } = fstatSync(fd);
-    const length = Math.min(size, LOG_BYTES_MAX);
-    const bytes = Buffer.alloc(length);
-    const count = length === 0 ? 0 : readSync(fd, bytes, 0, length, size - length);
-    return bytes.toString('utf8', 0, count);
-  } finally {
-    closeSync(fd);
   }
 }

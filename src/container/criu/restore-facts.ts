@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { CgroupReference } from '../../cgroup/cgroup.ts';
-import { placeInRootfs } from '../../host/place-in-rootfs.ts';
-import { cgroupDestinations, outsidePlaces } from '../../plan/checkpoint/external.ts';
+import { placeInRootfs } from '../../host/links-in-rootfs.ts';
+import { externalDestinations, outsidePlaces } from '../../plan/checkpoint/external.ts';
 import type { RestoreFacts } from '../../plan/checkpoint/restore.ts';
 import type { Bundle } from '../build/bundle.ts';
 
@@ -18,10 +18,9 @@ export interface Restored {
 /** What a request to restore is planned from. */
 export function restoreFacts({ bundle: { config, facts }, cgroup, root, descriptors }: Restored): RestoreFacts {
   const outside = outsidePlaces(config);
-  const destinations = [...outside.map(({ destination }) => destination), ...cgroupDestinations(config)];
   return {
     root,
-    places: Object.fromEntries(destinations.map((one) => [one, placeInRootfs(facts.rootfs, one)])),
+    places: Object.fromEntries(externalDestinations(config).map((one) => [one, placeInRootfs(facts.rootfs, one)])),
     sources: Object.fromEntries(
       outside.map(({ source, device = '' }) => [
         source,

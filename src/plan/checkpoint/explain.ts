@@ -3,7 +3,7 @@ export interface CriuFailure {
   /** What CRIU answered, in its own words. */
   readonly message?: string;
   readonly errno?: number;
-  /** The text of its log; the beginning of a long one. */
+  /** The text of its log; the end of a long one. */
   readonly log: string;
 }
 

@@ -68,3 +68,18 @@ export function outsidePlaces(config: Config): OutsidePlace[] {
 export function cgroupDestinations(config: Config): string[] {
   return (config.mounts ?? []).flatMap(({ type, destination }) => (type === 'cgroup' ? [destination] : []));
 }
+
+/** Destinations of all that is not CRIU's to make: what comes from outside, and cgroups. */
+export function externalDestinations(config: Config): string[] {
+  return [...outsidePlaces(config).map(({ destination }) => destination), ...cgroupDestinations(config)];
+}
+
+/** The group on the host that root of a user namespace has: what is restored reads the images itself. */
+export function groupOfRoot({ linux }: Config): number | undefined {
+  return linux?.gidMappings?.find(({ containerID }) => containerID === 0)?.hostID;
+}
+
+/** Paths at which files may be masked. */
+export function maskedPaths({ linux }: Config): readonly string[] {
+  return linux?.maskedPaths ?? [];
+}

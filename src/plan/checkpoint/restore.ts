@@ -5,6 +5,7 @@ import {
   externalNamespaces,
   joinedNamespaces,
   MASK,
+  maskedPaths,
   namespaceKey,
   outsidePlaces,
 } from './external.ts';
@@ -80,7 +81,7 @@ function externalMounts(config: Config, facts: RestoreFacts): ExternalMount[] {
     key: facts.places[destination] ?? destination,
     val: facts.sources[source] ?? source,
   }));
-  const masks = (config.linux?.maskedPaths ?? []).length > 0 ? [{ key: MASK, val: MASK }] : [];
+  const masks = maskedPaths(config).length > 0 ? [{ key: MASK, val: MASK }] : [];
   return [
     ...new Map([...outside, ...boundCgroups(config, facts), ...masks].map((mount) => [mount.key, mount])).values(),
   ];
