@@ -14,6 +14,8 @@ const VARIABLE = 'TSRUN_PLANNER';
 const NODE_FLAGS = [
   ...['--max-semi-space-size=2', '--v8-pool-size=1', '--single-threaded-gc'],
   ...['--no-opt', '--always-sparkplug', '--no-flush-bytecode'],
+  // What is garbage is looked for from 4 MB on, and not only when there are 30.
+  '--initial-old-space-size=4',
 ];
 /** Of the executable: the compiler, which the launcher takes from commands that are over before it pays, and one marking thread. */
 const BUN_SETTINGS = { BUN_JSC_numberOfGCMarkers: '1' };
