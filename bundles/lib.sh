@@ -28,7 +28,7 @@ group=tsrun-$demo-$$
 work=/tmp/$group
 built=$(dirname "$bundles")/dist/bin/main.js
 cgroups=/sys/fs/cgroup
-helpers=''
+helpers='' cleaning='' apart=''
 bold='' dim='' plain=''
 if [ -t 1 ]; then bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m'); fi
 
@@ -42,7 +42,7 @@ need() { command -v "$1" >/dev/null || hint "$1 is missing; on Debian: apt-get i
 
 # In place of the command: the built one, or the executable that TSRUN names. The state directory is the demonstration's own.
 tsrun() {
-  if [ -n "${TSRUN-}" ]; then "$TSRUN" --root "$work/state" "$@"; else node "$built" --root "$work/state" "$@"; fi
+  if [ -n "${TSRUN-}" ]; then $apart "$TSRUN" --root "$work/state" "$@"; else $apart node "$built" --root "$work/state" "$@"; fi
 }
 
 bundle() {
@@ -94,13 +94,18 @@ is_v2() { [ -f $cgroups/cgroup.controllers ]; }
 has_controller() { if is_v2; then grep -qw "$1" $cgroups/cgroup.controllers; else [ -d "$cgroups/$1" ]; fi; }
 cgroup_of() { if is_v2; then echo "$cgroups/$group/$1"; else echo "$cgroups/$2/$group/$1"; fi; }
 
-# What a demonstration has to undo of its own.
+# What a demonstration has to undo of its own: before its containers are removed, and when their cgroups are gone.
 undo() { :; }
+release() { :; }
 
+# A signal may come when this has just begun at the normal end: then it is done there, and once.
 cleanup() {
-  code=$?
-  trap - EXIT
+  code=${1:-$?}
+  if [ -n "$cleaning" ]; then return; fi
+  cleaning=yes
   trap '' INT TERM HUP PIPE
+  # Node takes signals that it has inherited as ignored, and a terminal sends them to all.
+  apart='setsid --wait'
   for pid in $helpers; do kill "$pid"; done 2>/dev/null
   undo
   for state in "$work/state"/*/; do
@@ -109,16 +114,18 @@ cleanup() {
   for root in $cgroups $cgroups/*/ "$work"/cgroup/*/; do
     if [ -d "${root%/}/$group" ]; then find "${root%/}/$group" -depth -type d -exec rmdir {} \; 2>/dev/null; fi
   done
+  release
   cd /
   umount --recursive --lazy "$work" && rmdir "$work"
+  trap - EXIT
   exit "$code"
 }
 
 trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
-trap 'exit 141' PIPE
+trap 'cleanup 130' INT
+trap 'cleanup 143' TERM
+trap 'cleanup 129' HUP
+trap 'cleanup 141' PIPE
 mkdir -p "$work"
 mount -t tmpfs -o mode=755 tsrun-demo "$work"
 cd "$work" || exit

@@ -30,7 +30,7 @@ const INTERVAL_MS = 50;
  * @returns {string[]}
  */
 export function takeInventory() {
-  return [...new Set([...processes(), ...mounts(), ...cgroups(), ...files()])];
+  return [...new Set([...processes(), ...mounts(), ...cgroups(), ...hierarchies(), ...files()])];
 }
 
 /**
@@ -84,6 +84,18 @@ function cgroups(directory = '/sys/fs/cgroup', depth = CGROUP_DEPTH) {
     if (NAME.test(name)) return [`cgroup: ${inside}`];
     return depth > 0 ? cgroups(inside, depth - 1) : [];
   });
+}
+
+/** Hierarchies of cgroup v1 that are mounted nowhere: their last mount has ended while a cgroup was on its way out. */
+function* hierarchies() {
+  const mounted = readText('/proc/self/mountinfo')
+    .split('\n')
+    .flatMap((line) => /^.* - cgroup \S+ (.*)$/.exec(line)?.[1]?.split(',') ?? []);
+  for (const line of readText('/proc/self/cgroup').split('\n')) {
+    const names = /^[1-9]\d*:([^:]+):/.exec(line)?.[1]?.split(',') ?? [];
+    if (names.length > 0 && !names.some((name) => mounted.includes(name)))
+      yield `cgroup hierarchy without a mount: ${names.join(',')}`;
+  }
 }
 
 /** State directories, network namespaces with a name, network interfaces, and directories of tests. */

@@ -24,10 +24,21 @@ echo max >"$parent/pids.max"
 
 say 'Some controllers are seldom mounted. Those of this host are shown on hierarchies of a mount namespace of their own.'
 resources=''
+bound=''
+# A controller that lies in a hierarchy without a mount is missed by other programs. The kernel keeps a hierarchy whose last mount ends
+# while a cgroup of it is still on its way out, until one more mount ends.
+release() {
+  for controller in $bound; do
+    umount "cgroup/$controller" 2>/dev/null
+    await "is_free $controller || { mount -t cgroup -o $controller cgroup cgroup/$controller && umount cgroup/$controller; is_free $controller; }"
+  done
+}
+is_free() { grep -qw "^$1.0" /proc/cgroups; }
 # A controller of v1 that no hierarchy has yet, with a part of config.json that needs it.
 small() {
-  grep -qw "^$1.0" /proc/cgroups && ! is_v2 && ! grep -qsw "$1" $cgroups/unified/cgroup.controllers || return 0
+  is_free "$1" && ! is_v2 && ! grep -qsw "$1" $cgroups/unified/cgroup.controllers || return 0
   mkdir -p "cgroup/$1" && mount -t cgroup -o "$1" cgroup "cgroup/$1" 2>/dev/null || return 0
+  bound="$bound $1"
   if [ -n "$2" ]; then resources="${resources:+$resources, }$2"; fi
 }
 small net_cls '"network": { "classID": 1048577, "priorities": [{ "name": "lo", "priority": 3 }] }'
