@@ -5,6 +5,10 @@ import { bindLibc } from './library.ts';
 const flistxattr = bindLibc('long flistxattr(int fd, void *list, size_t size)');
 const fgetxattr = bindLibc('long fgetxattr(int fd, const void *name, void *value, size_t size)');
 const fsetxattr = bindLibc('int fsetxattr(int fd, const void *name, const void *value, size_t size, int flags)');
+const fremovexattr = bindLibc('int fremovexattr(int fd, const void *name)');
+const lsetxattr = bindLibc(
+  'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
+);
 
 /** include/uapi/linux/limits.h: of a list and of a value. */
 const XATTR_MAX = 65_536;
@@ -47,4 +51,35 @@ function copyAttribute(fromFd: number, toFd: number, name: Buffer): number {
     if (hasErrno(error, ...PASSED_OVER)) return 0;
     throw error;
   }
+}
+
+/**
+ * Sets an attribute of an open file; false where the file system or the user may not have it. `name` is one byte a character (latin1).
+ * Errors: `host`. Source: man 2 setxattr.
+ */
+export function setAttribute(fd: number, name: string, value: Uint8Array): boolean {
+  return isSet(fsetxattr(fd, nameBytes(name), value, value.length, 0), name);
+}
+
+/** The same for what a path ends in, a symlink or a device itself. */
+export function setPathAttribute(path: Uint8Array, name: string, value: Uint8Array): boolean {
+  return isSet(lsetxattr(Buffer.concat([path, Buffer.of(0)]), nameBytes(name), value, value.length, 0), name);
+}
+
+/** Takes the attributes of an open file away, those that may be. Errors: `host`. */
+export function clearAttributes(fd: number): void {
+  const list = Buffer.alloc(XATTR_MAX);
+  const length = flistxattr(fd, list, list.length);
+  if (length <= 0) return;
+  for (const name of list.toString('latin1', 0, length - 1).split('\0')) fremovexattr(fd, nameBytes(name));
+}
+
+function isSet(result: number, name: string): boolean {
+  if (result < 0 && PASSED_OVER.includes(lastErrno())) return false;
+  checked(result, `set attribute ${JSON.stringify(name)}`);
+  return true;
+}
+
+function nameBytes(name: string): Buffer {
+  return Buffer.from(`${name}\0`, 'latin1');
 }
