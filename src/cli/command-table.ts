@@ -36,6 +36,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     description: 'serve the commands of this user without an engine of their own; or ask who does',
     load: () => import('./commands/host/planner.ts'),
   },
+  unpack: {
+    description: 'make a bundle of an image in a layout or an archive',
+    load: () => import('./commands/host/unpack.ts'),
+  },
   spec: { description: 'write a config.json to start from', load: () => import('./commands/host/spec.ts') },
   features: { description: 'print what this tsrun supports', load: () => import('./commands/host/features.ts') },
   completion: {

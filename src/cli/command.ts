@@ -36,6 +36,7 @@ export interface PositionalCount {
 
 /** What a shell offers for a positional. */
 export type Offer =
+  | { readonly kind: 'files' | 'directories' }
   | { readonly words: readonly string[] | 'signals' }
   | { readonly statuses: (given: ReadonlySet<string>) => readonly ContainerStatus['status'][] };
 

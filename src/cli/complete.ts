@@ -117,6 +117,7 @@ function complete(last: string, { part, options, offers }: Place): Completion {
   }
   const offer = offers[positionals.length];
   if (offer === undefined) return NOTHING;
+  if ('kind' in offer) return offer;
   if ('statuses' in offer) return { kind: 'ids', statuses: offer.statuses(given) };
   if (offer.words === 'signals') return fitting(offerSignals(last), last);
   return fitting(offer.words, last);

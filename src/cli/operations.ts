@@ -20,6 +20,7 @@ import type {
 import type { Finding } from '../container/check.ts';
 import type { Diagnosis } from '../container/diagnose.ts';
 import type { Runtime } from '../container/caller/caller.ts';
+import type { Unpacked, UnpackOptions } from '../image/unpack.ts';
 import type { SeccompBuild } from '../spec/features.ts';
 
 /** The operations that commands call. */
@@ -53,6 +54,7 @@ export interface Operations extends PlannerOperations {
   drawContainer(runtime: RuntimeOptions, options: ExplainOptions, more: { readonly trace?: string }): Promise<string>;
   checkBundle(runtime: RuntimeOptions, options: ExplainOptions): Promise<readonly Finding[]>;
   diagnoseHost(runtime: RuntimeOptions, options: { readonly planner: boolean }): Promise<readonly Diagnosis[]>;
+  unpackImage(options: UnpackOptions): Promise<Unpacked>;
 }
 
 /** A planner for the commands of this user. */
@@ -177,6 +179,10 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
   async diagnoseHost(runtime, options) {
     const { diagnoseHost } = await import('../container/diagnose.ts');
     return diagnoseHost(await ownRuntime(runtime), options);
+  },
+  async unpackImage(options) {
+    const { unpackImage } = await import('../image/unpack.ts');
+    return unpackImage(options);
   },
 };
 

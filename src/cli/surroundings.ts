@@ -30,6 +30,8 @@ export interface Surroundings {
   readStdin(): string;
   /** Characters in a line of the terminal that standard output is; undefined for anything else. */
   columns?(): number | undefined;
+  /** Puts a line in the place of the one that was written so before, where standard error is a terminal; an empty one removes it. */
+  readonly writeProgress?: ((line: string) => void) | undefined;
   /** False when whoever read it has gone away. */
   writeStdout(text: string): boolean;
 }
@@ -49,6 +51,8 @@ export function processSurroundings(launched?: Launched): Surroundings {
     readStdin: () => readText(0),
     // Only what is asked for brings node:tty with it.
     columns: () => (isTerminal(1) ? process.stdout.columns : undefined),
+    // Carriage return, and erase to the end of the line (ECMA-48, EL).
+    writeProgress: isTerminal(2) ? (line) => writeText(2, `\r\u001b[K${line}`) : undefined,
     writeStdout: (text) => writeText(1, text),
   };
 }

@@ -21,6 +21,7 @@ const usages: Record<string, string> = {
   checkpoint: 'tsrun checkpoint [options] ID',
   restore: 'tsrun restore [options] ID',
   planner: 'tsrun planner [options] [status|stop]',
+  unpack: 'tsrun unpack [options] LAYOUT[:TAG] DIR',
   spec: 'tsrun spec [options]',
   features: 'tsrun features',
   completion: 'tsrun completion [options] [SHELL]',

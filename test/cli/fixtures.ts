@@ -84,6 +84,7 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
     servePlanner: operation('servePlanner'),
     askPlanner: operation('askPlanner', '{}'),
     checkBundle: operation('checkBundle', []),
+    unpackImage: () => Promise.resolve({ lowers: [] }),
     diagnoseHost: operation('diagnoseHost', []),
     explainContainer: operation('explainContainer', {
       summary: 'container ...\n',

@@ -95,8 +95,8 @@ t.test('docs/compatibility.json has every option of the other runtimes once', (t
   }
   t.equal(
     Object.keys(peers.commands).length,
-    25,
-    'the twenty-one commands of the others, explain, check, doctor and planner',
+    26,
+    'the twenty-one commands of the others, explain, check, doctor, unpack and planner',
   );
   t.end();
 });

@@ -84,6 +84,11 @@ export function readTextFormat(text = 'text'): 'text' | 'json' {
   throw invalidValue(text, 'format', '"text" or "json"');
 }
 
+/** A number of files. Errors: `usage`. */
+export function readEntryCount(text: string): number {
+  return readNumber(text, { option: 'max-entries', largest: 9_999_999_999, wanted: 'a number of files' });
+}
+
 /** An integer in decimal. Shape: a BigInt where a number cannot hold it. Errors: `usage`. */
 export function readInteger(text: string, option: string): number | bigint {
   if (!/^[+-]?\d{1,20}$/.test(text)) throw invalidValue(text, option, 'an integer');
