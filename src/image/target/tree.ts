@@ -1,4 +1,4 @@
-import { fstatSync, lstatSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import {
   chmodAt,
@@ -9,7 +9,6 @@ import {
   openBeneath,
   setTimes,
   symlinkAt,
-  type FileTimes,
 } from '../../sys/archive/at.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
@@ -19,18 +18,11 @@ import { clearAttributes } from '../../sys/xattr.ts';
 import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } from '../../util/constants.ts';
 import { refuse, showName } from '../refuse.ts';
 import type { TarEntry } from '../tar/entry.ts';
+import { Directories } from './directories.ts';
 import { Metadata } from './metadata.ts';
 import type { Place } from './name.ts';
 import { namesIn, removeTree } from './remove.ts';
 
-interface Parent {
-  readonly path: string;
-  readonly fd: OwnedFd;
-  readonly times: FileTimes;
-}
-
-/** What a directory has that no entry speaks of. */
-const IMPLIED_MODE = 0o755;
 /** Majors and minors as the kernel has them (include/linux/kdev_t.h). */
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xf_ffff;
@@ -45,14 +37,14 @@ const MAX_LATE_MODES = 100_000;
  */
 export class Tree implements Disposable {
   readonly #root: OwnedFd;
+  readonly #directories: Directories;
   readonly #trash: OwnedFd;
   readonly #metadata: Metadata;
-  /** Where the last entry went. What is put into a directory changes its times, which are given back when it is left. */
-  #parent: Parent | undefined;
   readonly #lateModes = new Map<string, number>();
 
   constructor(root: OwnedFd, options: { readonly trash: OwnedFd; readonly metadata: Metadata }) {
     this.#root = root;
+    this.#directories = new Directories(root);
     this.#trash = options.trash;
     this.#metadata = options.metadata;
     // The same tree comes of the same image where no entry speaks of the root.
@@ -61,7 +53,7 @@ export class Tree implements Disposable {
 
   /** Makes a regular file and answers it, open for writing; finish() does the rest. Errors: `bundle`, `host`. */
   createFile({ directory, base }: Place): OwnedFd {
-    const parent = this.#enter(directory);
+    const parent = this.#directories.enter(directory);
     return this.#create(parent, base, () =>
       openAt(parent.number, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
     );
@@ -74,11 +66,11 @@ export class Tree implements Disposable {
 
   makeDirectory({ path, directory, base }: Place, entry: TarEntry): void {
     if (base === '') {
-      this.#leave();
+      this.#directories.leave();
       this.#giveDirectory(this.#root, '', entry);
       return;
     }
-    const parent = this.#enter(directory);
+    const parent = this.#directories.enter(directory);
     const kept = this.#openDirectoryAt(parent, base);
     if (kept !== undefined) clearAttributes(kept.number);
     else
@@ -91,7 +83,7 @@ export class Tree implements Disposable {
 
   makeSymlink({ directory, base }: Place, entry: TarEntry): void {
     if (entry.linkName === '') throw refuse(`the symlink ${showName(entry.name)} leads nowhere`);
-    const parent = this.#enter(directory);
+    const parent = this.#directories.enter(directory);
     this.#create(parent, base, () => {
       symlinkAt(entry.linkName, parent.number, base);
     });
@@ -100,11 +92,11 @@ export class Tree implements Disposable {
 
   /** Another name of a file of this tree. */
   makeHardLink(place: Place, target: Place): void {
-    const parent = this.#enter(place.directory);
+    const parent = this.#directories.enter(place.directory);
     const { base } = place;
     // Removing what is in the way must not remove the file itself.
     if (place.path === target.path) throw refuse(`the hard link ${showName(place.path)} leads to itself`);
-    using opened = target.directory === place.directory ? undefined : this.#find(target);
+    using opened = target.directory === place.directory ? undefined : this.#directories.find(target);
     const from = { fd: (opened ?? parent).number, name: target.base };
     try {
       this.#create(parent, base, () => {
@@ -128,7 +120,7 @@ export class Tree implements Disposable {
     }
     if (major < 0 || minor < 0 || major > MAX_MAJOR || minor > MAX_MINOR)
       throw refuse(`the device ${showName(entry.name)} is ${major}:${minor}, which no device is`);
-    const parent = this.#enter(place.directory);
+    const parent = this.#directories.enter(place.directory);
     const format = type === 'fifo' ? S_IFIFO : type === 'block' ? S_IFBLK : S_IFCHR;
     const device = type === 'fifo' ? 0 : deviceNumber(major, minor);
     const name = Buffer.from(place.base, 'latin1');
@@ -142,14 +134,14 @@ export class Tree implements Disposable {
 
   /** Takes a name away, with all below it. */
   remove({ directory, base }: Place): void {
-    const parent = this.#enterExisting(directory);
+    const parent = this.#directories.enterExisting(directory);
     if (parent === undefined) return;
     removeTree(parent, base, this.#trash);
   }
 
   /** Takes all names of a directory away but those that are kept, and likewise in those. Shape of `isKept`: of a path. */
   empty(directory: string, isKept: (path: string) => boolean): void {
-    const opened = this.#enterExisting(directory);
+    const opened = this.#directories.enterExisting(directory);
     if (opened === undefined) return;
     const kept: string[] = [];
     for (const base of namesIn(opened)) {
@@ -162,7 +154,7 @@ export class Tree implements Disposable {
 
   /** Has overlayfs hide a name of lower layers: a device 0:0. What this layer has under that name stays. */
   hide({ directory, base }: Place): void {
-    const parent = this.#enter(directory);
+    const parent = this.#directories.enter(directory);
     try {
       makeNode(parent.number, Buffer.from(base, 'latin1'), S_IFCHR, 0);
     } catch (error) {
@@ -172,20 +164,19 @@ export class Tree implements Disposable {
 
   /** Has overlayfs hide all that lower layers have in a directory. */
   makeOpaque(directory: string): void {
-    this.#metadata.makeOpaque(this.#enter(directory).number);
+    this.#metadata.makeOpaque(this.#directories.enter(directory).number);
   }
 
   /** What had to wait until everything was there. */
   close(): void {
-    this.#leave();
+    this.#directories.leave();
     // The deepest first: without its mode nobody gets to what is below.
     for (const [path, mode] of [...this.#lateModes].sort(([a], [b]) => b.length - a.length)) this.#giveMode(path, mode);
     this.#lateModes.clear();
   }
 
   [Symbol.dispose](): void {
-    this.#parent?.fd.close();
-    this.#parent = undefined;
+    this.#directories[Symbol.dispose]();
   }
 
   #giveMode(path: string, mode: number): void {
@@ -216,80 +207,6 @@ export class Tree implements Disposable {
       if (!hasErrno(error, 'EEXIST')) throw error;
       removeTree(parent, base, this.#trash);
       return make();
-    }
-  }
-
-  #enter(path: string): OwnedFd {
-    if (this.#parent?.path === path) return this.#parent.fd;
-    this.#leave();
-    return this.#become(path, this.#openDirectory(path));
-  }
-
-  #enterExisting(path: string): OwnedFd | undefined {
-    if (this.#parent?.path === path) return this.#parent.fd;
-    this.#leave();
-    try {
-      return this.#become(path, this.#open(path));
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-      throw error;
-    }
-  }
-
-  #become(path: string, fd: OwnedFd): OwnedFd {
-    const { atimeNs, mtimeNs } = fstatSync(fd.number, { bigint: true });
-    this.#parent = { path, fd, times: { atimeNs, mtimeNs } };
-    return fd;
-  }
-
-  #leave(): void {
-    if (this.#parent === undefined) return;
-    setTimes(this.#parent.fd.number, this.#parent.times);
-    this.#parent.fd.close();
-    this.#parent = undefined;
-  }
-
-  #find({ directory, path }: Place): OwnedFd {
-    try {
-      return this.#open(directory);
-    } catch (cause) {
-      if (!hasErrno(cause, 'ENOENT', 'ENOTDIR')) throw cause;
-      throw refuse(`a hard link leads to ${showName(path)}, which is no file of the image`);
-    }
-  }
-
-  /** A directory, after the ones that are missing on the way to it were made. */
-  #openDirectory(path: string): OwnedFd {
-    try {
-      return this.#open(path);
-    } catch (error) {
-      if (!hasErrno(error, 'ENOENT')) {
-        if (!hasErrno(error, 'ENOTDIR')) throw error;
-        throw refuse(`the directory ${showName(path)} is a file of the image`);
-      }
-    }
-    const slash = path.lastIndexOf('/');
-    const base = path.slice(slash + 1);
-    using parent = this.#openDirectory(path.slice(0, Math.max(slash, 0)));
-    try {
-      makeDirectoryAt(parent.number, base, IMPLIED_MODE);
-    } catch (error) {
-      if (!hasErrno(error, 'EEXIST')) throw error;
-      throw refuse(`the directory ${showName(path)} is a symlink of the image that leads nowhere`);
-    }
-    const made = openAt(parent.number, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    chmodFile(made.number, IMPLIED_MODE);
-    return made;
-  }
-
-  #open(path: string): OwnedFd {
-    try {
-      return openBeneath(this.#root.number, path, { flags: O_RDONLY | O_DIRECTORY, followsLinks: true });
-    } catch (cause) {
-      if (hasErrno(cause, 'EXDEV', 'ELOOP'))
-        throw refuse(`the directory ${showName(path)} is, or is behind, a symlink that leads out of the image`);
-      if (hasErrno(cause, 'ENAMETOOLONG')) throw refuse(`the name ${showName(path)} is too long`);
-      throw cause;
     }
   }
 
