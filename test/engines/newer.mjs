@@ -27,7 +27,9 @@ const PROGRAMS = [
 ];
 
 /** What containerd and docker do with tsrun and with its shim. */
-const TESTS = ['ctr', 'docker', 'shim', 'shim-endurance', 'shim-tsrun'].map((name) => `test/engines/${name}.test.ts`);
+const TESTS = ['cri', 'ctr', 'docker', 'shim', 'shim-endurance', 'shim-tsrun'].map(
+  (name) => `test/engines/${name}.test.ts`,
+);
 
 /**
  * Fetches them and prints their versions: the tests for them, and what these need in their environment. No tests where an engine is not to

@@ -212,7 +212,7 @@ export async function withEachRuntime(
 function configText(address: string, name: string, { plugins = [], config = [] }: Additions): string {
   const disabled = DISABLED.filter((plugin) => !plugins.includes(plugin));
   return [
-    'version = 2',
+    `version = ${newerPrograms === undefined ? 2 : 3}`,
     `root = "/var/lib/containerd/${name}"`,
     `state = "/run/containerd-${name}"`,
     `disabled_plugins = ${JSON.stringify(disabled)}`,

@@ -4,6 +4,7 @@ import { Containerd } from './containerd.ts';
 import { CriClient, type Answer, type Asked } from './cri-client.ts';
 import { NAMESPACE_MODE } from './cri-messages.ts';
 import { IMAGE, writeImage } from './image.ts';
+import { newerPrograms } from './newer-programs.ts';
 import { anyRuntime, shimPath } from './runtimes.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -16,8 +17,10 @@ export interface Handler {
 
 const PAUSE_IMAGE = 'localhost/tsrun-pause:latest';
 const PATIENCE_MS = 30_000;
-const PLUGIN = 'io.containerd.grpc.v1.cri';
-const TABLE = `plugins.${JSON.stringify(PLUGIN)}`;
+/** What containerd 2 has made three of: the interface, its images, and what runs containers. */
+const PLUGINS = ['io.containerd.grpc.v1.cri', 'io.containerd.cri.v1.images', 'io.containerd.cri.v1.runtime'] as const;
+const [GRPC, IMAGES, RUNTIME] = PLUGINS.map((name) => `plugins.${JSON.stringify(name)}`) as [string, string, string];
+const TABLE = newerPrograms === undefined ? GRPC : RUNTIME;
 /** Of containerd, in which Kubernetes keeps what it has. */
 export const CRI_NAMESPACE = 'k8s.io';
 
@@ -42,7 +45,7 @@ export class Cri {
         { ...first, name: 'cri' },
         {
           address: inside.path('cri.sock'),
-          plugins: [PLUGIN],
+          plugins: PLUGINS,
           config: configLines(handlers),
           programs: { 'containerd-shim-tsrun-v2': shimPath(inside) },
         },
@@ -108,9 +111,11 @@ export class Cri {
 }
 
 function configLines(handlers: readonly [Handler, ...Handler[]]): string[] {
+  const pause = JSON.stringify(PAUSE_IMAGE);
   return [
+    ...(newerPrograms === undefined ? [] : [`[${IMAGES}.pinned_images]`, `sandbox = ${pause}`]),
     `[${TABLE}]`,
-    `sandbox_image = ${JSON.stringify(PAUSE_IMAGE)}`,
+    ...(newerPrograms === undefined ? [`sandbox_image = ${pause}`] : []),
     // Root may not be allowed to go below its own score, as the containers of a node do.
     'restrict_oom_score_adj = true',
     'disable_apparmor = true',
