@@ -85,6 +85,8 @@ const BUNDLES = {
  * @param {number} planner
  */
 export function makeRigs(directory, planner) {
+  // What runtimes make in a root file system for mounts stays in a copy of it.
+  fs.cpSync(path.join(BUSYBOX, 'rootfs'), path.join(directory, 'rootfs'), { recursive: true, verbatimSymlinks: true });
   return RUNTIMES.filter(isInstalled).map((runtime, index) => {
     const rig = makeRig(runtime, { directory, index, planner });
     for (const file of filesOf(rig)) fs.readFileSync(file);
@@ -120,7 +122,7 @@ function makeRig({ name, argv, warm = false }, { directory, index, planner }) {
     config.ociVersion = '1.0.2';
     config.process.terminal = false;
     config.process.args = ['/bin/true'];
-    config.root.path = path.join(BUSYBOX, 'rootfs');
+    config.root.path = path.join(directory, 'rootfs');
     fs.mkdirSync(rig.bundle(bundle), { recursive: true });
     change(config);
     fs.writeFileSync(path.join(rig.bundle(bundle), 'config.json'), JSON.stringify(config));
