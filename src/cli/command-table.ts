@@ -19,10 +19,22 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   state: { description: 'print the state of a container', load: () => import('./commands/inspect/state.ts') },
   list: { description: 'list the containers below the root', load: () => import('./commands/inspect/list.ts') },
   ps: { description: 'list the processes of a container', load: () => import('./commands/inspect/ps.ts') },
+  stats: {
+    description: 'show what containers use, until interrupted',
+    load: () => import('./commands/inspect/stats.ts'),
+  },
+  wait: {
+    description: 'wait until containers have ended, and print their exit codes',
+    load: () => import('./commands/inspect/wait.ts'),
+  },
   update: { description: 'change the limits of a container', load: () => import('./commands/life/update.ts') },
   events: {
     description: 'print statistics and events of a container',
     load: () => import('./commands/inspect/events.ts'),
+  },
+  mount: {
+    description: 'mount something in a container that runs, or take it away',
+    load: () => import('./commands/life/mount.ts'),
   },
   checkpoint: {
     description: 'save a running container to disk',

@@ -32,12 +32,14 @@ export interface PositionalCount {
   readonly maximum: number;
   /** The positional with this index, from 0, and all that follows are a program's and never options of ours. */
   readonly literalFrom?: number;
+  /** All behind the last that the offers are for are like that one. */
+  readonly repeats?: boolean;
 }
 
 /** What a shell offers for a positional. */
 export type Offer =
   | { readonly kind: 'files' | 'directories' }
-  | { readonly words: readonly string[] | 'signals' }
+  | { readonly words: readonly string[] | 'signals' | 'files' }
   | { readonly statuses: (given: ReadonlySet<string>) => readonly ContainerStatus['status'][] };
 
 /** Ids of containers with one of the statuses. With the option that is named, any will do. */

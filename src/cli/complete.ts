@@ -20,7 +20,12 @@ export interface OfferedWord {
 export type Completion =
   | { readonly kind: 'words'; readonly words: readonly OfferedWord[] }
   | { readonly kind: 'files' | 'directories' }
-  | { readonly kind: 'ids'; readonly statuses: readonly ContainerStatus['status'][] };
+  | {
+      readonly kind: 'ids';
+      readonly statuses: readonly ContainerStatus['status'][];
+      /** Those that are on the line already. Default: none. */
+      readonly except?: readonly string[];
+    };
 
 /** What a line of words asks for. */
 export interface Completed {
@@ -47,7 +52,10 @@ export function completeLine(line: readonly string[], { options, commands }: Com
   const { offers = [], positionals } = command;
   const own = { ...command.options, help: { type: 'boolean', description: 'print how it is called' } } as const;
   const part = walk(rest, { options: own, literalAfter: positionals.literalFrom ?? Number.POSITIVE_INFINITY });
-  return { completion: complete(last, { part, options: own, offers }), globalArguments };
+  return {
+    completion: complete(last, { part, options: own, offers, repeats: positionals.repeats === true }),
+    globalArguments,
+  };
 }
 
 function offerCommands(commands: CompletionTable['commands']): { readonly words: readonly OfferedWord[] } {
@@ -103,9 +111,11 @@ interface Place {
   readonly part: Part;
   readonly options: OptionTable;
   readonly offers: readonly (Offer | { readonly words: readonly OfferedWord[] })[];
+  /** The last of the offers is for all that follow as well. */
+  readonly repeats?: boolean;
 }
 
-function complete(last: string, { part, options, offers }: Place): Completion {
+function complete(last: string, { part, options, offers, repeats = false }: Place): Completion {
   const { given, positionals, wanting, isLiteral } = part;
   if (wanting !== undefined) return completeValue(options[wanting], last);
   if (!isLiteral && last.startsWith('-')) {
@@ -115,10 +125,12 @@ function complete(last: string, { part, options, offers }: Place): Completion {
     if (completion.kind !== 'words') return completion;
     return { kind: 'words', words: completion.words.map(({ word }) => ({ word: `${prefix}${word}` })) };
   }
-  const offer = offers[positionals.length];
+  const offer = offers[positionals.length] ?? (repeats ? offers.at(-1) : undefined);
   if (offer === undefined) return NOTHING;
   if ('kind' in offer) return offer;
-  if ('statuses' in offer) return { kind: 'ids', statuses: offer.statuses(given) };
+  if ('statuses' in offer)
+    return { kind: 'ids', statuses: offer.statuses(given), ...(repeats && { except: positionals }) };
+  if (offer.words === 'files') return { kind: 'files' };
   if (offer.words === 'signals') return fitting(offerSignals(last), last);
   return fitting(offer.words, last);
 }

@@ -6,11 +6,15 @@ export const TERMS: Readonly<Record<string, string>> = {
   bundle: 'a directory with config.json, which says what runs and what it sees, and the root file system that it names',
 };
 
+/** Of `wait`, where a container has ended and nobody can tell how. */
+export const UNKNOWN_END = 4;
+
 /** Exit code, in words -> when. */
 export const EXIT_CODES: Readonly<Record<string, string>> = {
   0: 'it is done',
   1: 'it failed; one line on standard error says why',
   3: 'there is no such command',
+  [UNKNOWN_END]: 'wait: nobody can tell the exit code any more',
   255: 'exec failed before the program ran',
   'of the program': 'run and exec, unless detached; 128 + N when signal N has ended it',
 };
@@ -34,7 +38,6 @@ export const HABITS: Readonly<Record<string, string>> = {
   pull: 'tsrun runs bundles and knows no images: engines make bundles of them',
   remove: '"tsrun delete ID" removes a container',
   rm: '"tsrun delete ID" removes a container',
-  stats: '"tsrun events --stats ID" prints the statistics of a container',
   stop: '"tsrun kill ID" sends TERM, and "tsrun kill ID KILL" ends a container',
   top: '"tsrun ps ID" lists the processes of a container',
   unpause: '"tsrun resume ID" lets a paused container go on',

@@ -1,5 +1,6 @@
 import type { LeaveOptions } from '../container/build/leave.ts';
 import type {
+  AddMountOptions,
   CheckpointOptions,
   ContainerEvent,
   ContainerStats,
@@ -10,15 +11,18 @@ import type {
   ExecOptions,
   ExplainOptions,
   KillOptions,
+  RemoveMountOptions,
   RestoreOptions,
   RunOptions,
   RuntimeOptions,
   ShowProcessesOptions,
   StartOptions,
   UpdateOptions,
+  UsageOptions,
 } from '../container/store/options.ts';
 import type { Finding } from '../container/check.ts';
 import type { Diagnosis } from '../container/diagnose.ts';
+import type { ContainerUsage } from '../container/stats.ts';
 import type { Runtime } from '../container/caller/caller.ts';
 import type { Unpacked, UnpackOptions } from '../image/unpack.ts';
 import type { SeccompBuild } from '../spec/features.ts';
@@ -45,6 +49,10 @@ export interface Operations extends PlannerOperations {
   containerEvents(runtime: RuntimeOptions, options: EventOptions): Promise<AsyncIterable<ContainerEvent>>;
   listProcesses(runtime: RuntimeOptions, id: string): Promise<readonly number[]>;
   showProcesses(runtime: RuntimeOptions, options: ShowProcessesOptions): Promise<string>;
+  addMount(runtime: RuntimeOptions, options: AddMountOptions): Promise<void>;
+  removeMount(runtime: RuntimeOptions, options: RemoveMountOptions): Promise<void>;
+  containerUsage(runtime: RuntimeOptions, options: UsageOptions): Promise<AsyncIterable<readonly ContainerUsage[]>>;
+  waitForContainer(runtime: RuntimeOptions, id: string): Promise<number | undefined>;
   readSeccompBuild(): Promise<SeccompBuild | undefined>;
   explainContainer(
     runtime: RuntimeOptions,
@@ -155,6 +163,24 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
     await guardDescriptors();
     const { showProcesses } = await import('../container/ps.ts');
     return showProcesses(runtime, options);
+  },
+  async addMount(runtime, options) {
+    await guardDescriptors();
+    const { addMount } = await import('../container/mount.ts');
+    await addMount(await ownRuntime(runtime), options);
+  },
+  async removeMount(runtime, options) {
+    await guardDescriptors();
+    const { removeMount } = await import('../container/mount.ts');
+    await removeMount(await ownRuntime(runtime), options);
+  },
+  async containerUsage(runtime, options) {
+    const { containerUsage } = await import('../container/stats.ts');
+    return containerUsage(await ownRuntime(runtime), options);
+  },
+  async waitForContainer(runtime, id) {
+    const { waitForContainer } = await import('../container/wait.ts');
+    return waitForContainer(runtime, id);
   },
   async readSeccompBuild() {
     const { readSeccompBuild } = await import('../container/build/seccomp-build.ts');

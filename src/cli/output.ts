@@ -42,7 +42,8 @@ function statusDocument(status: ContainerStatus): ContainerStatus {
 const narrowestColumn = 12;
 const columnPadding = 3;
 
-function formatTable(rows: readonly (readonly string[])[]): string {
+/** A table with columns as wide as what is in them, the heading first. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => {
     const longest = Math.max(...rows.map((row) => widthOf(row[column] ?? '')));
     return Math.max(narrowestColumn, longest + columnPadding);

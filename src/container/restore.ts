@@ -3,7 +3,7 @@ import { uninterrupted } from '../sys/events/interruption.ts';
 import { pidfdOpen } from '../sys/process/pidfd.ts';
 import { exitCode, type ExitStatus } from '../sys/process/wait.ts';
 import { waitForEnd } from './build/end-process.ts';
-import { removeEnded } from './build/remove-container.ts';
+import { settleEnded } from './build/remove-container.ts';
 import { CallerLost, type Runtime } from './caller/caller.ts';
 import type { Foreground } from './caller/foreground.ts';
 import { Orphans } from './caller/orphans.ts';
@@ -25,7 +25,7 @@ export async function restoreContainer(runtime: Runtime, options: RestoreOptions
   try {
     const status = await supervise(runtime, options, { ...restored, foreground });
     if (status === undefined) return 0;
-    if (!options.keep) await removeEnded(runtime, attempt.directory);
+    await settleEnded(runtime, attempt, { status, keep: options.keep });
     return exitCode(status);
   } catch (error) {
     if (!(error instanceof CallerLost)) {

@@ -8,7 +8,7 @@ import { becomeProgram, stateOf } from './build/become-program.ts';
 import { buildContainer, type BuiltContainer } from './build/build-container.ts';
 import { waitForEnd } from './build/end-process.ts';
 import { openBundle, prepareContainer } from './build/prepare-container.ts';
-import { removeEnded } from './build/remove-container.ts';
+import { settleEnded } from './build/remove-container.ts';
 import { CallerLost, type Runtime } from './caller/caller.ts';
 import { requireConsole } from './caller/console.ts';
 import type { Foreground } from './caller/foreground.ts';
@@ -32,7 +32,7 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
   try {
     const status = await superviseProgram(runtime, options, { built, foreground });
     if (status === undefined) return 0;
-    if (!options.keep) await removeEnded(runtime, attempt.directory);
+    await settleEnded(runtime, attempt, { status, keep: options.keep });
     return exitCode(status);
   } catch (error) {
     if (!(error instanceof CallerLost)) await attempt.undo();

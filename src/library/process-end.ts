@@ -1,8 +1,11 @@
 import { readOomKills } from '../cgroup/oom.ts';
 import type { CgroupReference } from '../cgroup/cgroup.ts';
 import { StateDirectory } from '../container/store/directory.ts';
+import { keepEnd } from '../container/store/ended.ts';
+import type { ProcessIdentity } from '../container/store/process-identity.ts';
+import type { ContainerRecord } from '../container/store/record.ts';
 import { TsrunError } from '../errors.ts';
-import { signalName } from '../util/signals.ts';
+import { parseSignal, signalName } from '../util/signals.ts';
 import type { ExitStatus } from '../sys/process/wait.ts';
 
 /** How a process ended. */
@@ -27,6 +30,42 @@ export function describeEnd(status: ExitStatus | undefined, oomKilled: boolean):
   };
 }
 
+/**
+ * What keeps the end of a container's first process for `tsrun wait`, which asks when this process may be gone. A container that is gone by
+ * then is asked for by nobody. Errors: `not-found`, `state`.
+ */
+export function endKeeper(root: string, id: string): (end: ProcessEnd) => void {
+  const { init } = readRecord(root, id);
+  return ({ code, signal }) => {
+    const status = statusOf({ code, signal });
+    using directory = new StateDirectory(root, id);
+    if (init === undefined || status === undefined || !hasContainer(directory, init)) return;
+    keepEnd(directory, init, status);
+  };
+}
+
+/** Undefined where nobody can tell. */
+function statusOf({ code, signal }: Pick<ProcessEnd, 'code' | 'signal'>): ExitStatus | undefined {
+  if (code !== undefined) return { kind: 'exited', code };
+  const number = signal === undefined ? undefined : parseSignal(signal);
+  return number === undefined ? undefined : { kind: 'killed', signal: number };
+}
+
+function hasContainer(directory: StateDirectory, { pid, startTime }: ProcessIdentity): boolean {
+  try {
+    const { init } = directory.readRecord();
+    return init?.pid === pid && init.startTime === startTime;
+  } catch (error) {
+    if (error instanceof TsrunError && (error.code === 'not-found' || error.code === 'state')) return false;
+    throw error;
+  }
+}
+
+function readRecord(root: string, id: string): ContainerRecord {
+  using directory = new StateDirectory(root, id);
+  return directory.readRecord();
+}
+
 /** Counts the processes of a container that the kernel kills for want of memory. */
 export class OomCounter {
   readonly #cgroup: CgroupReference;
@@ -34,8 +73,7 @@ export class OomCounter {
 
   /** `isNew`: the container was made just now, and all that was ever counted counts. Errors: `not-found`, `state`. */
   constructor(root: string, id: string, { isNew }: { readonly isNew: boolean }) {
-    using directory = new StateDirectory(root, id);
-    this.#cgroup = directory.readRecord().cgroup;
+    this.#cgroup = readRecord(root, id).cgroup;
     // A cgroup that was there before has counted for others.
     const isOwn = this.#cgroup.directories.every(({ hostPath, made }) => made.includes(hostPath));
     this.#before = isNew && isOwn && this.#cgroup.manager !== 'systemd' ? 0 : this.#read();

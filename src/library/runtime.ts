@@ -22,7 +22,7 @@ import {
   type RunContainerOptions,
 } from './options.ts';
 import type { Process } from './process.ts';
-import { OomCounter } from './process-end.ts';
+import { endKeeper, OomCounter, type ProcessEnd } from './process-end.ts';
 import { startProgram } from './start-program.ts';
 import { WatchedProcess } from './watched-process.ts';
 
@@ -170,11 +170,14 @@ export class Runtime {
     start: Parameters<typeof startProgram>[1],
   ): Promise<Process> {
     const { id } = options;
+    let keep: (end: ProcessEnd) => void = () => undefined;
     const onWatched = (watched: WatchedProcess): void => {
       this.#made.set(id, watched);
+      keep = endKeeper(this.#runtime.root, id);
     };
     const common = { runtime: this.#runtime, id, options, isNew: true, onWatched };
-    return await startProgram({ ...common, ...(atEnd && { atEnd }) }, start);
+    const keepEnd = (end: ProcessEnd): Promise<void> => Promise.resolve(keep(end));
+    return await startProgram({ ...common, atEnd: atEnd ?? keepEnd }, start);
   }
 
   #handle(id: string, process: Process | undefined): Container {

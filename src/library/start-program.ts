@@ -6,7 +6,7 @@ import { catchSignals } from '../sys/events/signals.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { withPatience } from './interruption.ts';
 import type { ProgramOptions } from './options.ts';
-import { OomCounter } from './process-end.ts';
+import { OomCounter, type ProcessEnd } from './process-end.ts';
 import { Connections, Process } from './process.ts';
 import { WatchedProcess } from './watched-process.ts';
 
@@ -32,7 +32,7 @@ export interface ProgramStart {
   /** Called as soon as the process is watched. */
   readonly onWatched?: (watched: WatchedProcess) => void;
   /** What else is to be done at its end. */
-  readonly atEnd?: () => Promise<void>;
+  readonly atEnd?: (end: ProcessEnd) => Promise<void>;
 }
 
 /** Has an operation start a program, and watches that to its end. What was opened for one that does not start is closed. */

@@ -141,7 +141,7 @@ function addOutside(context: PlanContext, phases: PhaseList<ExecExchange>, input
     labelled ? planProcHandle(context) : [],
     planJoin(input, execDescriptors(input.options.preserveFds)),
     labelKeys(context, process, planJoinKeyring(context)),
-    openRoot(context),
+    [openContainerRoot(context)],
   );
   if (process.terminal === true) {
     phases
@@ -184,7 +184,11 @@ function hasLabels({ apparmorProfile = '', selinuxLabel = '' }: Process): boolea
   return apparmorProfile !== '' || selinuxLabel !== '';
 }
 
-function planJoin({ differing, handles, changeRoot }: ExecInput, { pidfd, root, idmaps }: ExecDescriptors): Step[] {
+/** Enters the namespaces of a container, and its root. */
+export function planJoin(
+  { differing, handles, changeRoot }: Pick<ExecInput, 'differing' | 'handles' | 'changeRoot'>,
+  { pidfd, root, idmaps }: ExecDescriptors,
+): Step[] {
   const flags = differing.reduce((all, type) => all | NAMESPACE_FLAGS[type], 0);
   const join = call('setns', [pidfd, flags], { label: `join the ${differing.join(', ')} namespaces of the container` });
   return [
@@ -208,11 +212,9 @@ function planJoin({ differing, handles, changeRoot }: ExecInput, { pidfd, root, 
 }
 
 /** Lookups inside the container start at its root. */
-function openRoot(context: PlanContext): Step[] {
-  return [
-    call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
-      label: 'open the root of the container',
-      result: context.slots.root,
-    }),
-  ];
+export function openContainerRoot(context: PlanContext): Step {
+  return call('openat', [AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
+    label: 'open the root of the container',
+    result: context.slots.root,
+  });
 }

@@ -4,6 +4,7 @@ import type { SeccompBuild } from '../../src/spec/features.ts';
 import type { Operations } from '../../src/cli/operations.ts';
 import type { Surroundings } from '../../src/cli/surroundings.ts';
 import { readStats } from '../../src/cgroup/stats/stats.ts';
+import type { ContainerUsage } from '../../src/container/stats.ts';
 import type { ContainerStats, ContainerStatus, RuntimeOptions } from '../../src/container/store/options.ts';
 
 /** A container as operations show it. */
@@ -20,6 +21,20 @@ export const status: ContainerStatus = {
 
 /** Statistics of a container that has used nothing. */
 export const stats: ContainerStats = { ...readStats({ directories: [] }), networkInterfaces: [] };
+
+/** What a container uses that has used little. */
+export const usage: ContainerUsage = {
+  id: 'web',
+  cpuPercent: 12.345,
+  memory: 1024 * 1536,
+  memoryLimit: 1024 ** 3,
+  pids: 3,
+  pidsLimit: 0,
+  blockRead: 512,
+  blockWritten: 0,
+  networkReceived: 10_240,
+  networkSent: 123_456_789,
+};
 
 /** Surroundings of root in `/work`, which collect what is printed. */
 export function fakeSurroundings(changes: Partial<Surroundings> = {}): Surroundings & { readonly printed: string[] } {
@@ -79,6 +94,10 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
       { type: 'stats', id: 'web', data: stats },
     ]),
     listProcesses: operation('listProcesses', [42, 43]),
+    addMount: operation('addMount'),
+    removeMount: operation('removeMount'),
+    containerUsage: operation('containerUsage', [[usage]]),
+    waitForContainer: operation('waitForContainer', 7),
     showProcesses: operation('showProcesses', 'PID CMD\n 42 sh\n'),
     readSeccompBuild: () => Promise.resolve(results.readSeccompBuild as SeccompBuild | undefined),
     servePlanner: operation('servePlanner'),

@@ -1,9 +1,11 @@
 import { TsrunError } from '../../errors.ts';
 import { nextTurn, takePart } from '../../process/turns.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
+import type { ExitStatus } from '../../sys/process/wait.ts';
 import { wording } from '../../util/wording.ts';
 import type { Runtime } from '../caller/caller.ts';
 import { StateDirectory } from '../store/directory.ts';
+import { keepEnd } from '../store/ended.ts';
 import type { DeleteOptions } from '../store/options.ts';
 import type { ContainerRecord } from '../store/record.ts';
 import { currentStatus, type Status } from '../store/status.ts';
@@ -51,11 +53,21 @@ export async function removeContainer(
   await destroyContainer(directory, current, { kill, runtime });
 }
 
+/** For the one who has waited for the end of a container's program: removes it, or keeps how it ended. Errors: those of `removeEnded`. */
+export async function settleEnded(
+  runtime: Runtime,
+  { directory, record }: { readonly directory: StateDirectory; readonly record: ContainerRecord },
+  { status, keep }: { readonly status: ExitStatus; readonly keep: boolean },
+): Promise<void> {
+  if (!keep) await removeEnded(runtime, directory);
+  else if (record.init !== undefined) keepEnd(directory, record.init, status);
+}
+
 /**
  * Removes a container whose program has ended, for the one who has waited for that: by the directory that it was made in, whoever has the
  * name by now. One that is gone is fine. Errors: `status`, `cgroup`, `state`.
  */
-export async function removeEnded(runtime: Runtime, directory: StateDirectory): Promise<void> {
+async function removeEnded(runtime: Runtime, directory: StateDirectory): Promise<void> {
   using _part = takePart();
   await nextTurn();
   using _lock = await takeLock(directory, true);

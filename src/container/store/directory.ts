@@ -29,6 +29,7 @@ import { nowMs } from '../../sys/clock.ts';
 
 const STATE_FILE = 'state.json';
 const CONFIG_FILE = 'config.json';
+const END_FILE = 'end.json';
 const LOCK_FILE = 'lock';
 /** How long an operation waits for another on the same container; hooks may take their time. */
 const LOCK_TIMEOUT_MS = 60_000;
@@ -150,6 +151,16 @@ export class StateDirectory implements Disposable {
   /** The text that `writeConfig` kept; undefined when there is none. Errors: `state`. */
   readConfigText(): string | undefined {
     return this.#read(CONFIG_FILE);
+  }
+
+  /** Keeps how the first process has ended. Errors: `state`. */
+  writeEnd(text: string): void {
+    this.#write(END_FILE, text);
+  }
+
+  /** The text that `writeEnd` kept; undefined when there is none. Errors: `state`. */
+  readEndText(): string | undefined {
+    return this.#read(END_FILE);
   }
 
   /** The directory itself, or a file in it, by way of the handle: a path until it is closed. Errors: `state`. */

@@ -5,7 +5,7 @@ import type { OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
 import type { DumpOptions, RestoreSettings } from '../../plan/checkpoint/options.ts';
 import type { ProcessChange } from '../../plan/exec-process.ts';
-import type { Resources } from '../../spec/generated/config.ts';
+import type { Mount, Resources } from '../../spec/generated/config.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 
 export type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
@@ -196,6 +196,30 @@ export interface EventOptions {
   readonly intervalMs: number;
   /** Ends the stream, within a second. */
   readonly signal?: AbortSignal;
+}
+
+/** What `mount add` mounts in a container that is there. */
+export interface AddMountOptions {
+  readonly id: string;
+  /** As in config.json; a bind mount's source is absolute. */
+  readonly mount: Mount;
+}
+
+/** What `mount remove` takes away. */
+export interface RemoveMountOptions {
+  readonly id: string;
+  /** A mount point in the container, absolute. */
+  readonly target: string;
+}
+
+/** Of which containers `stats` tells what they use, and how often. */
+export interface UsageOptions {
+  /** None are all that run. */
+  readonly ids: readonly string[];
+  /** Time between two looks, more than 0. */
+  readonly intervalMs: number;
+  /** A single answer. */
+  readonly once: boolean;
 }
 
 /** What the kernel has counted for a container. */

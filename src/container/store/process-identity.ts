@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { pidfdOpen } from '../../sys/process/pidfd.ts';
@@ -38,6 +38,36 @@ export function openProcess(identity: ProcessIdentity): OwnedFd | undefined {
   return undefined;
 }
 
+/** The same for a process that may have ended, as long as nobody has taken its exit status. Errors: `host`. */
+export function openUnreaped({ pid, startTime }: ProcessIdentity): OwnedFd | undefined {
+  let pidfd: OwnedFd;
+  try {
+    pidfd = pidfdOpen(pid);
+  } catch (error) {
+    if (hasErrno(error, 'ESRCH', 'EINVAL')) return undefined;
+    throw error;
+  }
+  if (readStat(pid)?.startTime === startTime) return pidfd;
+  pidfd.close();
+  return undefined;
+}
+
+/**
+ * The status word of wait(2) of a process that has ended and that nobody has reaped; undefined of any other, and where the kernel does not
+ * show it to this user: only the fields of those who may trace a process are more than zeros.
+ */
+export function readZombieStatus({ pid, startTime }: ProcessIdentity): number | undefined {
+  try {
+    // Whoever may not trace it may not read this link either.
+    readlinkSync(`/proc/${pid}/ns/user`);
+  } catch {
+    return undefined;
+  }
+  const stat = readStat(pid);
+  if (stat === undefined || stat.startTime !== startTime || stat.state !== 'Z' || stat.threads > 1) return undefined;
+  return stat.exitCode;
+}
+
 /** The number under which a process knows itself, in its own pid namespace; man 5 proc_pid_status, NSpid. 0 when it is gone. */
 export function innermostPid(pid: number): number {
   try {
@@ -57,7 +87,7 @@ export function innermostPid(pid: number): number {
 }
 
 /** man 5 proc_pid_stat: the second field is the name in parentheses and may itself contain any character. */
-function readStat(pid: number): { state: string; threads: number; startTime: string } | undefined {
+function readStat(pid: number): { state: string; threads: number; startTime: string; exitCode: number } | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -68,5 +98,6 @@ function readStat(pid: number): { state: string; threads: number; startTime: str
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state] = fields;
   const startTime = fields[19];
-  return state === undefined || startTime === undefined ? undefined : { state, threads: Number(fields[17]), startTime };
+  if (state === undefined || startTime === undefined) return undefined;
+  return { state, threads: Number(fields[17]), startTime, exitCode: Number(fields[49]) };
 }

@@ -112,7 +112,8 @@ function refuseProvided({ config }: PlanContext, bind: BindMount, inRootfs: stri
   throw new TsrunError('unsupported', `${describeBind(bind)}: ${problem}`, { pointer: `/mounts/${bind.index}/source` });
 }
 
-function openHostTree(context: PlanContext, bind: BindMount, tree: Region): Step[] {
+/** Opens a source with the host's privileges, cut off from the host. */
+export function openHostTree(context: PlanContext, bind: BindMount, tree: Region): Step[] {
   const label = `cut ${describeBind(bind)} off from the host`;
   const open = openTree(context, bind, tree);
   const { root } = context.slots;

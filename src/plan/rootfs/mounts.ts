@@ -1,3 +1,4 @@
+import { TsrunError } from '../../errors.ts';
 import { addressOf, at, call, isNegative, unless, type CallOptions } from '../../program/build.ts';
 import { SERIES_LEAST } from '../../program/series.ts';
 import type { Part, Region, Step } from '../../program/step.ts';
@@ -65,6 +66,16 @@ export function planMounts(context: PlanContext, cgroup: CgroupPlan, trees: Read
     index += count;
   }
   return { stages, last };
+}
+
+/** One tmpfs by itself, which nothing is to be made below. Errors: `unsupported` for one that is filled. */
+export function planLoneTmpfs(context: PlanContext, mount: Mount, index: number): Step[] {
+  const input = fileSystemMount(context, mount, index);
+  const { flags, manner } = input.options;
+  if (manner.copyUp)
+    throw new TsrunError('unsupported', `${describe(mount)}: the option "tmpcopyup" is for mounts of config.json`);
+  const isReadonly = (flags & MS_RDONLY) !== 0;
+  return [...planTmpfs(input).flatMap(({ steps }) => steps), ...(isReadonly ? planReadonlyLater(input) : [])];
 }
 
 function fileSystemMount(context: PlanContext, mount: Mount, index: number): FileSystemMount {

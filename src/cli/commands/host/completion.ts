@@ -56,14 +56,14 @@ interface IdContext extends CommandContext {
 }
 
 async function offerIds(
-  { statuses }: Extract<Completion, { kind: 'ids' }>,
+  { statuses, except = [] }: Extract<Completion, { kind: 'ids' }>,
   { runtime, surroundings, operations, globalArguments }: IdContext,
   last: string,
 ): Promise<OfferedWord[]> {
   const { root } = readCommandLine(globalArguments, surroundings).global;
   const containers = await operations.listContainers({ ...runtime, root }, { requireRoot: false });
   return containers
-    .filter(({ id, status }) => statuses.includes(status) && id.startsWith(last))
+    .filter(({ id, status }) => statuses.includes(status) && id.startsWith(last) && !except.includes(id))
     .map(({ id, status }) => ({ word: id, description: status }));
 }
 

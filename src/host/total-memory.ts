@@ -1,0 +1,6 @@
+import { totalmem } from 'node:os';
+
+/** Memory of this machine, in bytes. */
+export function totalMemory(): number {
+  return totalmem();
+}
