@@ -70,6 +70,11 @@ export interface ErrorDetails {
 
 /** An expected failure: one clear line for the caller, a code for programs. */
 export class TsrunError extends Error {
+  static {
+    // A bundler renames a class that speaks of itself, and Node shows the name of the class.
+    Object.defineProperty(this, 'name', { value: 'TsrunError' });
+  }
+
   readonly code: ErrorCode;
   readonly issues: readonly Issue[];
   readonly step: FailedStep | undefined;

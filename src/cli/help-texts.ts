@@ -13,6 +13,7 @@ export const UNKNOWN_END = 4;
 export const EXIT_CODES: Readonly<Record<string, string>> = {
   0: 'it is done',
   1: 'it failed; one line on standard error says why',
+  2: 'check: something is wrong with the bundle, or missing on this host',
   3: 'there is no such command',
   [UNKNOWN_END]: 'wait: nobody can tell the exit code any more',
   255: 'exec failed before the program ran',
@@ -27,18 +28,22 @@ export const EXAMPLES: readonly Example[] = [
   ['sudo tsrun delete --force web', 'end and remove it'],
 ];
 
+const IMAGES =
+  '"tsrun unpack LAYOUT[:TAG] DIR" makes a bundle of an image; skopeo, or an engine, fetches and builds images';
+
 /** What people write who know other tools -> what does that here. */
 export const HABITS: Readonly<Record<string, string>> = {
   attach: 'the terminal of a container is that of its "tsrun run"; "tsrun exec -t ID sh" opens another',
-  build: 'tsrun runs bundles and knows no images: engines make bundles of them',
-  images: 'tsrun runs bundles and knows no images: engines make bundles of them',
+  build: IMAGES,
+  images: IMAGES,
   inspect: '"tsrun state ID" prints the state of a container',
   logs: 'output goes where that of "tsrun run" or "tsrun create" went',
   ls: '"tsrun list" lists the containers',
-  pull: 'tsrun runs bundles and knows no images: engines make bundles of them',
+  pull: IMAGES,
   remove: '"tsrun delete ID" removes a container',
   rm: '"tsrun delete ID" removes a container',
   stop: '"tsrun kill ID" sends TERM, and "tsrun kill ID KILL" ends a container',
   top: '"tsrun ps ID" lists the processes of a container',
+  version: '"tsrun --version" prints the version',
   unpause: '"tsrun resume ID" lets a paused container go on',
 };

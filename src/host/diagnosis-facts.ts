@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 /** Files of /proc/sys that say what may be made here. */
@@ -10,7 +10,10 @@ const SETTINGS = [
     'kernel/seccomp/actions_avail',
   ],
 ];
-const PROGRAMS = ['newuidmap', 'newgidmap', 'podman', 'buildah', 'docker', 'containerd', 'crio', 'criu'];
+const PROGRAMS = [
+  ...['newuidmap', 'newgidmap', 'podman', 'buildah', 'docker', 'containerd', 'crio', 'criu'],
+  'containerd-shim-tsrun-v2',
+];
 /** Where engines keep which runtimes they call. */
 const ENGINE_FILES = [
   '/etc/docker/daemon.json',
@@ -18,6 +21,12 @@ const ENGINE_FILES = [
   '/etc/containers/containers.conf',
   '/usr/share/containers/containers.conf',
   '/etc/crio/crio.conf',
+];
+/** Directories of more such files. */
+const ENGINE_DIRECTORIES = [
+  '/etc/containers/containers.conf.d',
+  '/usr/share/containers/containers.conf.d',
+  '/etc/crio/crio.conf.d',
 ];
 
 /** The release of the kernel, as uname -r prints it. */
@@ -48,7 +57,10 @@ export function findPrograms(searchPath = ''): Record<string, string> {
 
 /** The files of engines that name tsrun. */
 export function findCallers(): string[] {
-  return ENGINE_FILES.filter((file) => readOptional(file)?.includes('tsrun') === true);
+  const more = ENGINE_DIRECTORIES.flatMap((directory) =>
+    listOptional(directory).map((name) => path.join(directory, name)),
+  );
+  return [...ENGINE_FILES, ...more].filter((file) => readOptional(file)?.includes('tsrun') === true);
 }
 
 /** The name of a user, from /etc/passwd alone. */
@@ -98,6 +110,14 @@ function isAccessible(file: string, mode: number): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+function listOptional(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch {
+    return [];
   }
 }
 

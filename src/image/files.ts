@@ -1,6 +1,6 @@
 import { fstatSync, readSync } from 'node:fs';
 import path from 'node:path/posix';
-import { TsrunError } from '../errors.ts';
+import { explainCause, TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
@@ -35,7 +35,10 @@ export async function openImageFiles(hostPath: string): Promise<ImageFiles> {
   try {
     opened = openFile(hostPath, O_RDONLY | O_NONBLOCK);
   } catch (cause) {
-    throw TsrunError.of('bundle', `open the image ${JSON.stringify(hostPath)}`, cause);
+    const action = `open the image ${JSON.stringify(hostPath)}`;
+    if (!hasErrno(cause, 'ENOENT', 'ENOTDIR')) throw TsrunError.of('bundle', action, cause);
+    const hint = 'it has to be on this machine: "skopeo copy docker://NAME oci:DIR:TAG" fetches one';
+    throw new TsrunError('bundle', `${action}: ${explainCause(cause)}; ${hint}`, { cause });
   }
   const stat = fstatSync(opened.number);
   if (stat.isDirectory()) return new LayoutFiles(opened);

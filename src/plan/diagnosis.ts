@@ -255,16 +255,19 @@ function judgeOverlay({ fileSystems }: DiagnosisFacts): Diagnosis[] {
 /** Program -> what it does with tsrun. */
 const ENGINES = ['podman', 'buildah', 'docker', 'containerd', 'crio'];
 
+/** Where it is in PATH, containerd finds it without configuration. */
+const SHIM = 'containerd-shim-tsrun-v2';
+
 function judgeCallers({ callers, programs }: DiagnosisFacts): Diagnosis[] {
   const engines = ENGINES.filter((name) => programs[name] !== undefined);
   if (engines.length === 0) return [];
   const named = callers.map((file) => JSON.stringify(file)).join(', ');
-  const installed = `${engines.join(', ')} installed`;
-  if (callers.length > 0)
-    return [{ area: 'engines', state: 'ok', message: `${installed}; tsrun is named in ${named}` }];
-  return [
-    { area: 'engines', state: 'ok', message: `${installed}; none is configured for tsrun (docs/engines.md says how)` },
+  const known = [
+    ...(callers.length > 0 ? [`tsrun is named in ${named}`] : []),
+    ...(programs[SHIM] === undefined ? [] : [`containerd and docker find its shim as "io.containerd.tsrun.v2"`]),
   ];
+  const message = known.length > 0 ? known.join('; ') : 'none is configured for tsrun (docs/engines.md says how)';
+  return [{ area: 'engines', state: 'ok', message: `${engines.join(', ')} installed; ${message}` }];
 }
 
 function judgePlanner({ planner }: DiagnosisFacts): Diagnosis[] {

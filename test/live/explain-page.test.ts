@@ -70,6 +70,8 @@ live('explain-page', async (t, rig) => {
     'explain --html',
   );
   const html = readFileSync(page, 'utf8');
+  const printed = await rig.tsrun(['explain', '--html', '-', '--bundle', bundle, 'looked-at']);
+  t.match(printed.stdout, /^<!doctype html>[^]*<\/html>\n?$/, 'a dash is standard output');
 
   await t.test('is one file, in which what a configuration says is text', (t) => {
     t.match(html, /^<!doctype html>/);

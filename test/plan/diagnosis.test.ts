@@ -146,6 +146,8 @@ t.test('engines are told of when they are there', (t) => {
   t.match(last({ programs })[0]?.message, 'podman installed; none is configured');
   const callers = ['/etc/docker/daemon.json'];
   t.match(last({ programs, callers })[0]?.message, 'tsrun is named in "/etc/docker/daemon.json"');
+  const withShim = { ...programs, 'containerd-shim-tsrun-v2': '/usr/bin/containerd-shim-tsrun-v2' };
+  t.match(last({ programs: withShim })[0]?.message, 'podman installed; containerd and docker find its shim');
   t.match(last({ planner: true })[0]?.message, 'a planner serves');
   t.end();
 });

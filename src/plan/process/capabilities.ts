@@ -156,10 +156,10 @@ export function resolveCapabilities(context: PlanContext, { capabilities = {} }:
   const of = (set: keyof Capabilities): CapabilitySet => resolveSet(context, capabilities, set);
   const bounding = of('bounding');
   const permitted = of('permitted');
-  const effective = within(context, of('effective'), permitted, 'effective set: it is not in the permitted one');
-  const inheritable = within(context, of('inheritable'), bounding, 'inheritable set: it is not in the bounding one');
+  const effective = within(context, of('effective'), permitted, 'effective set', 'in the permitted one');
+  const inheritable = within(context, of('inheritable'), bounding, 'inheritable set', 'in the bounding one');
   const both = new Set([...permitted].filter((number) => inheritable.has(number)));
-  const ambient = within(context, of('ambient'), both, 'ambient set: it is not both permitted and inheritable');
+  const ambient = within(context, of('ambient'), both, 'ambient set', 'both permitted and inheritable');
   return { bounding, permitted, effective, inheritable, ambient };
 }
 
@@ -174,9 +174,18 @@ function resolveSet(context: PlanContext, capabilities: Capabilities, set: keyof
   return new Set(numbers.sort((a, b) => a - b));
 }
 
-function within(context: PlanContext, wanted: CapabilitySet, allowed: CapabilitySet, where: string): CapabilitySet {
-  const missing = [...wanted].filter((number) => !allowed.has(number));
-  for (const number of missing) warnOnce(context, `capability "${nameOf(number)}" is left out of the ${where}`);
+function within(
+  context: PlanContext,
+  wanted: CapabilitySet,
+  allowed: CapabilitySet,
+  ...[set, condition]: readonly [set: string, condition: string]
+): CapabilitySet {
+  const missing = [...wanted].filter((number) => !allowed.has(number)).map((number) => `"${nameOf(number)}"`);
+  // One line for all: engines ask for the same dozen each time.
+  if (missing.length === 1)
+    warnOnce(context, `capability ${missing[0] ?? ''} is left out of the ${set}: it is not ${condition}`);
+  if (missing.length > 1)
+    warnOnce(context, `capabilities ${missing.join(', ')} are left out of the ${set}: they are not ${condition}`);
   return new Set([...wanted].filter((number) => allowed.has(number)));
 }
 

@@ -103,8 +103,7 @@ t.test('what the kernel would refuse for want of another set is left out of its 
   t.same(context.warnings, [
     'capability "CAP_KILL" is left out of the effective set: it is not in the permitted one',
     'capability "CAP_SETUID" is left out of the inheritable set: it is not in the bounding one',
-    'capability "CAP_KILL" is left out of the ambient set: it is not both permitted and inheritable',
-    'capability "CAP_SETUID" is left out of the ambient set: it is not both permitted and inheritable',
+    'capabilities "CAP_KILL", "CAP_SETUID" are left out of the ambient set: they are not both permitted and inheritable',
   ]);
   t.end();
 });

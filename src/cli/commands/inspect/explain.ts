@@ -26,7 +26,11 @@ export const command = defineCommand({
       placeholder: 'OTHER',
       description: 'print what is not the same with another bundle, or with another config.json for this one',
     },
-    html: { type: 'string', placeholder: 'FILE', description: 'write a page for a browser, which needs no network' },
+    html: {
+      type: 'string',
+      placeholder: 'FILE',
+      description: 'write a page for a browser, which needs no network; - is standard output',
+    },
     trace: {
       type: 'string',
       placeholder: 'FILE',
@@ -90,6 +94,10 @@ async function writePage(
   const traceFile = absolutePath(trace, surroundings);
   const given = traceFile === undefined ? {} : { trace: readText(traceFile) };
   const page = await operations.drawContainer(runtime, options, given);
+  if (html === '-') {
+    surroundings.writeStdout(page);
+    return;
+  }
   try {
     writeFileSync(file, page);
   } catch (error) {
