@@ -1,4 +1,5 @@
 import { errnoText } from './util/errno.ts';
+import { remedyOfErrno } from './util/remedies.ts';
 
 /**
  * What can go wrong on purpose. Everything else that is thrown is a bug and shows its stack.
@@ -66,6 +67,8 @@ export interface ErrorDetails {
   readonly pointer?: string | undefined;
   /** What a command puts before the message, because its callers look for it there. */
   readonly prefix?: string;
+  /** What mends it, from `util/remedies.ts`; the message ends in it. */
+  readonly hint?: string | undefined;
 }
 
 /** An expected failure: one clear line for the caller, a code for programs. */
@@ -81,13 +84,17 @@ export class TsrunError extends Error {
   readonly errno: string | undefined;
   readonly pointer: string | undefined;
   readonly prefix: string;
-  /** The message without the prefix and the pointer. */
+  readonly hint: string | undefined;
+  /** The message without the prefix, the pointer and the hint. */
   readonly text: string;
 
   constructor(code: ErrorCode, text: string, details: ErrorDetails = {}) {
     const { cause, pointer, prefix = '' } = details;
+    const errno = details.errno ?? details.step?.errno;
+    const hint = details.hint ?? remedyOfErrno(errno);
     const where = pointer === undefined ? '' : ` (${pointer} of config.json)`;
-    super(`${prefix}${text}${where}`, cause === undefined ? undefined : { cause });
+    const remedy = hint === undefined ? '' : `; ${hint}`;
+    super(`${prefix}${text}${where}${remedy}`, cause === undefined ? undefined : { cause });
     this.name = 'TsrunError';
     this.code = code;
     this.pointer = pointer;
@@ -95,7 +102,8 @@ export class TsrunError extends Error {
     this.text = text;
     this.issues = details.issues ?? [];
     this.step = details.step;
-    this.errno = details.errno ?? details.step?.errno;
+    this.errno = errno;
+    this.hint = hint;
   }
 
   /**
@@ -114,11 +122,31 @@ export class TsrunError extends Error {
 
   /** The same failure behind a prefix. */
   withPrefix(prefix: string): TsrunError {
-    const { code, text, issues, step, errno, pointer } = this;
+    return this.#with({ prefix: prefix + this.prefix });
+  }
+
+  /** The same failure with what mends it. */
+  withHint(hint: string | undefined): TsrunError {
+    return hint === undefined ? this : this.#with({ hint });
+  }
+
+  /** The same failure with what asked for it. */
+  withPointer(pointer: string | undefined): TsrunError {
+    return this.#with({ pointer });
+  }
+
+  /** The same failure with more of its cause. */
+  withMore(more: string): TsrunError {
+    return this.#with({}, `${this.text}; ${more}`);
+  }
+
+  #with(details: ErrorDetails, text = this.text): TsrunError {
+    const { code, prefix, issues, step, errno, pointer, hint } = this;
     return new TsrunError(code, text, {
-      ...{ cause: this, issues, pointer, prefix: prefix + this.prefix },
+      ...{ cause: this, prefix, issues, pointer, hint },
       ...(step && { step }),
       ...(errno !== undefined && { errno }),
+      ...details,
     });
   }
 }

@@ -20,11 +20,13 @@ export interface LogDetails {
   /** The code of the TsrunError. */
   readonly code?: string;
   /** The label of the step that failed. */
-  readonly phase?: string;
-  /** JSON pointer to the place in config.json. */
+  readonly step?: string;
+  /** JSON pointer to the place in config.json; to the first, where there are several. */
   readonly path?: string;
   /** The errno's name. */
   readonly errno?: string;
+  /** What mends it. */
+  readonly hint?: string;
 }
 
 /** A service that takes messages one by one. */

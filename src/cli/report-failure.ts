@@ -21,12 +21,14 @@ export function reportFailure(failure: unknown, { log: own, writeStderr, isTermi
 }
 
 // For programs that read the log: `path` is the place in config.json.
-function detailsOf({ code, errno, step }: TsrunError): LogDetails {
+function detailsOf({ code, errno, step, pointer, issues, hint }: TsrunError): LogDetails {
+  const path = pointer ?? step?.pointer ?? issues[0]?.pointer;
   return {
     code,
-    ...(step !== undefined && { phase: step.label }),
-    ...(step?.pointer !== undefined && { path: step.pointer }),
+    ...(step !== undefined && { step: step.label }),
+    ...(path !== undefined && { path }),
     ...(errno !== undefined && { errno }),
+    ...(hint !== undefined && { hint }),
   };
 }
 

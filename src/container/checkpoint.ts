@@ -22,6 +22,7 @@ import type { CheckpointOptions } from './store/options.ts';
 import { openProcess } from './store/process-identity.ts';
 import { readSavedConfig } from './store/saved-config.ts';
 import { currentStatus } from './store/status.ts';
+import { wrongStatus } from './store/ids.ts';
 
 /**
  * Saves a container to a directory by CRIU. The container is gone afterwards, unless with `leaveRunning` or `preDump`; when it fails, the
@@ -38,9 +39,9 @@ export async function checkpointContainer(runtime: Runtime, options: CheckpointO
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
   if (record.init === undefined || (status !== 'running' && status !== 'paused'))
-    throw new TsrunError('status', wording.checkpointStatus(status));
+    throw wrongStatus(options.id, wording.checkpointStatus(status));
   using pidfd = openProcess(record.init);
-  if (pidfd === undefined) throw new TsrunError('status', wording.notRunning);
+  if (pidfd === undefined) throw wrongStatus(options.id, wording.notRunning);
   const config = readSavedConfig(directory, runtime.caller.loadConfig);
   const dumped = { record, config, pid: record.init.pid, isPaused: status === 'paused' };
   await uninterrupted(async () => {

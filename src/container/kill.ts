@@ -1,5 +1,4 @@
 import { openCgroup } from '../cgroup/select.ts';
-import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { pidfdSendSignal } from '../sys/process/pidfd.ts';
 import { openProcess } from './store/process-identity.ts';
@@ -8,6 +7,7 @@ import type { KillOptions, RuntimeOptions } from './store/options.ts';
 import { StateDirectory } from './store/directory.ts';
 import { currentStatus } from './store/status.ts';
 import { wording } from '../util/wording.ts';
+import { wrongStatus } from './store/ids.ts';
 
 const SIGKILL = 9;
 /** Signals that people send to end a process: HUP INT QUIT ABRT USR1 USR2 PIPE ALRM TERM, whose default action does that (man 7 signal). */
@@ -40,25 +40,22 @@ async function killOne(runtime: RuntimeOptions, { id, signal, all }: KillOptions
   const hasOthers = signal === SIGKILL && !record.hasPidNamespace && hasCgroup;
   if (hasOthers && status !== 'creating') {
     const cgroup = openCgroup(record.cgroup);
-    if (status === 'stopped' && cgroup.processes().length === 0) throw notRunning();
+    if (status === 'stopped' && cgroup.processes().length === 0) throw wrongStatus(id, wording.notRunning);
     await cgroup.killAll(SIGKILL);
     return;
   }
-  if (status === 'stopped' || status === 'creating' || record.init === undefined) throw notRunning();
+  if (status === 'stopped' || status === 'creating' || record.init === undefined)
+    throw wrongStatus(id, wording.notRunning);
   using pidfd = openProcess(record.init);
-  if (pidfd === undefined) throw notRunning();
+  if (pidfd === undefined) throw wrongStatus(id, wording.notRunning);
   // Init of a pid namespace that has installed no handlers is deaf to every signal but SIGKILL (man 7 pid_namespaces). The
   // program that it is to become is not there yet, so a signal that would end the program ends the container.
   const effective = status === 'created' && ENDING.has(signal) ? SIGKILL : signal;
   try {
     pidfdSendSignal(pidfd.number, effective);
   } catch (error) {
-    if (hasErrno(error, 'ESRCH')) throw notRunning();
+    if (hasErrno(error, 'ESRCH')) throw wrongStatus(id, wording.notRunning);
     throw error;
   }
   if (effective === SIGKILL && status === 'paused') await openCgroup(record.cgroup).thaw();
-}
-
-function notRunning(): TsrunError {
-  return new TsrunError('status', wording.notRunning);
 }

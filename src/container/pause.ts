@@ -1,9 +1,9 @@
 import { openCgroup } from '../cgroup/select.ts';
-import { TsrunError } from '../errors.ts';
 import { StateDirectory } from './store/directory.ts';
 import type { RuntimeOptions } from './store/options.ts';
 import { currentStatus } from './store/status.ts';
 import { wording } from '../util/wording.ts';
+import { wrongStatus } from './store/ids.ts';
 
 /**
  * Stops every process of a container where it is, by the freezer of its cgroup; returns when they stand still.
@@ -17,7 +17,7 @@ export async function pauseContainer(runtime: RuntimeOptions, id: string): Promi
   using _lock = await directory.lock();
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
-  if (status === 'paused') throw new TsrunError('status', `${wording.notRunning}: ${wording.paused}`);
-  if (status !== 'running' && status !== 'created') throw new TsrunError('status', wording.notRunning);
+  if (status === 'paused') throw wrongStatus(id, `${wording.notRunning}: ${wording.paused}`);
+  if (status !== 'running' && status !== 'created') throw wrongStatus(id, wording.notRunning);
   await openCgroup(record.cgroup).freeze();
 }

@@ -31,6 +31,7 @@ import { O_DIRECTORY } from '../sys/open-flags.ts';
 import { O_PATH } from '../util/constants.ts';
 import { wording } from '../util/wording.ts';
 import { endsWithItsProgram, isToldOnce } from '../plan/leave.ts';
+import { wrongStatus } from './store/ids.ts';
 
 /**
  * Has init become the container's program (runtime.md, "Start").
@@ -55,7 +56,7 @@ export async function startContainer(
     return;
   }
   using pidfd = openProcess(init);
-  if (pidfd === undefined) throw new TsrunError('status', wording.startStopped);
+  if (pidfd === undefined) throw wrongStatus(directory.id, wording.startStopped);
   // The lock is free again while the program gets ready, which may take its time.
   const socket = await startUnderLock(runtime, directory, { prepare: () => bindNotifySocket(directory) });
   if (socket !== undefined) await relayReadiness({ socket, host, mainPid: init.pid, pidfd }, runtime.log);
@@ -77,7 +78,7 @@ async function startUnderLock(
   // What can fail does so before init has anybody whose end would be its own.
   const seccomp = await compileFor(runtime, config);
   using pidfd = openProcess(init);
-  if (pidfd === undefined) throw new TsrunError('status', wording.startStopped);
+  if (pidfd === undefined) throw wrongStatus(directory.id, wording.startStopped);
   const isAlone = prepare === undefined && isToldOnce(config) && meaningOfSilence(seccomp) === 'success';
   const planLast = (): Program => planToRun(descriptors, programOf(record, config), seccomp);
   if (isAlone && (await tellByCaller(runtime, directory, { record, planLast, syncFd: descriptors.sync })))
@@ -176,13 +177,13 @@ function requireCreated(directory: StateDirectory, record: ContainerRecord): Pro
   switch (status) {
     case 'created':
       if (record.init !== undefined) return record.init;
-      throw new TsrunError('status', wording.startStopped);
+      throw wrongStatus(directory.id, wording.startStopped);
     case 'stopped':
-      throw new TsrunError('status', wording.startStopped);
+      throw wrongStatus(directory.id, wording.startStopped);
     case 'running':
-      throw new TsrunError('status', wording.startRunning);
+      throw wrongStatus(directory.id, wording.startRunning);
     case 'creating':
     case 'paused':
-      throw new TsrunError('status', wording.startInState(status));
+      throw wrongStatus(directory.id, wording.startInState(status));
   }
 }

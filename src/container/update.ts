@@ -11,6 +11,7 @@ import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory } from './store/directory.ts';
 import { currentStatus } from './store/status.ts';
 import { wording } from '../util/wording.ts';
+import { wrongStatus } from './store/ids.ts';
 
 /**
  * Changes the limits of a container that is created, running or paused, and keeps them in its saved config.
@@ -25,7 +26,7 @@ export async function updateContainer(runtime: Runtime, options: UpdateOptions):
   using _lock = await directory.lock();
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
-  if (status === 'stopped' || status === 'creating') throw new TsrunError('status', wording.notRunning);
+  if (status === 'stopped' || status === 'creating') throw wrongStatus(options.id, wording.notRunning);
   const config = readSavedConfig(directory, runtime.caller.loadConfig);
   requireRdt(config, options);
   const changes = readChanges(options, config.linux?.resources ?? {});

@@ -198,7 +198,7 @@ export class Runtime {
     if (pidfd === undefined) return undefined;
     try {
       // The number is this container's still, now that nobody else can have it.
-      if (readStatus(this.#runtime, id).pid !== pid) throw doesNotExist(id);
+      if (readStatus(this.#runtime, id).pid !== pid) throw doesNotExist(id, this.#runtime.root);
       return new WatchedProcess(pid, pidfd, new OomCounter(this.#runtime.root, id, { isNew: false }));
     } catch (error) {
       pidfd.close();

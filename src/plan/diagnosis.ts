@@ -1,6 +1,7 @@
 import { capabilityNumbers } from '../util/capability-names.ts';
 import { cgroupPlaces } from './base/cgroup-layout.ts';
 import { holdsCapability, type HostFacts, type OpenFilesLimit } from './base/facts.ts';
+import { remedies } from '../util/remedies.ts';
 
 /** What is known of a host, and of the user who asks. */
 export interface DiagnosisFacts {
@@ -148,13 +149,13 @@ function judgeIdTools({ host, user, programs, subordinate }: DiagnosisFacts): Di
     const tool = `new${kind}map`;
     const only = `only one ${kind} can be mapped`;
     if (programs[tool] === undefined) {
-      const remedy = 'apt install uidmap, or the package of your distribution with shadow-utils';
+      const remedy = remedies.idTool;
       return [{ area: 'user', state: 'limited', message: `no ${tool}: ${only}`, remedy }];
     }
     const count = subordinate[kind];
     if (count > 0)
       return [{ area: 'user', state: 'ok', message: `${count} subordinate ${kind}s, mapped by ${programs[tool]}` }];
-    const remedy = `usermod --add-sub${kind}s 100000-165535 ${name}, or the line "${name}:100000:65536" in /etc/sub${kind}`;
+    const remedy = remedies.addSubordinateIds({ kind, name, first: 100_000, count: 65_536 });
     return [{ area: 'user', state: 'limited', message: `no subordinate ${kind}s: ${only}`, remedy }];
   });
 }
@@ -201,11 +202,11 @@ function judgeDelegation({ host, writableCgroups }: DiagnosisFacts): Diagnosis[]
   return [{ area: 'cgroups', state: 'limited', message, remedy: delegationRemedy(host) }];
 }
 
-function delegationRemedy({ identity, cgroup }: HostFacts): string {
-  if (identity.euid === 0) return 'mount them writable for tsrun';
-  if (cgroup.mode !== 'v2')
-    return 'boot with systemd.unified_cgroup_hierarchy=1: those of version 1 are not given to ordinary users';
-  return 'systemd-run --user --scope -p Delegate=yes COMMAND, or --systemd-cgroup in a session of systemd';
+/** What lets cgroups be made where they cannot. */
+export function delegationRemedy({ identity, cgroup }: HostFacts): string {
+  if (identity.euid === 0) return remedies.writableCgroups;
+  if (cgroup.mode !== 'v2') return remedies.oldCgroups;
+  return remedies.delegation;
 }
 
 function judgeManager({ systemd, userBus, host }: DiagnosisFacts): Diagnosis[] {

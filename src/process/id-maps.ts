@@ -1,7 +1,10 @@
 import { TsrunError } from '../errors.ts';
 import { writeKernelFile } from '../sys/file.ts';
 import { hasErrno } from '../sys/errno.ts';
-import { runTool } from './run-tool.ts';
+import { runTool, type ToolResult } from './run-tool.ts';
+
+/** A map may have 340 ranges (man 7 user_namespaces). */
+const SHOWN_MAX = 3;
 
 interface IdRange {
   readonly containerID: number;
@@ -33,20 +36,28 @@ export async function writeIdMaps(pid: number, plan: IdMaps): Promise<void> {
 
 async function writeMap(pid: number, kind: 'uid' | 'gid', ranges: readonly IdRange[], tool: boolean): Promise<void> {
   const shown = ranges.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}`);
+  const listed = `${JSON.stringify(shown.slice(0, SHOWN_MAX))}${shown.length > SHOWN_MAX ? ` and ${shown.length - SHOWN_MAX} more` : ''}`;
+  const pointer = `/linux/${kind}Mappings`;
   if (tool) {
     const name = `new${kind}map`;
     const numbers = ranges.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size]);
-    const { code, stderr } = await runTool(name, [String(pid), ...numbers.map(String)]);
+    const { code, stderr } = await runMapTool(name, [String(pid), ...numbers.map(String)], pointer);
     if (code === 0) return;
-    throw new TsrunError(
-      'host',
-      `map ${kind}s ${JSON.stringify(shown)} with ${name}: exit code ${code}: ${stderr.trim()}`,
-    );
+    const said = `exit code ${code}: ${stderr.trim()}`;
+    throw new TsrunError('host', `map ${kind}s ${listed} with ${name}: ${said}`, { pointer });
   }
   try {
     writeKernelFile(`/proc/${pid}/${kind}_map`, `${shown.join('\n')}\n`);
   } catch (cause) {
-    throw TsrunError.of('host', `map ${kind}s ${JSON.stringify(shown)}`, cause);
+    throw TsrunError.of('host', `map ${kind}s ${listed}`, cause, { pointer });
+  }
+}
+
+async function runMapTool(name: string, args: readonly string[], pointer: string): Promise<ToolResult> {
+  try {
+    return await runTool(name, args);
+  } catch (error) {
+    throw error instanceof TsrunError ? error.withPointer(pointer) : error;
   }
 }
 

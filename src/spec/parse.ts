@@ -167,6 +167,7 @@ class JsonReader {
   #fail(wanted: string): never {
     const before = this.#text.slice(0, this.#at).split('\n');
     const column = (before.at(-1) ?? '').length + 1;
+    if (this.#text.trim() === '') throw new TsrunError('config', 'broken JSON: it is empty');
     const rest = this.#text.codePointAt(this.#at);
     const found = rest === undefined ? 'the end of the text' : JSON.stringify(String.fromCodePoint(rest));
     const place = `line ${before.length}, column ${column}`;

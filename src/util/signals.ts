@@ -1,3 +1,5 @@
+import { nearestName } from './nearest-name.ts';
+
 /** Signal name without `SIG` -> number, on every architecture but MIPS, SPARC, Alpha and PA-RISC (man 7 signal). */
 export const SIGNALS = {
   HUP: 1,
@@ -50,6 +52,11 @@ const numbers: ReadonlyMap<string, number> = new Map(Object.entries(SIGNALS));
 export function parseSignal(text: string): number | undefined {
   const number = /^\d{1,2}$/.test(text) ? Number(text) : signalOfName(text.toUpperCase());
   return number === undefined || number > SIGRTMAX ? undefined : number;
+}
+
+/** The name that is most like a mistyped one. */
+export function nearestSignal(text: string): string | undefined {
+  return nearestName(text.toUpperCase().replace(/^SIG/, ''), Object.keys(SIGNALS));
 }
 
 function signalOfName(upperCase: string): number | undefined {

@@ -12,7 +12,7 @@ t.test('formatLogLine() writes as runc does', (t) => {
   t.equal(formatLogLine('text', line), text);
   const json = '{"level":"error","msg":"open \\"x\\":\\nENOENT","time":"2026-01-31T12:00:00Z"}\n';
   t.equal(formatLogLine('json', line), json);
-  const details = { code: 'step', phase: 'mount "x"', path: '/mounts/0', errno: 'EINVAL' };
+  const details = { code: 'step', step: 'mount "x"', path: '/mounts/0', errno: 'EINVAL', hint: 'do' };
   t.strictSame(JSON.parse(formatLogLine('json', { ...line, details })), {
     ...(JSON.parse(json) as object),
     ...details,

@@ -58,7 +58,8 @@ t.test('parseJson() says where and what is wrong', (t) => {
     ['{"a":1 "b"}', 'broken JSON at line 1, column 8: found "\\"", wanted "," or "}"'],
     ['[', 'broken JSON at line 1, column 2: found the end of the text, wanted a value or "]"'],
     ['[1,]', 'broken JSON at line 1, column 4: found "]", wanted a value'],
-    ['', 'broken JSON at line 1, column 1: found the end of the text, wanted a value'],
+    ['', 'broken JSON: it is empty'],
+    ['\n', 'broken JSON: it is empty'],
     ['1 x', 'broken JSON at line 1, column 3: found "x", wanted the end of the text'],
     [
       '"a\nb"',

@@ -167,7 +167,7 @@ function readRootless(text = 'auto'): boolean | undefined {
 
 function readLogFormat(text = 'text'): LogFormat {
   if (text === 'text' || text === 'json') return text;
-  throw new TsrunError('usage', `${wording.invalidLogFormat}: ${text}`);
+  throw new TsrunError('usage', `${wording.invalidLogFormat}: ${text}, wanted text or json`);
 }
 
 function readLogLevel(text = 'info'): LogLevel {
@@ -181,7 +181,7 @@ function readLogLevel(text = 'info'): LogLevel {
     case 'error':
       return 'error';
     default:
-      throw new TsrunError('usage', `invalid log-level: ${text}`);
+      throw new TsrunError('usage', `invalid log-level: ${text}, wanted debug, info, warning or error`);
   }
 }
 

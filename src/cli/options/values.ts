@@ -75,7 +75,7 @@ export function readSubCgroups(values: readonly string[]): SubCgroup[] {
 /** `table` or `json`. Errors: `usage`, in runc's words. */
 export function readListFormat(text = 'table'): 'table' | 'json' {
   if (text === 'table' || text === 'json') return text;
-  throw new TsrunError('usage', wording.invalidFormat);
+  throw new TsrunError('usage', `${wording.invalidFormat}: ${JSON.stringify(text)}, wanted table or json`);
 }
 
 /** `text` or `json`. Errors: `usage`. */

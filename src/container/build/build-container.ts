@@ -54,7 +54,9 @@ export async function buildContainer(runtime: Runtime, prepared: PreparedContain
     return await build(runtime, attempt, prepared);
   } catch (error) {
     await attempt.undo();
-    throw error;
+    // Nothing that has gone well needs it.
+    const { explainFailure } = await import('./explain-failure.ts');
+    throw explainFailure(error, { config, host: prepared.host, rootfs: facts.rootfs });
   }
 }
 
@@ -88,10 +90,7 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
     if (tracer !== undefined) await conversation.run(tracer.planFirst(given, syncFd));
     await setUp(runtime, built, groups);
   } catch (error) {
-    const explained = await explainDeath(error, partner, () => readOomKills(groups.cgroup.reference) > oomKills);
-    // Nothing that has gone well needs it.
-    const { explainMount } = await import('./explain-mount.ts');
-    throw explainMount(explained, bundle.config);
+    throw await explainDeath(error, partner, () => readOomKills(groups.cgroup.reference) > oomKills);
   }
   attempt.environmentExists();
   groups.cgroup.applyDevices(plan.cgroup);

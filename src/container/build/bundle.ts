@@ -12,6 +12,7 @@ import { mountsOf } from '../caller/host.ts';
 import type { CreateOptions } from '../store/options.ts';
 import { readBounded } from '../store/read-bounded.ts';
 import { wording } from '../../util/wording.ts';
+import { remedies } from '../../util/remedies.ts';
 
 /** A bundle that has been read and validated. `config` may differ from `text`: it has gone through `change` (see `readBundle`). */
 export interface Bundle {
@@ -55,7 +56,7 @@ function resolveDirectory(hostPath: string): string {
   try {
     return realPath(hostPath);
   } catch (error) {
-    throw TsrunError.of('bundle', `open bundle ${JSON.stringify(hostPath)}`, error);
+    throw TsrunError.of('bundle', `open bundle ${JSON.stringify(hostPath)}`, error, { hint: remedies.bundle });
   }
 }
 
@@ -70,6 +71,7 @@ export function readConfigText({ bundle, configFile: name = CONFIG_FILE }: Omit<
       throw new TsrunError('bundle', `${wording.configMissing(name)}: ${JSON.stringify(file)}`, {
         errno: 'ENOENT',
         cause: error,
+        hint: remedies.config,
       });
     }
     throw TsrunError.of('bundle', `read ${JSON.stringify(file)}`, error);

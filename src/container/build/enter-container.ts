@@ -1,5 +1,4 @@
 import { readOomKills } from '../../cgroup/oom.ts';
-import { TsrunError } from '../../errors.ts';
 import { neededHandles } from '../../plan/choose-exec.ts';
 import { Conversation } from '../../process/conversation.ts';
 import type { Partner } from '../../process/partner.ts';
@@ -16,6 +15,7 @@ import { explainDeath } from './explain-death.ts';
 import { openInitRoot } from './look-into.ts';
 import type { PreparedExec } from './prepare-exec.ts';
 import { applyRlimits } from './rlimits.ts';
+import { wrongStatus } from '../store/ids.ts';
 
 /** A process in a container that is ready to become the program. */
 export interface EnteredContainer {
@@ -51,7 +51,14 @@ export async function enterContainer(
     if (tracer !== undefined) await conversation.run(tracer.planFirst(given, syncFd));
     return { partner, conversation, ...(await setUp(prepared, options, { partner, conversation })) };
   } catch (error) {
-    throw await explainDeath(error, partner, () => readOomKills(record.cgroup) > oomKills);
+    const explained = await explainDeath(error, partner, () => readOomKills(record.cgroup) > oomKills);
+    // Nothing that has gone well needs it.
+    const { explainExec } = await import('./explain-failure.ts');
+    throw explainExec(explained, {
+      config: prepared.saved,
+      process: prepared.process,
+      cwdIsGiven: isCwdGiven(options),
+    });
   }
 }
 
@@ -105,7 +112,7 @@ async function spawnEntering(
   const { descriptors } = plan;
   using opened = view.root === undefined ? openInitRoot(init) : undefined;
   const root = view.root ?? opened;
-  if (root === undefined || !init.isAlive()) throw new TsrunError('status', wording.execStopped);
+  if (root === undefined || !init.isAlive()) throw wrongStatus(directory.id, wording.execStopped);
   const lent = foreground?.lend(process) ?? stdio;
   const callers = new Map<number, number>([...lent, ...preserved].entries());
   const own = new Map([
@@ -123,4 +130,8 @@ async function spawnEntering(
   const given = tracer?.lend(own, [syncFd, ...callers.keys()]) ?? own;
   const known = { arch: host.arch, syncFd, callers, descriptors: given };
   return { partner: await spawn({ ...known, fallbackDirectory: directory.file() }), given };
+}
+
+function isCwdGiven({ change }: ExecOptions): boolean {
+  return change.kind !== 'document' && change.cwd !== undefined;
 }

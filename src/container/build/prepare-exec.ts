@@ -1,6 +1,5 @@
 import type { ManagedCgroup } from '../../cgroup/cgroup.ts';
 import { openManagedCgroup } from '../../cgroup/select.ts';
-import { TsrunError } from '../../errors.ts';
 import { readUnifiedDirectory } from '../../host/cgroup-layout.ts';
 import type { HostFacts } from '../../plan/base/facts.ts';
 import { planEntry } from '../../plan/choose-exec.ts';
@@ -8,7 +7,7 @@ import type { ExecPlan } from '../../plan/exec.ts';
 import { execProcess } from '../../plan/exec-process.ts';
 import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../../plan/seccomp/refusals.ts';
-import type { Process } from '../../spec/generated/config.ts';
+import type { Config, Process } from '../../spec/generated/config.ts';
 import { duplicateAbove } from '../../sys/fd.ts';
 import { wording } from '../../util/wording.ts';
 import { hostFactsOf, mountsOf } from '../caller/host.ts';
@@ -27,6 +26,7 @@ import { compileSeccomp } from './become-program.ts';
 import { findUser } from './find-user.ts';
 import { openInitRoot } from './look-into.ts';
 import { lookInto, type InitView } from './look-into.ts';
+import { wrongStatus } from '../store/ids.ts';
 
 /** A further process of a container, of which everything is decided and nothing made. */
 export interface PreparedExec extends Disposable {
@@ -34,6 +34,8 @@ export interface PreparedExec extends Disposable {
   readonly record: ContainerRecord;
   readonly cgroup: ManagedCgroup;
   readonly process: Process;
+  /** The configuration of the container. */
+  readonly saved: Config;
   readonly host: HostFacts;
   /** The container's init, and what was seen of it. */
   readonly init: ProcessHandle;
@@ -78,7 +80,7 @@ async function prepare(
   const identity = requireRunning(directory, record, options);
   const saved = readSavedConfig(directory, caller.loadConfig);
   const init = openProcessHandle(identity);
-  if (init === undefined) throw new TsrunError('status', wording.execStopped);
+  if (init === undefined) throw wrongStatus(directory.id, wording.execStopped);
   hold(init);
   const host = hostFactsOf(caller);
   const view = hold(await lookInto(init, { directory, record, host }));
@@ -109,7 +111,7 @@ async function prepare(
   });
   for (const warning of plan.warnings) log.warning(warning);
   const cgroup = openManagedCgroup(record.cgroup, caller.buses);
-  return { directory, record, cgroup, process, host, init, view, foreground, seccomp, plan };
+  return { directory, record, cgroup, process, saved, host, init, view, foreground, seccomp, plan };
 }
 
 function requireRunning(
@@ -119,10 +121,10 @@ function requireRunning(
 ): ProcessIdentity {
   const status = currentStatus(directory, record);
   if (status === 'stopped' || status === 'creating' || record.init === undefined) {
-    throw new TsrunError('status', wording.execStopped);
+    throw wrongStatus(directory.id, wording.execStopped);
   }
   if (status === 'paused' && !ignorePaused) {
-    throw new TsrunError('status', wording.execPaused);
+    throw wrongStatus(directory.id, wording.execPaused);
   }
   return record.init;
 }

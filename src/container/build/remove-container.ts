@@ -11,6 +11,7 @@ import type { ContainerRecord } from '../store/record.ts';
 import { currentStatus, type Status } from '../store/status.ts';
 import { destroyContainer } from './destroy.ts';
 import { endProcess } from './end-process.ts';
+import { remedies } from '../../util/remedies.ts';
 
 const DELETE_TIMEOUT_MS = 60_000;
 /** A creator that hangs in a hook does not keep its container from being removed. */
@@ -33,7 +34,7 @@ export async function removeContainer(
   }
   const status = currentStatus(directory, record);
   const mayDelete = (found: Status): boolean => force || found === 'stopped' || (found === 'created' && !strict);
-  if (!mayDelete(status)) throw new TsrunError('status', wording.deleteNotStopped(id, status));
+  if (!mayDelete(status)) throw mayNotDelete(id, status);
   // Without its init a creator at work fails and cleans up. It is not killed itself: it may be a server with other containers.
   if (status === 'creating' && record.init !== undefined) await endProcess(record.init);
   using lock = await takeLock(directory, force);
@@ -47,7 +48,7 @@ export async function removeContainer(
   }
   // Somebody may have started it while this waited for the lock.
   const found = currentStatus(directory, current);
-  if (!mayDelete(found)) throw new TsrunError('status', wording.deleteNotStopped(id, found));
+  if (!mayDelete(found)) throw mayNotDelete(id, found);
   // Without a pid namespace of its own the end of init leaves its other processes running; one that was paused does not die.
   const kill = force || found === 'created' || !current.hasPidNamespace;
   await destroyContainer(directory, current, { kill, runtime });
@@ -97,4 +98,8 @@ async function takeLock(directory: StateDirectory, force: boolean): Promise<Owne
     if (force && error instanceof TsrunError && error.code === 'not-found') return undefined;
     throw error;
   }
+}
+
+function mayNotDelete(id: string, status: Status): TsrunError {
+  return new TsrunError('status', wording.deleteNotStopped(id, status), { hint: remedies.running(id) });
 }

@@ -4,6 +4,7 @@ import type { OwnedFd } from '../../sys/fd.ts';
 import { deliver, reachUnix } from '../../sys/events/unix-socket.ts';
 import { wording } from '../../util/wording.ts';
 import type { Foreground } from './foreground.ts';
+import { remedies } from '../../util/remedies.ts';
 
 /**
  * A terminal needs somebody who holds its master: the one at the console socket, whoever takes it in this process, or tsrun itself while
@@ -18,7 +19,7 @@ export function requireConsole(options: {
 }): void {
   const { terminal, detached, consoleSocket, isTaken = false } = options;
   if (terminal && detached && consoleSocket === undefined && !isTaken) {
-    throw new TsrunError('usage', wording.ttyWithoutSocket('tsrun'));
+    throw new TsrunError('usage', wording.ttyWithoutSocket('tsrun'), { hint: remedies.consoleSocket });
   }
   if (consoleSocket !== undefined && !(terminal && detached)) {
     throw new TsrunError('usage', wording.socketWithoutTty('tsrun'));
@@ -45,6 +46,14 @@ export async function handOverConsole(
 
 /** Sends the master of a console to the one that listens at the console socket; the message is the terminal's name. Errors: `host`. */
 export async function sendConsole(master: OwnedFd, consoleSocket: string): Promise<void> {
-  using socket = await reachUnix(consoleSocket, 'stream');
+  using socket = await reachConsole(consoleSocket);
   await deliver(socket, Buffer.from('/dev/ptmx'), [master.number]);
+}
+
+async function reachConsole(consoleSocket: string): Promise<OwnedFd> {
+  try {
+    return await reachUnix(consoleSocket, 'stream');
+  } catch (error) {
+    throw error instanceof TsrunError ? error.withHint(remedies.consoleSocket) : error;
+  }
 }

@@ -4,6 +4,7 @@ import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { temporaryName } from '../../sys/temporary-name.ts';
 import type { Caller } from './caller.ts';
+import { remedies } from '../../util/remedies.ts';
 
 /**
  * Writes a pid in decimal, without a newline, in one step: a reader sees no file or the whole number. The name of its temporary file
@@ -17,6 +18,6 @@ export function writePidFile(file: string, pid: number, { umask }: Pick<Caller, 
     renameSync(temporary, file);
   } catch (cause) {
     if (!hasErrno(cause, 'EEXIST')) rmSync(temporary, { force: true });
-    throw TsrunError.of('host', `write pid file ${JSON.stringify(file)}`, cause);
+    throw TsrunError.of('host', `write pid file ${JSON.stringify(file)}`, cause, { hint: remedies.pidFile });
   }
 }

@@ -13,6 +13,7 @@ import type { Stdio } from '../store/options.ts';
 import type { Caller } from './caller.ts';
 import type { Foreground, ForegroundOptions } from './foreground.ts';
 import { SignalForwarder } from './signal-forwarder.ts';
+import { remedies } from '../../util/remedies.ts';
 
 /**
  * tsrun in the foreground of a container: its terminal relayed, its signals forwarded, until the program ends.
@@ -48,7 +49,7 @@ export class RelayingForeground implements Foreground {
     throw new TsrunError(
       'usage',
       'cannot relay the terminal of the container: none of standard input, output and error is a terminal',
-      { pointer: '/process/terminal' },
+      { pointer: '/process/terminal', hint: remedies.consoleSocket },
     );
   }
 

@@ -10,6 +10,7 @@ import { SIGNALS } from '../../util/signals.ts';
 import { HookOutput } from './output.ts';
 import { talkWithHook, type HookEnd, type HookPipes } from './pipes.ts';
 import { describeEnd } from './runtime.ts';
+import { remedies } from '../../util/remedies.ts';
 
 /** Hooks of one kind that run inside the container, in their order, and what each of them reads. */
 export interface ContainerHooks {
@@ -62,7 +63,10 @@ async function runHook(conversation: Conversation, setting: HookSetting, one: On
   const failed = `error running ${title}`;
   if (end.report.length > 0) {
     const cause = started.explain(end.report);
-    throw new TsrunError('hook', `${failed}: ${JSON.stringify(hook.path)}: ${cause.message}`, { cause });
+    throw new TsrunError('hook', `${failed}: ${JSON.stringify(hook.path)}: ${cause.message}`, {
+      cause,
+      ...(cause.errno !== undefined && { errno: cause.errno }),
+    });
   }
   const status = readWaitStatus(body.readInt32LE(0));
   if (!end.timedOut && status.kind === 'exited' && status.code === 0) return;
@@ -71,6 +75,7 @@ async function runHook(conversation: Conversation, setting: HookSetting, one: On
   throw new TsrunError(
     'hook',
     `${failed}: ${describeEnd({ code, signal, timedOut: end.timedOut, hook })}, ${output.describe()}`,
+    { hint: end.timedOut ? remedies.hookTimeout : undefined },
   );
 }
 

@@ -7,6 +7,7 @@ import { hasErrno } from '../../sys/errno.ts';
 import { currentInterruption, onInterruption } from '../../sys/events/interruption.ts';
 import { callAfter } from '../../sys/events/poll.ts';
 import { startWithOpenFiles } from '../../sys/process/open-files.ts';
+import { remedies } from '../../util/remedies.ts';
 import { wording } from '../../util/wording.ts';
 import { HookOutput } from './output.ts';
 import type { Caller, Runtime } from '../caller/caller.ts';
@@ -99,7 +100,8 @@ type Start = () => ChildProcessWithoutNullStreams;
 function talkWithChild(start: Start, { hook, state, title, output }: HookRun): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
-      reject(TsrunError.of('hook', `${title}: ${JSON.stringify(hook.path)}`, cause));
+      const hint = hasErrno(cause, 'EACCES') ? remedies.hookExecute : undefined;
+      reject(TsrunError.of('hook', `${title}: ${JSON.stringify(hook.path)}`, cause, { hint }));
     };
     let child: ChildProcessWithoutNullStreams;
     try {
@@ -140,7 +142,9 @@ function talkWithChild(start: Start, { hook, state, title, output }: HookRun): P
       else if (code === 0 && !timedOut) resolve();
       else
         reject(
-          new TsrunError('hook', `${title}: ${describeEnd({ code, signal, timedOut, hook })}, ${output.describe()}`),
+          new TsrunError('hook', `${title}: ${describeEnd({ code, signal, timedOut, hook })}, ${output.describe()}`, {
+            hint: timedOut ? remedies.hookTimeout : undefined,
+          }),
         );
     });
     // A hook need not read its input.

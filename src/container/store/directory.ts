@@ -24,6 +24,7 @@ import { emptyDirectory } from './empty-directory.ts';
 import { doesNotExist, requireId } from './ids.ts';
 import { readBounded } from './read-bounded.ts';
 import { requireRecord, type ContainerRecord } from './record.ts';
+import { remedies } from '../../util/remedies.ts';
 import { wording } from '../../util/wording.ts';
 import { nowMs } from '../../sys/clock.ts';
 
@@ -61,15 +62,20 @@ export class StateDirectory implements Disposable {
       // Sticky: what cleans up XDG_RUNTIME_DIR passes over it (XDG Base Directory Specification).
       mkdirSync(root, { recursive: true, mode: 0o1700 });
     } catch (error) {
-      throw TsrunError.of('state', `create root directory ${JSON.stringify(root)}`, error);
+      // mkdir(2) says so of what is there and no directory.
+      const cause = hasErrno(error, 'EEXIST') ? 'ENOTDIR' : error;
+      throw TsrunError.of('state', `create root directory ${JSON.stringify(root)}`, cause, { hint: elsewhere(error) });
     }
     try {
       mkdirSync(this.path, { mode: 0o711 });
     } catch (error) {
       if (hasErrno(error, 'EEXIST')) {
-        throw new TsrunError('exists', `${wording.alreadyExists}: ${JSON.stringify(this.id)}`);
+        throw new TsrunError('exists', `${wording.alreadyExists}: ${JSON.stringify(this.id)}`, {
+          hint: remedies.taken(this.id),
+        });
       }
-      throw TsrunError.of('state', `create state directory ${JSON.stringify(this.path)}`, error);
+      const hint = elsewhere(error);
+      throw TsrunError.of('state', `create state directory ${JSON.stringify(this.path)}`, error, { hint });
     }
     try {
       // The umask of the caller may have taken the search bit that a container's user needs to reach its notify socket.
@@ -108,7 +114,7 @@ export class StateDirectory implements Disposable {
         await sleep(pauseMs);
       }
       // Whoever had it may have removed the container: the lock of what is gone keeps nobody out.
-      if (!this.#has(LOCK_FILE, file)) throw doesNotExist(this.id);
+      if (!this.#has(LOCK_FILE, file)) throw doesNotExist(this.id, path.dirname(this.path));
       return file;
     } catch (error) {
       file.close();
@@ -131,7 +137,7 @@ export class StateDirectory implements Disposable {
   /** Errors: `not-found` without a state file; `state` when it is damaged. */
   readRecord(): ContainerRecord {
     const text = this.#read(STATE_FILE);
-    if (text === undefined) throw doesNotExist(this.id);
+    if (text === undefined) throw doesNotExist(this.id, path.dirname(this.path));
     let value: unknown;
     try {
       value = JSON.parse(text);
@@ -221,11 +227,11 @@ export class StateDirectory implements Disposable {
 
   #openLock(): OwnedFd {
     const fd = this.#find();
-    if (fd === undefined) throw doesNotExist(this.id);
+    if (fd === undefined) throw doesNotExist(this.id, path.dirname(this.path));
     try {
       return openFile(`${descriptorPath(fd)}/${LOCK_FILE}`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
     } catch (error) {
-      if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id);
+      if (hasErrno(error, 'ENOENT')) throw doesNotExist(this.id, path.dirname(this.path));
       throw TsrunError.of('state', `open ${JSON.stringify(path.join(this.path, LOCK_FILE))}`, error);
     }
   }
@@ -269,4 +275,10 @@ export class StateDirectory implements Disposable {
       throw TsrunError.of('state', `read ${JSON.stringify(shown)}`, error);
     }
   }
+}
+
+/** What is wrong with the place itself another place mends. */
+function elsewhere(error: unknown): string | undefined {
+  const isOfPlace = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EEXIST', 'ENOTDIR');
+  return isOfPlace ? remedies.stateRoot(process.geteuid?.() !== 0) : undefined;
 }

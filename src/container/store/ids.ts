@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { hasErrno } from '../../sys/errno.ts';
+import { remedies } from '../../util/remedies.ts';
 import { wording } from '../../util/wording.ts';
 
 /** The ids below a root directory that look like containers; none when the directory is missing. Errors: `state`. */
@@ -28,7 +29,12 @@ export function requireId(id: string): void {
   }
 }
 
+/** A container is not in the status that an operation needs: what is wrong in the words of runc, and which container it is. */
+export function wrongStatus(id: string, words: string): TsrunError {
+  return new TsrunError('status', `${words}: ${JSON.stringify(id)}`);
+}
+
 /** What is answered where no container has an id. */
-export function doesNotExist(id: string): TsrunError {
-  return new TsrunError('not-found', `${wording.doesNotExist}: ${JSON.stringify(id)}`);
+export function doesNotExist(id: string, root: string): TsrunError {
+  return new TsrunError('not-found', `${wording.doesNotExist}: ${JSON.stringify(id)}`, { hint: remedies.list(root) });
 }

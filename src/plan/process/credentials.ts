@@ -8,6 +8,9 @@ import { gidList } from '../../program/structs.ts';
 
 /** config.md, "User" and `noNewPrivileges`; credentials(7). */
 
+/** A process may have 65536 groups (man 2 setgroups). */
+const SHOWN_MAX = 8;
+
 /**
  * Replaces the supplementary groups, also by none: the container must not keep the host's.
  *
@@ -28,7 +31,8 @@ export function planGroups(context: PlanContext, process: Process): Step[] {
       }),
     ];
   }
-  const shown = `[${groups.join(', ')}]`;
+  const more = groups.length > SHOWN_MAX ? `, and ${groups.length - SHOWN_MAX} more` : '';
+  const shown = `[${groups.slice(0, SHOWN_MAX).join(', ')}${more}]`;
   return [
     call('setgroups', [groups.length, gidList(groups)], {
       label: `set supplementary groups ${shown}`,

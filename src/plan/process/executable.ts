@@ -25,6 +25,11 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** PATH entries that are searched; a word of init's memory each, of which there are 512. */
 const MAX_CANDIDATES = 64;
 
+/** Where a program without a slash in its name is looked for, as PATH has it. */
+export function searchPathOf({ env }: Pick<Process, 'env'>): string {
+  return env?.findLast((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? DEFAULT_PATH;
+}
+
 /** Where the program may be, in the order of the search: argv[0] itself when it has a slash, else below each entry of PATH. */
 export function candidates(process: Process): string[] {
   return allCandidates(process).slice(0, MAX_CANDIDATES);
@@ -35,7 +40,7 @@ function allCandidates(process: Process): string[] {
   if (name.includes('/')) return [name];
   if (name === '') return [];
   // Of two entries with the same name the later wins.
-  const path = process.env?.findLast((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? DEFAULT_PATH;
+  const path = searchPathOf(process);
   const directories = path.split(':').map((entry) => (entry === '' ? '.' : entry));
   return [...new Set(directories)].map((directory) =>
     directory.endsWith('/') ? directory + name : `${directory}/${name}`,

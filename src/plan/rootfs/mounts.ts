@@ -198,7 +198,10 @@ function planTmpfs(input: FileSystemMount): StepStage[] {
   const shown = JSON.stringify(mount.destination);
   const before: Step[] = hasMode
     ? []
-    : openInRoot(context, mount.destination, existed, { label: `look for ${shown}`, accept: ['ENOENT'] });
+    : openInRoot(context, mount.destination, existed, {
+        ...{ label: `look for ${shown}`, pointer: `${pointer}/destination` },
+        accept: ['ENOENT'],
+      });
   // Behind the look at the mount point's file system, whose answer goes to the same place.
   const look: Step[] = hasMode
     ? []

@@ -73,7 +73,7 @@ t.test('readCommandLine() refuses what makes no sense', (t) => {
     ['--root / list', 'Option --root argument should not be set to /'],
     ['--root //.. list', 'Option --root argument should not be set to /'],
     ['--root ../.. list', 'Option --root argument should not be set to /'],
-    ['--log-format xml list', 'invalid log-format: xml'],
+    ['--log-format xml list', 'invalid log-format: xml, wanted text or json'],
     ['--log-level loud list', 'invalid log-level: loud'],
     [
       '--cgroup-manager x list',

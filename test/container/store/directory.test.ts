@@ -77,7 +77,7 @@ t.test('StateDirectory.make() leaves nothing when the directory cannot be opened
   t.throws(make, {
     code: 'state',
     errno: 'EMFILE',
-    message: /^create state directory .*: too many open files: EMFILE$/,
+    message: /^create state directory .*: too many open files: EMFILE; ulimit -n, /,
   });
   t.strictSame(readdirSync(root), []);
   directory.make();

@@ -98,8 +98,8 @@ t.test('planMounts() gives a tmpfs the mode of the directory that was there', (t
   t.equal(
     printSteps(stepsOf(plan([{ destination: '/t', type: 'tmpfs', source: 'tmpfs', options: ['size=1m'] }]))),
     `
-   0  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
-   1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
+   0  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"  (/mounts/0/destination)
+   1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"  (/mounts/0/destination)
    2  openat2(root, "t", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
    3  if not (target < 0) skip 3  # make "/t" unless it is there
    4    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)
@@ -170,8 +170,8 @@ t.test('planMounts() has the content of the directory copied into a tmpfs', (t) 
   t.equal(
     printSteps(expandParts(stages[0]?.steps ?? [])),
     `
-   0  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"
-   1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"
+   0  openat2(root, "t", {flags=O_CLOEXEC|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = existed, accepts ENOENT EAGAIN  # look for "/t"  (/mounts/0/destination)
+   1  if existed == -EAGAIN repeat 1 up to 64 times, then fail EAGAIN  # look for "/t"  (/mounts/0/destination)
    2  openat2(root, "t", {flags=O_CLOEXEC|O_DIRECTORY|O_PATH, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = target, accepts ENOENT EAGAIN  # open "/t"  (/mounts/0/destination)
    3  if not (target < 0) skip 3  # make "/t" unless it is there
    4    mkdirat(root, "t", 0755), accepts EEXIST  # create directory "/t"  (/mounts/0/destination)

@@ -1,5 +1,5 @@
 import { TsrunError } from '../../../errors.ts';
-import { parseSignal } from '../../../util/signals.ts';
+import { nearestSignal, parseSignal } from '../../../util/signals.ts';
 import { wording } from '../../../util/wording.ts';
 import { defineCommand, idsOf } from '../../command.ts';
 
@@ -31,6 +31,9 @@ export const command = defineCommand({
 
 function readSignal(text: string): number {
   const signal = parseSignal(text);
-  if (signal === undefined) throw new TsrunError('usage', `${wording.unknownSignal} ${JSON.stringify(text)}`);
-  return signal;
+  if (signal !== undefined) return signal;
+  const nearest = nearestSignal(text);
+  const advice =
+    nearest === undefined ? 'wanted a name such as TERM, or a number' : `did you mean ${JSON.stringify(nearest)}?`;
+  throw new TsrunError('usage', `${wording.unknownSignal} ${JSON.stringify(text)}; ${advice}`);
 }
