@@ -5,6 +5,7 @@ import { becomeProgram, stateOf } from './build/become-program.ts';
 import { Cleanup } from './build/cleanup.ts';
 import { waitForEnd } from './build/end-process.ts';
 import { enterContainer } from './build/enter-container.ts';
+import { tellOutOfMemory } from './failures/out-of-memory.ts';
 import { prepareExec, type PreparedExec } from './build/prepare-exec.ts';
 import { CallerLost, type Runtime } from './caller/caller.ts';
 import { writePidFile } from './caller/pid-file.ts';
@@ -28,7 +29,12 @@ export async function execPrepared(runtime: Runtime, prepared: PreparedExec, opt
   const { record, process, plan, seccomp, foreground } = prepared;
   const cleanup = new Cleanup(runtime.log);
   try {
-    const { partner, conversation, executable, home } = await enterContainer(runtime, prepared, options, cleanup);
+    const { partner, conversation, executable, home, oomKills } = await enterContainer(
+      runtime,
+      prepared,
+      options,
+      cleanup,
+    );
     const { pid } = partner;
     using pidfd = pidfdOpen(pid);
     await sendPidfd(options.pidfdSocket, { pid, kind: 'setns' });
@@ -46,7 +52,10 @@ export async function execPrepared(runtime: Runtime, prepared: PreparedExec, opt
       options.onProcess?.(pid);
       return 0;
     }
-    return exitCode(await foreground.supervise(pidfd, () => waitForEnd(partner)));
+    const status = await foreground.supervise(pidfd, () => waitForEnd(partner));
+    const { directory } = prepared;
+    tellOutOfMemory(runtime, { status, directory, cgroup: record.cgroup, oomKills });
+    return exitCode(status);
   } catch (error) {
     if (!(error instanceof CallerLost)) await cleanup.run();
     throw error;

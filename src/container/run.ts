@@ -7,6 +7,7 @@ import { wording } from '../util/wording.ts';
 import { becomeProgram, stateOf } from './build/become-program.ts';
 import { buildContainer, type BuiltContainer } from './build/build-container.ts';
 import { waitForEnd } from './build/end-process.ts';
+import { tellOutOfMemory } from './failures/out-of-memory.ts';
 import { openBundle, prepareContainer } from './build/prepare-container.ts';
 import { settleEnded } from './build/remove-container.ts';
 import { CallerLost, type Runtime } from './caller/caller.ts';
@@ -32,6 +33,8 @@ export async function runContainer(runtime: Runtime, options: RunOptions): Promi
   try {
     const status = await superviseProgram(runtime, options, { built, foreground });
     if (status === undefined) return 0;
+    const { cgroup } = attempt.record;
+    tellOutOfMemory(runtime, { status, directory: attempt.directory, cgroup, oomKills: built.oomKills });
     await settleEnded(runtime, attempt, { status, keep: options.keep });
     return exitCode(status);
   } catch (error) {

@@ -45,6 +45,7 @@ export const remedies = {
   hookExecute: 'wanted a file that the user of tsrun may execute: chmod +x',
   processors: (online: string): string => `this machine has the processors ${online}`,
   hugePages: (sizes: readonly string[]): string => `this machine has huge pages of ${sizes.join(', ')}`,
+  memory: '"memory": { "limit": BYTES } there, or "tsrun update --memory SIZE", gives it more',
   openFiles: 'ulimit -n, or LimitNOFILE= of the unit, leaves no free descriptor',
 } as const;
 

@@ -19,11 +19,7 @@ t.test('docs/errors.md has what the three runtimes say of every broken input', (
     );
     for (const row of written)
       for (const runtime of ['tsrun', 'runc', 'crun'])
-        t.match(
-          row,
-          new RegExp(`^\\| ${runtime} \\| (\\d+|SIG[A-Z]+|none within 20 s) \\| .*\\|$`, 'm'),
-          row.split('\n')[0],
-        );
+        t.match(row, new RegExp(`^\\| ${runtime} \\| (\\d+|SIG[A-Z]+|none within 20 s) \\| .*\\|$`, 'm'));
   }
   t.end();
 });

@@ -46,6 +46,21 @@ const SCENES: Readonly<Record<string, { readonly warm: number; readonly lost?: n
     warm: 1,
     scene: (call, id) => done(call(['run', '--bundle', bundle(['/no/such']), id])),
   },
+  'a program that is killed for want of memory': {
+    warm: 1,
+    scene: (call, id) =>
+      done(
+        call([
+          'run',
+          '--bundle',
+          bundle('exec tail -c 500000000 /dev/zero', (config) => {
+            const limit = 24 * 1024 * 1024;
+            config.linux.resources = { memory: { limit, swap: limit } };
+          }),
+          id,
+        ]),
+      ),
+  },
   'a config that is wrong': {
     warm: 1,
     scene: (call, id) =>

@@ -1,6 +1,7 @@
 import { readOomKills } from '../../cgroup/oom.ts';
 import { descriptorNumbers, type DescriptorNumbers } from '../../plan/base/context.ts';
 import { serviceEnvironment } from '../../plan/service-manager.ts';
+import type { Integer } from '../../plan/cgroup/values.ts';
 import { Conversation } from '../../process/conversation.ts';
 import { writeIdMaps } from '../../process/id-maps.ts';
 import { openIdmapNamespaces } from '../../process/idmapped-namespaces.ts';
@@ -20,7 +21,7 @@ import type { ContainerRecord } from '../store/record.ts';
 import { Attempt } from './attempt.ts';
 import { handOverListener, stateOf } from './become-program.ts';
 import { bringUp, copyUpOrFail, readExecutable, readHome } from './bring-up.ts';
-import { explainDeath } from './explain-death.ts';
+import { explainDeath } from '../failures/explain-death.ts';
 import { coverRoot, makeGroups, type Groups } from './groups.ts';
 import { hideHostMounts } from './host-mounts.ts';
 import { moveNetDevices } from './net-devices.ts';
@@ -34,6 +35,8 @@ export interface BuiltContainer {
   readonly partner: Partner;
   readonly conversation: Conversation;
   readonly descriptors: DescriptorNumbers;
+  /** How often the kernel had killed a process of its cgroup for want of memory before it was there. */
+  readonly oomKills: Integer;
 }
 
 /**
@@ -55,7 +58,7 @@ export async function buildContainer(runtime: Runtime, prepared: PreparedContain
   } catch (error) {
     await attempt.undo();
     // Nothing that has gone well needs it.
-    const { explainFailure } = await import('./explain-failure.ts');
+    const { explainFailure } = await import('../failures/explain-failure.ts');
     throw explainFailure(error, { config, host: prepared.host, rootfs: facts.rootfs });
   }
 }
@@ -85,7 +88,7 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   });
   for (const fd of lent) fd.close();
   options.foreground?.closeLent();
-  const built = { prepared, attempt, partner, conversation, descriptors };
+  const built = { prepared, attempt, partner, conversation, descriptors, oomKills };
   try {
     if (tracer !== undefined) await conversation.run(tracer.planFirst(given, syncFd));
     await setUp(runtime, built, groups);

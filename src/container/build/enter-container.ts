@@ -1,4 +1,5 @@
 import { readOomKills } from '../../cgroup/oom.ts';
+import type { Integer } from '../../plan/cgroup/values.ts';
 import { neededHandles } from '../../plan/choose-exec.ts';
 import { Conversation } from '../../process/conversation.ts';
 import type { Partner } from '../../process/partner.ts';
@@ -11,7 +12,7 @@ import type { ExecOptions } from '../store/options.ts';
 import { handOverListener, stateOf } from './become-program.ts';
 import { bringUp, readExecutable, readHome } from './bring-up.ts';
 import type { Cleanup } from './cleanup.ts';
-import { explainDeath } from './explain-death.ts';
+import { explainDeath } from '../failures/explain-death.ts';
 import { openInitRoot } from './look-into.ts';
 import type { PreparedExec } from './prepare-exec.ts';
 import { applyRlimits } from './rlimits.ts';
@@ -23,6 +24,8 @@ export interface EnteredContainer {
   readonly conversation: Conversation;
   readonly executable: string;
   readonly home: string;
+  /** How often the kernel had killed a process of the container for want of memory before. */
+  readonly oomKills: Integer;
 }
 
 /**
@@ -49,11 +52,11 @@ export async function enterContainer(
   foreground?.closeLent();
   try {
     if (tracer !== undefined) await conversation.run(tracer.planFirst(given, syncFd));
-    return { partner, conversation, ...(await setUp(prepared, options, { partner, conversation })) };
+    return { partner, conversation, oomKills, ...(await setUp(prepared, options, { partner, conversation })) };
   } catch (error) {
     const explained = await explainDeath(error, partner, () => readOomKills(record.cgroup) > oomKills);
     // Nothing that has gone well needs it.
-    const { explainExec } = await import('./explain-failure.ts');
+    const { explainExec } = await import('../failures/explain-failure.ts');
     throw explainExec(explained, {
       config: prepared.saved,
       process: prepared.process,

@@ -242,7 +242,10 @@ t.test('listIds() lists what looks like a container', (t) => {
 });
 
 t.test('doesNotExist() quotes the id', (t) => {
-  t.match(doesNotExist('x'), { code: 'not-found', message: 'container does not exist: "x"' });
+  t.match(doesNotExist('x', '/run/tsrun'), {
+    code: 'not-found',
+    message: 'container does not exist: "x"; "tsrun --root /run/tsrun list" tells those that are there',
+  });
   t.end();
 });
 

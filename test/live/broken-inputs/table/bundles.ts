@@ -26,7 +26,9 @@ export const bundles: Subject = {
     },
     {
       name: 'there is no config.json',
-      prepare: ({ bundle }) => rmSync(path.join(bundle, 'config.json')),
+      prepare: ({ bundle }) => {
+        rmSync(path.join(bundle, 'config.json'));
+      },
       cause: 'JSON specification file config.json not found',
       place: 'BUNDLE',
       remedy: 'tsrun spec',

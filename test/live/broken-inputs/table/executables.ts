@@ -78,7 +78,9 @@ export const executables: Subject = {
       name: 'a program whose loader is not there',
       bundle: {
         args: ['/bin/program'],
-        fill: (rootfs) => copyFileSync('/bin/true', path.join(rootfs, 'bin/program')),
+        fill: (rootfs) => {
+          copyFileSync('/bin/true', path.join(rootfs, 'bin/program'));
+        },
       },
       cause: /dynamic loader, is not in the rootfs/,
       place: '/bin/program',
@@ -111,7 +113,9 @@ export const executables: Subject = {
       name: 'a user who may not execute it',
       bundle: {
         args: ['/bin/program'],
-        fill: (rootfs) => writeFileSync(path.join(rootfs, 'bin/program'), '#!/bin/sh\n', { mode: 0o700 }),
+        fill: (rootfs) => {
+          writeFileSync(path.join(rootfs, 'bin/program'), '#!/bin/sh\n', { mode: 0o700 });
+        },
         change: (config) => {
           config.process.user = { uid: 1000, gid: 1000 };
           config.process.capabilities = {};

@@ -78,9 +78,9 @@ export const mounts: Subject = {
     },
     {
       name: 'the destination goes round in a circle',
-      bundle: mount({ destination: '/loop/d', type: 'tmpfs', source: 'x' }, (rootfs) =>
-        symlinkSync('loop', path.join(rootfs, 'loop')),
-      ),
+      bundle: mount({ destination: '/loop/d', type: 'tmpfs', source: 'x' }, (rootfs) => {
+        symlinkSync('loop', path.join(rootfs, 'loop'));
+      }),
       cause: 'too many levels of symbolic links',
       place: /\/loop\/d.*\/mounts\/7/,
     },
