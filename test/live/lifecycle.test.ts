@@ -47,7 +47,7 @@ live('create, start, kill, delete', async (t, rig) => {
     const stopped = await rig.state(id);
     t.equal(stopped.status, 'stopped');
     t.equal(stopped.pid, 0, 'no pid when it is stopped');
-    expectFailure(t, await rig.tsrun(['kill', id, 'TERM']), { message: /container not running"?$/m });
+    expectFailure(t, await rig.tsrun(['kill', id, 'TERM']), { message: /[" ]container not running: /m });
     expectFailure(t, await rig.tsrun(['start', id]), { message: 'cannot start a container that has stopped' });
     expectFailure(t, await rig.tsrun(['exec', id, 'true']), {
       code: 255,
