@@ -1,11 +1,12 @@
 import { fstatSync, readSync } from 'node:fs';
 import path from 'node:path/posix';
-import { explainCause, TsrunError } from '../errors.ts';
+import { TsrunError } from '../errors.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
 import { openBeneath } from '../sys/archive/at.ts';
 import { O_NONBLOCK, O_RDONLY } from '../util/constants.ts';
+import { remedies } from '../util/remedies.ts';
 import { refuse, showName } from './refuse.ts';
 import { FileBytes } from './tar/bytes.ts';
 import { TarReader } from './tar/reader.ts';
@@ -35,10 +36,8 @@ export async function openImageFiles(hostPath: string): Promise<ImageFiles> {
   try {
     opened = openFile(hostPath, O_RDONLY | O_NONBLOCK);
   } catch (cause) {
-    const action = `open the image ${JSON.stringify(hostPath)}`;
-    if (!hasErrno(cause, 'ENOENT', 'ENOTDIR')) throw TsrunError.of('bundle', action, cause);
-    const hint = 'it has to be on this machine: "skopeo copy docker://NAME oci:DIR:TAG" fetches one';
-    throw new TsrunError('bundle', `${action}: ${explainCause(cause)}; ${hint}`, { cause });
+    const hint = hasErrno(cause, 'ENOENT', 'ENOTDIR') ? remedies.image : undefined;
+    throw TsrunError.of('bundle', `open the image ${JSON.stringify(hostPath)}`, cause, { hint });
   }
   const stat = fstatSync(opened.number);
   if (stat.isDirectory()) return new LayoutFiles(opened);

@@ -7,6 +7,7 @@
 export const remedies = {
   bundle: '--bundle names the directory with config.json',
   config: '"tsrun spec" writes one to start from, and --bundle names another directory',
+  image: 'it has to be on this machine: "skopeo copy docker://NAME oci:DIR:TAG" fetches one',
   rootless: 'an ordinary user needs a user namespace: "tsrun spec --rootless" writes such a config',
   stateRoot: (isOrdinaryUser: boolean): string =>
     isOrdinaryUser
