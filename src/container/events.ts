@@ -1,16 +1,9 @@
 import { watchOom } from '../cgroup/oom.ts';
-import { readStats } from '../cgroup/stats/stats.ts';
-import { TsrunError } from '../errors.ts';
-import { readNetworkInterfaces } from '../host/network-interfaces.ts';
-import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitAny } from '../sys/events/poll.ts';
 import { POLLIN } from '../util/constants.ts';
-import { openProcess } from './store/process-identity.ts';
+import { openRunning, readContainerStats } from './build/running-stats.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { ContainerEvent, ContainerStats, EventOptions } from './store/options.ts';
-import { StateDirectory } from './store/directory.ts';
-import type { ContainerRecord } from './store/record.ts';
-import { currentStatus } from './store/status.ts';
 
 /** Longest wait in one piece: whoever ends the stream from outside is heard that soon. */
 const WAIT_MS_MAX = 1000;
@@ -50,19 +43,4 @@ export async function* containerEvents(
     const endedMeanwhile = pollReadable(pidfd.number, 0);
     if (!endedMeanwhile) yield { type: 'stats', id, data };
   }
-}
-
-function readContainerStats({ caller }: Runtime, { cgroup, init }: ContainerRecord): ContainerStats {
-  const networkInterfaces = init === undefined ? [] : readNetworkInterfaces(init.pid, caller);
-  return { ...readStats(cgroup), networkInterfaces };
-}
-
-function openRunning(runtime: Runtime, id: string): { record: ContainerRecord; pidfd: OwnedFd } {
-  using directory = new StateDirectory(runtime.root, id);
-  const record = directory.readRecord();
-  const status = currentStatus(directory, record);
-  const isThere = status !== 'stopped' && status !== 'creating';
-  const pidfd = isThere && record.init !== undefined ? openProcess(record.init) : undefined;
-  if (pidfd === undefined) throw new TsrunError('status', `container with id ${id} is not running`);
-  return { record, pidfd };
 }

@@ -11,7 +11,7 @@ import { readStatus } from '../container/state.ts';
 import { updateContainer } from '../container/update.ts';
 import type { Runtime } from '../container/caller/caller.ts';
 import type { ContainerStats, ContainerStatus } from '../container/store/options.ts';
-import type { Resources } from '../spec/generated/config.ts';
+import type { Mount, Resources } from '../spec/generated/config.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { checkGiven, checkOptions, CHECKS, signalNumber } from './check.ts';
 import { type Patience, withPatience } from './interruption.ts';
@@ -176,6 +176,28 @@ export class Container implements ProcessStreams, AsyncDisposable {
     checkOptions('update', patience, OPTION_CHECKS.patience);
     const changes = { kind: 'resources', resources } as const;
     await withPatience(patience, () => updateContainer(this.#runtime, { id: this.id, changes }));
+  }
+
+  /** Mounts a file or directory of the host, or a tmpfs, in it, written as in config.json. Errors: `status`, `bundle`, `unsupported`, `step`. */
+  async addMount(mount: Mount, patience: Patience = {}): Promise<void> {
+    checkGiven('addMount', 'mount', mount, CHECKS.object);
+    checkGiven('addMount', 'destination', mount.destination, CHECKS.path);
+    checkOptions('addMount', patience, OPTION_CHECKS.patience);
+    await withPatience(patience, async () => {
+      // Few programs need it.
+      const { addMount } = await import('../container/mount.ts');
+      await addMount(this.#runtime, { id: this.id, mount });
+    });
+  }
+
+  /** Takes the topmost mount at a place in it away. Errors: `status`; `step` where nothing is mounted. */
+  async removeMount(target: string, patience: Patience = {}): Promise<void> {
+    checkGiven('removeMount', 'target', target, CHECKS.path);
+    checkOptions('removeMount', patience, OPTION_CHECKS.patience);
+    await withPatience(patience, async () => {
+      const { removeMount } = await import('../container/mount.ts');
+      await removeMount(this.#runtime, { id: this.id, target });
+    });
   }
 
   /** The container as it is at this moment. Errors: `not-found`, `state`. */

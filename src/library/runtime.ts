@@ -176,7 +176,10 @@ export class Runtime {
       keep = endKeeper(this.#runtime.root, id);
     };
     const common = { runtime: this.#runtime, id, options, isNew: true, onWatched };
-    const keepEnd = (end: ProcessEnd): Promise<void> => Promise.resolve(keep(end));
+    const keepEnd = (end: ProcessEnd): Promise<void> => {
+      keep(end);
+      return Promise.resolve();
+    };
     return await startProgram({ ...common, atEnd: atEnd ?? keepEnd }, start);
   }
 

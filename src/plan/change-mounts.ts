@@ -131,6 +131,8 @@ function planAdd(context: PlanContext, mount: Mount, enter: readonly Step[]): St
 /** What needs a look at the bundle, and what is no mount. Errors: `usage`, `unsupported`. */
 function requireSimple(bind: BindMount): void {
   const { flags, data, manner } = bind.options;
+  if (bind.mount.source?.startsWith('/') !== true)
+    throw new TsrunError('usage', `${describeBind(bind)}: wanted an absolute path as the source`);
   const [unknown] = data;
   if (unknown !== undefined)
     throw new TsrunError('usage', `${describeBind(bind)}: unknown option ${JSON.stringify(unknown)} of a bind mount`);

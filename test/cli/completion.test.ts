@@ -109,6 +109,15 @@ t.test('completion offers the ids that the command can be used on', async (t) =>
       ['created', 'running', 'paused', 'stopped'],
     ],
     [['update', 'r'], ['running']],
+    [
+      ['wait', 'running-1', ''],
+      ['created', 'paused', 'stopped'],
+    ],
+    [['stats', 'running-1', 'paused-1', ''], ['created']],
+    [
+      ['mount', 'add', ''],
+      ['created', 'running', 'paused'],
+    ],
     [['start', 'created-1', ''], []],
   ];
   for (const [words, statuses] of rows)
@@ -128,7 +137,10 @@ t.test('completion looks below the root that is on the line', async (t) => {
 
 t.test('completion describes what it offers', async (t) => {
   const { stdout } = await runLine('completion --words -- sta');
-  t.equal(stdout, 'start\trun the program of a created container\nstate\tprint the state of a container\n');
+  t.equal(
+    stdout,
+    'start\trun the program of a created container\nstate\tprint the state of a container\nstats\tshow what containers use, until interrupted\n',
+  );
 });
 
 t.test('completion offers every option of every command', async (t) => {
@@ -140,7 +152,7 @@ t.test('completion offers every option of every command', async (t) => {
       name,
     );
     // What a positional is called says whether it is an id of a container that is there.
-    const takesOld = command.usage.startsWith('ID') && !['create', 'run', 'restore'].includes(name);
+    const takesOld = /^(ID|\[ID\.)/.test(command.usage) && !['create', 'run', 'restore'].includes(name);
     t.equal(command.offers !== undefined && 'statuses' in (command.offers[0] ?? {}), takesOld, `${name}: ids`);
   }
 });
