@@ -1,7 +1,7 @@
 import { watchOom } from '../cgroup/oom.ts';
 import { pollReadable, waitAny } from '../sys/events/poll.ts';
 import { POLLIN } from '../util/constants.ts';
-import { openRunning, readContainerStats } from './build/running-stats.ts';
+import { openRunning, readContainerStats } from './store/running-stats.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { ContainerEvent, ContainerStats, EventOptions } from './store/options.ts';
 

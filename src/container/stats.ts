@@ -3,7 +3,7 @@ import { usageOf, type Sample, type Usage } from '../plan/cgroup/usage.ts';
 import { sleep } from '../sys/events/poll.ts';
 import { nowMs } from '../sys/clock.ts';
 import { TsrunError } from '../errors.ts';
-import { openRunning, readContainerStats } from './build/running-stats.ts';
+import { openRunning, readContainerStats } from './store/running-stats.ts';
 import type { Runtime } from './caller/caller.ts';
 import { listIds } from './store/ids.ts';
 import type { UsageOptions } from './store/options.ts';

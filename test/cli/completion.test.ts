@@ -38,7 +38,7 @@ t.test('completion offers what fits the place', async (t) => {
     [['--debug', '--deb'], []],
     [
       ['help', 'st'],
-      ['start', 'state'],
+      ['start', 'state', 'stats'],
     ],
     [['help', 'start', ''], []],
     [['create', '--no-p'], ['--no-pivot']],

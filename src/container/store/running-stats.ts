@@ -2,22 +2,27 @@ import { readStats } from '../../cgroup/stats/stats.ts';
 import { TsrunError } from '../../errors.ts';
 import { readNetworkInterfaces } from '../../host/network-interfaces.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
-import type { Runtime } from '../caller/caller.ts';
-import { StateDirectory } from '../store/directory.ts';
-import type { ContainerStats } from '../store/options.ts';
-import { openProcess } from '../store/process-identity.ts';
-import type { ContainerRecord } from '../store/record.ts';
-import { currentStatus } from '../store/status.ts';
+import { StateDirectory } from './directory.ts';
+import type { ContainerStats, RuntimeOptions } from './options.ts';
+import { openProcess } from './process-identity.ts';
+import type { ContainerRecord } from './record.ts';
+import { currentStatus } from './status.ts';
 
 /** What the kernel has counted for a container that runs. Errors: `cgroup`. */
-export function readContainerStats({ caller }: Runtime, { cgroup, init }: ContainerRecord): ContainerStats {
+export function readContainerStats(
+  { caller }: { readonly caller: { readonly proc: string } },
+  { cgroup, init }: ContainerRecord,
+): ContainerStats {
   const networkInterfaces = init === undefined ? [] : readNetworkInterfaces(init.pid, caller);
   return { ...readStats(cgroup), networkInterfaces };
 }
 
 /** The record of a container that runs, and a pidfd of its init, owned by the caller. Errors: `not-found`; `status` when it has ended. */
-export function openRunning(runtime: Runtime, id: string): { record: ContainerRecord; pidfd: OwnedFd } {
-  using directory = new StateDirectory(runtime.root, id);
+export function openRunning(
+  { root }: Pick<RuntimeOptions, 'root'>,
+  id: string,
+): { record: ContainerRecord; pidfd: OwnedFd } {
+  using directory = new StateDirectory(root, id);
   const record = directory.readRecord();
   const status = currentStatus(directory, record);
   const isThere = status !== 'stopped' && status !== 'creating';
