@@ -18,7 +18,7 @@ import type { CreateOptions } from './store/options.ts';
 export async function createContainer(runtime: Runtime, options: CreateOptions): Promise<void> {
   using _part = takePart();
   await nextTurn();
-  const opened = openBundle(runtime, options);
+  const opened = await openBundle(runtime, options);
   const terminal = opened.bundle.config.process?.terminal === true;
   const { consoleSocket, takeConsole } = options;
   requireConsole({ terminal, detached: true, consoleSocket, isTaken: takeConsole !== undefined });

@@ -50,7 +50,7 @@ async function build(runtime: Runtime, options: RunOptions, foreground: Foregrou
   using _part = takePart();
   await nextTurn();
   const { consoleSocket, takeConsole, detach } = options;
-  const opened = openBundle(runtime, options);
+  const opened = await openBundle(runtime, options);
   const { process } = opened.bundle.config;
   if (process === undefined) throw new TsrunError('config', `${wording.noProcess}: there is nothing to run`);
   const terminal = process.terminal === true;

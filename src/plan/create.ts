@@ -70,8 +70,10 @@ export interface CreatePlan {
   readonly intelRdt: IntelRdtPlan | undefined;
   readonly idmapNamespaces: readonly IdmapNamespace[];
   readonly idMaps: IdMapPlan | undefined;
-  /** Moved by the parent at the exchange `network`. */
+  /** Moved by the parent at the exchange `network`, where it also connects the container. */
   readonly netDevices: readonly NetDeviceMove[];
+  /** The parent connects the container at the exchange `network`. */
+  readonly isConnected: boolean;
   /** The parent mounts the rootfs over itself before init starts. */
   readonly coversRootfs: boolean;
   readonly phases: readonly Phase[];
@@ -139,6 +141,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     idmapNamespaces,
     idMaps: planIdMaps(context.config, context.host.identity),
     netDevices: planNetDevices(context.config),
+    isConnected: context.options.isConnected === true,
     coversRootfs: needsRootfsCover(context.config),
     phases: phases.finish(),
     rlimits: process === undefined ? [] : planRlimits(process, context.options.openFiles),
@@ -210,7 +213,7 @@ function addRootfs(context: PlanContext, phases: PhaseList, mounts: MountsPlan):
       planResetAffinity(),
       hasNewNamespace(config, 'network') ? planLoopback(context) : [],
     );
-  if (planNetDevices(config).length > 0) {
+  if (planNetDevices(config).length > 0 || context.options.isConnected === true) {
     phases.add(planNetlinkSocket(context)).exchange('network', 'take network devices over');
     phases.add(reserveScratch(context.descriptors));
   }

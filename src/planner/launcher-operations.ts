@@ -37,7 +37,14 @@ export function launcherOperations(
   { proc, paths }: { readonly proc: string; readonly paths: Paths },
 ): Operations {
   const { launcher } = session;
-  const requireBundle = ({ bundle, configFile = 'config.json', notifySocket, ...options }: CreateOptions): void => {
+  const requireBundle = ({
+    bundle,
+    configFile = 'config.json',
+    notifySocket,
+    network,
+    ...options
+  }: CreateOptions): void => {
+    if (network !== undefined) throw new GoCold('network');
     if (notifySocket !== undefined) throw new GoCold('service-manager');
     paths.require(bundle);
     paths.require(resolve(bundle, configFile), { limitBytes: CONFIG_LIMIT_BYTES });

@@ -14,6 +14,7 @@ export const REASONS = {
   terminal: 'the command waits in the foreground of a terminal',
   hooks: 'the container has hooks in the namespaces of the runtime, which are processes of the caller',
   'helper-process': 'id maps of an ordinary user, or of idmapped mounts, need a process of the caller',
+  network: 'the network of the container is set up, or taken down, by programs of the caller',
   'service-manager': 'a service manager is to be notified, which looks at who does it',
   path: 'a path of the caller leads to no plain file, through links that mean a process, or to one that is too large',
   filesystem: 'a path of the caller is on a network, FUSE or proc file system, or names are looked up in the container',

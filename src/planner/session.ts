@@ -118,6 +118,9 @@ export class Session {
         if (obstacle !== undefined) throw new GoCold(obstacle);
         if (rootfs !== undefined) paths.requireSources(config, rootfs);
       },
+      refuseHelpers: () => {
+        throw new GoCold('network');
+      },
     };
   }
 

@@ -3,13 +3,15 @@ import { hasErrno } from '../sys/errno.ts';
 import { uninterrupted } from '../sys/events/interruption.ts';
 import { NonBlocking } from '../sys/events/nonblocking.ts';
 import { waitAny } from '../sys/events/poll.ts';
-import type { OwnedFd } from '../sys/fd.ts';
+import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
 import { isExecutableFile, openFile } from '../sys/file.ts';
+import { writeFully } from '../sys/io.ts';
+import { createMemfd } from '../sys/memfd.ts';
 import { pidfdOpen } from '../sys/process/pidfd.ts';
 import { pipe } from '../sys/pipe.ts';
 import { spawn } from '../sys/process/spawn.ts';
 import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';
-import { O_RDWR, POLLIN } from '../util/constants.ts';
+import { O_RDONLY, O_RDWR, POLLIN } from '../util/constants.ts';
 import { nowMs } from '../sys/clock.ts';
 import { DEATH_TIMEOUT_MS, killAndWait } from './kill-and-wait.ts';
 
@@ -41,28 +43,50 @@ export async function runTool(name: string, args: readonly string[]): Promise<To
   return { code, stderr };
 }
 
-/** As `runTool`, with what the tool wrote on standard output. Errors: also `host` when that is more than 64 MiB. */
-export async function readTool(name: string, args: readonly string[]): Promise<ToolResult & { stdout: string }> {
-  return run(name, args, { readsOutput: true });
+/** What a tool gets beside its arguments. */
+export interface ToolInput {
+  /** What it reads from standard input. Default: nothing. */
+  readonly input?: string;
+  /** Entries `NAME=value`, beside PATH. Default: none. */
+  readonly environment?: readonly string[];
+}
+
+/**
+ * As `runTool`, with what the tool wrote on standard output; one with an absolute path is not looked for. Errors: also `host` when that is
+ * more than 64 MiB.
+ */
+export async function readTool(
+  name: string,
+  args: readonly string[],
+  given: ToolInput = {},
+): Promise<ToolResult & { stdout: string }> {
+  return run(name, args, { readsOutput: true, ...given });
+}
+
+/** Where a tool of the system is installed; undefined when it is not. */
+export function findTool(name: string): string | undefined {
+  if (name.startsWith('/')) return isExecutableFile(name) ? name : undefined;
+  return DIRECTORIES.map((directory) => `${directory}/${name}`).find(isExecutableFile);
 }
 
 async function run(
   name: string,
   args: readonly string[],
-  { readsOutput }: { readonly readsOutput: boolean },
+  { readsOutput, input, environment = [] }: ToolInput & { readonly readsOutput: boolean },
 ): Promise<ToolResult & { stdout: string }> {
-  const path = DIRECTORIES.map((directory) => `${directory}/${name}`).find(isExecutableFile);
+  const path = findTool(name);
   if (path === undefined) throw toolError(name, 'ENOENT');
   using nothing = openFile('/dev/null', O_RDWR);
+  using stdin = input === undefined ? undefined : openInput(input);
   using stdout = new Output(name, STDOUT_LIMIT_BYTES);
   using stderr = new Output(name, STDERR_LIMIT_BYTES);
   const pid = spawn({
     path,
     name,
     args,
-    environment: [`PATH=${DIRECTORIES.join(':')}`],
+    environment: [`PATH=${DIRECTORIES.join(':')}`, ...environment],
     descriptors: new Map([
-      [0, nothing.number],
+      [0, (stdin ?? nothing).number],
       [1, readsOutput ? stdout.theirs.number : nothing.number],
       [2, stderr.theirs.number],
     ]),
@@ -72,6 +96,13 @@ async function run(
   stderr.start();
   const status = await waitForEnd(name, pidfd, [stdout, stderr]);
   return { code: status.kind === 'exited' ? status.code : 128, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** A file of its own with this text, read from its beginning. */
+function openInput(text: string): OwnedFd {
+  using file = createMemfd('tsrun-input');
+  writeFully(file.number, Buffer.from(text));
+  return openFile(descriptorPath(file.number), O_RDONLY);
 }
 
 /** Takes what the tool prints until it ends; one that takes too long, or that nobody wants any more, is killed. */

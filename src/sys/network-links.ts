@@ -14,8 +14,9 @@ const NLM_F_DUMP = 0x300;
 const IFLA_IFNAME = 3;
 const IFLA_NET_NS_FD = 28;
 const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
-const IFA_BROADCAST = 4;
+/** Attribute of an address: the interface's own. */
+export const IFA_LOCAL = 2;
+export const IFA_BROADCAST = 4;
 const IFA_FLAGS = 8;
 const IFA_F_PERMANENT = 0x80;
 /** Flags that a request may set: no duplicate address detection, no route for the prefix. */
@@ -112,7 +113,7 @@ export function addAddress(netlink: Netlink, { index, name }: Link, address: Lin
   flags.writeUInt32LE((address.flags & IFA_F_KEPT) >>> 0);
   const attributes = [...address.values].map(([type, value]) => netlinkAttribute(type, value));
   const payload = Buffer.concat([header, ...attributes, netlinkAttribute(IFA_FLAGS, flags)]);
-  const what = `give network device ${JSON.stringify(name)} its address back`;
+  const what = `give network device ${JSON.stringify(name)} an address`;
   netlink.request({ type: RTM_NEWADDR, flags: NLM_F_EXCL_CREATE, payload, what });
 }
 
@@ -122,8 +123,8 @@ export function setLinkUp(netlink: Netlink, { index, name }: Link): void {
   netlink.request({ type: RTM_NEWLINK, flags: 0, payload: linkHeader(index, IFF_UP), what });
 }
 
-/** `flags` are set, all others stay as they are. */
-function linkHeader(index: number, flags = 0): Buffer {
+/** struct ifinfomsg. `flags` are set, all others stay as they are. */
+export function linkHeader(index: number, flags = 0): Buffer {
   const bytes = Buffer.alloc(LINK_SIZE);
   bytes.writeInt32LE(index, 4);
   bytes.writeUInt32LE(flags, 8);
@@ -131,7 +132,8 @@ function linkHeader(index: number, flags = 0): Buffer {
   return bytes;
 }
 
-function nameAttribute(name: string): Buffer {
+/** IFLA_IFNAME. */
+export function nameAttribute(name: string): Buffer {
   return netlinkAttribute(IFLA_IFNAME, Buffer.from(`${name}\0`));
 }
 

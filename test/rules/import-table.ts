@@ -66,8 +66,15 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
     acts: true,
   },
   container: {
-    folders: ['process', 'criu', 'cgroup', 'seccomp', 'host', 'sys', 'plan', 'program', 'init', 'spec'],
+    folders: ['process', 'network', 'criu', 'cgroup', 'seccomp', 'host', 'sys', 'plan', 'program', 'init', 'spec'],
     outside: ['node:fs', 'node:fs/promises', 'node:child_process', 'node:path', 'node:tty'],
+    acts: true,
+  },
+  // The bridge and what plugins of CNI are asked; which addresses and rules plan/network decides.
+  network: {
+    folders: ['host/network-namespace', 'process/run-tool', 'plan/network', 'spec/parse', 'sys'],
+    types: ['spec/generated'],
+    outside: ['node:fs', 'node:path'],
     acts: true,
   },
   // The conversation with CRIU; what is said in it plan/checkpoint decides.
@@ -112,7 +119,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
 };
 
 /** The rooms of container/, each of which may import those before it. */
-export const CONTAINER_ROOMS = ['store', 'caller', 'hooks', 'failures', 'build', 'criu'];
+export const CONTAINER_ROOMS = ['store', 'caller', 'network', 'hooks', 'failures', 'build', 'criu'];
 
 /** Modules that only some files of a folder may import, though the table allows them to the folder. */
 export const ONLY_IN: Readonly<Record<string, { readonly files: readonly string[]; readonly reason: string }>> = {

@@ -172,8 +172,8 @@ function parkAndLeave(built: BuiltContainer): void {
   count('containers made');
 }
 
-function prepare(runtime: Runtime, options: CreateOptions): Promise<PreparedContainer> {
-  return prepareContainer(runtime, openBundle(runtime, options), { ...options, listens: true });
+async function prepare(runtime: Runtime, options: CreateOptions): Promise<PreparedContainer> {
+  return prepareContainer(runtime, await openBundle(runtime, options), { ...options, listens: true });
 }
 
 interface Sweep {

@@ -1,4 +1,5 @@
 import type { CreateOptions, ExplainOptions, Stdio } from '../../container/store/options.ts';
+import { readNetwork } from './network.ts';
 import type { OptionTable, OptionValues } from './table.ts';
 import { preservedDescriptors, readInherited, readNotifySocket } from '../service-manager.ts';
 import { absolutePath, workingDirectory, type Surroundings } from '../surroundings.ts';
@@ -28,6 +29,19 @@ export const createOptions = {
     type: 'string',
     placeholder: 'PATH',
     description: 'unix socket to send a pidfd of init to',
+  },
+  network: {
+    type: 'string',
+    placeholder: 'NETWORK',
+    default: 'that of the config',
+    description: 'none, host, bridge, container:ID, ns:PATH or cni:NAME',
+  },
+  publish: {
+    type: 'strings',
+    short: 'p',
+    placeholder: '[IP:]PORT:PORT[/udp]',
+    description:
+      'a port of the host that leads to one of the container (--network bridge, cni:NAME); as often as wanted',
   },
   'no-subreaper': { type: 'boolean', description: 'leave orphans of the container to others (run in the foreground)' },
 } as const satisfies OptionTable;
@@ -59,6 +73,7 @@ export function readCreateOptions(
   const pidFile = absolutePath(values['pid-file'], surroundings);
   const pidfdSocket = absolutePath(values['pidfd-socket'], surroundings);
   const notifySocket = readNotifySocket(surroundings);
+  const network = readNetwork(values, surroundings);
   return {
     ...readBundleOptions(values, { id, surroundings }),
     ...(consoleSocket !== undefined && { consoleSocket }),
@@ -66,6 +81,7 @@ export function readCreateOptions(
     ...(pidfdSocket !== undefined && { pidfdSocket }),
     ...readInherited(values['preserve-fds'], surroundings),
     ...(notifySocket !== undefined && { notifySocket }),
+    ...(network !== undefined && { network }),
     stdio: ownStdio,
   };
 }

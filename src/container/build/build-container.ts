@@ -15,6 +15,7 @@ import { handOverConsole } from '../caller/console.ts';
 import { makeNotifyDirectory } from '../caller/notify-socket.ts';
 import { runCreateHooks } from '../hooks/create.ts';
 import { runPoststop } from '../hooks/poststop.ts';
+import type { PreparedNetwork } from '../network/prepared.ts';
 import { listenForStart } from '../store/init-socket.ts';
 import { identifyProcess, innermostPid } from '../store/process-identity.ts';
 import type { ContainerRecord } from '../store/record.ts';
@@ -67,6 +68,10 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   const { directory, options, bundle, host, plan } = prepared;
   directory.writeConfig(bundle.text);
   if (options.notifySocket !== undefined) makeNotifyDirectory(directory);
+  if (prepared.network !== undefined) {
+    const { makeNameFiles } = await import('../network/name-files.ts');
+    makeNameFiles(runtime, directory, prepared.network);
+  }
   runtime.tracer?.phase('make the cgroup');
   const groups = makeGroups(runtime, attempt, prepared);
   await nextTurn();
@@ -129,6 +134,7 @@ async function setUp(runtime: Runtime, built: BuiltContainer, { cgroup, resctrl 
       case 'pid': {
         partner.becomes(reply.pid);
         applyRlimits(partner.pid, plan.rlimits);
+        if (prepared.network?.joins !== undefined) await requireJoined(prepared.network, partner.pid);
         const init = identifyProcess(partner.pid);
         attempt.remember(init === undefined ? {} : { init });
         // Only now: the clone itself needs room below a low pids limit.
@@ -138,6 +144,7 @@ async function setUp(runtime: Runtime, built: BuiltContainer, { cgroup, resctrl 
       }
       case 'network':
         moveNetDevices(plan.netDevices, { pid: partner.pid, socket: reply.socket });
+        if (plan.isConnected) await connectContainer(built, reply.socket);
         break;
       case 'copy-up':
         await copyUpOrFail(reply);
@@ -172,6 +179,23 @@ async function setUp(runtime: Runtime, built: BuiltContainer, { cgroup, resctrl 
         unreachable(reply);
     }
   }
+}
+
+async function requireJoined(network: PreparedNetwork, pid: number): Promise<void> {
+  const { requireJoined: require } = await import('../network/prepare.ts');
+  require(network, pid);
+}
+
+async function connectContainer({ prepared, attempt }: BuiltContainer, socket: OwnedFd): Promise<void> {
+  const { network, directory, bundle } = prepared;
+  const { init } = attempt.record;
+  if (network === undefined || init === undefined) throw new Error('bug: a container without a network to connect');
+  const { connect, disconnect } = await import('../network/connect.ts');
+  attempt.undoWith('disconnect from the network', () => disconnect(attempt.record, init.pid));
+  const remember = (changes: Pick<ContainerRecord, 'bridge' | 'cni'>): void => {
+    attempt.remember(changes);
+  };
+  await connect(network, { directory, hostname: bundle.config.hostname, init, socket, remember });
 }
 
 /** What init is given. `lent` is closed once init has it. */

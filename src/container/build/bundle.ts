@@ -14,12 +14,20 @@ import { readBounded } from '../store/read-bounded.ts';
 import { wording } from '../../util/wording.ts';
 import { remedies } from '../../util/remedies.ts';
 
-/** A bundle that has been read and validated. `config` may differ from `text`: it has gone through `change` (see `readBundle`). */
+/** A bundle that has been read and validated. `config` may differ from `text`: see `BundleChanges`. */
 export interface Bundle {
   readonly config: Config;
-  /** config.json as it was read. */
+  /** config.json as it was read, or rewritten. */
   readonly text: string;
   readonly facts: BundleFacts;
+}
+
+/** What is done with a configuration before the container is made from it. */
+export interface BundleChanges {
+  /** Makes the text that is read, checked and kept. */
+  readonly rewrite?: (text: string) => string;
+  /** Makes the config that the container is made from, of the one that was read. */
+  readonly change?: (config: Config) => Config;
 }
 
 /** The bundle, and where its configuration is. */
@@ -30,18 +38,18 @@ const CONFIG_FILE = 'config.json';
 const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /**
- * Reads and validates a bundle, and looks at the places it names. `change` makes of the config what the container is made from.
+ * Reads and validates a bundle, and looks at the places it names.
  *
  * Errors: `bundle` when it or its rootfs cannot be read, `config` with every problem of config.json.
  */
 export function readBundle(
   source: BundleSource,
   { log, caller }: Pick<Runtime, 'log' | 'caller'>,
-  change: (config: Config) => Config = (config) => config,
+  { rewrite = (text) => text, change = (config) => config }: BundleChanges = {},
 ): Bundle {
   const { configFile: name = CONFIG_FILE } = source;
   const directory = resolveDirectory(source.bundle);
-  const text = source.configText ?? readConfigText({ bundle: directory, configFile: name });
+  const text = rewrite(source.configText ?? readConfigText({ bundle: directory, configFile: name }));
   const { config: read, warnings } = (caller.loadConfig ?? loadConfig)(text);
   for (const { pointer, message } of warnings) log.warning(`${name}: ${pointer === '' ? '/' : pointer}: ${message}`);
   const wanted = path.resolve(directory, read.root?.path ?? '');

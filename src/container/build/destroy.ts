@@ -11,8 +11,8 @@ import type { ContainerRecord } from '../store/record.ts';
 const SIGKILL = 9;
 
 /**
- * Undoes what create made (runtime.md, "Lifecycle", steps 12 and 13): processes, cgroup, state directory; then the poststop hooks
- * run. The caller holds the container's lock.
+ * Undoes what create made (runtime.md, "Lifecycle", steps 12 and 13): processes, cgroup, network, state directory; then the poststop
+ * hooks run. The caller holds the container's lock.
  *
  * `kill` ends every process of the container; without it one that is left makes it fail. Errors: `status`, `cgroup`, `state`.
  */
@@ -23,10 +23,16 @@ export async function destroyContainer(
 ): Promise<void> {
   const config = await readConfigWithPoststop(directory, runtime);
   if (config !== undefined) runtime.caller.review?.(config, 'delete');
+  const isConnected = record.bridge !== undefined || record.cni !== undefined;
+  if (isConnected) runtime.caller.refuseHelpers?.();
   const cgroup = openManagedCgroup(record.cgroup, runtime.caller.buses);
   if (kill) await cgroup.killAll(SIGKILL);
   if (record.init !== undefined) await endProcess(record.init);
   await cgroup.remove({ kill });
+  if (isConnected) {
+    const { disconnect } = await import('../network/connect.ts');
+    await disconnect(record);
+  }
   if (record.resctrl !== undefined) removeResctrl(record.resctrl);
   if (record.rootfsCover !== undefined) {
     const { uncoverRootfs } = await import('./rootfs-cover.ts');

@@ -3,6 +3,8 @@ import type { HostFacts } from '../../plan/base/facts.ts';
 import { cgroupPlaces } from '../../plan/base/cgroup-layout.ts';
 import { isRootless, planContainer } from '../../plan/choose-container.ts';
 import type { CreatePlan } from '../../plan/create.ts';
+import { isConnected } from '../../plan/network/choice.ts';
+import { rewriteNetwork } from '../../plan/network/rewrite.ts';
 import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
 import { requirePassableFilter } from '../../plan/seccomp/refusals.ts';
 import { withNotifyMount } from '../../plan/service-manager.ts';
@@ -11,6 +13,8 @@ import { hostFactsOf } from '../caller/host.ts';
 import type { Runtime } from '../caller/caller.ts';
 import type { Foreground } from '../caller/foreground.ts';
 import { notifyDirectory } from '../caller/notify-socket.ts';
+import type { prepareNetwork } from '../network/prepare.ts';
+import type { PreparedNetwork } from '../network/prepared.ts';
 import { StateDirectory } from '../store/directory.ts';
 import type { CreateOptions } from '../store/options.ts';
 import { compileSeccomp } from './become-program.ts';
@@ -28,6 +32,8 @@ export interface BuildOptions extends CreateOptions {
 export interface OpenedBundle {
   readonly directory: StateDirectory;
   readonly bundle: Bundle;
+  /** In place of that of the config. */
+  readonly network?: PreparedNetwork;
 }
 
 /** A container of which everything is decided, and nothing made. */
@@ -40,22 +46,40 @@ export interface PreparedContainer extends OpenedBundle {
 }
 
 /**
- * Reads the bundle, with the directory of the notify socket among its mounts where there will be one. Errors: `id`, `bundle`, `config`.
+ * Reads the bundle, with the network that was chosen in place of its own, and with the directory of the notify socket among its mounts
+ * where there will be one. Errors: `id`, `bundle`, `config`; with a network also `not-found`, `status`, `unsupported`, `host`.
  */
-export function openBundle(runtime: Runtime, options: CreateOptions): OpenedBundle {
+export async function openBundle(runtime: Runtime, options: CreateOptions): Promise<OpenedBundle> {
   runtime.tracer?.phase('read the bundle');
   const directory = new StateDirectory(runtime.root, options.id);
-  if (options.notifySocket === undefined) return { directory, bundle: readBundle(options, runtime) };
-  const source = notifyDirectory(directory);
-  const bundle = readBundle(options, runtime, (config) => withNotifyMount(config, source));
-  const sources = { ...bundle.facts.sources, [source]: 'directory' as const };
-  return { directory, bundle: { ...bundle, facts: { ...bundle.facts, sources } } };
+  const network = options.network === undefined ? undefined : await prepare(runtime, options.network, directory);
+  const source = options.notifySocket === undefined ? undefined : notifyDirectory(directory);
+  const bundle = readBundle(options, runtime, {
+    ...(network !== undefined && { rewrite: (text) => rewriteNetwork(text, network.rewriting) }),
+    ...(source !== undefined && { change: (config) => withNotifyMount(config, source) }),
+  });
+  const sources = {
+    ...bundle.facts.sources,
+    ...(source !== undefined && { [source]: 'directory' as const }),
+    ...Object.fromEntries(Object.values(network?.files ?? {}).map((file) => [file, 'file' as const])),
+  };
+  return {
+    directory,
+    bundle: { ...bundle, facts: { ...bundle.facts, sources } },
+    ...(network !== undefined && { network }),
+  };
+}
+
+/** Loaded for the few that choose one. */
+async function prepare(...args: Parameters<typeof prepareNetwork>): Promise<PreparedNetwork> {
+  const { prepareNetwork: prepareChosen } = await import('../network/prepare.ts');
+  return await prepareChosen(...args);
 }
 
 /** Decides everything. Errors: `bundle`, `config`, `unsupported`, `host`. Effects: may keep a compiled filter in the cache. */
 export async function prepareContainer(
   runtime: Runtime,
-  { directory, bundle }: OpenedBundle,
+  { directory, bundle, network }: OpenedBundle,
   options: BuildOptions,
 ): Promise<PreparedContainer> {
   await nextTurn();
@@ -70,7 +94,7 @@ export async function prepareContainer(
   const plan = planFor(runtime, { ...options, waitsForStart: options.listens, lendsStdio }, { bundle, host, seccomp });
   for (const warning of plan.warnings) runtime.log.warning(warning);
   await nextTurn();
-  return { directory, bundle, options, host, seccomp, plan };
+  return { directory, bundle, ...(network !== undefined && { network }), options, host, seccomp, plan };
 }
 
 /** What a plan is made from, beside the options. */
@@ -79,7 +103,7 @@ export type PlanMaterial = Pick<PreparedContainer, 'bundle' | 'host' | 'seccomp'
 /** The plan of a container; also what `explain` shows. Errors: `bundle`, `config`, `unsupported`. */
 export function planFor(
   runtime: Runtime,
-  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserved'> & {
+  options: Pick<CreateOptions, 'id' | 'noPivot' | 'noNewKeyring' | 'preserved' | 'network'> & {
     readonly waitsForStart?: boolean;
     readonly lendsStdio?: boolean;
   },
@@ -99,6 +123,7 @@ export function planFor(
       preserveFds: preserved.length,
       lendsStdio,
       waitsForStart,
+      isConnected: isConnected(options.network),
       ...(caller.openFiles && { openFiles: caller.openFiles }),
     },
     ...(seccomp === undefined ? {} : { seccomp }),

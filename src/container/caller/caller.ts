@@ -54,6 +54,8 @@ export interface Caller {
    * and nobody has looked there. Default: everything is.
    */
   readonly review?: (config: Config, operation: ReviewedOperation, rootfs?: string) => void;
+  /** Likewise, where programs have to be run that set up a network, or take it down. Default: they are. */
+  readonly refuseHelpers?: () => void;
 }
 
 /** The machine as a caller sees it, at the moment when it is asked for. */

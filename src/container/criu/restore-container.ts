@@ -47,7 +47,7 @@ export async function buildRestored(
   foreground: Foreground,
 ): Promise<RestoredContainer> {
   const whole = { ...options, noNewKeyring: true, preserved: [] };
-  const opened = openBundle(runtime, whole);
+  const opened = await openBundle(runtime, whole);
   const { directory, bundle } = opened;
   const { config } = bundle;
   const { consoleSocket, takeConsole, detach } = options;

@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts';
 import type { OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
 import type { DumpOptions, RestoreSettings } from '../../plan/checkpoint/options.ts';
+import type { NetworkChoice } from '../../plan/network/choice.ts';
 import type { ProcessChange } from '../../plan/exec-process.ts';
 import type { Mount, Resources } from '../../spec/generated/config.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
@@ -17,6 +18,7 @@ export type {
   RestoreSettings,
 } from '../../plan/checkpoint/options.ts';
 export type { ProcessChange } from '../../plan/exec-process.ts';
+export type { NetworkChoice, PublishedPort } from '../../plan/network/choice.ts';
 
 /** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */
 export interface RuntimeOptions {
@@ -75,6 +77,8 @@ export interface CreateOptions {
    * own, and that the program is ready is passed on.
    */
   readonly notifySocket?: string;
+  /** In place of the network of the config. */
+  readonly network?: NetworkChoice;
   readonly stdio: Stdio;
   /** Takes the master of the console, in place of a socket. It is closed afterwards: who keeps it duplicates it. */
   readonly takeConsole?: (master: OwnedFd) => void;
@@ -124,7 +128,7 @@ export interface CheckpointOptions extends DumpOptions {
 
 /** A container that was saved, and whose program goes on; what of `run` there is to choose where the program has begun long ago. */
 export interface RestoreOptions
-  extends RestoreSettings, Omit<RunOptions, 'noNewKeyring' | 'preserved' | 'listenFds' | 'notifySocket'> {}
+  extends RestoreSettings, Omit<RunOptions, 'noNewKeyring' | 'preserved' | 'listenFds' | 'notifySocket' | 'network'> {}
 
 /** A further process of a container that runs, and what it is connected to. */
 export interface ExecOptions {

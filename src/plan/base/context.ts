@@ -33,6 +33,8 @@ export interface PlanOptions {
   readonly lendsStdio?: boolean;
   /** Init is going to wait for `start`, and nobody of tsrun with it. */
   readonly waitsForStart?: boolean;
+  /** The parent connects the new network namespace, at the exchange `network`. */
+  readonly isConnected?: boolean;
 }
 
 /** Numbers of descriptors in init, all behind those of the program (0 to 2 and the preserved ones); -1 for one that is not there. */

@@ -14,7 +14,7 @@ export const EXCHANGES = {
   'id-maps': { tag: 16n, words: 0, descriptors: 0 },
   /** The container's process exists: its pid as the runtime sees it. The parent reaps the process that cloned it. */
   pid: { tag: 17n, words: 1, descriptors: 0 },
-  /** A netlink socket of the container's network namespace: the parent moves network devices into it. */
+  /** A netlink socket of the container's network namespace: the parent moves network devices into it, and connects it. */
   network: { tag: 25n, words: 0, descriptors: 1 },
   /** A freshly mounted tmpfs and the directory below it: the parent copies one into the other. */
   'copy-up': { tag: 19n, words: 0, descriptors: 2 },

@@ -31,7 +31,10 @@ export function planNetDevices({ linux }: Config): NetDeviceMove[] {
  * and Node cannot enter. The program ends with this reply, behind which init closes its own descriptor.
  */
 export function planNetlinkSocket(context: PlanContext): Step[] {
-  const options = { label: 'open a netlink socket for the network devices', pointer: POINTER };
+  const options = {
+    label: 'open a netlink socket for the network devices',
+    ...(context.options.isConnected !== true && { pointer: POINTER }),
+  };
   return withHandle(
     context,
     {
