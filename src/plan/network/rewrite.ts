@@ -20,7 +20,7 @@ export function rewriteNetwork(text: string, { namespace, files }: NetworkRewrit
   if (!isObject(linux) || !Array.isArray(mounts)) return text;
   const { namespaces = [] } = linux;
   if (!Array.isArray(namespaces)) return text;
-  const others = namespaces.filter((entry) => !isObject(entry) || entry['type'] !== 'network');
+  const others = (namespaces as unknown[]).filter((entry) => !isObject(entry) || entry['type'] !== 'network');
   const own: Namespace[] = namespace === 'none' ? [] : [{ type: 'network', ...(namespace === 'new' ? {} : namespace) }];
   return stringifyJson({
     ...config,
