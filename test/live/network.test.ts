@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { CommandResult } from './support/command.ts';
 import { BRIDGE, SLEEP } from './support/network.ts';
 import {
@@ -58,6 +58,7 @@ live('networks that need no bridge', async (t, rig) => {
     expectFailure(t, await runIn(['--network', `container:${ended}`]), {
       message: /network .*container:.* is stopped/,
     });
+    await rig.delete(t, ended);
   });
 
   await t.test('values that make no sense are refused in a line', async (t) => {
@@ -79,7 +80,7 @@ live('networks that need no bridge', async (t, rig) => {
       ]),
     ];
     for (const [flags, message] of rows) expectFailure(t, await runIn(flags, {}), { message });
-    t.strictSame(rig.leftovers(), []);
+    t.strictSame(readdirSync(rig.root), [], 'no container is left');
   });
 
   await t.test('an ordinary user is told what to do instead', async (t) => {
