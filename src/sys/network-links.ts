@@ -16,6 +16,7 @@ const IFLA_NET_NS_FD = 28;
 const IFA_ADDRESS = 1;
 /** Attribute of an address: the interface's own. */
 export const IFA_LOCAL = 2;
+/** Likewise: that of everybody in the network. */
 export const IFA_BROADCAST = 4;
 const IFA_FLAGS = 8;
 const IFA_F_PERMANENT = 0x80;

@@ -15,6 +15,7 @@ export function nameFile({ path: directory }: Pick<StateDirectory, 'path'>, cont
   return path.join(directory, path.basename(containerPath));
 }
 
+/** Whether a container has it. */
 export function hasNameFile(directory: StateDirectory, containerPath: string): boolean {
   return existsSync(nameFile(directory, containerPath));
 }

@@ -1,5 +1,6 @@
 /** Where a program looks names up. */
 export const RESOLV_CONF = '/etc/resolv.conf';
+/** Likewise, before any server is asked. */
 export const HOSTS = '/etc/hosts';
 
 /**
