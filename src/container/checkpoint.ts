@@ -14,7 +14,7 @@ import { O_RDWR } from '../util/constants.ts';
 import { wording } from '../util/wording.ts';
 import { destroyContainer } from './build/destroy.ts';
 import type { Runtime } from './caller/caller.ts';
-import { readDumpFacts, readStandardDescriptors, type Dumped } from './criu/dump-facts.ts';
+import { readDumpFacts, type Dumped } from './criu/dump-facts.ts';
 import { makeDirectory, requirePlainFiles, writeDescriptors, type CriuDirectory } from './criu/image-directory.ts';
 import { requireFeatures, runCriu, startCriu, type CriuSession } from './criu/session.ts';
 import { StateDirectory } from './store/directory.ts';
@@ -89,7 +89,7 @@ async function dump(
   const facts = readDumpFacts(dumped);
   const request = planDump({ config: dumped.config, options, facts, version: session.version });
   await requireFeatures(session, request);
-  if (request.kind === 'dump') writeDescriptors(images, readStandardDescriptors(dumped.pid));
+  if (request.kind === 'dump') writeDescriptors(images, facts.descriptors);
   const { statusFd } = options;
   const tellsByItself = statusFd !== undefined && !canDo(session.version, 'status-ready');
   await runCriu(runtime, session, {

@@ -1,12 +1,15 @@
 import { hasErrno } from '../sys/errno.ts';
 import { uninterrupted } from '../sys/events/interruption.ts';
-import { waitAny } from '../sys/events/poll.ts';
+import { sleep, waitAny } from '../sys/events/poll.ts';
 import { POLLIN } from '../util/constants.ts';
 import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { pidfdOpen, pidfdSendSignal } from '../sys/process/pidfd.ts';
 import { reapByPidfd, type ExitStatus } from '../sys/process/wait.ts';
 import { type Patience, withPatience } from './interruption.ts';
 import { describeEnd, type OomCounter, type ProcessEnd } from './process-end.ts';
+
+/** How often one that has ended is looked at while another process traces it. */
+const TRACED_MS = 5;
 
 /**
  * A process that is watched to its end, and reaped when it is a child of this one: by its pidfd, so that no child of anybody else is
@@ -68,7 +71,7 @@ export class WatchedProcess {
     const { signal } = this.#closing;
     try {
       await waitAny([{ fd: this.#pidfd.number, events: POLLIN }], -1, { isWeak: true, signal });
-      return describeEnd(this.#reap(), this.#oom.hasCounted());
+      return describeEnd(await this.#reap(), this.#oom.hasCounted());
     } catch (error) {
       if (!signal.aborted) throw error;
       return describeEnd(undefined, false);
@@ -79,9 +82,14 @@ export class WatchedProcess {
   }
 
   /** Undefined when it was no child of this process, or somebody has reaped it. */
-  #reap(): ExitStatus | undefined {
+  async #reap(): Promise<ExitStatus | undefined> {
     try {
-      return reapByPidfd(this.#pidfd.number);
+      for (;;) {
+        const status = reapByPidfd(this.#pidfd.number);
+        if (status !== undefined) return status;
+        // Whoever traces it, such as CRIU, is told of its end first.
+        await sleep(TRACED_MS);
+      }
     } catch (error) {
       if (hasErrno(error, 'ECHILD')) return undefined;
       throw error;

@@ -10,6 +10,8 @@ export const configAnnotations = {
   hookStderr: 'run.oci.hooks.stderr',
   /** runc, crun: a property of the container's unit of systemd, as the text of a GVariant. */
   unitProperty: 'org.systemd.property.',
+  /** runc, crun: a configuration file of CRIU; empty for none. */
+  criuConfig: 'org.criu.config',
   /** The runtime specification has no property for Landlock. */
   landlock: 'run.tsrun.landlock',
 } as const;

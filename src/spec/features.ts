@@ -66,6 +66,8 @@ export function features(build: FeaturesBuild): Features {
     annotations: {
       'org.tsrun.version': build.version,
       'org.tsrun.commit': build.commit,
+      // Whether there is a CRIU depends on the host, as with runc's annotation of this kind.
+      'org.tsrun.checkpoint.enabled': 'true',
       ...(build.seccomp && { 'io.github.seccomp.libseccomp.version': build.seccomp.libraryVersion }),
     },
     potentiallyUnsafeConfigAnnotations: Object.values(configAnnotations).sort(),

@@ -34,6 +34,11 @@ const linux = announced.linux ?? {};
 const SHOWN_ELSEWHERE: Readonly<Record<string, readonly [file: string, text: string, reason: string]>> = {
   [configAnnotations.hookStdout]: ['live/hooks.test.ts', 'run.oci.hooks.stdout', 'the parent opens the file'],
   [configAnnotations.hookStderr]: ['live/hooks.test.ts', 'run.oci.hooks.stderr', 'the parent opens the file'],
+  [configAnnotations.criuConfig]: [
+    'plan/checkpoint/requests.test.ts',
+    'org.criu.config',
+    'it is part of a request to CRIU, which no plan of create has',
+  ],
   poststart: ['live/hooks.test.ts', "'poststart'", 'the parent runs it after the last program'],
   poststop: ['live/hooks.test.ts', "'poststop'", 'the parent runs it when init is gone'],
   startContainer: ['live/hooks.test.ts', "'startContainer'", 'its programs are made at start'],

@@ -16,6 +16,7 @@ t.test('features() is a valid document', (t) => {
 t.test('features() claims what it is told', (t) => {
   const plain = features(build);
   t.match(plain, { ociVersionMin: '1.0.0', ociVersionMax: '1.3.0', annotations: { 'org.tsrun.version': '0.1.0' } });
+  t.equal(plain.annotations?.['org.tsrun.checkpoint.enabled'], 'true');
   t.equal(plain.hooks?.length, 6);
   t.equal(plain.linux?.namespaces?.length, 8);
   t.equal(plain.linux?.capabilities?.length, 41);

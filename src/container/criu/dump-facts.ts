@@ -1,8 +1,13 @@
-import { fstatSync, readlinkSync } from 'node:fs';
+import { fstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { readMounts } from '../../host/mountinfo.ts';
 import { placeInRootfs } from '../../host/links-in-rootfs.ts';
 import type { DumpFacts } from '../../plan/checkpoint/dump.ts';
-import { EXTERNAL_NAMESPACES, externalDestinations, maskedPaths } from '../../plan/checkpoint/external.ts';
+import {
+  EXTERNAL_NAMESPACES,
+  externalDestinations,
+  maskedPaths,
+  outsideFileKey,
+} from '../../plan/checkpoint/external.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
@@ -36,6 +41,7 @@ export function readDumpFacts({ record, config, pid, isPaused }: Dumped): DumpFa
     places: Object.fromEntries(places) as DumpFacts['places'],
     maskedFiles: masked.filter(({ isDirectory }) => !isDirectory).map(({ path }) => path),
     cgroupMounts: readMounts(proc).flatMap(({ type, mountPoint }) => (/^cgroup2?$/.test(type) ? [mountPoint] : [])),
+    descriptors: readStandardDescriptors(proc),
     namespaces: Object.fromEntries(
       Object.values(EXTERNAL_NAMESPACES).map((name) => [name, inodeOf(readlinkSync(`${proc}/ns/${name}`))]),
     ),
@@ -43,11 +49,16 @@ export function readDumpFacts({ record, config, pid, isPaused }: Dumped): DumpFa
   };
 }
 
-/** What a standard descriptor of the program is. */
-export function readStandardDescriptors(pid: number): string[] {
+/** What a standard descriptor of the program is: what readlink(2) says of it, or the name of a FIFO that the container does not have. */
+function readStandardDescriptors(proc: string): string[] {
+  const mounts = new Set(readMounts(proc).map(({ id }) => id));
   return [0, 1, 2].map((fd) => {
     try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+      const link = readlinkSync(`${proc}/fd/${fd}`);
+      const found = statSync(`${proc}/fd/${fd}`, { bigint: true });
+      const [, mountId] = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`${proc}/fdinfo/${fd}`, 'latin1')) ?? [];
+      const isOutside = link.startsWith('/') && found.isFIFO() && mountId !== undefined && !mounts.has(Number(mountId));
+      return isOutside ? outsideFileKey(Number(mountId), found.ino) : link;
     } catch {
       // The program has closed it.
       return '';

@@ -1,6 +1,14 @@
 import { TsrunError } from '../../errors.ts';
 import type { Config } from '../../spec/generated/config.ts';
-import { bindsCgroups, cgroupDestinations, externalNamespaces, MASK, namespaceKey, outsidePlaces } from './external.ts';
+import {
+  bindsCgroups,
+  cgroupDestinations,
+  externalNamespaces,
+  MASK,
+  namespaceKey,
+  outsideFiles,
+  outsidePlaces,
+} from './external.ts';
 import type { DumpOptions } from './options.ts';
 import { commonOptions, type CriuOptions, type CriuRequest, type ExternalMount } from './request.ts';
 import { canDo, requireVersion, type CriuVersion } from './versions.ts';
@@ -16,6 +24,8 @@ export interface DumpFacts {
   readonly maskedFiles: readonly string[];
   /** Mount points of cgroup file systems in the container. */
   readonly cgroupMounts: readonly string[];
+  /** What stands for its standard descriptors: see `STANDARD_KEY`. */
+  readonly descriptors: readonly string[];
   /** Name in /proc/PID/ns -> inode, of the container's first process. */
   readonly namespaces: Readonly<Record<string, string>>;
   /** The cgroup by which CRIU stops the container. */
@@ -51,7 +61,7 @@ export function planDump({ config, options, facts, version }: DumpInput): CriuRe
     leaveRunning: options.leaveRunning === true,
     tcpSkipInFlight: options.tcpSkipInFlight === true,
     linkRemap: options.linkRemap === true,
-    external,
+    external: [...external, ...outsideFiles(facts.descriptors)],
     ...freezing(facts, version),
     ...(options.pageServer !== undefined && { ps: options.pageServer }),
     ...(options.parentPath !== undefined && { parentImg: options.parentPath, trackMem: true }),

@@ -74,6 +74,19 @@ export function externalDestinations(config: Config): string[] {
   return [...outsidePlaces(config).map(({ destination }) => destination), ...cgroupDestinations(config)];
 }
 
+/** The names by which CRIU exchanges what is at standard descriptors: pipes by itself, files of the host where it is told of them. */
+export const STANDARD_KEY = /^(?:pipe:\[\d+\]|file\[[\da-f]+:[\da-f]+\])$/;
+
+/** The name of a file that no mount of the container has. */
+export function outsideFileKey(mountId: number, inode: bigint): string {
+  return `file[${mountId.toString(16)}:${inode.toString(16)}]`;
+}
+
+/** Those of the names that CRIU has to be told of. */
+export function outsideFiles(descriptors: readonly string[]): string[] {
+  return [...new Set(descriptors.filter((one) => one.startsWith('file[') && STANDARD_KEY.test(one)))];
+}
+
 /** The group on the host that root of a user namespace has: what is restored reads the images itself. */
 export function groupOfRoot({ linux }: Config): number | undefined {
   return linux?.gidMappings?.find(({ containerID }) => containerID === 0)?.hostID;

@@ -1,3 +1,4 @@
+import { configAnnotations } from '../../spec/annotations.ts';
 import { CLONE_NEWNET } from '../../util/constants.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import type { CgroupsMode, ImageOptions, NetworkLock } from './options.ts';
@@ -68,12 +69,11 @@ const NETWORK_LOCKS: Readonly<Record<NetworkLock, number>> = { iptables: 1, nfta
 const LOG_LEVEL = 4;
 /** As runc has it: settings of the machine's administrator, which go before those of a request. */
 const CONFIG_FILE = '/etc/criu/runc.conf';
-const CONFIG_ANNOTATION = 'org.criu.config';
 
 /** What requests to save and to restore have in common. A network belongs to whoever made it: CRIU leaves what is in it alone. */
 export function commonOptions(config: Config, options: ImageOptions, logFile: string): Omit<CriuOptions, 'extMnt'> {
   const { manageCgroupsMode = 'default', networkLock } = options;
-  const configFile = config.annotations?.[CONFIG_ANNOTATION] ?? CONFIG_FILE;
+  const configFile = config.annotations?.[configAnnotations.criuConfig] ?? CONFIG_FILE;
   return {
     logLevel: LOG_LEVEL,
     logFile,

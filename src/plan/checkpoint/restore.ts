@@ -8,6 +8,7 @@ import {
   maskedPaths,
   namespaceKey,
   outsidePlaces,
+  STANDARD_KEY,
 } from './external.ts';
 import type { RestoreSettings } from './options.ts';
 import { commonOptions, type CriuOptions, type CriuRequest, type ExternalMount } from './request.ts';
@@ -24,7 +25,7 @@ export interface RestoreFacts {
   /** The container's new cgroups. */
   readonly cgroups: readonly { readonly mountPoint: string; readonly hostPath: string }[];
   readonly cgroupMode: 'v1' | 'v2' | 'hybrid' | 'none';
-  /** Descriptors 0, 1 and 2 of the program as they were when it was saved: what readlink(2) said of them. */
+  /** What stands for descriptors 0, 1 and 2 of the program as they were when it was saved: see `STANDARD_KEY`. */
   readonly descriptors: readonly string[];
 }
 
@@ -63,7 +64,7 @@ export function planRestore({ config, settings, facts, version }: RestoreInput):
     rstSibling: true,
     evasiveDevices: true,
     tcpClose: settings.tcpClose === true,
-    inheritFd: [...namespaces, ...inheritedPipes(facts.descriptors)],
+    inheritFd: [...namespaces, ...inherited(facts.descriptors)],
     joinNs: joinedNamespaces(config),
     ...(lsmProfile !== undefined && { lsmProfile }),
     ...(lsmMountContext !== undefined && { lsmMountContext }),
@@ -98,7 +99,7 @@ function boundCgroups(config: Config, { places, cgroups, cgroupMode }: RestoreFa
   });
 }
 
-/** A pipe at the program's standard descriptors is CRIU's own at the same number. */
-function inheritedPipes(descriptors: readonly string[]): { readonly key: string; readonly fd: number }[] {
-  return descriptors.flatMap((key, fd) => (fd <= 2 && /^pipe:\[\d+\]$/.test(key) ? [{ key, fd }] : []));
+/** A pipe at the program's standard descriptors is CRIU's own at the same number; of one that is there twice CRIU takes the first. */
+function inherited(descriptors: readonly string[]): { readonly key: string; readonly fd: number }[] {
+  return descriptors.flatMap((key, fd) => (fd <= 2 && STANDARD_KEY.test(key) ? [{ key, fd }] : []));
 }

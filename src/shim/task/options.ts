@@ -14,6 +14,8 @@ export type ShimOptions = Pick<
 > & {
   /** One shim for all containers of the namespace; undefined where nothing is said of it. */
   readonly shared?: boolean;
+  /** Where CRIU leaves its log. */
+  readonly criuWorkPath?: string;
 };
 
 /** Where state is kept, below it a directory for each namespace. */
@@ -28,6 +30,10 @@ const MEMBERS = new Map<string, { readonly name: keyof ShimOptions | undefined; 
   ['Root', { name: 'root', type: 'string' }],
   ['SystemdCgroup', { name: 'systemdCgroup', type: 'boolean' }],
   ['Shared', { name: 'shared', type: 'boolean' }],
+  ['CriuWorkPath', { name: 'criuWorkPath', type: 'string' }],
+  // containerd reads this one; CRIU is the one in PATH.
+  ['CriuImagePath', { name: undefined, type: 'string' }],
+  ['CriuPath', { name: undefined, type: 'string' }],
   ['BinaryName', { name: undefined, type: 'string' }],
   // Standard streams become the property of the container's user in any case.
   ['IoUid', { name: undefined, type: 'number' }],
@@ -72,10 +78,11 @@ export function readOptions(sent: Any | undefined, log: Log): ShimOptions {
 
 function complete(options: Partial<ShimOptions>): ShimOptions {
   const { noPivotRoot = false, noNewKeyring = false, shimCgroup = '', root = '', systemdCgroup = false } = options;
-  const { shared } = options;
+  const { shared, criuWorkPath = '' } = options;
   return {
     ...{ noPivotRoot, noNewKeyring, shimCgroup, root: root === '' ? ROOT : root, systemdCgroup },
     ...(shared !== undefined && { shared }),
+    ...(criuWorkPath !== '' && { criuWorkPath }),
   };
 }
 

@@ -6,6 +6,7 @@ import { decode, encode, type Fields, type Given, type Value } from '../../proto
 import { NEVER, timestampOf } from '../wire/common.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { METHODS, PROCESS_DETAILS, SERVICES, TASK_STATUS } from '../wire/task.ts';
+import { readCheckpointOptions } from './checkpoint-options.ts';
 import type { TaskContainer } from './container.ts';
 import { DRAIN_MS, type HeldContainers } from './containers.ts';
 import { Exec } from './exec.ts';
@@ -83,7 +84,7 @@ export class TaskService {
         if (!this.#exec(container, execId).kill(signal)) throw alreadyFinished();
         return {};
       }
-      if (container.exit !== undefined) throw alreadyFinished();
+      if (container.exit !== undefined || !container.isMade) throw alreadyFinished();
       await container.container.kill(signal, { all }).catch((error: unknown) => {
         throw error instanceof TsrunError && error.code === 'status' ? alreadyFinished() : error;
       });
@@ -92,6 +93,7 @@ export class TaskService {
     Pids: ({ id }) => {
       const container = this.#containers.get(id);
       const added = new Map([...container.execs.values()].map((exec) => [exec.pid, exec.id]));
+      if (!container.isMade) return Promise.resolve({ processes: [] });
       const processes = container.container.processes().map((pid) => {
         const execId = added.get(pid);
         if (execId === undefined) return { pid };
@@ -108,11 +110,17 @@ export class TaskService {
       await this.#containers.get(id).resume();
       return {};
     },
-    Checkpoint: () => Promise.reject(new RpcError(CODE.unimplemented, 'tsrun makes no checkpoints')),
+    Checkpoint: async ({ id, path, options }) => {
+      await this.#containers
+        .get(id)
+        .checkpoint(readCheckpointOptions(path, options))
+        .catch(failedWith('OCI runtime checkpoint failed'));
+      return {};
+    },
     ResizePty: ({ id, execId, width, height }) => {
       const size = { columns: width, rows: height };
       const container = this.#containers.get(id);
-      if (execId === '') container.container.resize(size);
+      if (execId === '') container.resize(size);
       else this.#exec(container, execId).resize(size);
       return Promise.resolve({});
     },
@@ -137,8 +145,7 @@ export class TaskService {
 
   async #create(request: Request<'Create'>, caller: Caller): Promise<Response<'Create'>> {
     const { id, bundle, rootfs, options, checkpoint } = request;
-    if (checkpoint !== '') throw new RpcError(CODE.unimplemented, 'tsrun restores no checkpoints');
-    const task = { id, bundle, rootfs, options, places: placesOf(request) };
+    const task = { id, bundle, rootfs, options, checkpoint, places: placesOf(request) };
     const { pid } = await this.#containers.make(task, () => caller.isGone());
     return { pid };
   }

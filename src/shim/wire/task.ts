@@ -70,7 +70,7 @@ export const TASK_STATUS = { created: 1, running: 2, stopped: 3, paused: 4, paus
 /** containerd.runc.v1.ProcessDetails, in what `Pids` answers of an added process. */
 export const PROCESS_DETAILS = { execId: text(1) } satisfies Fields;
 
-/** containerd.runc.v1.Options; those that are about CRIU are left out. */
+/** containerd.runc.v1.Options; the path of CRIU, and of an image, which containerd itself reads, are left out. */
 export const RUNC_OPTIONS = {
   noPivotRoot: flag(1),
   noNewKeyring: flag(2),
@@ -80,6 +80,20 @@ export const RUNC_OPTIONS = {
   binaryName: text(6),
   root: text(7),
   systemdCgroup: flag(9),
+  criuWorkPath: text(11),
+} satisfies Fields;
+
+/** containerd.runc.v1.CheckpointOptions. */
+export const CHECKPOINT_OPTIONS = {
+  exit: flag(1),
+  openTcp: flag(2),
+  externalUnixSockets: flag(3),
+  terminal: flag(4),
+  fileLocks: flag(5),
+  emptyNamespaces: list(text(6)),
+  cgroupsMode: text(7),
+  imagePath: text(8),
+  workPath: text(9),
 } satisfies Fields;
 
 /** containerd.linux.runc.CreateOptions, of the first version of runtimes: `ctr` still sends them with user namespaces. */

@@ -48,6 +48,7 @@ const dumpFacts: DumpFacts = {
   },
   maskedFiles: ['/proc/keys'],
   cgroupMounts: ['/sys/fs/cgroup/pids', '/sys/fs/cgroup/unified', '/elsewhere'],
+  descriptors: ['file[2c:8f1]', '/dev/pts/0', 'pipe:[2]'],
   namespaces: { net: '4026531840', pid: '4026531836' },
   freezer: { hostPath: '/sys/fs/cgroup/freezer/c', kind: 'v1' },
 };
@@ -61,7 +62,7 @@ const restoreFacts: RestoreFacts = {
     { mountPoint: '/sys/fs/cgroup/unified', hostPath: '/sys/fs/cgroup/unified/c' },
   ],
   cgroupMode: 'hybrid',
-  descriptors: ['pipe:[1]', '/dev/pts/0', 'pipe:[2]'],
+  descriptors: ['file[2c:8f1]', '/dev/pts/0', 'pipe:[2]'],
 };
 
 const EVERYTHING: Required<RestoreSettings> & Required<DumpOptions> = {
