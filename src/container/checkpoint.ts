@@ -15,7 +15,13 @@ import { wording } from '../util/wording.ts';
 import { destroyContainer } from './build/destroy.ts';
 import type { Runtime } from './caller/caller.ts';
 import { readDumpFacts, type Dumped } from './criu/dump-facts.ts';
-import { makeDirectory, requirePlainFiles, writeDescriptors, type CriuDirectory } from './criu/image-directory.ts';
+import {
+  makeDirectory,
+  requirePlainFiles,
+  requirePlainLogs,
+  writeDescriptors,
+  type CriuDirectory,
+} from './criu/image-directory.ts';
 import { requireFeatures, runCriu, startCriu, type CriuSession } from './criu/session.ts';
 import { StateDirectory } from './store/directory.ts';
 import type { CheckpointOptions } from './store/options.ts';
@@ -61,7 +67,8 @@ async function save(runtime: Runtime, dumped: Dumped, options: CheckpointOptions
   requireStatusFd(options.statusFd);
   using images = makeDirectory(options.imagePath, groupOfRoot(dumped.config));
   using other = options.workPath === undefined ? undefined : makeDirectory(options.workPath);
-  for (const directory of other === undefined ? [images] : [images, other]) requirePlainFiles(directory);
+  requirePlainFiles(images);
+  if (other !== undefined) requirePlainLogs(other);
   if (options.parentPath !== undefined) requireParent(images, options.parentPath);
   using nothing = openFile('/dev/null', O_RDWR);
   const stdio = new Map([0, 1, 2].map((fd) => [fd, nothing.number]));

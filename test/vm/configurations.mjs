@@ -52,11 +52,29 @@ const ENGINE_PACKAGES = [
   'tini',
 ];
 
+/** What needs CRIU. */
+const CHECKPOINTS = ['checkpoint', 'checkpoint-options', 'checkpoint-failures'];
+
+/** CRIU with what it calls, and engines that save containers by it. */
+const CRIU_PACKAGES = [
+  'conmon',
+  'containerd',
+  'criu',
+  'golang-github-containers-common',
+  'iptables',
+  'netavark',
+  'podman',
+];
+
 /**
  * The kinds of machine: what is installed in it besides, and how many tests run at a time. Engines have a whole machine to themselves.
- * @type {Readonly<Record<'plain' | 'engines', { readonly packages: readonly string[], readonly parallel: number }>>}
+ * @type {Readonly<Record<'plain' | 'engines' | 'criu', { readonly packages: readonly string[], readonly parallel: number }>>}
  */
-export const KINDS = { plain: { packages: [], parallel: 2 }, engines: { packages: ENGINE_PACKAGES, parallel: 1 } };
+export const KINDS = {
+  plain: { packages: [], parallel: 2 },
+  engines: { packages: ENGINE_PACKAGES, parallel: 1 },
+  criu: { packages: CRIU_PACKAGES, parallel: 2 },
+};
 
 const NODE = { TSRUN: '/share/dist/bin/main.js' };
 const EXECUTABLE = { TSRUN: '/share/dist/tsrun' };
@@ -95,6 +113,11 @@ const CONFIGURATIONS = {
     kind: 'engines',
   },
   'engines-cgroupfs': { env: ENGINES, folders: ['engines'], only: ['ctr', 'docker', 'shim-tsrun'], kind: 'engines' },
+  'criu-cgroupfs': { env: EXECUTABLE, only: CHECKPOINTS, kind: 'criu' },
+  'criu-systemd': { env: { ...EXECUTABLE, TSRUN_TEST_GLOBAL: '--systemd-cgroup' }, only: CHECKPOINTS, kind: 'criu' },
+  // It shows that a test is right.
+  'criu-runc': { env: { TSRUN: '/usr/sbin/runc' }, only: ['checkpoint', 'checkpoint-options'], kind: 'criu' },
+  'criu-engines': { env: ENGINES, folders: ['engines'], only: ['podman-checkpoint'], kind: 'criu' },
   unit: { env: {}, folders: UNITS, unasked: true },
 };
 
@@ -116,6 +139,10 @@ const CHOICES = {
       ...of('rootless', CGROUPS_OF_A_USER),
       ...of('engines-systemd', ENGINE_TESTS),
       ...of('engines-cgroupfs', ['ctr']),
+      ...of('criu-cgroupfs', CHECKPOINTS),
+      ...of('criu-systemd', ['checkpoint']),
+      ...of('criu-runc', ['checkpoint', 'checkpoint-options']),
+      ...of('criu-engines', ['podman-checkpoint']),
     ],
     // Of each configuration what the others do not show.
     short: [

@@ -59,7 +59,7 @@ process.exitCode = total.failed === 0 ? 0 : 1;
 async function runMachine(kind, jobs) {
   const { packages, parallel } = KINDS[kind];
   const machine = path.join(cache, 'tsrun-vm', kind === 'plain' ? architecture : `${architecture}-${kind}`);
-  const usual = kind === 'engines' || extent === 'all' ? LONG_MINUTES : MINUTES;
+  const usual = kind !== 'plain' || extent === 'all' ? LONG_MINUTES : MINUTES;
   const deadlineMs = Number(process.env.TSRUN_VM_MINUTES ?? usual) * 60_000;
   // One file that hangs leaves the machine time for the others.
   const seconds = deadlineMs / 2000;

@@ -26,6 +26,10 @@ const DESCRIPTORS_BYTES_MAX = 64 * 1024;
 const DESCRIPTORS = 3;
 /** CRIU makes this link to the image of what was saved before. */
 const PARENT_LINK = 'parent';
+/** What CRIU writes into its work directory. */
+const WRITTEN_BESIDE = /^(?:dump\.log|restore\.log|stats-.*|irmap-.*|.*\.img)$/;
+/** Where `criu lazy-pages` is asked for memory. */
+const LAZY_SOCKET = 'lazy-pages.socket';
 /** Of a log the end is read: an error is the last that it has. */
 const LOG_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -84,12 +88,20 @@ export function requirePlainFiles(directory: CriuDirectory): void {
     let hasParent = false;
     for (const entry of readdirSync(hostPath, { withFileTypes: true })) {
       if (entry.name === PARENT_LINK && entry.isSymbolicLink()) hasParent = true;
+      else if (entry.name === LAZY_SOCKET && entry.isSocket()) continue;
       else if (!entry.isFile() && !entry.isDirectory())
         throw refused(shown, `${JSON.stringify(entry.name)} in it is no plain file`);
     }
     if (!hasParent) return;
     hostPath = `${hostPath}/${PARENT_LINK}`;
   }
+}
+
+/** The same of a directory that has CRIU's log alone: whatever else is in it, such as pipes of a monitor's, is somebody else's. Errors: `criu`. */
+export function requirePlainLogs({ path: shown, handle }: CriuDirectory): void {
+  for (const entry of readdirSync(descriptorPath(handle.number), { withFileTypes: true }))
+    if (WRITTEN_BESIDE.test(entry.name) && !entry.isFile())
+      throw refused(shown, `${JSON.stringify(entry.name)} in it is no plain file`);
 }
 
 function statDirectory(hostPath: string, shown: string): { readonly dev: number; readonly ino: number } {

@@ -23,6 +23,7 @@ import {
   openDirectory,
   readDescriptors,
   requirePlainFiles,
+  requirePlainLogs,
   type CriuDirectory,
 } from './image-directory.ts';
 import { makeMountPoints } from './mount-points.ts';
@@ -56,7 +57,8 @@ export async function buildRestored(
   if (terminal && !detach) foreground.requireTerminal();
   using images = openDirectory(options.imagePath);
   using other = options.workPath === undefined ? undefined : makeDirectory(options.workPath);
-  for (const one of other === undefined ? [images] : [images, other]) requirePlainFiles(one);
+  requirePlainFiles(images);
+  if (other !== undefined) requirePlainLogs(other);
   const descriptors = readDescriptors(images);
   const host = hostFactsOf(runtime.caller);
   const material = { bundle, host, seccomp: undefined };
