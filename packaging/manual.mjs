@@ -137,7 +137,8 @@ function describeOptions(options) {
   return Object.entries(options).flatMap(([name, spec]) => {
     const letters = spec.short === undefined ? [] : [`-${spec.short}`];
     const long = [name, ...(spec.aliases ?? [])].map((one) => (one.length === 1 ? `-${one}` : `--${one}`));
-    const value = spec.placeholder === undefined ? '' : ` \\fI${escape(spec.placeholder)}\\fR`;
+    const placeholder = spec.placeholder === undefined ? '' : `\\fI${escape(spec.placeholder)}\\fR`;
+    const value = spec.isBare === true ? `[=${placeholder}]` : placeholder === '' ? '' : ` ${placeholder}`;
     return item(`${[...letters, ...long].map((one) => bold(escape(one))).join(', ')}${value}`, describeOption(spec));
   });
 }

@@ -105,7 +105,7 @@ function withValue(written: string, { name, value, rest, rules }: ValueSource & 
     throw new TsrunError('unsupported', `option "--${name}"${rules.owner} is not supported yet`);
   }
   if (spec.type === 'boolean') return { name, value: `${readBoolean(written, value ?? 'true', rules)}` };
-  const text = value ?? rest.shift();
+  const text = value ?? (spec.isBare === true ? '' : rest.shift());
   if (text === undefined)
     throw new ArgumentError(`${wording.noValue}: option ${JSON.stringify(written)}${rules.owner} needs a value`);
   return { name, value: text };

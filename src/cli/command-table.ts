@@ -27,6 +27,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     description: 'wait until containers have ended, and print their exit codes',
     load: () => import('./commands/inspect/wait.ts'),
   },
+  diff: {
+    description: 'list what a container has changed of its rootfs, where it has a layer over it',
+    load: () => import('./commands/inspect/diff.ts'),
+  },
   update: { description: 'change the limits of a container', load: () => import('./commands/life/update.ts') },
   events: {
     description: 'print statistics and events of a container',

@@ -92,11 +92,15 @@ function walk(words: readonly string[], { options, literalAfter }: Rules): Part 
     const names = optionsOf(word, options);
     for (const name of names) given.add(name);
     const wanting = names.at(-1);
-    if (wanting === undefined || options[wanting]?.type === 'boolean' || word.includes('=')) continue;
+    if (wanting === undefined || takesNoWord(options[wanting]) || word.includes('=')) continue;
     index++;
     if (index === words.length) return { given, positionals, wanting, isLiteral: false };
   }
   return { given, positionals, isLiteral: false };
+}
+
+function takesNoWord(spec: OptionSpec | undefined): boolean {
+  return spec?.type === 'boolean' || spec?.isBare === true;
 }
 
 /** The names of the options that a word stands for: one, or several letters. */

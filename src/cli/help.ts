@@ -66,9 +66,10 @@ function helpPage(usage: string, options: OptionTable, { columns = WIDEST }: Hel
     .wrap(Math.min(Math.max(columns, NARROWEST), WIDEST))
     .parserConfiguration({ 'boolean-negation': false, 'camel-case-expansion': false });
   for (const [name, spec] of Object.entries(options)) {
-    const { short, aliases = [], placeholder } = spec;
+    const { short, aliases = [], placeholder, isBare } = spec;
     const described = describeOption(spec);
-    const description = placeholder === undefined ? described : `${placeholder}: ${described}`;
+    const description =
+      placeholder === undefined ? described : `${isBare === true ? `[=${placeholder}]` : placeholder}: ${described}`;
     const alias = [...(short === undefined ? [] : [short]), ...aliases];
     page.option(name, { description, ...(alias.length > 0 && { alias }) });
   }

@@ -8,7 +8,13 @@ import type { RuntimeOptions } from '../container/store/options.ts';
 import { HABITS } from './help-texts.ts';
 import { nearestName } from '../util/nearest-name.ts';
 import type { Operations } from './operations.ts';
-import { globalOptionTable, readCommandLine, type GlobalOptions, type SplitCommandLine } from './options/global.ts';
+import {
+  globalOptionTable,
+  findLayersDirectory,
+  readCommandLine,
+  type GlobalOptions,
+  type SplitCommandLine,
+} from './options/global.ts';
 import { readArguments } from './read-arguments.ts';
 import type { Surroundings } from './surroundings.ts';
 import { readVersion } from '../host/version.ts';
@@ -161,11 +167,13 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
 
 function toRuntime(global: GlobalOptions, log: LogSink, surroundings: Surroundings): RuntimeOptions {
   const { root, cgroupManager, rootless, cacheDirectory, traceFile, logLevel } = global;
+  const layersDirectory = findLayersDirectory(surroundings);
   return {
     root,
     cgroupManager,
     ...(rootless !== undefined && { rootless }),
     ...(cacheDirectory !== undefined && { cacheDirectory }),
+    ...(layersDirectory !== undefined && { layersDirectory }),
     ...(traceFile !== undefined && { traceFile }),
     logsSteps: logLevel === 'debug',
     environment: surroundings.environment,

@@ -11,6 +11,7 @@ import type {
   ExecOptions,
   ExplainOptions,
   KillOptions,
+  LayerChange,
   RemoveMountOptions,
   RestoreOptions,
   RunOptions,
@@ -53,6 +54,7 @@ export interface Operations extends PlannerOperations {
   removeMount(runtime: RuntimeOptions, options: RemoveMountOptions): Promise<void>;
   containerUsage(runtime: RuntimeOptions, options: UsageOptions): Promise<AsyncIterable<readonly ContainerUsage[]>>;
   waitForContainer(runtime: RuntimeOptions, id: string): Promise<number | undefined>;
+  listChanges(runtime: RuntimeOptions, id: string): Promise<readonly LayerChange[]>;
   readSeccompBuild(): Promise<SeccompBuild | undefined>;
   explainContainer(
     runtime: RuntimeOptions,
@@ -181,6 +183,10 @@ export const operations: Omit<Operations, keyof PlannerOperations> = {
   async waitForContainer(runtime, id) {
     const { waitForContainer } = await import('../container/wait.ts');
     return waitForContainer(runtime, id);
+  },
+  async listChanges(runtime, id) {
+    const { listChanges } = await import('../container/diff.ts');
+    return listChanges(runtime, id);
   },
   async readSeccompBuild() {
     const { readSeccompBuild } = await import('../container/build/seccomp-build.ts');

@@ -46,6 +46,7 @@ export async function checkpointContainer(runtime: Runtime, options: CheckpointO
   const status = currentStatus(directory, record);
   if (record.init === undefined || (status !== 'running' && status !== 'paused'))
     throw wrongStatus(options.id, wording.checkpointStatus(status));
+  if (record.layer !== undefined) throw new TsrunError('unsupported', NO_LAYER);
   using pidfd = openProcess(record.init);
   if (pidfd === undefined) throw wrongStatus(options.id, wording.notRunning);
   const config = readSavedConfig(directory, runtime.caller.loadConfig);
@@ -62,6 +63,8 @@ export async function checkpointContainer(runtime: Runtime, options: CheckpointO
     await destroyContainer(directory, record, { kill: true, runtime });
   });
 }
+
+const NO_LAYER = 'checkpoint a container with a layer over its rootfs: the image would lack what it has changed';
 
 async function save(runtime: Runtime, dumped: Dumped, options: CheckpointOptions): Promise<void> {
   requireStatusFd(options.statusFd);

@@ -21,6 +21,8 @@ interface Places {
 export interface BundlePlaces {
   readonly bundle: string;
   readonly rootfs: string;
+  /** Directories that lie over the rootfs, the uppermost first. */
+  readonly lowers: readonly string[];
   readonly mounts: readonly MountinfoEntry[];
 }
 
@@ -29,7 +31,7 @@ export interface BundlePlaces {
  *
  * `bundle` is absolute, symlinks resolved, and so is `rootfs`, see `resolveRootfs`.
  */
-export function readBundleFacts({ bundle, rootfs, mounts }: BundlePlaces, places: Places): BundleFacts {
+export function readBundleFacts({ bundle, rootfs, lowers, mounts }: BundlePlaces, places: Places): BundleFacts {
   const table = new MountTable(mounts);
   const resctrl = mounts.find((mount) => mount.type === 'resctrl' && table.isVisible(mount));
   return {
@@ -40,7 +42,7 @@ export function readBundleFacts({ bundle, rootfs, mounts }: BundlePlaces, places
     sources: Object.fromEntries(places.sources.map((source) => [source, kindOf(source)])),
     inRootfs: collect(places.sources, (source) => readRootfsPath(rootfs, source)),
     links: collect(places.links, readLink),
-    danglingLinks: collect(places.destinations, (destination) => readDanglingLink(rootfs, destination)),
+    danglingLinks: collect(places.destinations, (destination) => readDanglingLink(rootfs, destination, lowers)),
     ...(places.devices.length === 0 ? {} : { devices: findDevices(places.devices) }),
     namespaces: Object.fromEntries(places.namespaces.map((file) => [file, inodeOf(file)])),
   };

@@ -38,6 +38,8 @@ export interface RuntimeOptions {
   readonly openFiles?: { readonly soft: number | bigint; readonly hard: number | bigint };
   /** Absolute path of a directory of this user's where compiled seccomp filters are kept. Default: nowhere. */
   readonly cacheDirectory?: string;
+  /** Absolute path of a directory on a disk where layers over a rootfs lie that go with their containers. Default: /var/lib/tsrun/overlay. */
+  readonly layersDirectory?: string;
   /** For hooks that have no environment of their own. Default: none. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Gets what is no result, such as warnings; `console` will do. Default: nobody. */
@@ -50,6 +52,7 @@ const RUNTIME_CHECKS: Checks<RuntimeOptions> = {
   rootless: CHECKS.flag,
   openFiles: CHECKS.object,
   cacheDirectory: CHECKS.path,
+  layersDirectory: CHECKS.path,
   environment: CHECKS.object,
   log: CHECKS.object,
 };

@@ -9,6 +9,7 @@ import type { JoinPlace } from './cgroup/path.ts';
 import { joinPlaces } from './namespaces/join-cgroups.ts';
 import type { CgroupPlan } from './cgroup/plan.ts';
 import { planClone } from './namespaces/clone.ts';
+import type { OverlayLayers } from './base/layers.ts';
 import { createContainerSetting, type HookSetting } from './container-hook.ts';
 import {
   allocateSharedSlots,
@@ -52,7 +53,13 @@ import { needsProcHandle, planProcHandle } from './base/proc-handle.ts';
 import { reply } from './base/reply.ts';
 import { reserveScratch } from './base/scratch.ts';
 import { planRlimits, type RlimitSetting } from './process/rlimits.ts';
-import { addEnterRoot, needsRootfsCover, planFinalPropagation, planRootMount } from './rootfs/rootfs.ts';
+import {
+  addEnterRoot,
+  needsRootfsCover,
+  planFinalPropagation,
+  planOutsideRoot,
+  planRootMount,
+} from './rootfs/rootfs.ts';
 import { planPark, type ParkTokens } from './run-program.ts';
 import { planScheduler } from './process/scheduler.ts';
 import { lastCreateDescriptor, planStartInit } from './namespaces/start-init.ts';
@@ -76,6 +83,8 @@ export interface CreatePlan {
   readonly isConnected: boolean;
   /** The parent mounts the rootfs over itself before init starts. */
   readonly coversRootfs: boolean;
+  /** The parent makes the directories before init starts. */
+  readonly overlay: OverlayLayers | undefined;
   readonly phases: readonly Phase[];
   /** Set by the parent with prlimit(2) as soon as the process exists. */
   readonly rlimits: readonly RlimitSetting[];
@@ -121,7 +130,10 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
   const handOut = handOutNumbers(context, lastDescriptor + 1);
   phases.topic('start of init').add(planStartInit(context, { lastDescriptor, handOut }));
   if (cgroup.scope !== undefined) addUnit(context.descriptors, phases);
-  addNamespaces(context, phases, { openTrees: trees.steps, places: joinPlaces(cgroup) });
+  addNamespaces(context, phases, {
+    openTrees: planOutsideRoot(context).concat(trees.steps),
+    places: joinPlaces(cgroup),
+  });
   addRootfs(context, phases, planMounts(context, cgroup, trees.trees));
   addIdentity(context, phases, process);
   phases.topic('handles for others').add(planHandOut(context, handOut));
@@ -143,6 +155,7 @@ export function planCreate(input: CreateInput, cgroup: CgroupPlan): CreatePlan {
     netDevices: planNetDevices(context.config),
     isConnected: context.options.isConnected === true,
     coversRootfs: needsRootfsCover(context.config),
+    overlay: context.options.overlay,
     phases: phases.finish(),
     rlimits: process === undefined ? [] : planRlimits(process, context.options.openFiles),
     candidates: process === undefined ? [] : candidates(process),

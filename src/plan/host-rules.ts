@@ -7,6 +7,7 @@ import { makeBindMount, sourceKind } from './rootfs/bind-source.ts';
 import { findNamespace, type PlanContext } from './base/context.ts';
 import { deviceKey, listDevices } from './rootfs/device-nodes.ts';
 import { makesDevices, mustBindDevices } from './rootfs/devices.ts';
+import { overlayProblem } from './rootfs/overlay.ts';
 import { S_IFIFO } from '../util/constants.ts';
 import { wording } from '../util/wording.ts';
 
@@ -25,6 +26,7 @@ export function refuseOnThisHost(context: PlanContext): void {
     netDevices,
     intelRdt,
     missingDevices,
+    layers,
   ].flatMap((rule) => rule(context));
   if (issues.length > 0) throw new TsrunError('bundle', describeIssues('invalid bundle', issues), { issues });
 }
@@ -96,6 +98,13 @@ function netDevices({ config, bundle, host }: PlanContext): Issue[] {
 function intelRdt({ config, bundle }: PlanContext): Issue[] {
   if (config.linux?.intelRdt === undefined || bundle.resctrl !== undefined) return [];
   return [{ pointer: '/linux/intelRdt', message: 'resctrl is not mounted' }];
+}
+
+/** A layer is mounted where nobody else sees it, by whoever may. */
+function layers({ config, host, options }: PlanContext): Issue[] {
+  const { overlay } = options;
+  const problem = overlay === undefined ? undefined : overlayProblem(config, host, overlay);
+  return problem === undefined ? [] : [{ pointer: '', message: problem }];
 }
 
 /** Where no device can be made it has to be one of the host's, by type and numbers. */

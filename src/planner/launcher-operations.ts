@@ -26,6 +26,7 @@ const refused = {
   containerEvents: refuse,
   showProcesses: refuse,
   explainContainer: refuse,
+  listChanges: refuse,
   readSeccompBuild: refuse,
   servePlanner: refuse,
   askPlanner: refuse,
@@ -48,6 +49,7 @@ export function launcherOperations(
     if (notifySocket !== undefined) throw new GoCold('service-manager');
     paths.require(bundle);
     paths.require(resolve(bundle, configFile), { limitBytes: CONFIG_LIMIT_BYTES });
+    if (options.overlay !== undefined) paths.requireLayers(options.overlay);
     requireProcess(options);
   };
   const requireProcess = ({ preserved, pidFile, consoleSocket, pidfdSocket }: ProcessParts): void => {

@@ -3,6 +3,7 @@ import { TsrunError } from '../errors.ts';
 import type { HostView } from '../host/host-view.ts';
 import { MountTable, type MountinfoEntry } from '../host/mountinfo.ts';
 import type { Config } from '../spec/generated/config.ts';
+import { readOverlay, type OverlaySettings } from '../spec/overlay.ts';
 import { hasErrno } from '../sys/errno.ts';
 import { descriptorPath } from '../sys/fd.ts';
 import { openWithoutMagicLinks } from '../sys/file.ts';
@@ -50,9 +51,16 @@ export class Paths {
   }
 
   /** What is looked at when a container is made. Errors: `GoCold`. */
-  requireSources({ mounts = [] }: Config, rootfs: string): void {
+  requireSources({ mounts = [], annotations }: Config, rootfs: string): void {
     this.requireFast(rootfs);
+    const overlay = readOverlay(annotations);
+    if (typeof overlay === 'object') this.requireLayers(overlay);
     for (const { source } of mounts) if (source?.startsWith('/') === true) this.requireFast(source);
+  }
+
+  /** Where a layer is, and over what it lies. Errors: `GoCold`. */
+  requireLayers({ directory, lowers }: OverlaySettings): void {
+    for (const path of directory === undefined ? lowers : [directory, ...lowers]) this.requireFast(path);
   }
 
   #table(): MountTable {

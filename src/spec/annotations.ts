@@ -14,4 +14,6 @@ export const configAnnotations = {
   criuConfig: 'org.criu.config',
   /** The runtime specification has no property for Landlock. */
   landlock: 'run.tsrun.landlock',
+  /** Nor has it one for a layer over the rootfs. */
+  overlay: 'run.tsrun.overlay',
 } as const;

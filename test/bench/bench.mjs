@@ -187,6 +187,7 @@ async function measureOnce({ measure, measureParts }, rig) {
   if (measureParts !== undefined) return measureParts(rig);
   if (measure === undefined) return {};
   const sample = await measure(rig);
+  if (sample === undefined) return {};
   return { '': typeof sample === 'number' ? { value: sample, cpuMs: NaN } : sample };
 }
 

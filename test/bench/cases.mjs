@@ -15,6 +15,7 @@ const LARGE = {
   tmpfs: '500 tmpfs',
   annotations: '2 MB of annotations',
 };
+const LAYERS = '/var/lib/tsrun/overlay';
 const PATIENCE_MS = 10_000;
 
 /**
@@ -23,7 +24,7 @@ const PATIENCE_MS = 10_000;
  * @typedef {Readonly<Record<string, Sample>>} Parts
  * @typedef {object} Case
  * @property {string} name
- * @property {(rig: Rig) => Sample | number | Promise<Sample | number>} [measure]
+ * @property {(rig: Rig) => Sample | number | undefined | Promise<Sample | number | undefined>} [measure] undefined: it has no such thing
  * @property {string} [part] of those that a round of `measureParts` yields
  * @property {(rig: Rig) => Parts | Promise<Parts>} [measureParts]
  * @property {string} [unit] milliseconds unless it is said
@@ -49,6 +50,16 @@ export const CASES = [
     name: '`run`, seccomp profile of containers',
     bundle: 'seccomp',
     measure: (rig) => timed(rig, run(rig, 'seccomp')),
+  },
+  {
+    name: '`run --overlay` of /bin/true',
+    measure: (rig) => (hasLayers(rig) ? timed(rig, layered(rig)) : undefined),
+  },
+  {
+    name: 'disk of a created container on `--overlay`',
+    unit: 'KiB',
+    rounds: 3,
+    measure: (rig) => (hasLayers(rig) ? measureLayer(rig) : undefined),
   },
   ...PARALLEL.flatMap((count) => parallelCases(count)),
   { name: `${SEQUENCE} \`run\` in sequence`, rounds: 1, measure: measureSequence },
@@ -103,6 +114,41 @@ function parallelCases(count) {
  */
 function run(rig, bundle) {
   return ['run', '--bundle', rig.bundle(bundle), rig.id];
+}
+
+/**
+ * The peers' callers make layers by themselves.
+ * @param {Rig} rig
+ */
+function hasLayers({ name }) {
+  return name.startsWith('tsrun');
+}
+
+/** @param {Rig} rig */
+function layered(rig) {
+  return ['run', '--overlay', '--bundle', rig.bundle('true'), rig.id];
+}
+
+/**
+ * What the layer of a container takes before it has written anything.
+ * @param {Rig} rig
+ */
+function measureLayer(rig) {
+  call(rig, ['create', '--overlay', '--bundle', rig.bundle('true'), rig.id]);
+  const bytes = diskUsage(`${LAYERS}/${rig.id}`);
+  call(rig, ['delete', '--force', rig.id]);
+  return bytes / 1024;
+}
+
+/**
+ * Bytes in blocks of all that is there.
+ * @param {string} place
+ * @returns {number}
+ */
+function diskUsage(place) {
+  const stat = fs.lstatSync(place);
+  const inside = stat.isDirectory() ? fs.readdirSync(place) : [];
+  return inside.reduce((sum, name) => sum + diskUsage(`${place}/${name}`), stat.blocks * 512);
 }
 
 /** @param {Rig} rig */

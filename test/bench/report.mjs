@@ -50,7 +50,7 @@ ${describeMachine(rigs, hidesUnified)}
 function describeTimes(rigs, results) {
   const rows = CASES.map(({ name, unit = 'ms' }, caseIndex) => {
     const columns = results[caseIndex] ?? [];
-    if (columns.some(({ values }) => values.length === 0)) return [name, 'not taken by all of them'];
+    if (columns.every(({ values }) => values.length === 0)) return [name, 'not taken by all of them'];
     const all = columns.map(({ values }) => values);
     return [name, ...all.map((values) => describeValues(values, unit)), ...ratios(rigs, all)];
   });
@@ -81,7 +81,10 @@ function headerOf(rigs) {
  * @param {readonly (readonly number[])[]} all one list for each of them
  */
 function ratios(rigs, all) {
-  return pairsOf(rigs).map(([own, peer]) => (median(all[own] ?? []) / median(all[peer] ?? [])).toFixed(2));
+  return pairsOf(rigs).map(([own, peer]) => {
+    const ratio = median(all[own] ?? []) / median(all[peer] ?? []);
+    return Number.isNaN(ratio) ? '' : ratio.toFixed(2);
+  });
 }
 
 /**
@@ -173,6 +176,7 @@ export function table(header, rows) {
  * @param {string} unit
  */
 export function describeValues(values, unit) {
+  if (values.length === 0) return '';
   const digits = unit === 'KiB' ? 0 : 1;
   const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(values, share).toFixed(digits));
   return values.length < 3 ? `${middle} ${unit}` : `${middle} ${unit} (${low}-${high})`;

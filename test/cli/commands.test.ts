@@ -18,6 +18,7 @@ const usages: Record<string, string> = {
   ps: 'tsrun ps [options] ID [PS-OPTION...]',
   stats: 'tsrun stats [options] [ID...]',
   wait: 'tsrun wait ID [ID...]',
+  diff: 'tsrun diff [options] ID',
   update: 'tsrun update [options] ID',
   events: 'tsrun events [options] ID',
   mount: 'tsrun mount [options] add [--type TYPE] [-o OPTIONS] ID SOURCE TARGET | remove ID TARGET',

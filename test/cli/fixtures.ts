@@ -93,6 +93,7 @@ export function fakeOperations(results: Partial<Record<keyof Operations, unknown
       { type: 'oom', id: 'web' },
       { type: 'stats', id: 'web', data: stats },
     ]),
+    listChanges: operation('listChanges', [{ kind: 'added', path: '/new' }]),
     listProcesses: operation('listProcesses', [42, 43]),
     addMount: operation('addMount'),
     removeMount: operation('removeMount'),

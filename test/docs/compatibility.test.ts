@@ -13,7 +13,9 @@ const text = readFileSync(`${top}docs/compatibility.md`, 'utf8');
 
 interface Peers {
   readonly global: Readonly<Record<string, string>>;
-  readonly commands: Readonly<Record<string, { readonly peers: string; readonly options?: Readonly<Record<string, string>> }>>;
+  readonly commands: Readonly<
+    Record<string, { readonly peers: string; readonly options?: Readonly<Record<string, string>> }>
+  >;
 }
 const peers = JSON.parse(readFileSync(`${top}docs/compatibility.json`, 'utf8')) as Peers;
 

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { placeInRootfs, readDanglingLink } from '../../src/host/links-in-rootfs.ts';
@@ -51,6 +51,23 @@ t.test('readDanglingLink() goes through chains of links', (t) => {
   });
   t.equal(readDanglingLink(rootfs, '/first'), '/real/gone', 'the answer has no links');
   t.equal(readDanglingLink(rootfs, '/first/x'), '/real/gone/x');
+  t.end();
+});
+
+t.test('readDanglingLink() looks into layers from the uppermost on, and not through their links', (t) => {
+  const top = t.testdir({ etc: { a: '' }, over: { file: '' } });
+  const middle = `${top}-middle`;
+  mkdirSync(path.join(middle, 'var'), { recursive: true });
+  t.teardown(() => {
+    rmSync(middle, { recursive: true });
+  });
+  symlinkSync('/run/log', path.join(middle, 'var/log'));
+  symlinkSync('/gone', path.join(middle, 'over'));
+  const bottom = path.join(middle, 'bottom');
+  mkdirSync(bottom);
+  t.equal(readDanglingLink(bottom, '/var/log', [top, middle]), '/run/log');
+  t.equal(readDanglingLink(bottom, '/over/file', [top, middle]), undefined, 'the upper directory counts');
+  t.equal(readDanglingLink(bottom, '/over/none', [top, middle]), undefined);
   t.end();
 });
 

@@ -39,6 +39,7 @@ const SHOWN_ELSEWHERE: Readonly<Record<string, readonly [file: string, text: str
     'org.criu.config',
     'it is part of a request to CRIU, which no plan of create has',
   ],
+  [configAnnotations.overlay]: ['live/layers.test.ts', 'run.tsrun.overlay', 'the parent reads it with the bundle'],
   poststart: ['live/hooks.test.ts', "'poststart'", 'the parent runs it after the last program'],
   poststop: ['live/hooks.test.ts', "'poststop'", 'the parent runs it when init is gone'],
   startContainer: ['live/hooks.test.ts', "'startContainer'", 'its programs are made at start'],
@@ -113,6 +114,7 @@ t.test('features: each annotation has an effect, and each that is read is announ
   const values: Readonly<Record<string, readonly [key: string, value: string]>> = {
     [configAnnotations.unitProperty]: [`${configAnnotations.unitProperty}Description`, "'text'"],
     [configAnnotations.landlock]: [configAnnotations.landlock, '{"execute": ["/"]}'],
+    [configAnnotations.overlay]: [configAnnotations.overlay, 'true'],
   };
   const show = (annotations: Record<string, string>): string => {
     const config = { ...minimalConfig, annotations };

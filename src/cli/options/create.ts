@@ -3,7 +3,9 @@ import { readNetwork } from './network.ts';
 import type { OptionTable, OptionValues } from './table.ts';
 import { preservedDescriptors, readInherited, readNotifySocket } from '../service-manager.ts';
 import { absolutePath, workingDirectory, type Surroundings } from '../surroundings.ts';
-import { readPreserveFds } from './values.ts';
+import { LOWERS_MAX } from '../../spec/overlay.ts';
+import { TsrunError } from '../../errors.ts';
+import { invalidValue, readPreserveFds } from './values.ts';
 
 /** The options that decide what a container will be. */
 export const bundleOptions = {
@@ -14,6 +16,17 @@ export const bundleOptions = {
     placeholder: 'FILE',
     default: 'config.json',
     description: 'another name for config.json',
+  },
+  overlay: {
+    type: 'string',
+    placeholder: 'DIR',
+    isBare: true,
+    description: 'put what the container changes into a layer over its rootfs, which goes with it; or is kept in DIR',
+  },
+  lower: {
+    type: 'strings',
+    placeholder: 'DIR',
+    description: 'lay DIR between layer and rootfs, the uppermost first; a container with one has a layer',
   },
   'no-pivot': { type: 'boolean', description: 'move the root in place of pivot_root' },
   'no-new-keyring': { type: 'boolean', description: 'keep the session keyring of the caller' },
@@ -58,10 +71,27 @@ export function readBundleOptions(
     id,
     bundle: absolutePath(values.bundle, surroundings) ?? workingDirectory(surroundings),
     ...(values.config !== undefined && values.config !== '' && { configFile: values.config }),
+    ...readOverlay(values, surroundings),
     noPivot: values['no-pivot'] === true,
     noNewKeyring: values['no-new-keyring'] === true,
     preserved: preservedDescriptors(readPreserveFds(values['preserve-fds'])),
   };
+}
+
+function readOverlay(
+  { overlay, lower }: Pick<OptionValues<typeof bundleOptions>, 'overlay' | 'lower'>,
+  surroundings: Surroundings,
+): Pick<ExplainOptions, 'overlay'> {
+  if (overlay === undefined && lower.length === 0) return {};
+  if (lower.length > LOWERS_MAX)
+    throw new TsrunError('usage', `there are ${lower.length} options "--lower", wanted at most ${LOWERS_MAX}`);
+  const directory = absolutePath(overlay, surroundings);
+  const lowers = lower.map((text) => {
+    const path = absolutePath(text, surroundings);
+    if (path === undefined) throw invalidValue(text, 'lower', 'a directory');
+    return path;
+  });
+  return { overlay: { lowers, ...(directory !== undefined && { directory }) } };
 }
 
 /** The options of createContainer(). Errors: `usage`. */

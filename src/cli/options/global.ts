@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { TsrunError } from '../../errors.ts';
 import type { LogFormat, LogLevel } from '../../log.ts';
 import type { OptionTable } from './table.ts';
@@ -128,15 +129,26 @@ function readRoot(given: string | undefined, surroundings: Surroundings): string
   return root.replace(/\/+$/, '');
 }
 
+/** Where an ordinary user's layers lie (XDG Base Directory Specification); undefined for root, and where that cannot be told. */
+export function findLayersDirectory(surroundings: Surroundings): string | undefined {
+  if (!isOrdinaryUser(surroundings)) return undefined;
+  const { XDG_DATA_HOME: data = '', HOME: home = '' } = surroundings.environment;
+  const directory = isAbsolute(data) ? data : isAbsolute(home) ? `${home}/.local/share` : undefined;
+  return directory?.includes('\uFFFD') === true ? undefined : directory && `${directory}/tsrun/overlay`;
+}
+
+function isOrdinaryUser(surroundings: Surroundings): boolean {
+  return surroundings.uid !== 0 || (surroundings.environment['USER'] !== 'root' && surroundings.inUserNamespace());
+}
+
 // Below /run; rootless podman calls its runtime as root of a user namespace, where /run belongs to somebody else.
 function ownDirectory(name: string, surroundings: Surroundings): string | undefined {
-  const { XDG_RUNTIME_DIR: runtimeDirectory = '', USER: user } = surroundings.environment;
+  const { XDG_RUNTIME_DIR: runtimeDirectory = '' } = surroundings.environment;
   if (runtimeDirectory === '') return surroundings.uid === 0 ? `/run/${name}` : undefined;
   if (runtimeDirectory.includes('\uFFFD')) {
     throw new TsrunError('usage', `use XDG_RUNTIME_DIR, ${JSON.stringify(runtimeDirectory)}: wanted UTF-8`);
   }
-  const isOrdinaryUser = surroundings.uid !== 0 || (user !== 'root' && surroundings.inUserNamespace());
-  return isOrdinaryUser ? absolutePath(`${runtimeDirectory}/${name}`, surroundings) : `/run/${name}`;
+  return isOrdinaryUser(surroundings) ? absolutePath(`${runtimeDirectory}/${name}`, surroundings) : `/run/${name}`;
 }
 
 // As crun reads it. A file whose name begins with one of the words is reached as `file:NAME` or `./NAME`.

@@ -9,6 +9,8 @@ export interface OptionSpec {
   readonly aliases?: readonly string[];
   /** What the help text calls the value. */
   readonly placeholder?: string;
+  /** It need not have a value, which then stands behind `=`: without one it is the empty text. */
+  readonly isBare?: true;
   /** What the value may be, where that is a few words. */
   readonly values?: readonly string[];
   /** What counts where the option is not given, in words for the help text. */

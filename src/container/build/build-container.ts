@@ -23,7 +23,7 @@ import { Attempt } from './attempt.ts';
 import { handOverListener, stateOf } from './become-program.ts';
 import { bringUp, copyUpOrFail, readExecutable, readHome } from './bring-up.ts';
 import { explainDeath } from '../failures/explain-death.ts';
-import { coverRoot, makeGroups, type Groups } from './groups.ts';
+import { coverRoot, layer, makeGroups, type Groups } from './groups.ts';
 import { hideHostMounts } from './host-mounts.ts';
 import { moveNetDevices } from './net-devices.ts';
 import type { PreparedContainer } from './prepare-container.ts';
@@ -75,6 +75,7 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   runtime.tracer?.phase('make the cgroup');
   const groups = makeGroups(runtime, attempt, prepared);
   await nextTurn();
+  if (plan.overlay !== undefined) await layer(attempt, plan.overlay);
   if (plan.coversRootfs) await coverRoot(runtime, attempt, prepared);
   const oomKills = readOomKills(groups.cgroup.reference);
   const descriptors = descriptorNumbers(options.preserved.length);

@@ -1,11 +1,14 @@
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../../errors.ts';
 import { readBundleFacts, resolveRootfs } from '../../host/bundle-facts.ts';
 import { realPath } from '../../host/real-path.ts';
 import type { BundleFacts } from '../../plan/base/facts.ts';
+import { LAYER_NAMES } from '../../plan/base/layers.ts';
 import { planLookups } from '../../plan/lookups.ts';
 import { stripRootfsPrefix } from '../../plan/rootfs/rootfs-prefix.ts';
 import type { Config } from '../../spec/generated/config.ts';
+import { readOverlay, type OverlaySettings } from '../../spec/overlay.ts';
 import { loadConfig } from '../../spec/validate.ts';
 import type { Runtime } from '../caller/caller.ts';
 import { mountsOf } from '../caller/host.ts';
@@ -20,6 +23,8 @@ export interface Bundle {
   /** config.json as it was read, or rewritten. */
   readonly text: string;
   readonly facts: BundleFacts;
+  /** What the container has over its rootfs; paths are absolute, symlinks resolved. */
+  readonly overlay?: OverlaySettings;
 }
 
 /** What is done with a configuration before the container is made from it. */
@@ -31,7 +36,7 @@ export interface BundleChanges {
 }
 
 /** The bundle, and where its configuration is. */
-export type BundleSource = Pick<CreateOptions, 'bundle' | 'configFile' | 'configText'>;
+export type BundleSource = Pick<CreateOptions, 'bundle' | 'configFile' | 'configText' | 'overlay'>;
 
 const CONFIG_FILE = 'config.json';
 /** A configuration has some ten kilobytes; what is much larger is a mistake or an attack. */
@@ -56,8 +61,55 @@ export function readBundle(
   caller.review?.(read, 'create', wanted);
   const rootfs = resolveRootfs(wanted);
   const config = stripRootfsPrefix(change(read), [rootfs, wanted]);
-  const places = { bundle: directory, rootfs, mounts: mountsOf(caller) };
-  return { config, text, facts: readBundleFacts(places, planLookups(config, directory)) };
+  const overlay = resolveOverlay(source.overlay ?? overlayOf(read));
+  const lowers = overlay === undefined ? [] : layersOf(overlay);
+  const places = { bundle: directory, rootfs, lowers, mounts: mountsOf(caller) };
+  const facts = readBundleFacts(places, planLookups(config, directory));
+  return { config, text, facts, ...(overlay !== undefined && { overlay }) };
+}
+
+/** A validated config has nothing wrong in it. */
+function overlayOf({ annotations }: Config): OverlaySettings | undefined {
+  const settings = readOverlay(annotations);
+  return typeof settings === 'string' ? undefined : settings;
+}
+
+/** What lies over the rootfs before the container has changed anything. */
+function layersOf({ directory, lowers }: OverlaySettings): readonly string[] {
+  return directory === undefined ? lowers : [path.join(directory, LAYER_NAMES.upper), ...lowers];
+}
+
+function resolveOverlay(settings: OverlaySettings | undefined): OverlaySettings | undefined {
+  if (settings === undefined) return undefined;
+  const { directory } = settings;
+  return {
+    lowers: settings.lowers.map(resolveLower),
+    // What is not there yet is made, below a directory that is.
+    ...(directory !== undefined && {
+      directory: existsSync(directory)
+        ? resolveLayer(directory)
+        : path.join(resolveLayer(path.dirname(directory)), path.basename(directory)),
+    }),
+  };
+}
+
+function resolveLayer(hostPath: string): string {
+  try {
+    return realPath(hostPath);
+  } catch (error) {
+    throw TsrunError.of('bundle', `open directory ${JSON.stringify(hostPath)} for the layer`, error);
+  }
+}
+
+function resolveLower(hostPath: string): string {
+  const what = `open lower directory ${JSON.stringify(hostPath)}`;
+  try {
+    const resolved = realPath(hostPath);
+    if (statSync(resolved).isDirectory()) return resolved;
+  } catch (error) {
+    throw TsrunError.of('bundle', what, error);
+  }
+  throw new TsrunError('bundle', `${what}: it is ${wording.ENOTDIR}`);
 }
 
 function resolveDirectory(hostPath: string): string {

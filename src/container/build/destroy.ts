@@ -38,6 +38,10 @@ export async function destroyContainer(
     const { uncoverRootfs } = await import('./rootfs-cover.ts');
     uncoverRootfs(record.rootfsCover, runtime.caller);
   }
+  if (record.layer !== undefined) {
+    const { removeLayer } = await import('../layers/layer.ts');
+    await removeLayer(record.layer, directory);
+  }
   directory.remove();
   await runPoststop(record, config, runtime);
 }

@@ -4,6 +4,7 @@ import { makeCgroup } from '../../cgroup/select.ts';
 import { hasNewNamespace } from '../../plan/base/context.ts';
 import { hasOwnPids } from '../../plan/choose-container.ts';
 import type { Runtime } from '../caller/caller.ts';
+import type { OverlayLayers } from '../../plan/base/layers.ts';
 import type { ContainerRecord } from '../store/record.ts';
 import type { Attempt } from './attempt.ts';
 import type { PreparedContainer } from './prepare-container.ts';
@@ -48,7 +49,7 @@ function makeResctrl({ plan, bundle }: PreparedContainer): Resctrl | undefined {
 
 function firstRecord(
   { caller }: Runtime,
-  { options, bundle, directory }: PreparedContainer,
+  { options, bundle, directory, plan }: PreparedContainer,
   cgroup: CgroupReference,
 ): ContainerRecord {
   const { config, facts } = bundle;
@@ -62,10 +63,19 @@ function firstRecord(
     creator: caller.identity,
     isComplete: false,
     cgroup,
+    ...(plan.overlay === undefined ? {} : { layer: plan.overlay }),
     preserveFds: options.preserved.length,
     isChrooted: options.noPivot || !hasNewNamespace(config, 'mount'),
     hasPidNamespace: hasOwnPids(config),
   };
+}
+
+/** Makes the layer over the rootfs, of which the record knows already. Errors: `exists`, `host`. */
+export async function layer(attempt: Attempt, layers: OverlayLayers): Promise<void> {
+  const { makeLayer, removeLayer } = await import('../layers/layer.ts');
+  const { directory } = attempt;
+  attempt.undoWith('remove the layer', () => removeLayer(layers, directory));
+  await makeLayer(layers, directory);
 }
 
 /** Mounts the rootfs over itself; the record knows of that before it is done. Errors: `host`, `state`. */

@@ -19,6 +19,7 @@ import { StateDirectory } from '../store/directory.ts';
 import type { CreateOptions } from '../store/options.ts';
 import { compileSeccomp } from './become-program.ts';
 import { readBundle, type Bundle } from './bundle.ts';
+import { layersFor } from '../layers/place.ts';
 
 /** What `create` and `run` ask for, and in which of their two ways init comes to its program: told by `start`, or at once. */
 export interface BuildOptions extends CreateOptions {
@@ -111,6 +112,7 @@ export function planFor(
 ): CreatePlan {
   const { cgroupManager, caller } = runtime;
   const { id, noPivot, noNewKeyring, preserved, waitsForStart = false, lendsStdio = false } = options;
+  const overlay = layersFor(runtime, id, { bundle, host });
   const rootless = isRootless(runtime.rootless, host);
   return planContainer({
     id,
@@ -124,6 +126,7 @@ export function planFor(
       lendsStdio,
       waitsForStart,
       isConnected: isConnected(options.network),
+      ...(overlay && { overlay }),
       ...(caller.openFiles && { openFiles: caller.openFiles }),
     },
     ...(seccomp === undefined ? {} : { seccomp }),

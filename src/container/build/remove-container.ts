@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { TsrunError } from '../../errors.ts';
 import { nextTurn, takePart } from '../../process/turns.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
@@ -11,6 +12,7 @@ import type { ContainerRecord } from '../store/record.ts';
 import { currentStatus, type Status } from '../store/status.ts';
 import { destroyContainer } from './destroy.ts';
 import { endProcess } from './end-process.ts';
+import { layerPlace } from '../layers/place.ts';
 import { remedies } from '../../util/remedies.ts';
 
 const DELETE_TIMEOUT_MS = 60_000;
@@ -29,7 +31,7 @@ export async function removeContainer(
   using directory = new StateDirectory(runtime.root, id);
   const record = readRecord(runtime, directory, force);
   if (record === undefined) {
-    if (force) directory.remove();
+    if (force) await removeUnknown(runtime, directory);
     return;
   }
   const status = currentStatus(directory, record);
@@ -43,7 +45,7 @@ export async function removeContainer(
   }
   const current = readRecord(runtime, directory, force);
   if (current === undefined) {
-    directory.remove();
+    await removeUnknown(runtime, directory);
     return;
   }
   // Somebody may have started it while this waited for the lock.
@@ -73,8 +75,18 @@ async function removeEnded(runtime: Runtime, directory: StateDirectory): Promise
   await nextTurn();
   using _lock = await takeLock(directory, true);
   const record = readRecord(runtime, directory, true);
-  if (record === undefined) directory.remove();
+  if (record === undefined) await removeUnknown(runtime, directory);
   else await destroyContainer(directory, record, { kill: true, runtime });
+}
+
+/** Without a record a layer is found by its place: that of a container from before the machine was started, or whose record is damaged. */
+async function removeUnknown(runtime: Runtime, directory: StateDirectory): Promise<void> {
+  const layer = { directory: layerPlace(runtime, directory.id), isKept: false };
+  if (existsSync(layer.directory)) {
+    const { removeLayer } = await import('../layers/layer.ts');
+    await removeLayer(layer, directory);
+  }
+  directory.remove();
 }
 
 /** Undefined when there is nothing to go by, and nothing but the directory is to be removed. */

@@ -80,13 +80,14 @@ export interface Runtime extends Omit<RuntimeOptions, 'environment' | 'openFiles
 /** What an operation for a caller works with. What is rarely asked for is read when it is. */
 export function runtimeFor(
   caller: Caller,
-  { root, cgroupManager, rootless, cacheDirectory, log }: RuntimeOptions,
+  { root, cgroupManager, rootless, cacheDirectory, layersDirectory, log }: RuntimeOptions,
 ): Runtime {
   return {
     root,
     cgroupManager,
     ...(rootless !== undefined && { rootless }),
     ...(cacheDirectory !== undefined && { cacheDirectory }),
+    ...(layersDirectory !== undefined && { layersDirectory }),
     log,
     caller,
   };

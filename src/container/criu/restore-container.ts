@@ -51,6 +51,8 @@ export async function buildRestored(
   const opened = await openBundle(runtime, whole);
   const { directory, bundle } = opened;
   const { config } = bundle;
+  if (bundle.overlay !== undefined)
+    throw new TsrunError('unsupported', 'restore a container with a layer over its rootfs: none is saved');
   const { consoleSocket, takeConsole, detach } = options;
   const terminal = config.process?.terminal === true;
   requireConsole({ terminal, detached: detach, consoleSocket, isTaken: takeConsole !== undefined });

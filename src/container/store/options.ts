@@ -7,6 +7,7 @@ import type { DumpOptions, RestoreSettings } from '../../plan/checkpoint/options
 import type { NetworkChoice } from '../../plan/network/choice.ts';
 import type { ProcessChange } from '../../plan/exec-process.ts';
 import type { Mount, Resources } from '../../spec/generated/config.ts';
+import type { OverlaySettings } from '../../spec/overlay.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 
 export type { SubCgroup } from '../../plan/cgroup/sub-cgroup.ts';
@@ -19,6 +20,7 @@ export type {
 } from '../../plan/checkpoint/options.ts';
 export type { ProcessChange } from '../../plan/exec-process.ts';
 export type { NetworkChoice, PublishedPort } from '../../plan/network/choice.ts';
+export type { OverlaySettings } from '../../spec/overlay.ts';
 
 /** What every operation needs beside its own arguments. Nothing of it is taken from the process that imports tsrun. */
 export interface RuntimeOptions {
@@ -37,6 +39,11 @@ export interface RuntimeOptions {
    * needed. Default: nowhere.
    */
   readonly cacheDirectory?: string;
+  /**
+   * Where the layers of containers lie that are to have one over their rootfs, absolute: a directory of this user's on a disk, which is made
+   * when it is needed. Default: /var/lib/tsrun/overlay.
+   */
+  readonly layersDirectory?: string;
   /** For hooks in the runtime's own namespaces that have no environment of their own. Default: none. */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   readonly log: Log;
@@ -58,6 +65,8 @@ export interface CreateOptions {
   readonly configFile?: string;
   /** Text of the configuration, in place of the bundle's file. */
   readonly configText?: string;
+  /** The container's changes go to a layer over the rootfs. Default: what the annotation of the config says. */
+  readonly overlay?: OverlaySettings;
   /** Receives the pid in decimal without a newline, when the container is created. Absolute. */
   readonly pidFile?: string;
   /** Unix socket that is sent the master of the console. Absolute. */
@@ -98,7 +107,7 @@ export interface StartOptions {
 /** The part of `create`'s options that changes the plan; descriptors count only by how many they are. */
 export type ExplainOptions = Pick<
   CreateOptions,
-  'id' | 'bundle' | 'configFile' | 'configText' | 'noPivot' | 'noNewKeyring' | 'preserved'
+  'id' | 'bundle' | 'configFile' | 'configText' | 'overlay' | 'noPivot' | 'noNewKeyring' | 'preserved'
 >;
 
 /** `create` and `start` in one, and waiting for the end unless detached. */
@@ -128,7 +137,9 @@ export interface CheckpointOptions extends DumpOptions {
 
 /** A container that was saved, and whose program goes on; what of `run` there is to choose where the program has begun long ago. */
 export interface RestoreOptions
-  extends RestoreSettings, Omit<RunOptions, 'noNewKeyring' | 'preserved' | 'listenFds' | 'notifySocket' | 'network'> {}
+  extends
+    RestoreSettings,
+    Omit<RunOptions, 'overlay' | 'noNewKeyring' | 'preserved' | 'listenFds' | 'notifySocket' | 'network'> {}
 
 /** A further process of a container that runs, and what it is connected to. */
 export interface ExecOptions {
@@ -243,6 +254,13 @@ export interface ShowProcessesOptions {
   readonly id: string;
   /** Arguments of ps(1) that choose the columns; all processes have to be among what it lists. Default: `-ef`. */
   readonly psArguments: readonly string[];
+}
+
+/** A path of a container, and what it has done to it. */
+export interface LayerChange {
+  readonly kind: 'added' | 'changed' | 'deleted';
+  /** Absolute; U+FFFD stands for what is not UTF-8. */
+  readonly path: string;
 }
 
 /** A container as `state` and `list` show it. */

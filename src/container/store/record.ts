@@ -2,7 +2,7 @@ import { describeIssues, TsrunError, type Issue } from '../../errors.ts';
 import type { ContainerRecord } from '../../spec/generated/record.ts';
 import { validateRecord } from '../../spec/validate-record.ts';
 
-export type { ContainerRecord, ResctrlReference, RootfsCover } from '../../spec/generated/record.ts';
+export type { ContainerRecord, LayerReference, ResctrlReference, RootfsCover } from '../../spec/generated/record.ts';
 
 /**
  * The record of a container from the JSON of its state file, which may have been written by anyone who could write there: only the

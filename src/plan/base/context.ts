@@ -1,6 +1,7 @@
 import type { Memory, Region } from '../../program/step.ts';
 import type { Config } from '../../spec/generated/config.ts';
 import type { BundleFacts, HostFacts, OpenFilesLimit } from './facts.ts';
+import type { OverlayLayers } from './layers.ts';
 
 /** What every planner of a container's set-up is given. */
 export interface PlanContext {
@@ -31,6 +32,8 @@ export interface PlanOptions {
   readonly openFiles?: OpenFilesLimit;
   /** Descriptors 0, 1 and 2 are the caller's own, who waits in the foreground. Default: made for the container. */
   readonly lendsStdio?: boolean;
+  /** The root file system is a layer over the rootfs. */
+  readonly overlay?: OverlayLayers;
   /** Init is going to wait for `start`, and nobody of tsrun with it. */
   readonly waitsForStart?: boolean;
   /** The parent connects the new network namespace, at the exchange `network`. */

@@ -67,7 +67,7 @@ export function pictureOf({ id, bundle, rootfs, config, plan, seccomp }: Sitter)
     namespaces: listNamespaces(config),
     ids: describeIds(config),
     capabilities: describeCapabilities(config),
-    mounts: mountTree(config, rootfs),
+    mounts: mountTree(config, describeRoot(rootfs, plan)),
     cgroup: describeCgroup(plan),
     seccomp: describeSeccomp(config, seccomp),
     hooks: hookKinds.flatMap((kind) =>
@@ -149,6 +149,14 @@ function describeCapabilities({ process }: Config): Fact[] {
   );
 }
 
+/** What is read, and where what is changed goes. */
+function describeRoot(rootfs: string, { overlay }: CreatePlan): string {
+  if (overlay === undefined) return show(rootfs);
+  const { directory, lowers, isKept } = overlay;
+  const stack = summarize(lowers.map(show));
+  return `a layer in ${show(directory)}, ${isKept ? 'which is kept' : 'which goes with the container'}, over ${stack}`;
+}
+
 /** Mounts as they lie in one another: a later one on the same place covers what was there. */
 function mountTree(config: Config, rootfs: string): MountNode {
   interface Draft extends Fact {
@@ -156,7 +164,7 @@ function mountTree(config: Config, rootfs: string): MountNode {
     readonly children: Draft[];
   }
   const readonly = config.root?.readonly === true ? ', read-only' : '';
-  const root: Draft = { destination: '/', text: `${show(rootfs)}${readonly}`, pointer: '/root', children: [] };
+  const root: Draft = { destination: '/', text: `${rootfs}${readonly}`, pointer: '/root', children: [] };
   (config.mounts ?? []).forEach((mount, index) => {
     const destination = cleanDestination(mount.destination);
     const node = { destination, ...fact(describeMount(mount), `/mounts/${index}`), children: [] };

@@ -83,6 +83,7 @@ export function planHostTrees(context: PlanContext): { steps: Step[]; trees: Rea
     const isMapped = idmapNamespaceOf(context.config, bind.mount) !== undefined;
     if (bind.copiedLink !== undefined || (bind.options.flags & MS_REMOUNT) !== 0) return [];
     if (bind.inRootfs !== undefined && !isMapped) return [];
+    if (bind.inRootfs !== undefined && context.options.overlay !== undefined) refuseLayered(bind);
     if (bind.inRootfs !== undefined) refuseProvided(context, bind, bind.inRootfs);
     const tree = context.memory.word(`tree-${bind.index}`);
     trees.set(bind.index, tree);
@@ -109,6 +110,12 @@ function refuseProvided({ config }: PlanContext, bind: BindMount, inRootfs: stri
     .some(({ destination }) => components(destination).every((part, depth) => parts[depth] === part));
   if (!isProvided) return;
   const problem = 'an earlier mount provides the source, which cannot be id-mapped in a user namespace';
+  throw new TsrunError('unsupported', `${describeBind(bind)}: ${problem}`, { pointer: `/mounts/${bind.index}/source` });
+}
+
+/** What is mapped from the rootfs itself would be changed there, below the layer. */
+function refuseLayered(bind: BindMount): void {
+  const problem = 'the source lies in the rootfs, which is below a layer: it cannot be id-mapped';
   throw new TsrunError('unsupported', `${describeBind(bind)}: ${problem}`, { pointer: `/mounts/${bind.index}/source` });
 }
 

@@ -24,6 +24,7 @@ import { findNamespace, hasNewNamespace, type PlanContext } from '../base/contex
 import type { PhaseList } from '../base/phases.ts';
 import { reply } from '../base/reply.ts';
 import { withHandle } from '../base/with-handle.ts';
+import { isMadeOutside, planOverlay } from './overlay.ts';
 
 const POINTER = '/linux/rootfsPropagation';
 
@@ -74,16 +75,35 @@ export function planRootMount(context: PlanContext): Step[] {
     call('mount', [0, context.bundle.rootfsMountPoint, 0, MS_PRIVATE, 0], {
       label: `make the mount below the rootfs, ${JSON.stringify(context.bundle.rootfsMountPoint)}, private`,
     }),
-    call('open_tree', [AT_FDCWD, rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE], {
-      label: `open rootfs ${shown}`,
-      pointer: '/root/path',
-      result: root,
-    }),
+    ...makeRoot(context),
     call('move_mount', [root, '', AT_FDCWD, rootfs, MOVE_MOUNT_F_EMPTY_PATH], {
       label: `make rootfs ${shown} a mount`,
       pointer: '/root/path',
     }),
   ];
+}
+
+/** The mount that is to be the root, as `slots.root`, where it is not made yet. */
+function makeRoot(context: PlanContext): Step[] {
+  const { root } = context.slots;
+  const { overlay } = context.options;
+  if (overlay !== undefined)
+    return isMadeOutside(context.config, context.host) ? [] : planOverlay(context, overlay, root);
+  const { rootfs } = context.bundle;
+  return [
+    call('open_tree', [AT_FDCWD, rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE], {
+      label: `open rootfs ${JSON.stringify(rootfs)}`,
+      pointer: '/root/path',
+      result: root,
+    }),
+  ];
+}
+
+/** The overlay that is made before any namespace is entered. */
+export function planOutsideRoot(context: PlanContext): Step[] {
+  const { overlay } = context.options;
+  if (overlay === undefined || !isMadeOutside(context.config, context.host)) return [];
+  return planOverlay(context, overlay, context.slots.root);
 }
 
 /** Opens the rootfs by its path on the host as `slots.root`. */

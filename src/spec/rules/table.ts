@@ -30,6 +30,7 @@ import { checkAnnotations, checkHostname, checkRoot, checkVersion } from './root
 import { checkSchedulerDeadline, checkSchedulerPolicy, checkSchedulerPriority } from './scheduler.ts';
 import { checkSeccompErrno, checkSeccompListener, checkSeccompNotify } from './seccomp.ts';
 import { checkLandlock } from './landlock.ts';
+import { checkOverlay } from './overlay.ts';
 import { checkSysctl } from './sysctl.ts';
 
 /** A named check: what it finds wrong in a config. */
@@ -72,6 +73,7 @@ export const rules: readonly Rule[] = [
   { name: 'hostname', check: checkHostname },
   { name: 'annotations', check: checkAnnotations },
   { name: 'landlock', check: checkLandlock },
+  { name: 'overlay', check: checkOverlay },
   nulBytes,
   ...processOnly,
   { name: 'hook-env', check: checkHookEnv },
