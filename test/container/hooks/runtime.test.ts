@@ -144,7 +144,10 @@ t.test('runHooks() says that a hook cannot be executed', async (t) => {
   });
   const file = outputFile(t);
   writeFileSync(file, '#!/bin/sh\n', { mode: 0o644 });
-  await t.rejects(run({ path: file }), { code: 'hook', message: /: permission denied: EACCES; wanted a file that .* chmod \+x$/ });
+  await t.rejects(run({ path: file }), {
+    code: 'hook',
+    message: /: permission denied: EACCES; wanted a file that .* chmod \+x$/,
+  });
 });
 
 t.test('runHooks() keeps a bounded part of what a hook prints', async (t) => {
