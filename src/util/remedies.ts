@@ -9,10 +9,7 @@ export const remedies = {
   config: '"tsrun spec" writes one to start from, and --bundle names another directory',
   image: 'it has to be on this machine: "skopeo copy docker://NAME oci:DIR:TAG" fetches one',
   rootless: 'an ordinary user needs a user namespace: "tsrun spec --rootless" writes such a config',
-  stateRoot: (isOrdinaryUser: boolean): string =>
-    isOrdinaryUser
-      ? '--root names another directory, and XDG_RUNTIME_DIR the one that it is made in'
-      : '--root names another directory',
+  stateRoot: '--root names another directory; an ordinary user has one of his own where XDG_RUNTIME_DIR is set',
   consoleSocket: '--console-socket names the socket that takes it; without a terminal: "terminal": false in process',
   pidFile: '--pid-file names it',
   preservedFds: '--preserve-fds counts them',

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { expectFailure, live, setUserNamespace, type BaseConfig } from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, live, type BaseConfig } from './support/rig.ts';
 import { add, after, bind, mountinfo } from './support/mounts.ts';
 
 /** Flags of the source's mount, options of the bind mount, flags that it has then beside relatime. */

@@ -1,6 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expectFailure, live, setUserNamespace, type BaseConfig } from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, live, type BaseConfig } from './support/rig.ts';
 import { add, bind, makeTree } from './support/mounts.ts';
 
 /** Mount points and more that a rootfs of the tests has not: the root of a user namespace could not make them. */

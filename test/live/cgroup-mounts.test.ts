@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { expectFailure, expectSuccess, live, setNamespace, type BaseConfig } from './support/rig.ts';
+import { setNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig } from './support/rig.ts';
 import { isUnified } from './support/cgroups.ts';
 import { after } from './support/mounts.ts';
 

@@ -13,7 +13,8 @@ import {
 import path from 'node:path';
 import type { Test } from 'tap';
 import { COUNTING, criuEnvironment, criuReason, Saver } from './support/criu.ts';
-import { expectFailure, expectSuccess, live, setNamespace } from './support/rig.ts';
+import { setNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live } from './support/rig.ts';
 import { waitFor } from './support/wait.ts';
 
 live('what goes wrong with checkpoint and restore', async (t, rig) => {

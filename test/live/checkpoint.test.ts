@@ -27,7 +27,8 @@ import {
   QUIET,
   Saver,
 } from './support/criu.ts';
-import { expectFailure, expectSuccess, live, setNamespace, setUserNamespace } from './support/rig.ts';
+import { setNamespace, setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live } from './support/rig.ts';
 import { missingTools, slowness } from './support/surroundings.ts';
 import { waitFor } from './support/wait.ts';
 

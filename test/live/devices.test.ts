@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expectFailure, live, setUserNamespace } from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, live } from './support/rig.ts';
 
 import { bind } from './support/mounts.ts';
 

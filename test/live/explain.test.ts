@@ -1,13 +1,6 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
-import {
-  expectFailure,
-  expectSuccess,
-  live,
-  setNamespace,
-  setUserNamespace,
-  type BaseConfig,
-  type BundleOptions,
-} from './support/rig.ts';
+import { setNamespace, setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig, type BundleOptions } from './support/rig.ts';
 import { missingTools } from './support/surroundings.ts';
 import { comparePlan, readTrace, type PlanStep } from './support/trace.ts';
 

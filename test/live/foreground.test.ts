@@ -3,7 +3,8 @@ import { OwnedFd } from '../../src/sys/fd.ts';
 import { waitReadable } from '../../src/sys/events/poll.ts';
 import { bindLibc } from '../../src/sys/library.ts';
 import { listenUnix, receiveMessage } from '../../src/sys/socket.ts';
-import { expectFailure, expectSuccess, live, readStatusField, removeNamespace } from './support/rig.ts';
+import { removeNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, readStatusField } from './support/rig.ts';
 import { missingTools } from './support/surroundings.ts';
 import { isRunning, waitFor, waitForState } from './support/wait.ts';
 

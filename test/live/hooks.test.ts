@@ -2,15 +2,8 @@ import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from
 import path from 'node:path';
 import type { Test } from 'tap';
 import type { Hook, Hooks } from '../../src/spec/generated/config.ts';
-import {
-  expectFailure,
-  expectSuccess,
-  live,
-  removeNamespace,
-  setUserNamespace,
-  type BaseConfig,
-  type Rig,
-} from './support/rig.ts';
+import { removeNamespace, setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
 import { needsRoot, testUser } from './support/surroundings.ts';
 
 type Kind = keyof Hooks;

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expectSuccess, live, removeNamespace, setNamespace, type BaseConfig } from './support/rig.ts';
+import { removeNamespace, setNamespace } from './support/namespaces.ts';
+import { expectSuccess, live, type BaseConfig } from './support/rig.ts';
 import { needsRoot } from './support/surroundings.ts';
 
 const NOBODY = 65534;

@@ -18,16 +18,8 @@ import type { CommandResult } from './support/command.ts';
 import { digestTree, setAttribute } from './support/tree-digest.ts';
 import { removeCgroups } from './support/leftovers.ts';
 import { makeRootfs } from './support/rootfs.ts';
-import {
-  expectFailure,
-  expectSuccess,
-  killQuietly,
-  live,
-  setNamespace,
-  setUserNamespace,
-  type BaseConfig,
-  type Rig,
-} from './support/rig.ts';
+import { setNamespace, setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, killQuietly, live, type BaseConfig, type Rig } from './support/rig.ts';
 import { needsRoot, nodeScript } from './support/surroundings.ts';
 
 const LAYERS = '/var/lib/tsrun/overlay';

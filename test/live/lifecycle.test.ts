@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { expectFailure, expectSuccess, live, removeNamespace, type State } from './support/rig.ts';
+import { removeNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type State } from './support/rig.ts';
 import { isRunning, waitFor, waitForEnd, waitForState } from './support/wait.ts';
 import { findTool, missingTools, needsRoot, testUser } from './support/surroundings.ts';
 

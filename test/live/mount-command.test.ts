@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
-import { expectFailure, expectSuccess, live, removeNamespace, setUserNamespace } from './support/rig.ts';
+import { removeNamespace, setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live } from './support/rig.ts';
 import { needsRoot } from './support/surroundings.ts';
 
 const hostFiles = needsRoot('only root of the host can bring its files into a container');

@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expectFailure, live, setUserNamespace, type BaseConfig } from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, live, type BaseConfig } from './support/rig.ts';
 import { isUnified } from './support/cgroups.ts';
 
 import { add, after, bind, makeTree, mountinfo } from './support/mounts.ts';

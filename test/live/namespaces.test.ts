@@ -1,13 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import {
-  expectFailure,
-  expectSuccess,
-  live,
-  removeNamespace,
-  setNamespace,
-  setUserNamespace,
-  type BaseConfig,
-} from './support/rig.ts';
+import { removeNamespace, setNamespace, setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig } from './support/rig.ts';
 import type { NamespaceType } from '../../src/spec/generated/config.ts';
 
 /** Type in config.json -> file below /proc/PID/ns. */

@@ -1,16 +1,8 @@
 import type { Test } from 'tap';
 import type { CommandResult } from './support/command.ts';
 import type { Linux } from '../../src/spec/generated/config.ts';
-import {
-  expectFailure,
-  expectSuccess,
-  live,
-  removeNamespace,
-  setNamespace,
-  setUserNamespace,
-  type BaseConfig,
-  type Rig,
-} from './support/rig.ts';
+import { removeNamespace, setNamespace, setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
 
 type Devices = NonNullable<Linux['netDevices']>;
 

@@ -1,7 +1,8 @@
 import { readdirSync, renameSync } from 'node:fs';
 import type { Test } from 'tap';
 import { ask, BRIDGE, GATEWAY, Host, serve, SHOW_ADDRESS, SLEEP } from './support/network.ts';
-import { expectFailure, expectSuccess, live, setUserNamespace, type BaseConfig, type Rig } from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
 import { missingTools, needsRoot } from './support/surroundings.ts';
 import { waitFor } from './support/wait.ts';
 

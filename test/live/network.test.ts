@@ -1,14 +1,8 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { CommandResult } from './support/command.ts';
 import { BRIDGE, SLEEP } from './support/network.ts';
-import {
-  expectFailure,
-  expectSuccess,
-  live,
-  removeNamespace,
-  type BaseConfig,
-  type BundleOptions,
-} from './support/rig.ts';
+import { removeNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig, type BundleOptions } from './support/rig.ts';
 import { needsRoot, testUser } from './support/surroundings.ts';
 
 live('networks that need no bridge', async (t, rig) => {

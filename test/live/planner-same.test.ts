@@ -13,7 +13,8 @@ import {
   type Scene,
 } from './support/planner-scenes.ts';
 import { TestPlanner } from './support/planner.ts';
-import { livePlanners, setNamespace, type BaseConfig, type Rig } from './support/rig.ts';
+import { setNamespace } from './support/namespaces.ts';
+import { livePlanners, type BaseConfig, type Rig } from './support/rig.ts';
 import { slowness } from './support/surroundings.ts';
 import { waitFor } from './support/wait.ts';
 

@@ -1,6 +1,7 @@
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expectFailure, live, setUserNamespace } from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, live } from './support/rig.ts';
 import { add, bind, makeTree } from './support/mounts.ts';
 
 live('mounts on /proc', async (t, rig) => {

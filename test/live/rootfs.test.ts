@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { expectFailure, expectSuccess, live, removeNamespace, setNamespace, type BaseConfig } from './support/rig.ts';
+import { removeNamespace, setNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig } from './support/rig.ts';
 import { missingTools, needsRoot } from './support/surroundings.ts';
 
 import { add, mountinfo } from './support/mounts.ts';

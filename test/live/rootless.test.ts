@@ -4,7 +4,8 @@ import type { Test } from 'tap';
 import { readCgroupLayout } from '../../src/host/cgroup-layout.ts';
 import { specTemplate } from '../../src/spec/template.ts';
 import { connectUnix, sendMessage } from '../../src/sys/socket.ts';
-import { expectFailure, expectSuccess, live, removeNamespace, type BaseConfig, type Rig } from './support/rig.ts';
+import { removeNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
 import { answerOne, SeccompAgent } from './support/seccomp-agent.ts';
 
 const NOBODY = 65534;

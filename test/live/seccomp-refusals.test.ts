@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Seccomp, SeccompAction } from '../../src/spec/generated/config.ts';
-import { expectFailure, expectSuccess, live, setUserNamespace, type BaseConfig, type Rig } from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig, type Rig } from './support/rig.ts';
 
 type Change = (config: BaseConfig) => unknown;
 

@@ -2,15 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Seccomp, SeccompSyscall } from '../../src/spec/generated/config.ts';
-import {
-  expectFailure,
-  expectSuccess,
-  live,
-  setUserNamespace,
-  statusField,
-  type BaseConfig,
-  type Rig,
-} from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, statusField, type BaseConfig, type Rig } from './support/rig.ts';
 import { withFilter } from './support/seccomp-config.ts';
 import { needsRoot } from './support/surroundings.ts';
 

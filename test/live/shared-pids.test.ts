@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Test } from 'tap';
-import { expectFailure, expectSuccess, live, removeNamespace, type BaseConfig } from './support/rig.ts';
+import { removeNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig } from './support/rig.ts';
 import { isRunning, waitFor, waitForEnd } from './support/wait.ts';
 
 /** Containers without a pid namespace of their own, whose processes outlive their first one. */

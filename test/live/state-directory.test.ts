@@ -13,7 +13,8 @@ import {
 import path from 'node:path';
 import type { Test } from 'tap';
 import { connectUnix, sendMessage } from '../../src/sys/socket.ts';
-import { expectFailure, expectSuccess, live, setUserNamespace, type BundleOptions, type Rig } from './support/rig.ts';
+import { setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BundleOptions, type Rig } from './support/rig.ts';
 import { missingTools, needsRoot } from './support/surroundings.ts';
 import { isRunning, waitFor, waitForEnd } from './support/wait.ts';
 

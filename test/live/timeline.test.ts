@@ -1,12 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import {
-  expectFailure,
-  expectSuccess,
-  live,
-  setNamespace,
-  setUserNamespace,
-  type BundleOptions,
-} from './support/rig.ts';
+import { setNamespace, setUserNamespace } from './support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BundleOptions } from './support/rig.ts';
 import { withFilter } from './support/seccomp-config.ts';
 
 interface TraceEvent {

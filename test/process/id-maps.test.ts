@@ -60,7 +60,7 @@ t.test('writeIdMaps() names the map that is refused', { skip: isRoot ? false : '
   ];
   await t.rejects(writeIdMaps(pid, { uid: overlapping, gid, ...direct }), {
     code: 'host',
-    message: /^map uids \["0 0 10","5 100 10"\]: .*EINVAL$/,
+    message: /^map uids \["0 0 10","5 100 10"\]: .*EINVAL \(\/linux\/uidMappings of config.json\)$/,
   });
 });
 
@@ -69,7 +69,7 @@ t.test('writeIdMaps() says that the process is gone', async (t) => {
   // Above the largest possible pid_max.
   await t.rejects(writeIdMaps(4194305, { uid: own, gid: own, ...direct }), {
     code: 'host',
-    message: /^map gids \["0 0 1"\]: .*ENOENT$/,
+    message: /^map gids \["0 0 1"\]: .*ENOENT \(\/linux\/gidMappings of config.json\)$/,
   });
 });
 

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { setUserNamespace, type BaseConfig, type Rig } from '../live/support/rig.ts';
+import { setUserNamespace } from '../live/support/namespaces.ts';
+import type { BaseConfig, Rig } from '../live/support/rig.ts';
 
 /** A bundle that makes a plan use as many kinds of steps as this machine has; with a user namespace, those of one as well. */
 export function fullBundle(rig: Rig, options: { readonly user: boolean }): string {

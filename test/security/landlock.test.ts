@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { expectFailure, expectSuccess, live, setUserNamespace, type BaseConfig } from '../live/support/rig.ts';
+import { setUserNamespace } from '../live/support/namespaces.ts';
+import { expectFailure, expectSuccess, live, type BaseConfig } from '../live/support/rig.ts';
 import { count } from './count.mjs';
 
 const [major = 0, minor = 0] = os.release().split('.').map(Number);

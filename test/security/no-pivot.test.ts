@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
-import { expectSuccess, live, setNamespace, type BaseConfig } from '../live/support/rig.ts';
+import { setNamespace } from '../live/support/namespaces.ts';
+import { expectSuccess, live, type BaseConfig } from '../live/support/rig.ts';
 import { count } from './count.mjs';
 
 /**

@@ -1,6 +1,7 @@
 import type { Test } from 'tap';
 import { capabilityNumbers } from '../../src/util/capability-names.ts';
-import { expectSuccess, live, readStatusField, setNamespace, setUserNamespace } from '../live/support/rig.ts';
+import { setNamespace, setUserNamespace } from '../live/support/namespaces.ts';
+import { expectSuccess, live, readStatusField } from '../live/support/rig.ts';
 import type { BaseConfig, Rig } from '../live/support/rig.ts';
 import { waitFor } from '../live/support/wait.ts';
 import { count } from './count.mjs';

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { cgroupsOf } from '../live/support/cgroups.ts';
-import { expectSuccess, live, setNamespace, setUserNamespace, type BaseConfig } from '../live/support/rig.ts';
+import { setNamespace, setUserNamespace } from '../live/support/namespaces.ts';
+import { expectSuccess, live, type BaseConfig } from '../live/support/rig.ts';
 
 /** A cgroup namespace, and its cgroup mount with or without the right to write. */
 function withCgroupMount(config: BaseConfig, option: 'ro' | 'rw'): void {

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { cgroupsOf } from '../live/support/cgroups.ts';
-import { live, removeNamespace, setNamespace } from '../live/support/rig.ts';
+import { removeNamespace, setNamespace } from '../live/support/namespaces.ts';
+import { live } from '../live/support/rig.ts';
 
 /** The line of cgroup2 in a /proc/PID/cgroup. */
 function unifiedOf(text: string): string {

@@ -280,5 +280,5 @@ export class StateDirectory implements Disposable {
 /** What is wrong with the place itself another place mends. */
 function elsewhere(error: unknown): string | undefined {
   const isOfPlace = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EEXIST', 'ENOTDIR');
-  return isOfPlace ? remedies.stateRoot(process.geteuid?.() !== 0) : undefined;
+  return isOfPlace ? remedies.stateRoot : undefined;
 }

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { specTemplate } from '../../../src/spec/template.ts';
-import type { Config, Linux, Mount, NamespaceType, Process } from '../../../src/spec/generated/config.ts';
+import type { Config, Linux, Mount, Process } from '../../../src/spec/generated/config.ts';
 import { startCommand, type CommandOptions, type CommandResult, type RunningCommand } from './command.ts';
 import { findLeftovers, listOwnProcesses, removeCgroups, type Marks } from './leftovers.ts';
 import { recordReport, startWantedPlanner, wantedPlanner, type TestPlanner } from './planner.ts';
@@ -311,23 +311,6 @@ export function baseConfig(): BaseConfig {
   config.root = { path: 'rootfs' };
   config.hostname = 'tsrun-test';
   return config;
-}
-
-/** Adds a namespace, or changes the one that is there. */
-export function setNamespace(config: BaseConfig, type: NamespaceType, options: { readonly path?: string } = {}): void {
-  removeNamespace(config, type);
-  config.linux.namespaces = [...(config.linux.namespaces ?? []), { type, ...options }];
-}
-
-export function removeNamespace(config: BaseConfig, type: NamespaceType): void {
-  config.linux.namespaces = (config.linux.namespaces ?? []).filter((namespace) => namespace.type !== type);
-}
-
-/** A user namespace with ids from `hostId` on. */
-export function setUserNamespace(config: BaseConfig, hostId = 100_000, size = 65_536): void {
-  setNamespace(config, 'user');
-  config.linux.uidMappings = [{ containerID: 0, hostID: hostId, size }];
-  config.linux.gidMappings = [{ containerID: 0, hostID: hostId, size }];
 }
 
 /** Field of /proc/PID/status, such as `CapEff`. */

@@ -1,4 +1,5 @@
-import { setNamespace, setUserNamespace, removeNamespace, type BaseConfig } from '../../support/rig.ts';
+import { setNamespace, setUserNamespace, removeNamespace } from '../../support/namespaces.ts';
+import type { BaseConfig } from '../../support/rig.ts';
 import type { BrokenInput, Subject } from '../row.ts';
 
 type Wanted = Pick<BrokenInput, 'cause' | 'place' | 'remedy'>;

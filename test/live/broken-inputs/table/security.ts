@@ -1,5 +1,5 @@
 import type { BaseConfig } from '../../support/rig.ts';
-import { removeNamespace } from '../../support/rig.ts';
+import { removeNamespace } from '../../support/namespaces.ts';
 import type { BrokenInput, Subject } from '../row.ts';
 
 type Wanted = Pick<BrokenInput, 'cause' | 'place' | 'remedy'>;

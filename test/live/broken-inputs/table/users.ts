@@ -1,7 +1,8 @@
 import { chmodSync } from 'node:fs';
 import path from 'node:path';
 import { specTemplate } from '../../../../src/spec/template.ts';
-import { setUserNamespace, type BaseConfig, type BundleOptions } from '../../support/rig.ts';
+import { setUserNamespace } from '../../support/namespaces.ts';
+import type { BaseConfig, BundleOptions } from '../../support/rig.ts';
 import type { Scene, Subject } from '../row.ts';
 
 const NOBODY = 65534;
