@@ -67,16 +67,17 @@ export async function unpackImage(options: UnpackOptions): Promise<Unpacked> {
   const image = chooseImage(files, { tag, platform, isPlatformAsked: options.platform !== undefined });
   using staging = new Staging(options.directory);
   const trees = await unpackLayers(files, image.layers, { staging, options });
+  const count = options.isFlat ? 0 : trees.length;
+  const lowers = Array.from({ length: count }, (_, index) => `${options.directory}/layers/${count - 1 - index}`);
   try {
-    writeConfig(staging.directory, { image: image.config, trees, options });
+    writeConfig(staging.directory, { image: image.config, trees, lowers, options });
   } finally {
     for (const tree of trees) tree.close();
   }
   options.signal?.throwIfAborted();
   staging.finish();
-  const count = options.isFlat ? 0 : trees.length;
   return {
-    lowers: Array.from({ length: count }, (_, index) => `${options.directory}/layers/${count - 1 - index}`),
+    lowers,
     ...(options.rootless !== undefined && isOtherThanRoot(image.config.user) && { replacedUser: image.config.user }),
   };
 }
@@ -167,11 +168,15 @@ async function unpackLayer(
   }
 }
 
-function writeConfig(
-  directory: OwnedFd,
-  { image, trees, options }: { image: ImageConfig; trees: readonly OwnedFd[]; options: UnpackOptions },
-): void {
-  const config = convertConfig(image, { users: readUserFiles(trees), rootless: options.rootless });
+interface WrittenConfig {
+  readonly image: ImageConfig;
+  readonly trees: readonly OwnedFd[];
+  readonly lowers: readonly string[];
+  readonly options: UnpackOptions;
+}
+
+function writeConfig(directory: OwnedFd, { image, trees, lowers, options }: WrittenConfig): void {
+  const config = convertConfig(image, { users: readUserFiles(trees), rootless: options.rootless, lowers });
   using file = openAt(directory.number, 'config.json', O_WRONLY | O_CREAT | O_EXCL, 0o644);
   const bytes = Buffer.from(`${JSON.stringify(config, undefined, '\t')}\n`);
   for (let done = 0; done < bytes.length;) done += writeSync(file.number, bytes, done);

@@ -17,3 +17,8 @@ export const configAnnotations = {
   /** Nor has it one for a layer over the rootfs. */
   overlay: 'run.tsrun.overlay',
 } as const;
+
+/** Whether an annotation of this name changes what tsrun does: nothing that a stranger may choose. */
+export function isConfigAnnotation(name: string): boolean {
+  return Object.values(configAnnotations).some((key) => (key.endsWith('.') ? name.startsWith(key) : name === key));
+}

@@ -100,7 +100,7 @@ const SHOWN: Readonly<Record<string, readonly RegExp[]>> = {
     /8 MiB: exit code 0/,
     /32 MiB: exit code 137/,
     /"status": "running"/,
-    /tsrun run eater\n +\(exit code 137\)/,
+    /tsrun run eater\n +tsrun: "eater" was killed for want of memory: .*\n +\(exit code 137\)/,
     /(under_oom 1\n[\s\S]*went on|v2 has no such thing)/,
   ],
   io: [/host # cat .*\n +\d+:\d+ .*4194304/, /host # dd .*\n.*B\/s/, /box # .*\n +real\s+0m [1-9]\d*\./],

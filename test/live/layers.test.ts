@@ -21,6 +21,7 @@ import { makeRootfs } from './support/rootfs.ts';
 import { setNamespace, setUserNamespace } from './support/namespaces.ts';
 import { expectFailure, expectSuccess, killQuietly, live, type BaseConfig, type Rig } from './support/rig.ts';
 import { needsRoot, nodeScript } from './support/surroundings.ts';
+import { waitFor } from './support/wait.ts';
 
 const LAYERS = '/var/lib/tsrun/overlay';
 
@@ -288,17 +289,19 @@ live('run --overlay', async (t, rig) => {
     expectFailure(t, await rig.run({ args: ['/none'] }, { flags: ['--overlay'] }), { message: /none/, code: 1 });
     t.strictSame(layersOf(rig), [], 'after a create that failed');
     const hook = rig.path('hangs');
-    writeFileSync(hook, '#!/bin/sh\nread line < "$0.pipe"\n', { mode: 0o755 });
+    writeFileSync(hook, '#!/bin/sh\necho $$ > "$0.pid"\nread line < "$0.pipe"\n', { mode: 0o755 });
     execFileSync('mkfifo', [`${hook}.pipe`]);
     const hangs = (config: BaseConfig): void => {
       config.hooks = { createRuntime: [{ path: hook }] };
     };
     const id = rig.id('killed');
     const running = rig.startTsrun(['create', '--overlay', '--bundle', rig.bundle({ change: hangs }), id]);
-    while (!existsSync(path.join(LAYERS, id, 'upper/proc')) && !existsSync(path.join(LAYERS, id, 'work/work')))
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitFor(() => existsSync(`${hook}.pid`) && readFileSync(`${hook}.pid`, 'utf8').endsWith('\n'));
+    t.ok(existsSync(path.join(LAYERS, id, 'work/work')), 'the layer is there');
     killQuietly(running.pid);
     await running.done;
+    // Nobody ends what its runtime did not live to end.
+    killQuietly(Number(readFileSync(`${hook}.pid`, 'utf8')));
     await rig.delete(t, id);
     t.strictSame(layersOf(rig), [], 'after SIGKILL');
     const damaged = await rig.create(t, {}, ['--overlay']);

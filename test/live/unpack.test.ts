@@ -7,6 +7,7 @@ import type { Config } from '../../src/spec/generated/config.ts';
 import { digestOf, tar, writeLayout } from './support/image.ts';
 import { expectSuccess, live, type Rig } from './support/rig.ts';
 import { makeRootfs } from './support/rootfs.ts';
+import { waitFor } from './support/wait.ts';
 
 const NOBODY = 65534;
 
@@ -197,6 +198,25 @@ live('what was unpacked runs', async (t, rig) => {
       'org.opencontainers.image.exposedPorts': '443/tcp,80/tcp',
       maker: 'test',
     });
+  });
+
+  await t.test('layers of their own as well, which stay as they are', async (t) => {
+    const more = tar([{ name: 'etc/' }, { name: 'etc/more', data: 'more' }]);
+    const changes = {
+      ...CONFIG,
+      User: '0',
+      Entrypoint: ['sh', '-c'],
+      Cmd: ['cat /etc/more; echo x >/etc/more; sleep 1000'],
+    };
+    const two = writeLayout(rig.fresh('layout'), [{ archive: runnable(rig) }, { archive: more }], { config: changes });
+    const bundle = rig.fresh('bundle');
+    expectSuccess(t, await rig.tsrun(['unpack', two, bundle]));
+    const id = rig.id('layered');
+    expectSuccess(t, await rig.tsrun(['run', '--detach', '--bundle', bundle, id]));
+    await waitFor(async () => (await rig.tsrun(['diff', id])).stdout.includes('C /etc/more\n'));
+    expectSuccess(t, await rig.tsrun(['delete', '--force', id]));
+    t.equal(fs.readFileSync(path.join(bundle, 'layers/1/etc/more'), 'utf8'), 'more');
+    t.notOk(fs.existsSync(path.join(bundle, 'layers/0/etc/more')));
   });
 
   await t.test("an ordinary user's, of files of his own", async (t) => {

@@ -82,7 +82,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   criu: { folders: ['protobuf', 'process', 'sys'], acts: true },
   // Files of a stranger's, which only this command reads: it knows nothing of containers.
   image: {
-    folders: ['sys', 'spec/template'],
+    folders: ['sys', 'spec/annotations', 'spec/overlay', 'spec/template'],
     types: ['spec/generated'],
     outside: ['node:crypto', 'node:fs', 'node:path/posix', 'node:stream', 'node:zlib'],
     acts: true,

@@ -1,3 +1,5 @@
+import { configAnnotations, isConfigAnnotation } from '../../spec/annotations.ts';
+import { LOWERS_MAX } from '../../spec/overlay.ts';
 import { specTemplate } from '../../spec/template.ts';
 import type { Config, Mount } from '../../spec/generated/config.ts';
 import { refuse } from '../refuse.ts';
@@ -90,21 +92,26 @@ function readAnnotations(
         .filter(([, value]) => value !== '')
         .map(([name, value]) => [PREFIX + name, value]),
     ),
-    // The specification of the runtime wants names that are not empty.
-    ...Object.fromEntries(
-      labels.filter((label): label is [string, string] => label[0] !== '' && typeof label[1] === 'string'),
-    ),
+    ...Object.fromEntries(labels.filter(isPlainLabel)),
   };
+}
+
+/** The specification of the runtime wants names that are not empty; and an image does not say what tsrun does on the host. */
+function isPlainLabel(label: [string, unknown]): label is [string, string] {
+  const [name, value] = label;
+  return name !== '' && typeof value === 'string' && !isConfigAnnotation(name);
 }
 
 /** What a bundle is made of beside the image's own configuration. */
 export interface ConversionOptions {
   readonly users: UserFiles;
   readonly rootless?: Rootless | undefined;
+  /** Absolute paths of the directories of its layers, the uppermost first; none where they are one. */
+  readonly lowers: readonly string[];
 }
 
 /** The config.json of an image. Errors: `bundle` for a user that it does not have. Source: image-spec, conversion.md. */
-export function convertConfig(image: ImageConfig, { users, rootless }: ConversionOptions): Config {
+export function convertConfig(image: ImageConfig, { users, rootless, lowers }: ConversionOptions): Config {
   const template = specTemplate({ rootless: rootless !== undefined, ...rootless });
   const user = resolveUser(image.user, users);
   const runsAs = rootless === undefined ? user : { uid: 0, gid: 0, additionalGids: [] };
@@ -125,8 +132,14 @@ export function convertConfig(image: ImageConfig, { users, rootless }: Conversio
     },
     root: { path: 'rootfs' },
     mounts: [...(template.mounts ?? []), ...image.volumes.map((volume) => volumeMount(volume))],
-    annotations: { ...image.annotations },
+    annotations: { ...image.annotations, ...layersOf(lowers) },
   };
+}
+
+/** More than there may be are left to whoever lays them over one another. */
+function layersOf(lowers: readonly string[]): Record<string, string> {
+  if (lowers.length === 0 || lowers.length > LOWERS_MAX) return {};
+  return { [configAnnotations.overlay]: JSON.stringify({ lower: lowers }) };
 }
 
 function userOf({ uid, gid, additionalGids }: ImageUser): { uid: number; gid: number; additionalGids?: number[] } {

@@ -101,7 +101,7 @@ export class Podman {
     const directory = this.inside.fresh('recorder');
     mkdirSync(directory);
     const recorder = `${directory}/${this.runtime.name}`;
-    const verbs = 'create|start|exec|kill|delete|state|pause|resume';
+    const verbs = 'create|start|exec|kill|delete|state|pause|resume|checkpoint|restore';
     const note = `for word; do case $word in ${verbs}) echo "$word" >>'${this.#calls}'; break;; esac; done`;
     writeFileSync(recorder, `#!/bin/sh\n${note}\nexec '${this.runtime.path}' "$@"\n`);
     chmodSync(recorder, 0o755);

@@ -38,11 +38,11 @@ export const command = defineCommand({
   },
   examples: [
     ['tsrun unpack --flat image.tar:latest web', 'make the bundle "web", ready to run'],
-    ['tsrun unpack layout web', 'keep the layers apart, for overlayfs'],
+    ['tsrun unpack layout web', 'keep the layers apart: what a container changes goes to a layer over them'],
   ],
   notes: [
     'LAYOUT is a directory or a tar in the form of the OCI image layout (skopeo, umoci, buildah, podman), or a tar that docker save has written. DIR must be new or empty; it appears when it is whole.',
-    'Without --flat each layer has a directory of its own, DIR/layers/0 and up; the lines that are printed are what "tsrun run --lower" takes, the uppermost layer first. DIR/rootfs is empty then.',
+    'Without --flat each layer has a directory of its own, DIR/layers/0 and up; config.json asks for a layer over them (the annotation run.tsrun.overlay), and "tsrun diff" tells what has changed. The lines that are printed are what "tsrun run --lower" takes, the uppermost layer first. DIR/rootfs is empty then, and DIR stays where it is.',
     'Every digest and size is verified. For an ordinary user all files are his own, and devices are empty files.',
   ],
   async run({ values, positionals }, { surroundings, operations, log }) {
