@@ -20,8 +20,6 @@ import { waitFor } from './support/wait.ts';
 
 let rig: Rig;
 
-const SIGNALS = ['TERM', 'INT', 'HUP', 'USR1', 'QUIT', 'ALRM', 'RTMIN', 'RTMIN+3'] as const;
-
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   TERM: 15,
   INT: 2,
@@ -273,7 +271,7 @@ const SCENES: Readonly<Record<string, { readonly warm: number; readonly lost?: n
     },
   },
   ...Object.fromEntries(
-    SIGNALS.map((name) => [
+    Object.keys(SIGNAL_NUMBERS).map((name) => [
       `the signal ${name} while it waits`,
       {
         warm: 1,
