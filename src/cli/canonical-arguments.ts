@@ -2,6 +2,7 @@ import { wording } from '../util/wording.ts';
 import { TsrunError } from '../errors.ts';
 import { ArgumentError } from './argument-error.ts';
 import { nearestName } from '../util/nearest-name.ts';
+import { OPTION_HABITS } from './options/habits.ts';
 import { findLong, findShort, type OptionSpec, type OptionTable } from './options/table.ts';
 
 /** An option as its table names it, however it was written. */
@@ -23,6 +24,8 @@ export interface ArgumentRules {
   readonly table: OptionTable;
   /** How messages name what the options belong to, such as ` of "exec"`. */
   readonly owner: string;
+  /** Options that stand before the command. */
+  readonly before?: OptionTable;
   /** How many positionals come before one that makes all that follows it literal. Default: none does. */
   readonly literalAfter?: number;
 }
@@ -133,7 +136,14 @@ function typeOf(name: string, rules: ArgumentRules): OptionSpec['type'] | undefi
 }
 
 function unknownOption(written: string, name: string, rules: ArgumentRules): ArgumentError {
-  const nearest = nearestName(name, Object.keys(rules.table));
-  const advice = nearest === undefined ? '' : `; did you mean "--${nearest}"?`;
-  return new ArgumentError(`unknown option ${JSON.stringify(written)}${rules.owner}${advice}`);
+  const advice = adviceFor(name, rules);
+  const end = advice === undefined ? '' : `; ${advice}`;
+  return new ArgumentError(`unknown option ${JSON.stringify(written)}${rules.owner}${end}`);
+}
+
+function adviceFor(name: string, { table, before = {} }: ArgumentRules): string | undefined {
+  if (findLong(before, name) !== undefined) return `"--${name}" stands before the command`;
+  if (Object.hasOwn(OPTION_HABITS, name)) return OPTION_HABITS[name];
+  const nearest = nearestName(name, Object.keys(table));
+  return nearest === undefined ? undefined : `did you mean "--${nearest}"?`;
 }

@@ -148,6 +148,7 @@ async function runCommand(command: Command, { line, log, parts }: RunParts): Pro
   const args = readArguments(line.commandArguments, {
     table: { ...command.options, help: globalOptionTable.help },
     owner: ` of ${JSON.stringify(command.name)}`,
+    before: globalOptionTable,
     ...(literalFrom !== undefined && { literalAfter: literalFrom }),
   });
   if (args.values['help'] === true) return showHelp(parts, command);

@@ -69,6 +69,8 @@ t.test('canonicalArguments() names the argument at fault', (t) => {
   const rows = [
     ['--detatch', 'usage', 'unknown option "--detatch" of "run"; did you mean "--detach"?'],
     ['--pidfile x', 'usage', 'unknown option "--pidfile" of "run"; did you mean "--pid-file"?'],
+    ['--rm', 'usage', 'unknown option "--rm" of "run"; a container goes with the end of "tsrun run", unless --keep'],
+    ['-it', 'usage', 'unknown option "-it" of "run"; "terminal": true of process in config.json says so'],
     ['--frobnicate', 'usage', 'unknown option "--frobnicate" of "run"'],
     ['--d', 'usage', 'unknown option "--d" of "run"'],
     ['-x', 'usage', 'unknown option "-x" of "run"'],

@@ -203,7 +203,7 @@ const refused = [
   ['frobnicate', 'unknown command "frobnicate"; "tsrun --help" lists them'],
   ['creat web', 'unknown command "creat"; did you mean "create"?'],
   ['__proto__', 'unknown command "__proto__"; "tsrun --help" lists them'],
-  ['create --root /x web', 'unknown option "--root" of "create"'],
+  ['create --root /x web', 'unknown option "--root" of "create"; "--root" stands before the command'],
   ['create --bundel x web', 'unknown option "--bundel" of "create"; did you mean "--bundle"?'],
   ['create --preserve-fds x web', 'invalid value "x" for option "--preserve-fds": wanted a number of descriptors'],
   ['create --preserve-fds -1 web', 'invalid value "-1" for option "--preserve-fds": wanted a number of descriptors'],
