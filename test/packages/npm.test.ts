@@ -59,7 +59,7 @@ t.test('the tarball of a fresh clone has what is used, and nothing else', (t) =>
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(installed, path.join(entry.parentPath, entry.name)));
   const wanted =
-    /^(README\.md|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md|package\.json|docs\/\w+\.md|dist\/types\/.*\.d\.ts|dist\/man\/.*\.1|dist\/bin\/.*)$/;
+    /^(README\.md|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md|package\.json|docs\/\w+\.md|bundles\/README\.md|test\/bench\/chart\.svg|dist\/types\/.*\.d\.ts|dist\/man\/.*\.1|dist\/bin\/.*)$/;
   t.strictSame(
     files.filter((file) => !wanted.test(file)),
     [],
