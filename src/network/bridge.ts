@@ -21,7 +21,7 @@ import { hasErrno } from '../sys/errno.ts';
 import { duplicateAbove, type OwnedFd } from '../sys/fd.ts';
 import { openFile, writeKernelFile } from '../sys/file.ts';
 import { Netlink } from '../sys/netlink.ts';
-import { createBridge, createVethPair, removeLink } from '../sys/network/devices.ts';
+import { createBridge, createVethPair, removeLink, setHairpin } from '../sys/network/devices.ts';
 import { addDefaultRoute, listIpv4Routes } from '../sys/network/routes.ts';
 import {
   addAddress,
@@ -187,7 +187,9 @@ function connect(host: Netlink, { bridge, range, link, address }: Place, { init,
   const inside = requireLink(container, INTERFACE);
   addAddress(container, inside, linkAddress(address, range));
   setLinkUp(container, inside);
-  setLinkUp(host, requireLink(host, link));
+  const port = requireLink(host, link);
+  setHairpin(host, port);
+  setLinkUp(host, port);
   addDefaultRoute(container, gatewayOf(range));
 }
 

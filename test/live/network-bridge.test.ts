@@ -38,6 +38,8 @@ async function testBridge(t: Test, rig: Rig): Promise<void> {
     t.equal(await outside.output(t, ask('192.0.2.1', 8081)), 'web', 'that of one address from outside');
     t.not((await host.sh(ask('127.0.0.1', 8081))).stdout, 'web\n', 'and of no other');
     t.equal((await host.exec(client, ask('192.0.2.1', 8080))).stdout, 'web\n', 'from another container');
+    for (const target of ['192.0.2.1', GATEWAY])
+      t.equal((await host.exec(web, ask(target, 8080))).stdout, 'web\n', `from the container itself, at ${target}`);
     const peers = 'busybox netstat -tn | grep 9000';
     const listener = rig.start([...outside.under, 'busybox', 'nc', '-l', '-p', '9000', '-e', 'sh', '-c', peers]);
     await waitFor(async () => (await outside.output(t, 'busybox netstat -ltn')).includes(':9000'));

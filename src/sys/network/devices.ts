@@ -6,14 +6,20 @@ import { findLink, linkHeader, nameAttribute, type Link } from '../network-links
 
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
+const RTM_SETLINK = 19;
 const NLM_F_EXCL_CREATE = 0x200 | 0x400;
 const IFLA_ADDRESS = 1;
 const IFLA_MASTER = 10;
+const IFLA_PROTINFO = 12;
 const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_FD = 28;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
+const IFLA_BRPORT_MODE = 4;
+const NLA_F_NESTED = 0x8000;
+/** Family of what is said to a port of a bridge (include/linux/socket.h). */
+const AF_BRIDGE = 7;
 
 /**
  * A new bridge, which is down. `address`: 6 bytes; without one of its own it would take that of its ports, another whenever they change, and
@@ -47,6 +53,18 @@ export function createVethPair(
   ]);
   const what = `make a pair of network devices, ${JSON.stringify(name)} and ${JSON.stringify(peer.name)} of the container`;
   netlink.request({ type: RTM_NEWLINK, flags: NLM_F_EXCL_CREATE, payload, what });
+}
+
+/**
+ * Has a bridge send back by a port what came in by it. Where its packets go through the rules of IP (br_netfilter), one whose new destination
+ * is where it came from would be lost. Source: include/uapi/linux/if_link.h, IFLA_BRPORT_MODE. Errors: `host`.
+ */
+export function setHairpin(netlink: Netlink, { index, name }: Link): void {
+  const header = linkHeader(index);
+  header.writeUInt8(AF_BRIDGE, 0);
+  const port = netlinkAttribute(IFLA_PROTINFO | NLA_F_NESTED, netlinkAttribute(IFLA_BRPORT_MODE, Uint8Array.of(1)));
+  const what = `have the bridge send back by ${JSON.stringify(name)}`;
+  netlink.request({ type: RTM_SETLINK, flags: 0, payload: Buffer.concat([header, port]), what });
 }
 
 /** Removes a device with what it is a pair with; one that is gone is fine. Errors: `host`. */
