@@ -184,11 +184,14 @@ live('run --overlay', async (t, rig) => {
       t.equal(result.stdout, wanted);
     }
     t.strictSame(readdirSync(kept).sort(), ['upper', 'work']);
+    // A name that a link could have.
+    writeFileSync(path.join(kept, 'my'), 'mine\n');
     const { id } = await rig.create(t, {}, [`--overlay=${kept}`]);
     const second = await rig.tsrun(['run', `--overlay=${kept}`, '--bundle', bundle, rig.id('second')]);
     expectFailure(t, second, { message: new RegExp(`use the layer .*it is that of the container in .*${id}`) });
     await rig.delete(t, id);
     t.ok(existsSync(path.join(kept, 'upper/etc/note')));
+    t.equal(readFileSync(path.join(kept, 'my'), 'utf8'), 'mine\n', 'what was there stays');
   });
 
   await t.test('lays lower directories between, the first on top', async (t) => {

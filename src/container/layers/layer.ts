@@ -102,10 +102,10 @@ function imitate(lower: string, upper: string): void {
   chmodSync(upper, mode & 0o7777);
 }
 
-/** The names of lower directories are short. */
+/** The names of lower directories are short; a directory that is kept may have had files of such names before. */
 function removeLinks(layer: OwnedFd): void {
-  for (const name of readdirSync(descriptorPath(layer.number)))
-    if (/^[0-9a-z]{1,2}$/.test(name)) unlinkSync(at(layer, name));
+  for (const entry of readdirSync(descriptorPath(layer.number), { withFileTypes: true }))
+    if (entry.isSymbolicLink() && /^[0-9a-z]{1,2}$/.test(entry.name)) unlinkSync(at(layer, entry.name));
 }
 
 /** Whether there was none. */
