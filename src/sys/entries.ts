@@ -1,33 +1,14 @@
-import {
-  AT_REMOVEDIR,
-  AT_SYMLINK_NOFOLLOW,
-  O_CLOEXEC,
-  O_RDONLY,
-  RESOLVE_BENEATH,
-  RESOLVE_NO_MAGICLINKS,
-  RESOLVE_NO_SYMLINKS,
-  RESOLVE_NO_XDEV,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFMT,
-  STATX_BASIC_STATS,
-} from '../util/constants.ts';
+import { AT_SYMLINK_NOFOLLOW, O_RDONLY, S_IFCHR, S_IFDIR, S_IFMT, STATX_BASIC_STATS } from '../util/constants.ts';
+import { openBeneath, removeDirectoryAt, renameAt, unlinkAt } from './archive/at.ts';
 import { checked, lastErrno } from './errno.ts';
-import { OwnedFd } from './fd.ts';
+import type { OwnedFd } from './fd.ts';
 import { bindLibc } from './library.ts';
 import { O_DIRECTORY, O_NOFOLLOW } from './open-flags.ts';
 
 const getdents64 = bindLibc('long getdents64(int fd, void *entries, size_t size)');
 const statxCall = bindLibc('int statx(int dirfd, const void *path, int flags, unsigned int mask, void *buffer)');
-const unlinkatCall = bindLibc('int unlinkat(int dirfd, const void *path, int flags)');
-const renameatCall = bindLibc('int renameat(int fromfd, const void *from, int tofd, const void *to)');
 const getxattr = bindLibc('long fgetxattr(int fd, const void *name, void *value, size_t size)');
-const openat2Call = bindLibc(
-  'long syscall(long number, int directory, const void *path, const void *how, size_t size)',
-);
 
-/** The same on x86-64 and arm64 (include/uapi/asm-generic/unistd.h). */
-const SYS_OPENAT2 = 437;
 /** A directory may have any number of entries: this much of them is in memory at a time. */
 const ENTRIES_BYTES = 32_768;
 /** The longest path that a system call takes, with its NUL (include/uapi/linux/limits.h). */
@@ -84,12 +65,12 @@ export function lookAtEntry(directory: OwnedFd, name: EntryName): Entry | undefi
  * unlinkat.
  */
 export function removeEntry(directory: OwnedFd, name: EntryName, { isDirectory = false } = {}): void {
-  checked(unlinkatCall(directory.number, terminated(name), isDirectory ? AT_REMOVEDIR : 0), `remove ${show(name)}`);
+  (isDirectory ? removeDirectoryAt : unlinkAt)(directory.number, name.toString('latin1'));
 }
 
 /** Moves an entry to another directory of the same mount. Errors: `host`. Source: man 2 renameat. */
 export function moveEntry(from: OwnedFd, name: EntryName, to: OwnedFd, newName: EntryName): void {
-  checked(renameatCall(from.number, terminated(name), to.number, terminated(newName)), `move ${show(name)}`);
+  renameAt({ fd: from.number, name: name.toString('latin1') }, { fd: to.number, name: newName.toString('latin1') });
 }
 
 /**
@@ -116,13 +97,8 @@ export function openDirectoryBelow(root: OwnedFd, names: readonly EntryName[], f
 }
 
 function openBelow({ number }: OwnedFd, path: Buffer, access: number): OwnedFd {
-  const flags = access | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
-  // struct open_how: flags, mode, resolve.
-  const how = Buffer.from(BigUint64Array.of(BigInt(flags), 0n, BigInt(resolve)).buffer);
-  return new OwnedFd(
-    checked(openat2Call(SYS_OPENAT2, number, terminated(path), how, how.length), `open ${show(path)}`),
-  );
+  const flags = access | O_DIRECTORY | O_NOFOLLOW;
+  return openBeneath(number, path.toString('latin1'), { flags, followsLinks: false, crossesMounts: false });
 }
 
 /** Paths that lead on from one another, each short enough. */

@@ -5,6 +5,7 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
 } from '../../util/constants.ts';
 import { checked } from '../errno.ts';
 import { OwnedFd } from '../fd.ts';
@@ -42,15 +43,20 @@ export interface FileTimes {
 }
 
 /**
- * Opens what a path leads to, without leaving a directory: by symlinks only as far as they stay below it, or by none.
- * Errors: `host`: EXDEV for a way out, ELOOP where `followsLinks` is false. Source: man 2 openat2.
+ * Opens what a path leads to, without leaving a directory: by symlinks only as far as they stay below it, or by none; into what is mounted
+ * there unless `crossesMounts` is false. Errors: `host`: EXDEV for a way out, and for a mount; ELOOP where `followsLinks` is false. Source: man 2 openat2.
  */
 export function openBeneath(
   directoryFd: number,
   path: AtPath,
-  { flags, followsLinks }: { readonly flags: number; readonly followsLinks: boolean },
+  {
+    flags,
+    followsLinks,
+    crossesMounts = true,
+  }: { readonly flags: number; readonly followsLinks: boolean; readonly crossesMounts?: boolean },
 ): OwnedFd {
-  const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (followsLinks ? 0 : RESOLVE_NO_SYMLINKS);
+  const links = followsLinks ? 0 : RESOLVE_NO_SYMLINKS;
+  const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | links | (crossesMounts ? 0 : RESOLVE_NO_XDEV);
   // struct open_how: flags, mode, resolve.
   const how = Buffer.from(BigUint64Array.of(BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)).buffer);
   const name = path === '' ? '.' : path;
