@@ -1,3 +1,4 @@
+import { KnownPlans } from '../container/build/known-plans.ts';
 import { createContainer } from '../container/create.ts';
 import { deleteContainer } from '../container/delete.ts';
 import { explainContainer } from '../container/explain.ts';
@@ -9,6 +10,7 @@ import type { ContainerStatus } from '../container/store/options.ts';
 import { doesNotExist } from '../container/store/ids.ts';
 import { openProcess, identifyProcess } from '../container/store/process-identity.ts';
 import { ownRuntime } from '../own-process/own-process.ts';
+import { KnownConfigs } from '../spec/known-configs.ts';
 import { checkGiven, checkOptions, CHECKS, oneOf, type Checks } from './check.ts';
 import { Container } from './container.ts';
 import { type LogOption, toLog } from './log.ts';
@@ -79,7 +81,10 @@ export class Runtime {
     checkGiven('Runtime', 'root', options.root, CHECKS.path);
     const { log, openFiles, cgroupManager = 'cgroupfs', ...rest } = options;
     const limits = openFiles && { soft: BigInt(openFiles.soft), hard: BigInt(openFiles.hard) };
-    this.#runtime = ownRuntime({ ...rest, cgroupManager, log: toLog(log), ...(limits && { openFiles: limits }) });
+    this.#runtime = ownRuntime(
+      { ...rest, cgroupManager, log: toLog(log), ...(limits && { openFiles: limits }) },
+      { loadConfig: new KnownConfigs().load, planContainer: new KnownPlans().plan },
+    );
   }
 
   /** Makes a container whose program waits for `start`. When it fails, or is interrupted, nothing is left of it. */

@@ -8,7 +8,10 @@ import { busAddresses } from '../plan/cgroup/systemd/bus-addresses.ts';
 const PROC = '/proc/self';
 
 /** What an operation works with when this very process is the caller. What is rarely asked for is read when it is. */
-export function ownRuntime(options: RuntimeOptions, foreground: Pick<Caller, 'signals' | 'terminal'> = {}): Runtime {
+export function ownRuntime(
+  options: RuntimeOptions,
+  parts: Pick<Caller, 'signals' | 'terminal' | 'loadConfig' | 'planContainer' | 'host'> = {},
+): Runtime {
   return runtimeFor(
     {
       proc: PROC,
@@ -25,7 +28,7 @@ export function ownRuntime(options: RuntimeOptions, foreground: Pick<Caller, 'si
       get openFiles() {
         return options.openFiles;
       },
-      ...foreground,
+      ...parts,
     },
     options,
   );

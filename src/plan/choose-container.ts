@@ -3,7 +3,8 @@ import { findNamespace, hasNewNamespace } from './base/context.ts';
 import type { HostFacts } from './base/facts.ts';
 import { chooseCgroupManager } from './cgroup/choose-manager.ts';
 import { ownCgroupsAreWritable, withoutForeignTracking } from './base/cgroup-layout.ts';
-import { planCgroup, type BusName, type CgroupManagerName } from './cgroup/plan.ts';
+import { planIntelRdt } from './cgroup/intel-rdt.ts';
+import { planCgroup, type BusName, type CgroupManagerName, type CgroupPlan } from './cgroup/plan.ts';
 import { planCreate, type CreateInput, type CreatePlan } from './create.ts';
 
 /** What `planCreate` needs, and what decides about the manager of the cgroups. */
@@ -20,20 +21,31 @@ export interface ContainerInput extends CreateInput {
  *
  * Errors: `bundle`, `config`, `unsupported`, `cgroup`.
  */
-export function planContainer({
+export function planContainer(input: ContainerInput): CreatePlan {
+  const { cgroupManager: _asked, rootless, writableCgroups: _writable, ...known } = input;
+  const cgroup = chooseCgroup(input);
+  const plan = planCreate(known, cgroup);
+  const isUntracked = rootless && cgroup.manager === 'disabled' && !hasOwnPids(input.config);
+  return isUntracked ? { ...plan, warnings: [...plan.warnings, UNTRACKED] } : plan;
+}
+
+/** What of a plan, beside its programs, has the id of the container in it. Errors: `config`, `unsupported`, `cgroup`. */
+export function planNamed(input: ContainerInput): Pick<CreatePlan, 'cgroup' | 'intelRdt'> {
+  return { cgroup: chooseCgroup(input), intelRdt: planIntelRdt(input.config, input.id) };
+}
+
+function chooseCgroup({
   cgroupManager: asked,
   rootless,
   writableCgroups,
-  ...input
-}: ContainerInput): CreatePlan {
-  const { id, config, host } = input;
+  id,
+  config,
+  host,
+}: ContainerInput): CgroupPlan {
   const layout = rootless ? withoutForeignTracking(host.cgroup, writableCgroups) : host.cgroup;
   const isWritable = !rootless || ownCgroupsAreWritable(layout, writableCgroups);
   const manager = chooseCgroupManager(config, { asked, rootless, isWritable });
-  const cgroup = planCgroup({ config, layout, id, manager, rootless: !isRoot(host), systemd: ownSystemd(host) });
-  const plan = planCreate(input, cgroup);
-  const isUntracked = rootless && manager === 'disabled' && !hasOwnPids(config);
-  return isUntracked ? { ...plan, warnings: [...plan.warnings, UNTRACKED] } : plan;
+  return planCgroup({ config, layout, id, manager, rootless: !isRoot(host), systemd: ownSystemd(host) });
 }
 
 const UNTRACKED =

@@ -1,3 +1,4 @@
+import type { KnownPlans } from '../container/build/known-plans.ts';
 import { prepareInvocation, type Invocation } from '../cli/invocation.ts';
 import { reportFailure } from '../cli/report-failure.ts';
 import { CallerLost } from '../container/caller/caller.ts';
@@ -15,7 +16,7 @@ import { DeferredLog } from './deferred-log.ts';
 import { isTerminalOf } from './descriptors.ts';
 import type { Hello } from '../util/hello.ts';
 import { requireHello } from './hello.ts';
-import type { KnownConfigs } from './known-configs.ts';
+import type { KnownConfigs } from '../spec/known-configs.ts';
 import { isGone, Launcher } from './launcher.ts';
 import { launcherOperations } from './launcher-operations.ts';
 import type { Paths } from './paths.ts';
@@ -34,6 +35,7 @@ export interface PlannerFacts {
   readonly host: HostView;
   readonly paths: Paths;
   readonly configs: KnownConfigs;
+  readonly plans: KnownPlans;
 }
 
 /** How the serving of a connection ended. */

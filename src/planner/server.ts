@@ -1,3 +1,4 @@
+import { KnownPlans } from '../container/build/known-plans.ts';
 import { mkdirSync, rmSync } from 'node:fs';
 import type { PlannerOptions } from '../cli/operations.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
@@ -20,7 +21,7 @@ import { Acknowledgements } from './acknowledgements.ts';
 import { Control } from './control.ts';
 import { plannerDirectory, requireOwnDirectory } from './directory.ts';
 import { readStanding } from './peer.ts';
-import { KnownConfigs } from './known-configs.ts';
+import { KnownConfigs } from '../spec/known-configs.ts';
 import { Paths } from './paths.ts';
 import { loadServed } from './served.ts';
 import { serve, type PlannerFacts } from './serve.ts';
@@ -89,6 +90,7 @@ async function acceptAll(listener: OwnedFd, { idleMs, stopping, statistics, cont
     host,
     paths: new Paths(host),
     configs: new KnownConfigs(),
+    plans: new KnownPlans(),
   };
   const most = readCapacity();
   for (;;) {

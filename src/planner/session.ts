@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
+import type { KnownPlans } from '../container/build/known-plans.ts';
 import { runtimeFor, type Caller, type Runtime } from '../container/caller/caller.ts';
 import { findObstacle } from '../plan/obstacles.ts';
 import { busAddresses } from '../plan/cgroup/systemd/bus-addresses.ts';
@@ -13,7 +14,7 @@ import { isInitialIdMap, type Surroundings } from '../cli/surroundings.ts';
 import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
 import { socketPair } from '../sys/socket.ts';
 import type { Hello } from '../util/hello.ts';
-import type { KnownConfigs } from './known-configs.ts';
+import type { KnownConfigs } from '../spec/known-configs.ts';
 import type { Launcher } from './launcher.ts';
 import { LauncherForeground } from './launcher-foreground.ts';
 import { CONFIG_LIMIT_BYTES, type Paths } from './paths.ts';
@@ -30,6 +31,7 @@ export interface SessionParts {
   readonly paths: Paths;
   readonly host: HostView;
   readonly configs: KnownConfigs;
+  readonly plans: KnownPlans;
   /** From here on the command cannot be left to the caller's engine. */
   readonly onEffect: () => void;
   readonly writeStdout: (text: string) => boolean;
@@ -91,7 +93,7 @@ export class Session {
   }
 
   #caller({ subreaper }: { readonly subreaper: boolean }): Caller {
-    const { peer, hello, launcher, paths, host, configs, isSilent } = this.#parts;
+    const { peer, hello, launcher, paths, host, configs, plans, isSilent } = this.#parts;
     const { uid, gid, capabilities } = peer.standing;
     const effectiveCapabilities = capabilities[0].toString(16).padStart(16, '0');
     const program = { subreaper, pid: () => this.#init?.pid ?? 0 };
@@ -107,6 +109,7 @@ export class Session {
         facts: () => host.factsFor(peer.proc, { euid: uid, egid: gid, effectiveCapabilities }),
       },
       loadConfig: configs.load,
+      planContainer: plans.plan,
       spawnInit: (options) => this.#spawn(options),
       tellInit: ({ directory, socketName, token: shown }, packet) => {
         const token = shown === undefined ? undefined : Buffer.from(shown, 'hex');

@@ -1,8 +1,8 @@
 import { TsrunError } from '../errors.ts';
 import type { Arch } from '../program/calls.ts';
-import { encode, type EncodeOptions, type Packet } from '../program/encode.ts';
+import { encode, type EncodeOptions } from '../program/encode.ts';
 import { LAYOUT, TAG_FAILURE, TAG_MORE } from '../program/layout.ts';
-import type { Program, ReplyForm } from '../program/step.ts';
+import type { Packet, Program, ReplyForm } from '../program/step.ts';
 import { hasErrno } from '../sys/errno.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { pollReadable, waitReadable } from '../sys/events/poll.ts';
@@ -32,7 +32,7 @@ export class Conversation implements Disposable {
   readonly syncFd: number;
   /** That of a launcher, with each packet. */
   will: Will | undefined;
-  #encoded: { readonly program: Program; readonly packets: Packet[] } | undefined;
+  #encoded: { readonly program: Program; readonly packets: readonly Packet[] } | undefined;
 
   constructor(socket: OwnedFd, { arch, syncFd, will, tracer }: ConversationOptions) {
     this.#socket = socket;
@@ -118,9 +118,15 @@ export class Conversation implements Disposable {
   }
 
   // Flaws are bugs of a planner, whose tests hold each of its programs to verify(); here that took a tenth of a container's time.
-  #encode(program: Program): Packet[] {
+  #encode(program: Program): readonly Packet[] {
     if (this.#encoded?.program === program) return this.#encoded.packets;
-    return this.#tracer?.encode(program, this.#options()) ?? encode(program, this.#options());
+    const traced = this.#tracer?.encode(program, this.#options());
+    return traced ?? this.#knownBytes(program) ?? encode(program, this.#options());
+  }
+
+  #knownBytes({ encoded }: Program): readonly Packet[] | undefined {
+    const fits = encoded?.arch === this.#arch && encoded.syncFd === this.syncFd && this.will === undefined;
+    return fits ? encoded.packets : undefined;
   }
 
   #options(): EncodeOptions {

@@ -1,7 +1,7 @@
 import { TsrunError } from '../errors.ts';
-import { stepOfFailure, type Packet } from '../program/encode.ts';
+import { stepOfFailure } from '../program/encode.ts';
 import { OFFSETS, REPLY_SIZE, TAG_FAILURE } from '../program/layout.ts';
-import type { Program } from '../program/step.ts';
+import type { Packet, Program } from '../program/step.ts';
 import { errnoName, errnoText } from '../util/errno.ts';
 
 /**

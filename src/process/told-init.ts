@@ -1,7 +1,7 @@
 import { TsrunError } from '../errors.ts';
 import type { Arch } from '../program/calls.ts';
-import { encode, type Packet } from '../program/encode.ts';
-import type { Program } from '../program/step.ts';
+import { encode } from '../program/encode.ts';
+import type { Packet, Program } from '../program/step.ts';
 import { errnoName } from '../util/errno.ts';
 import { initGone, reportedFailure } from './failure.ts';
 

@@ -1,6 +1,6 @@
-import { encode, type EncodeOptions, type Packet } from '../program/encode.ts';
+import { encode, type EncodeOptions } from '../program/encode.ts';
 import { RECORD_SIZE, RECORDS_LAYOUT } from '../program/layout.ts';
-import type { Program } from '../program/step.ts';
+import type { Packet, Program } from '../program/step.ts';
 import { planRecords, timeProgram } from '../program/timed.ts';
 import { spanProgram, type PhaseSpan, type Timeline } from '../program/timeline.ts';
 import { startedUs, usedProcessor, wallClockUs } from '../sys/clock.ts';

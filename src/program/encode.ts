@@ -9,19 +9,9 @@ import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE, TAG_MORE } from './layout.t
 import { translateSteps } from './open-flags.ts';
 import { SeriesEncoder } from './encode-series.ts';
 import { isSeries, segmentParts, type Segment } from './segments.ts';
-import type { CallStep, Program, Step } from './step.ts';
+import type { CallStep, Packet, Program, Step } from './step.ts';
 import { MSG_NOSIGNAL } from '../util/constants.ts';
 import { encodeWill, type Will } from '../util/wills.ts';
-
-/** One datagram of a program. */
-export interface Packet {
-  /** What is sent, at most 61440 bytes. */
-  readonly bytes: Uint8Array;
-  /** Operation index -> step index of the program; -1 for operations that the encoder added. Empty for a payload. */
-  readonly steps: readonly number[];
-  /** Raw data for bulk instead of operations. */
-  readonly payload: boolean;
-}
 
 /** The init that the bytes are for: both as its image was made with. */
 export interface EncodeOptions {

@@ -1,6 +1,6 @@
 import { TsrunError } from '../errors.ts';
 import type { Errno } from '../util/errno.ts';
-import type { CallName } from './calls.ts';
+import type { Arch, CallName } from './calls.ts';
 import { LAYOUT, REPORT_SIZE } from './layout.ts';
 
 /**
@@ -145,6 +145,25 @@ export interface Program {
   readonly reply?: ReplyForm;
   /** What its steps are about, in order, for `explain`. Default: its name says it. */
   readonly topics?: readonly Topic[];
+  /** Its bytes for one kind of init, where they are known without its steps, which are then planned only when somebody looks. */
+  readonly encoded?: EncodedProgram;
+}
+
+/** A program for inits of an architecture that have the sync pipe at this number. */
+export interface EncodedProgram {
+  readonly arch: Arch;
+  readonly syncFd: number;
+  readonly packets: readonly Packet[];
+}
+
+/** One datagram of a program. */
+export interface Packet {
+  /** What is sent, at most 61440 bytes. */
+  readonly bytes: Uint8Array;
+  /** Operation index -> step index of the program; -1 for operations that the encoder added. Empty for a payload. */
+  readonly steps: readonly number[];
+  /** Raw data for bulk instead of operations. */
+  readonly payload: boolean;
 }
 
 /** From a part of a program on, counted from 0, to the next topic. */

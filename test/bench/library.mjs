@@ -21,7 +21,7 @@ const CLOCK_THREAD_CPUTIME_ID = 3;
 
 /**
  * @typedef {import('../../dist/lib/sys/fd.js').OwnedFd} Socket
- * @typedef {import('../../dist/lib/program/encode.js').Packet} Packet
+ * @typedef {import('../../dist/lib/program/step.js').Packet} Packet
  * @typedef {import('../../dist/lib/program/step.js').Program} Program
  */
 

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { emitInit } from '../../src/init/image.ts';
 import type { Arch } from '../../src/program/calls.ts';
-import { encode, type Packet } from '../../src/program/encode.ts';
+import { encode } from '../../src/program/encode.ts';
 import { LAYOUT, TAG_MORE } from '../../src/program/layout.ts';
-import type { Program } from '../../src/program/step.ts';
+import type { Packet, Program } from '../../src/program/step.ts';
 import { bindLibc } from '../../src/sys/library.ts';
 
 const socketpair = bindLibc('int socketpair(int domain, int type, int protocol, _Out_ int *pair)');

@@ -1,7 +1,7 @@
-import { encode, type Packet } from '../../src/program/encode.ts';
+import { encode } from '../../src/program/encode.ts';
 import type { Arch } from '../../src/program/calls.ts';
 import { ModelInit, type Simulation } from '../../src/program/model/simulate.ts';
-import type { Program } from '../../src/program/step.ts';
+import type { Packet, Program } from '../../src/program/step.ts';
 import type { Errno } from '../../src/util/errno.ts';
 import type { DescriptorNumbers } from '../../src/plan/base/context.ts';
 import { PlanKernel, type RootfsName } from './plan-kernel.ts';

@@ -13,9 +13,9 @@ import {
   wordBlock,
 } from '../../src/program/build.ts';
 import { decode } from '../../src/program/model/decode.ts';
-import { encode, stepOfFailure, type Packet } from '../../src/program/encode.ts';
+import { encode, stepOfFailure } from '../../src/program/encode.ts';
 import { LAYOUT, OPERATION_SIZE, PACKET_HEADER_SIZE } from '../../src/program/layout.ts';
-import { Memory, type Step } from '../../src/program/step.ts';
+import { Memory, type Step, type Packet } from '../../src/program/step.ts';
 
 const MESSAGE = LAYOUT.message.address;
 const label = { label: 'test' };

@@ -42,6 +42,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
         'sys',
         'spec/overlay',
         'spec/validate',
+        'spec/known-configs',
         'spec/template',
       ],
       ...['plan/launcher', 'plan/obstacles', 'plan/cgroup/systemd/bus-addresses'],

@@ -92,7 +92,10 @@ export async function prepareContainer(
   requirePassableFilter(seccomp, { waits: options.listens });
   runtime.tracer?.phase('plan');
   const lendsStdio = options.foreground !== undefined;
-  const plan = planFor(runtime, { ...options, waitsForStart: options.listens, lendsStdio }, { bundle, host, seccomp });
+  // What is measured is measured step by step.
+  const { planContainer: known } = runtime.tracer === undefined ? runtime.caller : {};
+  const wanted = { ...options, waitsForStart: options.listens, lendsStdio };
+  const plan = planFor(runtime, wanted, { bundle, host, seccomp }, known);
   for (const warning of plan.warnings) runtime.log.warning(warning);
   await nextTurn();
   return { directory, bundle, ...(network !== undefined && { network }), options, host, seccomp, plan };
@@ -109,12 +112,13 @@ export function planFor(
     readonly lendsStdio?: boolean;
   },
   { bundle, host, seccomp }: PlanMaterial,
+  plan = planContainer,
 ): CreatePlan {
   const { cgroupManager, caller } = runtime;
   const { id, noPivot, noNewKeyring, preserved, waitsForStart = false, lendsStdio = false } = options;
   const overlay = layersFor(runtime, id, { bundle, host });
   const rootless = isRootless(runtime.rootless, host);
-  return planContainer({
+  return plan({
     id,
     config: bundle.config,
     host,

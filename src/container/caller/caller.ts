@@ -1,5 +1,6 @@
 import type { MountinfoEntry } from '../../host/mountinfo.ts';
 import type { HostFacts, OpenFilesLimit } from '../../plan/base/facts.ts';
+import type { planContainer } from '../../plan/choose-container.ts';
 import type { ReviewedOperation } from '../../plan/obstacles.ts';
 import type { BusAddresses } from '../../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../store/options.ts';
@@ -40,6 +41,8 @@ export interface Caller {
   readonly host?: CallersHost;
   /** Reads and validates the text of a config.json, for one that has seen it before. Default: as it is asked for. */
   readonly loadConfig?: typeof loadConfig;
+  /** Plans a container, for one that has planned others. Default: as it is asked for. */
+  readonly planContainer?: typeof planContainer;
   /** Starts an init as a child of the caller. Default: of this process. */
   readonly spawnInit?: (options: SpawnInitOptions) => Promise<Partner>;
   /**

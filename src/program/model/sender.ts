@@ -1,4 +1,4 @@
-import type { Packet } from '../encode.ts';
+import type { Packet } from '../step.ts';
 import { TAG_MORE } from '../layout.ts';
 
 /** The sync pipe of a model. */

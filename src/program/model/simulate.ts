@@ -1,7 +1,7 @@
 import { ERRNO, type Errno } from '../../util/errno.ts';
 import type { Arch, CallName } from '../calls.ts';
 import { callName } from './decode.ts';
-import { encode, stepOfFailure, type Packet } from '../encode.ts';
+import { encode, stepOfFailure } from '../encode.ts';
 import {
   ACCEPT_SLOTS,
   ARGUMENT_COUNT,
@@ -17,7 +17,7 @@ import {
 } from '../layout.ts';
 import { MemoryFault, ModelMemory } from './memory.ts';
 import { ModelSender, type Mailbox } from './sender.ts';
-import type { Program } from '../step.ts';
+import type { Packet, Program } from '../step.ts';
 
 /** What a simulated init needs of a kernel; ModelKernel is one. */
 export interface Kernel extends Mailbox {

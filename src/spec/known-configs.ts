@@ -1,4 +1,4 @@
-import { loadConfig, type LoadedConfig } from '../spec/validate.ts';
+import { loadConfig, type LoadedConfig } from './validate.ts';
 
 const MOST = 16;
 /** Of all texts together, characters: what they say takes some times as much memory. */
