@@ -5,7 +5,7 @@
  * command as its caller sees it, start of the process included; the CPU time beside it is the second opinion on a machine that
  * others use as well: that of the command, of what it started and waited for, and of the planner. `npm run bench -- --rounds 3` is for a
  * first look, and `--only TEXT` for the rows alone that have the text in their names, of which no file is written; with `--engines` it
- * measures commands of engines in place of all this (run-engines.mjs).
+ * measures commands of engines in place of all this (run-engines.mjs). The planner is that of the executable; `--planner node` has one on Node.
  *
  * All of it happens in a mount namespace of its own. There the cgroup2 hierarchy of a hybrid layout is taken away, because crun
  * refuses such a layout; it is the same for all of them. A planner runs there for one of them.
@@ -21,7 +21,7 @@ import { parseJson } from '../../bundles/untyped.mjs';
 import { CASES } from './cases.mjs';
 import { writeChart } from './chart.mjs';
 import { privateParts } from './cpu.mjs';
-import { plannerStatus, startPlanner } from './planner.mjs';
+import { ENGINES, plannerStatus, startPlanner } from './planner.mjs';
 import { describe } from './report.mjs';
 import { accepts, call, deleteAll, makeRigs, withRig } from './rigs.mjs';
 import { benchEngines } from './run-engines.mjs';
@@ -38,6 +38,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '20' },
     engines: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
+    planner: { type: 'string', default: 'executable' },
   },
 });
 const ROUNDS = Number(options.rounds);
@@ -45,6 +46,8 @@ const ROUNDS = Number(options.rounds);
 const CONTAINERS = ROUNDS < 20 ? 100 : 1000;
 /** The first rounds fill caches and do not count. */
 const WARM_UP_ROUNDS = 2;
+/** So many containers a planner has made before: it is one that stays, and its engine compiles what is called often. */
+const PLANNER_WARM_UP = 100;
 /** A slow machine gets fewer rounds. */
 const TIME_LIMIT_MS = 900_000;
 const UNIFIED = '/sys/fs/cgroup/unified';
@@ -53,6 +56,7 @@ const INSIDE = 'TSRUN_BENCH_INSIDE';
 
 async function main() {
   if (process.getuid?.() !== 0) return fail('bench needs root');
+  if (!ENGINES.includes(options.planner)) return fail(`--planner takes ${ENGINES.join(' or ')}`);
   if (options.engines) return benchEngines({ rounds: ROUNDS, only: options.only });
   if (process.env[INSIDE] === undefined) return enterNamespace();
   const hidesUnified = spawnSync('mountpoint', ['-q', UNIFIED]).status === 0;
@@ -60,17 +64,18 @@ async function main() {
   // State directories belong on a tmpfs, as in /run of any machine.
   spawnSync('mount', ['-t', 'tmpfs', 'tsrun-bench', '/mnt'], { stdio: 'inherit' });
   const directory = fs.mkdtempSync('/mnt/tsrun-bench-');
-  const planner = await startPlanner();
+  const planner = await startPlanner(options.planner);
   try {
     const rigs = makeRigs(directory, planner.pid);
-    const results = await measureAll(rigs);
     const [first] = rigs;
     if (first === undefined) return fail('no runtime runs here');
+    warmUp(first);
+    const results = await measureAll(rigs);
     const memory = measurePlanner(first, planner.pid);
     const library = measureLibrary(first.bundle('true'));
-    const report = describe({ rigs, results, library, memory, hidesUnified });
+    const report = describe({ rigs, results, library, memory, hidesUnified, engine: options.planner });
     console.log(report);
-    if (options.only === '') {
+    if (options.only === '' && options.planner === 'executable') {
       fs.writeFileSync(RESULTS, report);
       writeChart();
     }
@@ -78,6 +83,21 @@ async function main() {
     await planner.stop();
   }
   return 0;
+}
+
+/**
+ * The commands that are measured, for the planner.
+ * @param {Rig} rig
+ */
+function warmUp(rig) {
+  for (let i = 0; i < PLANNER_WARM_UP; i++) {
+    call(rig, ['create', '--bundle', rig.bundle('sleep'), rig.id]);
+    call(rig, ['start', rig.id]);
+    call(rig, ['exec', rig.id, 'true']);
+    call(rig, ['state', rig.id]);
+    call(rig, ['delete', '--force', rig.id]);
+    call(rig, ['run', '--bundle', rig.bundle('true'), rig.id]);
+  }
 }
 
 /**

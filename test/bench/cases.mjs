@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseJson } from '../../bundles/untyped.mjs';
 import { privateMemory, readIfThere, usedCpuMs } from './cpu.mjs';
 import { call, callAll, filesOf, peakMemory, timed } from './rigs.mjs';
 
@@ -39,6 +41,7 @@ const PATIENCE_MS = 10_000;
 export const CASES = [
   { name: '`--version`', measure: (rig) => timed(rig, ['--version']) },
   { name: '`run` of /bin/true', measure: (rig) => timed(rig, run(rig, 'true')) },
+  { name: '`run` of a bundle that is another each time', measure: measureNew },
   { name: '`create`', part: 'create' },
   { name: '`start`', part: 'start' },
   { name: '`delete`', part: 'delete' },
@@ -189,6 +192,25 @@ function waitForEnd(pid) {
     const stat = readIfThere(`/proc/${pid}/stat`);
     if (stat === undefined || /\) [ZX] /.test(stat)) return;
     if (Date.now() > deadline) throw new Error(`process ${pid} did not end`);
+  }
+}
+
+let renewed = 0;
+
+/**
+ * A planner that has seen a configuration knows the plan of it; engines have one of its own for each container.
+ * @param {Rig} rig
+ */
+function measureNew(rig) {
+  const file = path.join(rig.bundle('true'), 'config.json');
+  const before = fs.readFileSync(file, 'utf8');
+  const config = /** @type {{ process: { env: string[] } }} */ (parseJson(before));
+  config.process.env.push(`ROUND=${(renewed += 1)}`);
+  fs.writeFileSync(file, JSON.stringify(config));
+  try {
+    return timed(rig, run(rig, 'true'));
+  } finally {
+    fs.writeFileSync(file, before);
   }
 }
 

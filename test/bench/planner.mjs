@@ -3,23 +3,32 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { command } from '../../bundles/ready.mjs';
+import { command, executable } from '../../bundles/ready.mjs';
 
 const DIRECTORY = '/run/tsrun-planner';
 const SOCKET = `${DIRECTORY}/socket`;
 const ASIDE = `${DIRECTORY}/aside`;
 const PATIENCE_MS = 10_000;
-/** As the unit file starts it. */
-const NODE_OPTIONS = ['--max-semi-space-size=1'];
+/**
+ * Engine -> how it is started. That of the executable is what the unit file of the packages starts.
+ * @type {Readonly<Record<string, readonly string[]>>}
+ */
+const PLANNERS = {
+  executable: [executable, 'planner'],
+  node: [process.execPath, command, 'planner'],
+};
+export const ENGINES = Object.keys(PLANNERS);
 
-/** A planner on Node, which listens in a file system that nobody else sees. Returns its pid, and what ends it. */
-export async function startPlanner() {
+/**
+ * A planner which listens in a file system that nobody else sees. Returns its pid, and what ends it.
+ * @param {string} [engine] one of `ENGINES`
+ */
+export async function startPlanner(engine = 'executable') {
   fs.mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
   const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'mode=700', 'tsrun-planner', DIRECTORY], { stdio: 'inherit' });
   if (mount.status !== 0) throw new Error(`mount on ${DIRECTORY}: exit code ${mount.status}`);
-  const child = spawn(process.execPath, [...NODE_OPTIONS, command, 'planner'], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  const [file = '', ...args] = PLANNERS[engine] ?? [];
+  const child = spawn(file, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   const deadline = Date.now() + PATIENCE_MS;
   while (!fs.existsSync(SOCKET)) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error('the planner does not listen');

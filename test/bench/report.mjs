@@ -19,13 +19,13 @@ import { CASES } from './cases.mjs';
 /** How many runtimes of the list are tsrun itself; the others are what it is compared with. */
 const OWN = 3;
 
-/** @param {{ rigs: readonly Rig[], results: Results, library: Library, memory: PlannerMemory, hidesUnified: boolean }} bench */
-export function describe({ rigs, results, library, memory, hidesUnified }) {
+/** @param {{ rigs: readonly Rig[], results: Results, library: Library, memory: PlannerMemory, hidesUnified: boolean, engine: string }} bench */
+export function describe({ rigs, results, library, memory, hidesUnified, engine }) {
   const rounds = Math.max(...results.map(([first]) => first?.values.length ?? 0));
   return `# Results of \`npm run bench\`
 
 Written by the command itself. Medians of ${rounds} rounds (fewer where a round takes long), with the quartiles in parentheses,
-the runtimes taking turns. A ratio is one of medians.
+the runtimes taking turns. A ratio is one of medians. *Warm* is a planner that has made a hundred containers before.
 
 ${describeTimes(rigs, results)}
 
@@ -33,7 +33,7 @@ CPU time of all processes of a call that were waited for, user and system, and o
 
 ${describeCpu(rigs, results)}
 
-${describePlanner(memory)}
+${describePlanner(memory, engine)}
 
 The library in one Node process, warm, and the floor: the same programs replayed by an init, nothing read, planned or written.
 
@@ -98,12 +98,16 @@ function pairsOf(rigs) {
     .flatMap((_, own) => rigs.slice(OWN).map((_, peer) => /** @type {const} */ ([own, peer + OWN])));
 }
 
-/** @param {PlannerMemory} memory */
-function describePlanner({ containers, half, whole, status }) {
+/**
+ * @param {PlannerMemory} memory
+ * @param {string} engine of the planner
+ */
+function describePlanner({ containers, half, whole, status }, engine) {
+  const onNode = engine === 'node';
   const size = (/** @type {number} */ kib) => `${(kib / 1024).toFixed(1)} MiB`;
   return [
-    `Memory of the planner, on Node, after all of the above and ${containers} more containers: ${size(whole.dirty)} of its own; half way ${size(half.dirty)}.`,
-    `Beside that it alone has mapped ${size(whole.clean)} of files, those of its engine, which other processes on Node would share with it.`,
+    `Memory of the planner, ${onNode ? 'on Node' : 'the executable'}, after all of the above and ${containers} more containers: ${size(whole.dirty)} of its own; half way ${size(half.dirty)}.`,
+    `Beside that it alone has mapped ${size(whole.clean)} of files, those of its engine, which other processes ${onNode ? 'on Node' : 'of tsrun'} would share with it.`,
     'What it says of itself:',
     `\n\`\`\`\n${status.trim()}\n\`\`\``,
   ]
