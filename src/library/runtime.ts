@@ -1,6 +1,7 @@
-import { KnownPlans } from '../container/build/known-plans.ts';
 import { createContainer } from '../container/create.ts';
 import { deleteContainer } from '../container/delete.ts';
+import { KnownEntries } from '../container/known/entries.ts';
+import { KnownPlans } from '../container/known/plans.ts';
 import { explainContainer } from '../container/explain.ts';
 import { listContainers } from '../container/list.ts';
 import { runContainer } from '../container/run.ts';
@@ -83,7 +84,11 @@ export class Runtime {
     const limits = openFiles && { soft: BigInt(openFiles.soft), hard: BigInt(openFiles.hard) };
     this.#runtime = ownRuntime(
       { ...rest, cgroupManager, log: toLog(log), ...(limits && { openFiles: limits }) },
-      { loadConfig: new KnownConfigs().load, planContainer: new KnownPlans().plan },
+      {
+        loadConfig: new KnownConfigs().load,
+        planContainer: new KnownPlans().plan,
+        planEntry: new KnownEntries().plan,
+      },
     );
   }
 

@@ -1,4 +1,5 @@
-import type { KnownPlans } from '../container/build/known-plans.ts';
+import type { KnownEntries } from '../container/known/entries.ts';
+import type { KnownPlans } from '../container/known/plans.ts';
 import { prepareInvocation, type Invocation } from '../cli/invocation.ts';
 import { reportFailure } from '../cli/report-failure.ts';
 import { CallerLost } from '../container/caller/caller.ts';
@@ -36,6 +37,7 @@ export interface PlannerFacts {
   readonly paths: Paths;
   readonly configs: KnownConfigs;
   readonly plans: KnownPlans;
+  readonly entries: KnownEntries;
 }
 
 /** How the serving of a connection ended. */

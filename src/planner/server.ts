@@ -1,4 +1,5 @@
-import { KnownPlans } from '../container/build/known-plans.ts';
+import { KnownEntries } from '../container/known/entries.ts';
+import { KnownPlans } from '../container/known/plans.ts';
 import { mkdirSync, rmSync } from 'node:fs';
 import type { PlannerOptions } from '../cli/operations.ts';
 import type { RuntimeOptions } from '../container/store/options.ts';
@@ -91,6 +92,7 @@ async function acceptAll(listener: OwnedFd, { idleMs, stopping, statistics, cont
     paths: new Paths(host),
     configs: new KnownConfigs(),
     plans: new KnownPlans(),
+    entries: new KnownEntries(),
   };
   const most = readCapacity();
   for (;;) {

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import type { KnownPlans } from '../container/build/known-plans.ts';
+import type { KnownEntries } from '../container/known/entries.ts';
+import type { KnownPlans } from '../container/known/plans.ts';
 import { runtimeFor, type Caller, type Runtime } from '../container/caller/caller.ts';
 import { findObstacle } from '../plan/obstacles.ts';
 import { busAddresses } from '../plan/cgroup/systemd/bus-addresses.ts';
@@ -32,6 +33,7 @@ export interface SessionParts {
   readonly host: HostView;
   readonly configs: KnownConfigs;
   readonly plans: KnownPlans;
+  readonly entries: KnownEntries;
   /** From here on the command cannot be left to the caller's engine. */
   readonly onEffect: () => void;
   readonly writeStdout: (text: string) => boolean;
@@ -93,7 +95,7 @@ export class Session {
   }
 
   #caller({ subreaper }: { readonly subreaper: boolean }): Caller {
-    const { peer, hello, launcher, paths, host, configs, plans, isSilent } = this.#parts;
+    const { peer, hello, launcher, paths, host, configs, plans, entries, isSilent } = this.#parts;
     const { uid, gid, capabilities } = peer.standing;
     const effectiveCapabilities = capabilities[0].toString(16).padStart(16, '0');
     const program = { subreaper, pid: () => this.#init?.pid ?? 0 };
@@ -110,6 +112,7 @@ export class Session {
       },
       loadConfig: configs.load,
       planContainer: plans.plan,
+      planEntry: entries.plan,
       spawnInit: (options) => this.#spawn(options),
       tellInit: ({ directory, socketName, token: shown }, packet) => {
         const token = shown === undefined ? undefined : Buffer.from(shown, 'hex');

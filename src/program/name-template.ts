@@ -34,11 +34,6 @@ export class NameTemplate {
     return new NameTemplate(one.packets, places);
   }
 
-  /** How many bytes its packets have together. */
-  get size(): number {
-    return this.#packets.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  }
-
   /** The packets of a name that has as many bytes. */
   fill(name: string): Packet[] {
     const letters = utf8(name);

@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import { setNamespace } from './support/namespaces.ts';
-import { bundle, compare, done, useRig, type Call } from './support/planner-scenes.ts';
+import { bundle, compare, done, useRig, withSleeper, type Call } from './support/planner-scenes.ts';
 import { TestPlanner } from './support/planner.ts';
 import { livePlanners } from './support/rig.ts';
 
@@ -40,6 +40,18 @@ livePlanners('a bundle that comes again, for other ids', async (t, rig) => {
       return seen;
     });
     t.equal(warm, 15);
+  });
+  await t.test('a program that is executed again and again', async (t) => {
+    const scene = withSleeper(async (call, id) => {
+      const seen = [];
+      for (const words of [['sh', '-c', 'cat /proc/self/cgroup; exit 3'], ['/no/such'], ['--cwd', '/no/such', id]]) {
+        const args = words.includes(id) ? ['exec', ...words, 'true'] : ['exec', id, ...words];
+        for (let i = 0; i < 4; i++) seen.push(await done(call(args)));
+      }
+      return seen;
+    });
+    const { warm } = await compare(t, planner, scene);
+    t.equal(warm, 15, 'with those that make the container and remove it');
   });
   await planner.finish(t);
 });

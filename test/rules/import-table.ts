@@ -121,7 +121,7 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
 };
 
 /** The rooms of container/, each of which may import those before it. */
-export const CONTAINER_ROOMS = ['store', 'caller', 'network', 'hooks', 'layers', 'failures', 'build', 'criu'];
+export const CONTAINER_ROOMS = ['store', 'caller', 'network', 'hooks', 'layers', 'failures', 'build', 'known', 'criu'];
 
 /** Modules that only some files of a folder may import, though the table allows them to the folder. */
 export const ONLY_IN: Readonly<Record<string, { readonly files: readonly string[]; readonly reason: string }>> = {

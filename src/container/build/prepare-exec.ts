@@ -2,7 +2,7 @@ import type { ManagedCgroup } from '../../cgroup/cgroup.ts';
 import { openManagedCgroup } from '../../cgroup/select.ts';
 import { readUnifiedDirectory } from '../../host/cgroup-layout.ts';
 import type { HostFacts } from '../../plan/base/facts.ts';
-import { planEntry } from '../../plan/choose-exec.ts';
+import { planEntry, type EntryInput } from '../../plan/choose-exec.ts';
 import type { ExecPlan } from '../../plan/exec.ts';
 import { execProcess } from '../../plan/exec-process.ts';
 import type { CompiledSeccomp } from '../../plan/seccomp/load.ts';
@@ -94,7 +94,7 @@ async function prepare(
   if (terminal) foreground?.requireTerminal();
   const seccomp = await compileSeccomp(saved, process, host, { runtime, isCached: true });
   requirePassableFilter(seccomp, { waits: false });
-  const plan = planEntry({
+  const input: EntryInput = {
     container: record,
     config: { ...saved, process },
     host,
@@ -108,7 +108,10 @@ async function prepare(
       ...(caller.openFiles && { openFiles: caller.openFiles }),
     },
     seccomp,
-  });
+  };
+  // What is measured is measured step by step.
+  const { planEntry: known = planEntry } = runtime.tracer === undefined ? caller : {};
+  const plan = known(input, saved);
   for (const warning of plan.warnings) log.warning(warning);
   const cgroup = openManagedCgroup(record.cgroup, caller.buses);
   return { directory, record, cgroup, process, saved, host, init, view, foreground, seccomp, plan };

@@ -1,6 +1,8 @@
 import type { MountinfoEntry } from '../../host/mountinfo.ts';
 import type { HostFacts, OpenFilesLimit } from '../../plan/base/facts.ts';
 import type { planContainer } from '../../plan/choose-container.ts';
+import type { EntryInput } from '../../plan/choose-exec.ts';
+import type { ExecPlan } from '../../plan/exec.ts';
 import type { ReviewedOperation } from '../../plan/obstacles.ts';
 import type { BusAddresses } from '../../plan/cgroup/systemd/bus-addresses.ts';
 import type { RuntimeOptions } from '../store/options.ts';
@@ -43,6 +45,8 @@ export interface Caller {
   readonly loadConfig?: typeof loadConfig;
   /** Plans a container, for one that has planned others. Default: as it is asked for. */
   readonly planContainer?: typeof planContainer;
+  /** Likewise for a further process, with the configuration of its container as it was read. */
+  readonly planEntry?: (input: EntryInput, saved: Config) => ExecPlan;
   /** Starts an init as a child of the caller. Default: of this process. */
   readonly spawnInit?: (options: SpawnInitOptions) => Promise<Partner>;
   /**

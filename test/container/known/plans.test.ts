@@ -1,5 +1,5 @@
 import t from 'tap';
-import { KnownPlans } from '../../../src/container/build/known-plans.ts';
+import { KnownPlans } from '../../../src/container/known/plans.ts';
 import { planContainer, type ContainerInput } from '../../../src/plan/choose-container.ts';
 import { descriptorNumbers } from '../../../src/plan/base/context.ts';
 import type { CreatePlan } from '../../../src/plan/create.ts';

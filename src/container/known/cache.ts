@@ -1,0 +1,55 @@
+import type { Config } from '../../spec/generated/config.ts';
+
+/** Of one configuration: hosts, options and ids that it is used with. */
+const MOST = 8;
+
+type Entry<Kept> =
+  { readonly state: 'seen' | 'being-made' | 'unfit' } | { readonly state: 'kept'; readonly kept: Kept };
+
+/**
+ * What is kept of plans whose like come again, by their configuration and by a key that tells everything else that they were made from.
+ * It goes with the configuration: a process that reads the same text twice has to keep what it says (`KnownConfigs`).
+ */
+export class PlanCache<Kept> {
+  readonly #entries = new WeakMap<Config, Map<string, Entry<Kept>>>();
+
+  /** Undefined where nothing is kept. */
+  find(config: Config, key: string): Kept | undefined {
+    const entry = this.#entries.get(config)?.get(key);
+    return entry?.state === 'kept' ? entry.kept : undefined;
+  }
+
+  /** To be told of whatever was not found. What has come twice is made, once, and kept unless that is undefined or fails. */
+  learn(config: Config, key: string, make: () => Promise<Kept | undefined>): void {
+    const entries = this.#entries.get(config) ?? new Map<string, Entry<Kept>>();
+    this.#entries.set(config, entries);
+    const { state } = entries.get(key) ?? {};
+    if (state === undefined) remember(entries, key, { state: 'seen' });
+    if (state !== 'seen') return;
+    remember(entries, key, { state: 'being-made' });
+    void keep(entries, key, make);
+  }
+}
+
+async function keep<Kept>(
+  entries: Map<string, Entry<Kept>>,
+  key: string,
+  make: () => Promise<Kept | undefined>,
+): Promise<void> {
+  let kept: Kept | undefined;
+  try {
+    kept = await make();
+  } catch {
+    // Who asks for such a plan makes it, and says what is wrong.
+  }
+  remember(entries, key, kept === undefined ? { state: 'unfit' } : { state: 'kept', kept });
+}
+
+function remember<Kept>(entries: Map<string, Entry<Kept>>, key: string, entry: Entry<Kept>): void {
+  entries.delete(key);
+  entries.set(key, entry);
+  for (const oldest of entries.keys()) {
+    if (entries.size <= MOST) break;
+    entries.delete(oldest);
+  }
+}
