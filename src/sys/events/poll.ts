@@ -91,6 +91,8 @@ export function callAfter(timeMs: number, callback: () => void): Disposable {
 }
 
 interface Wait {
+  /** Rises from one wait to the next. */
+  readonly number: number;
   readonly interests: readonly Interest[];
   /** By the clock of `nowMs`, ms. */
   readonly deadline: number;
@@ -110,7 +112,11 @@ let waiter: Waiter | undefined;
 
 /** All waits of this process, behind one epoll descriptor. */
 class Waiter {
+  /** Many wait for ever, and few until a time: what is done in each turn is done for those few alone. */
   readonly #waits = new Set<Wait>();
+  readonly #timed = new Set<Wait>();
+  #strongCount = 0;
+  #lastNumber = 0;
   readonly #watched = new Map<number, Watched>();
   readonly #epoll = new Epoll();
   readonly #loop: LoopWatch = watchEpoll(this.#epoll, (patienceMs) => {
@@ -133,13 +139,13 @@ class Waiter {
     let onAbort: (() => void) | undefined;
     const ready = new Promise<readonly number[]>((resolve, reject) => {
       const deadline = timeoutMs < 0 ? Infinity : nowMs() + timeoutMs;
-      const wait = { interests, deadline, isWeak, isUrgent, resolve };
+      const wait = { number: ++this.#lastNumber, interests, deadline, isWeak, isUrgent, resolve };
       onAbort = (): void => {
         this.#forget(wait);
         this.#adjust();
         reject(signal?.reason as Error);
       };
-      this.#waits.add(wait);
+      this.#remember(wait);
       let always: number[];
       try {
         always = interests.filter((interest) => !this.#watch(wait, interest)).map(({ fd }) => fd);
@@ -164,8 +170,9 @@ class Waiter {
     const resolve = (): void => {
       if (!isDisposed) callback();
     };
-    const wait = { interests: [], deadline: nowMs() + timeMs, isWeak: false, isUrgent: false, resolve };
-    this.#waits.add(wait);
+    const deadline = nowMs() + timeMs;
+    const wait = { number: ++this.#lastNumber, interests: [], deadline, isWeak: false, isUrgent: false, resolve };
+    this.#remember(wait);
     this.#adjust();
     return {
       [Symbol.dispose]: () => {
@@ -205,9 +212,10 @@ class Waiter {
       }
     }
     const now = nowMs();
-    for (const wait of [...this.#waits]) {
+    const over = [...this.#timed].filter((wait) => now >= wait.deadline && !ready.has(wait));
+    // Who has waited longest comes first.
+    for (const wait of [...ready.keys(), ...over].sort((one, other) => one.number - other.number)) {
       const fds = ready.get(wait);
-      if (fds === undefined && now < wait.deadline) continue;
       const inOrder = new Set(wait.interests.map(({ fd }) => fd));
       this.#end(
         wait,
@@ -226,8 +234,16 @@ class Waiter {
     else resolve();
   }
 
+  #remember(wait: Wait): void {
+    this.#waits.add(wait);
+    if (wait.deadline !== Infinity) this.#timed.add(wait);
+    if (!wait.isWeak) this.#strongCount += 1;
+  }
+
   #forget(wait: Wait): void {
-    this.#waits.delete(wait);
+    if (!this.#waits.delete(wait)) return;
+    this.#timed.delete(wait);
+    if (!wait.isWeak) this.#strongCount -= 1;
     for (const { fd } of wait.interests) {
       const watched = this.#watched.get(fd);
       if (watched?.users.delete(wait) !== true) continue;
@@ -245,9 +261,10 @@ class Waiter {
       this.#loop.stop();
       return;
     }
-    const deadline = Math.min(...[...this.#waits].map((wait) => wait.deadline));
+    let deadline = Infinity;
+    for (const wait of this.#timed) deadline = Math.min(deadline, wait.deadline);
     const timeoutMs = deadline === Infinity ? -1 : Math.min(TIMEOUT_MS_MAX, Math.ceil(Math.max(0, deadline - nowMs())));
-    this.#loop.start(timeoutMs, { isWeak: [...this.#waits].every(({ isWeak }) => isWeak) });
+    this.#loop.start(timeoutMs, { isWeak: this.#strongCount === 0 });
   }
 }
 
