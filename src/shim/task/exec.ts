@@ -72,17 +72,18 @@ export class Exec {
       const io = await ProcessIo.open(this.places, { id: containerId, namespace, reaper });
       this.#io = io;
       if (this.#isInputClosed) io.closeInput();
-      const process = await reaper.during(async () => {
+      const [process, ended] = await reaper.during(async () => {
         const started = await container.exec({ process: this.#spec, stdio: io.stdio });
-        reaper.claim(started.pid, started.wait());
-        return started;
+        const end = started.wait();
+        reaper.claim(started.pid, end);
+        return [started, end] as const;
       });
       this.#process = process;
       io.connect(process);
       this.pid = process.pid;
       this.status = 'running';
       publisher.publish('/tasks/exec-started', { containerId, execId: this.id, pid: this.pid });
-      void process.wait().then((end) => {
+      void ended.then((end) => {
         const exit = exitOf(end);
         publisher.publish('/tasks/exit', this.#exitEvent(containerId, exit));
         this.#end(exit);

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import type { ProcessStreams, StdioOption } from '../../library/stdio.ts';
-import { sleep } from '../../sys/events/poll.ts';
+import { callAfter } from '../../sys/events/poll.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import type { Copies } from './copies.ts';
 import { openInput, openOutput, type Input, type Output } from './fifo.ts';
@@ -88,7 +88,16 @@ export class ProcessIo {
 
   /** The process has ended: waits until what it wrote is where it was to go, for a while. */
   async drain(timeoutMs: number): Promise<void> {
-    await Promise.race([this.#copies?.done(), sleep(timeoutMs)]);
+    const copies = this.#copies;
+    if (copies === undefined) return;
+    // Who waits no more leaves no timer behind.
+    await new Promise<void>((resolve) => {
+      const timer = callAfter(timeoutMs, resolve);
+      void copies.done().then(() => {
+        timer[Symbol.dispose]();
+        resolve();
+      });
+    });
   }
 
   /** Nothing of it is needed any more. */
