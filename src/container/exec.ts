@@ -49,7 +49,7 @@ export async function execPrepared(runtime: Runtime, prepared: PreparedExec, opt
     conversation.close();
     runtime.tracer?.finish();
     if (foreground === undefined) {
-      options.onProcess?.(pid);
+      options.onProcess?.(pid, { cgroup: record.cgroup, oomKills });
       return 0;
     }
     const status = await foreground.supervise(pidfd, () => waitForEnd(partner));

@@ -1,5 +1,6 @@
 import { readOomKills } from '../cgroup/oom.ts';
 import type { CgroupReference } from '../cgroup/cgroup.ts';
+import type { OomCount } from '../container/store/options.ts';
 import { StateDirectory } from '../container/store/directory.ts';
 import { keepEnd } from '../container/store/ended.ts';
 import type { ProcessIdentity } from '../container/store/process-identity.ts';
@@ -71,25 +72,32 @@ export class OomCounter {
   readonly #cgroup: CgroupReference;
   readonly #before: number | bigint;
 
+  /** Counts from what is known. */
+  constructor({ cgroup, oomKills }: OomCount) {
+    this.#cgroup = cgroup;
+    this.#before = oomKills;
+  }
+
   /** `isNew`: the container was made just now, and all that was ever counted counts. Errors: `not-found`, `state`. */
-  constructor(root: string, id: string, { isNew }: { readonly isNew: boolean }) {
-    this.#cgroup = readRecord(root, id).cgroup;
+  static of(root: string, id: string, { isNew }: { readonly isNew: boolean }): OomCounter {
+    const { cgroup } = readRecord(root, id);
     // A cgroup that was there before has counted for others.
-    const isOwn = this.#cgroup.directories.every(({ hostPath, made }) => made.includes(hostPath));
-    this.#before = isNew && isOwn && this.#cgroup.manager !== 'systemd' ? 0 : this.#read();
+    const isOwn = cgroup.directories.every(({ hostPath, made }) => made.includes(hostPath));
+    const isZero = isNew && isOwn && cgroup.manager !== 'systemd';
+    return new OomCounter({ cgroup, oomKills: isZero ? 0 : readKills(cgroup) });
   }
 
   hasCounted(): boolean {
-    return this.#read() > this.#before;
+    return readKills(this.#cgroup) > this.#before;
   }
+}
 
-  #read(): number | bigint {
-    try {
-      return readOomKills(this.#cgroup);
-    } catch (error) {
-      // Somebody has removed it.
-      if (error instanceof TsrunError) return 0;
-      throw error;
-    }
+function readKills(cgroup: CgroupReference): number | bigint {
+  try {
+    return readOomKills(cgroup);
+  } catch (error) {
+    // Somebody has removed it.
+    if (error instanceof TsrunError) return 0;
+    throw error;
   }
 }

@@ -215,7 +215,7 @@ export class Runtime {
     try {
       // The number is this container's still, now that nobody else can have it.
       if (readStatus(this.#runtime, id).pid !== pid) throw doesNotExist(id, this.#runtime.root);
-      return new WatchedProcess(pid, pidfd, new OomCounter(this.#runtime.root, id, { isNew: false }));
+      return new WatchedProcess(pid, pidfd, OomCounter.of(this.#runtime.root, id, { isNew: false }));
     } catch (error) {
       pidfd.close();
       throw error;

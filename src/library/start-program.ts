@@ -1,6 +1,6 @@
 import { SignalForwarder } from '../container/caller/signal-forwarder.ts';
 import type { Runtime } from '../container/caller/caller.ts';
-import type { Stdio } from '../container/store/options.ts';
+import type { OomCount, Stdio } from '../container/store/options.ts';
 import { nextTurn, takePart } from '../process/turns.ts';
 import { catchSignals } from '../sys/events/signals.ts';
 import type { OwnedFd } from '../sys/fd.ts';
@@ -19,7 +19,7 @@ export interface ProgramToStart {
   readonly takeConsole?: (master: OwnedFd) => void;
   readonly pidFile?: string;
   readonly pidfdSocket?: string;
-  readonly onProcess: (pid: number) => void;
+  readonly onProcess: (pid: number, before?: OomCount) => void;
 }
 
 /** A program that an operation is to start, and who follows it to its end. */
@@ -54,8 +54,9 @@ export async function startProgram(
       ...connections.receiver,
       ...(pidFile !== undefined && { pidFile }),
       ...(pidfdSocket !== undefined && { pidfdSocket }),
-      onProcess: (pid: number) => {
-        watched = WatchedProcess.ofChild(pid, new OomCounter(runtime.root, id, { isNew }));
+      onProcess: (pid: number, before?: OomCount) => {
+        const counter = before ? new OomCounter(before) : OomCounter.of(runtime.root, id, { isNew });
+        watched = WatchedProcess.ofChild(pid, counter);
         onWatched?.(watched);
       },
     };

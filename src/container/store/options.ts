@@ -1,4 +1,5 @@
 import type { Stats } from '../../plan/cgroup/stats.ts';
+import type { CgroupReference } from '../../cgroup/cgroup.ts';
 import type { NetworkInterface } from '../../host/network-interfaces.ts';
 import type { Log } from '../../log.ts';
 import type { OpenFilesLimit } from '../../plan/base/facts.ts';
@@ -141,6 +142,12 @@ export interface RestoreOptions
     RestoreSettings,
     Omit<RunOptions, 'overlay' | 'noNewKeyring' | 'preserved' | 'listenFds' | 'notifySocket' | 'network'> {}
 
+/** How often the kernel had killed a process of the cgroup for want of memory, at some moment. */
+export interface OomCount {
+  readonly cgroup: CgroupReference;
+  readonly oomKills: number | bigint;
+}
+
 /** A further process of a container that runs, and what it is connected to. */
 export interface ExecOptions {
   readonly id: string;
@@ -161,8 +168,8 @@ export interface ExecOptions {
   readonly stdio: Stdio;
   /** As for `create`. */
   readonly takeConsole?: (master: OwnedFd) => void;
-  /** As for `create`, with `detach`. */
-  readonly onProcess?: (pid: number) => void;
+  /** As for `create`, with `detach`; and how often the kernel had killed a process of the container for want of memory before. */
+  readonly onProcess?: (pid: number, before: OomCount) => void;
   /**
    * In the foreground the signals of this process, all that can be caught, go to the program. No handler of this process is touched
    * otherwise. Default: false.
