@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { HostFacts, IdentityFacts } from '../plan/base/facts.ts';
 import type { OwnedFd } from '../sys/fd.ts';
 import { openFile } from '../sys/file.ts';
@@ -17,6 +18,8 @@ export class HostView {
   readonly #mountinfo: OwnedFd;
   #facts: HostFacts | undefined;
   #mounts: readonly MountinfoEntry[] | undefined;
+  #own:
+    { readonly facts: HostFacts; readonly membership: string; readonly mounts: readonly MountinfoEntry[] } | undefined;
 
   /** `proc` is the directory of this process below /proc. Errors: `host`. */
   constructor(proc: string) {
@@ -29,6 +32,18 @@ export class HostView {
     if (pollException(this.#mountinfo.number)) this.#mounts = undefined;
     this.#mounts ??= readMounts(this.#proc);
     return this.#mounts;
+  }
+
+  /** The facts for this process, whose ids stay as they are: the same object until its cgroups, or mounts, are others. */
+  facts(): HostFacts {
+    this.#facts ??= readHostFacts(this.#proc);
+    const mounts = this.mounts();
+    const membership = readFileSync(`${this.#proc}/cgroup`, 'utf8');
+    if (this.#own?.mounts !== mounts || this.#own.membership !== membership) {
+      const facts = { ...this.#facts, cgroup: readCgroupLayoutFrom(mounts, this.#proc) };
+      this.#own = { facts, membership, mounts };
+    }
+    return this.#own.facts;
   }
 
   /**

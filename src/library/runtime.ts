@@ -6,7 +6,7 @@ import { explainContainer } from '../container/explain.ts';
 import { listContainers } from '../container/list.ts';
 import { runContainer } from '../container/run.ts';
 import { readStatus } from '../container/state.ts';
-import type { Runtime as Operations } from '../container/caller/caller.ts';
+import type { CallersHost, Runtime as Operations } from '../container/caller/caller.ts';
 import type { ContainerStatus } from '../container/store/options.ts';
 import { doesNotExist } from '../container/store/ids.ts';
 import { openProcess, identifyProcess } from '../container/store/process-identity.ts';
@@ -77,7 +77,8 @@ export class Runtime {
   /** Id -> first process of a container that was made here: only its parent learns how it ends. */
   readonly #made = new Map<string, WatchedProcess>();
 
-  constructor(options: RuntimeOptions) {
+  /** `host`: what this process sees of the machine, for one that stays as it is. Default: it is looked at each time. */
+  constructor(options: RuntimeOptions, host?: CallersHost) {
     checkOptions('Runtime', options, RUNTIME_CHECKS);
     checkGiven('Runtime', 'root', options.root, CHECKS.path);
     const { log, openFiles, cgroupManager = 'cgroupfs', ...rest } = options;
@@ -88,6 +89,7 @@ export class Runtime {
         loadConfig: new KnownConfigs().load,
         planContainer: new KnownPlans().plan,
         planEntry: new KnownEntries().plan,
+        ...(host && { host }),
       },
     );
   }

@@ -10,7 +10,7 @@ const PROC = '/proc/self';
 /** What an operation works with when this very process is the caller. What is rarely asked for is read when it is. */
 export function ownRuntime(
   options: RuntimeOptions,
-  parts: Pick<Caller, 'signals' | 'terminal' | 'loadConfig' | 'planContainer' | 'planEntry'> = {},
+  parts: Pick<Caller, 'signals' | 'terminal' | 'loadConfig' | 'planContainer' | 'planEntry' | 'host'> = {},
 ): Runtime {
   return runtimeFor(
     {

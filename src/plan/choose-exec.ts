@@ -24,8 +24,8 @@ export interface EntryInput {
   readonly inodes: Readonly<Record<string, string>>;
   /** Of which of them there are handles, where init had to be asked for them. */
   readonly handed: readonly NamespaceFile[] | undefined;
-  /** The cgroup2 directory that its init is in, absolute; undefined where that cannot be told. */
-  readonly initUnified: string | undefined;
+  /** The cgroup2 directory that its init is in, absolute; undefined where that cannot be told, or the container has none. */
+  readonly initUnified?: string | undefined;
   readonly options: {
     readonly preserveFds: number;
     readonly detach: boolean;

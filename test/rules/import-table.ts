@@ -54,8 +54,8 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   // A program with the library: it looks past it only for what the library keeps to itself, where a container's cgroup is.
   shim: {
     folders: [
-      ...['library', 'container/store', 'cgroup/oom', 'protobuf', 'sys', 'host/facts', 'process/idmapped-namespaces'],
-      ...['plan/choose-container', 'spec/parse', 'spec/mount-options'],
+      ...['library', 'container/store', 'cgroup/oom', 'protobuf', 'sys', 'host/facts', 'host/host-view'],
+      ...['process/idmapped-namespaces', 'plan/choose-container', 'spec/parse', 'spec/mount-options'],
     ],
     types: ['plan/cgroup/stats', 'spec/generated', 'log.ts'],
     outside: ['node:child_process', 'node:fs', 'node:path', 'node:stream'],

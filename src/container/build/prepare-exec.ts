@@ -100,7 +100,7 @@ async function prepare(
     host,
     inodes: view.inodes,
     handed: view.handles && [...view.handles.keys()],
-    initUnified: readUnifiedDirectory(init.path, () => mountsOf(caller)),
+    ...(hasUnified(record) && { initUnified: readUnifiedDirectory(init.path, () => mountsOf(caller)) }),
     options: {
       preserveFds: preserved.length,
       detach,
@@ -115,6 +115,10 @@ async function prepare(
   for (const warning of plan.warnings) log.warning(warning);
   const cgroup = openManagedCgroup(record.cgroup, caller.buses);
   return { directory, record, cgroup, process, saved, host, init, view, foreground, seccomp, plan };
+}
+
+function hasUnified({ cgroup }: ContainerRecord): boolean {
+  return cgroup.directories.some(({ kind }) => kind === 'v2');
 }
 
 function requireRunning(

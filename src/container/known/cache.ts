@@ -1,6 +1,7 @@
 import type { Config } from '../../spec/generated/config.ts';
+import { KeptLately } from './kept-lately.ts';
 
-/** Of one configuration: hosts, options and ids that it is used with. */
+/** Of one configuration: hosts, options and lengths of ids that it is used with. */
 const MOST = 8;
 
 type Entry<Kept> =
@@ -11,7 +12,7 @@ type Entry<Kept> =
  * It goes with the configuration: a process that reads the same text twice has to keep what it says (`KnownConfigs`).
  */
 export class PlanCache<Kept> {
-  readonly #entries = new WeakMap<Config, Map<string, Entry<Kept>>>();
+  readonly #entries = new WeakMap<Config, KeptLately<Entry<Kept>>>();
 
   /** Undefined where nothing is kept. */
   find(config: Config, key: string): Kept | undefined {
@@ -21,18 +22,18 @@ export class PlanCache<Kept> {
 
   /** To be told of whatever was not found. What has come twice is made, once, and kept unless that is undefined or fails. */
   learn(config: Config, key: string, make: () => Promise<Kept | undefined>): void {
-    const entries = this.#entries.get(config) ?? new Map<string, Entry<Kept>>();
+    const entries = this.#entries.get(config) ?? new KeptLately<Entry<Kept>>(MOST);
     this.#entries.set(config, entries);
     const { state } = entries.get(key) ?? {};
-    if (state === undefined) remember(entries, key, { state: 'seen' });
+    if (state === undefined) entries.set(key, { state: 'seen' });
     if (state !== 'seen') return;
-    remember(entries, key, { state: 'being-made' });
+    entries.set(key, { state: 'being-made' });
     void keep(entries, key, make);
   }
 }
 
 async function keep<Kept>(
-  entries: Map<string, Entry<Kept>>,
+  entries: KeptLately<Entry<Kept>>,
   key: string,
   make: () => Promise<Kept | undefined>,
 ): Promise<void> {
@@ -42,14 +43,5 @@ async function keep<Kept>(
   } catch {
     // Who asks for such a plan makes it, and says what is wrong.
   }
-  remember(entries, key, kept === undefined ? { state: 'unfit' } : { state: 'kept', kept });
-}
-
-function remember<Kept>(entries: Map<string, Entry<Kept>>, key: string, entry: Entry<Kept>): void {
-  entries.delete(key);
-  entries.set(key, entry);
-  for (const oldest of entries.keys()) {
-    if (entries.size <= MOST) break;
-    entries.delete(oldest);
-  }
+  entries.set(key, kept === undefined ? { state: 'unfit' } : { state: 'kept', kept });
 }

@@ -17,6 +17,9 @@ import {
   type Receiver,
 } from './program.ts';
 
+/** Of the packets of one plan, bytes: what is larger is planned each time. */
+const SIZE_MAX = 256 * 1024;
+
 /** A plan without the id of its container. */
 interface KeptPlan {
   /** All but the steps of its phases. */
@@ -69,7 +72,7 @@ async function make(input: ContainerInput, plan: CreatePlan): Promise<KeptPlan |
   const proof = planContainer({ ...input, id: second });
   await turn();
   const proofs = encodePhases(proof.phases, receiver);
-  if (!isSmall(own) || !isAlike(plan, other)) return undefined;
+  if (!isSmall(own, SIZE_MAX) || !isAlike(plan, other)) return undefined;
   const templates: NameTemplate[] = [];
   for (const [index, packets] of own.entries()) {
     const found = NameTemplate.between({ name: input.id, packets }, { name: first, packets: others[index] ?? [] });

@@ -6,9 +6,6 @@ import { encode } from '../../program/encode.ts';
 import type { EncodedProgram, Packet, Program, ReplyForm, Step } from '../../program/step.ts';
 import { inTurn } from '../../sys/events/turn-queue.ts';
 
-/** Of the packets of one plan, bytes: what is larger is planned each time. */
-const SIZE_MAX = 256 * 1024;
-
 /** The init that the packets are for. */
 export type Receiver = Pick<EncodedProgram, 'arch' | 'syncFd'>;
 
@@ -20,10 +17,10 @@ export function encodePhases(
   return phases.map(({ program }) => encode(program, receiver));
 }
 
-/** Whether packets are few enough to be kept. */
-export function isSmall(phases: readonly (readonly Packet[])[]): boolean {
+/** Whether packets have no more bytes together. */
+export function isSmall(phases: readonly (readonly Packet[])[], bytesMax: number): boolean {
   const size = phases.flat().reduce((sum, { bytes }) => sum + bytes.length, 0);
-  return size <= SIZE_MAX;
+  return size <= bytesMax;
 }
 
 /** A turn of the event loop for each of the pieces in which something is made that nobody waits for. */

@@ -1,3 +1,4 @@
+import { HostView } from '../../host/host-view.ts';
 import { Runtime, type RuntimeOptions } from '../../library/runtime.ts';
 import type { Log } from '../../log.ts';
 import { catchSignals } from '../../sys/events/signals.ts';
@@ -86,6 +87,7 @@ function eventAddress({ address }: ShimFlags, { TTRPC_ADDRESS }: ShimProcess['en
 class Runtimes {
   readonly #made = new Map<string, Runtime>();
   readonly #parts: { readonly log: Log; readonly own: ShimProcess };
+  readonly #host = new HostView('/proc/self');
 
   constructor(parts: { readonly log: Log; readonly own: ShimProcess }) {
     this.#parts = parts;
@@ -93,7 +95,7 @@ class Runtimes {
 
   at({ root, cgroupManager }: BundleRecord): Runtime {
     const key = `${cgroupManager} ${root}`;
-    const made = this.#made.get(key) ?? new Runtime(this.#options({ root, cgroupManager }));
+    const made = this.#made.get(key) ?? new Runtime(this.#options({ root, cgroupManager }), this.#host);
     this.#made.set(key, made);
     return made;
   }
