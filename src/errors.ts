@@ -47,6 +47,18 @@ export interface Issue {
   readonly message: string;
 }
 
+/**
+ * What a step is for, where a failure has causes that the step alone cannot tell: whoever explains it goes by this and never by words.
+ *
+ * - `find program`            looks for the program under each entry of PATH
+ * - `create user namespace`   enters a new user namespace
+ * - `create namespaces`       makes new namespaces of other types
+ * - `map ids of a mount`      shows a mount through an id map
+ * - `set sysctl`              writes the value of a kernel parameter
+ */
+export type StepPurpose =
+  'find program' | 'create user namespace' | 'create namespaces' | 'map ids of a mount' | 'set sysctl';
+
 /** The step of a program that a failure happened in. */
 export interface FailedStep {
   readonly index: number;
@@ -54,6 +66,7 @@ export interface FailedStep {
   readonly call: string;
   readonly errno: string;
   readonly pointer?: string;
+  readonly purpose?: StepPurpose;
 }
 
 /** What a failure knows beside its code and its text. */

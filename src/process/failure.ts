@@ -23,6 +23,7 @@ export function stepFailure(program: Program, index: number, result: number): Ts
       call: step.kind === 'check' ? 'check' : step.call,
       errno,
       ...(step.pointer === undefined ? {} : { pointer: step.pointer }),
+      ...(step.purpose === undefined ? {} : { purpose: step.purpose }),
     },
   });
 }

@@ -52,7 +52,11 @@ const HOLD_NAMESPACE: Program = {
   name: 'make a user namespace for an idmapped mount',
   replies: true,
   steps: [
-    call('unshare', [CLONE_NEWUSER], { label: 'create user namespace', pointer: '/mounts' }),
+    call('unshare', [CLONE_NEWUSER], {
+      label: 'create user namespace',
+      pointer: '/mounts',
+      purpose: 'create user namespace',
+    }),
     call('write', [SYNC_FD, wordBlock([TAG_INSIDE], 'tag'), 8], { label: 'wait for the id maps' }),
   ],
 };

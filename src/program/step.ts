@@ -1,4 +1,4 @@
-import { TsrunError } from '../errors.ts';
+import { TsrunError, type StepPurpose } from '../errors.ts';
 import type { Errno } from '../util/errno.ts';
 import type { Arch, CallName } from './calls.ts';
 import { LAYOUT, REPORT_SIZE } from './layout.ts';
@@ -70,6 +70,8 @@ interface StepBase {
    * Code of its failure: what looks for the program or its directory fails because of the bundle, not because of the host. Default: `step`.
    */
   readonly code?: 'program';
+  /** What it is for, where its failure is explained by that. It is not printed. */
+  readonly purpose?: StepPurpose;
 }
 
 /** One system call. */

@@ -33,6 +33,15 @@ t.test('stepFailure() says which property asked for the step', (t) => {
   t.end();
 });
 
+t.test('stepFailure() says what the step is for', (t) => {
+  const step = call('umask', [0], { label: 'x', purpose: 'set sysctl' });
+  t.strictSame(stepFailure({ ...program, steps: [step] }, 0, -ERRNO.EINVAL).step, {
+    ...{ index: 0, label: 'x', call: 'umask', errno: 'EINVAL' },
+    purpose: 'set sysctl',
+  });
+  t.end();
+});
+
 t.test('stepFailure() fills the text of the step in', (t) => {
   const message = (errno: number) => stepFailure(program, 2, -errno).message;
   t.equal(message(ERRNO.EACCES), 'permission denied: EACCES, as said, permission denied: EACCES (/p of config.json)');

@@ -15,6 +15,8 @@ const MAX_DEPTH = 128;
 const CHUNK_BYTES = 256 * 1024;
 
 interface Copy {
+  /** Failures that name their file already. */
+  readonly told: WeakSet<object>;
   entries: number;
   attributeBytes: number;
   readonly chunk: Buffer;
@@ -53,6 +55,7 @@ interface Entry {
 export async function copyUp(fromFd: number, toFd: number): Promise<void> {
   const { uid, gid } = fs.fstatSync(toFd);
   const copy: Copy = {
+    told: new WeakSet(),
     entries: 0,
     attributeBytes: 0,
     chunk: Buffer.allocUnsafe(CHUNK_BYTES),
@@ -84,10 +87,12 @@ async function copyName(copy: Copy, level: Level, name: Buffer): Promise<void> {
     await copyEntry(copy, { level, name, source, stat: fs.fstatSync(source.number), path });
   } catch (cause) {
     // What failed further down names its file.
-    if (cause instanceof TsrunError && cause.message.startsWith('copy up')) throw cause;
+    if (copy.told.has(cause as object)) throw cause;
     const errno = cause instanceof TsrunError ? cause.errno : (cause as NodeJS.ErrnoException).code;
     if (errno === undefined) throw cause;
-    throw TsrunError.of('host', `copy up ${JSON.stringify(path)}`, cause);
+    const failure = TsrunError.of('host', `copy up ${JSON.stringify(path)}`, cause);
+    copy.told.add(failure);
+    throw failure;
   }
 }
 

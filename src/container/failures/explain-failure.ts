@@ -6,8 +6,8 @@ import type { HostFacts } from '../../plan/base/facts.ts';
 import { delegationRemedy } from '../../plan/diagnosis.ts';
 import { searchPathOf } from '../../plan/process/executable.ts';
 import type { Config, IdMapping, Process } from '../../spec/generated/config.ts';
+import { valueAt } from '../../spec/pointer.ts';
 import { remedies } from '../../util/remedies.ts';
-import { wording } from '../../util/wording.ts';
 import { explainMount } from './explain-mount.ts';
 
 /** What a container was to be made from, and where. */
@@ -59,7 +59,7 @@ function explainProgramOf(failure: TsrunError, { config }: FailedContainer): Tsr
 
 function explainProgram(failure: TsrunError, { process, mounts = [] }: Config): TsrunError {
   if (failure.code !== 'program' || process === undefined) return failure;
-  if (failure.text.endsWith(wording.notInPath)) return failure.withHint(remedies.searchPath(searchPathOf(process)));
+  if (failure.step?.purpose === 'find program') return failure.withHint(remedies.searchPath(searchPathOf(process)));
   if (failure.errno !== 'EACCES') return failure;
   const file = process.args?.[0] ?? '';
   const covering = mounts.findLastIndex(({ destination }) => isBelow(file, destination));
@@ -97,7 +97,7 @@ function wantedLine(
 }
 
 function explainIdmappedMount(failure: TsrunError): TsrunError {
-  const isMapping = failure.step?.label.endsWith(': map ids') === true && failure.errno === 'EINVAL';
+  const isMapping = failure.step?.purpose === 'map ids of a mount' && failure.errno === 'EINVAL';
   return isMapping ? failure.withMore('its file system cannot map ids, or is mapped already') : failure;
 }
 
@@ -118,9 +118,9 @@ function explainNamespaceFile(failure: TsrunError, { config }: FailedContainer):
 }
 
 function explainNewNamespaces(failure: TsrunError, { config, host }: FailedContainer): TsrunError {
-  const { label = '', errno } = failure.step ?? {};
-  const isUser = label === 'create user namespace';
-  if (!isUser && !/^create .* namespaces?$/.test(label)) return failure;
+  const { purpose, errno } = failure.step ?? {};
+  const isUser = purpose === 'create user namespace';
+  if (!isUser && purpose !== 'create namespaces') return failure;
   // In place of a count that is too high the kernel says that there is no space.
   if (errno === 'ENOSPC') return failure.withHint(isUser ? remedies.userNamespaces : remedies.namespaces);
   if (errno !== 'EPERM' || host.identity.euid === 0) return failure;
@@ -130,10 +130,8 @@ function explainNewNamespaces(failure: TsrunError, { config, host }: FailedConta
 }
 
 function explainSysctl(failure: TsrunError, { config }: FailedContainer): TsrunError {
-  const name = /^set sysctl /.test(failure.step?.label ?? '')
-    ? failure.pointer?.slice('/linux/sysctl/'.length)
-    : undefined;
-  const value = name === undefined ? undefined : config.linux?.sysctl?.[name];
+  if (failure.step?.purpose !== 'set sysctl') return failure;
+  const value = failure.pointer === undefined ? undefined : valueAt(config, failure.pointer);
   return value === undefined ? failure : failure.withMore(`the value is ${JSON.stringify(value)}`);
 }
 

@@ -1,3 +1,4 @@
+import type { StepPurpose } from '../../errors.ts';
 import { call } from '../../program/build.ts';
 import type { Region, Step } from '../../program/step.ts';
 import type { Errno } from '../../util/errno.ts';
@@ -18,6 +19,7 @@ export interface ProcFileOptions {
   readonly pointer: string;
   readonly failure?: string;
   readonly accept?: readonly Errno[];
+  readonly purpose?: StepPurpose;
   /** Follow symlinks that stay below /proc, such as `thread-self`; magic links never. */
   readonly follow?: boolean;
 }

@@ -1,4 +1,4 @@
-import { call, equals, unless, when } from '../../program/build.ts';
+import { call, equals, unless, when, type CallOptions } from '../../program/build.ts';
 import type { Block, Place, Region, Step } from '../../program/step.ts';
 import type { NamespaceType } from '../../spec/generated/config.ts';
 import { CLONE_INTO_CGROUP, CLONE_PARENT, F_DUPFD_CLOEXEC, PR_SET_DUMPABLE } from '../../util/constants.ts';
@@ -44,7 +44,9 @@ export function planClone(context: PlanContext, places: readonly JoinPlace[], op
   const args = cloneArguments(types, born !== undefined);
   const handle = handleOf(context, args, { name: 'cgroup-directory', isApart: options.isApart === true });
   const what = types.length === 0 ? 'create the process' : `create the process in new ${types.join(', ')} namespaces`;
-  const instead = planCloneInstead(context, types, born, { pid, what, isApart: options.isApart === true });
+  const purpose = types.length === 0 ? {} : ({ purpose: 'create namespaces' } as const);
+  const made = { label: what, result: pid, ...purpose };
+  const instead = planCloneInstead(context, types, born, { made, pid, isApart: options.isApart === true });
   return {
     joinCgroups: [
       ...planCgroupJoin(context, places),
@@ -56,8 +58,7 @@ export function planClone(context: PlanContext, places: readonly JoinPlace[], op
       // The user and time namespaces needed it otherwise; the new process must be opaque from its birth (CVE-2016-9962).
       call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: 'be opaque to other processes' }),
       call('clone3', [args, CLONE_ARGS_SIZE], {
-        label: what,
-        result: pid,
+        ...made,
         ...(instead.clone.length > 0 ? { accept: ['EBUSY'] } : {}),
       }),
       ...instead.clone,
@@ -74,12 +75,12 @@ function planCloneInstead(
   context: PlanContext,
   types: readonly NamespaceType[],
   place: JoinPlace | undefined,
-  { pid, what, isApart }: { readonly pid: Region; readonly what: string; readonly isApart: boolean },
+  { made, pid, isApart }: { readonly made: CallOptions; readonly pid: Region; readonly isApart: boolean },
 ): { open: Step[]; clone: Step[] } {
   if (place?.fallback === undefined) return { open: [], clone: [] };
   const args = cloneArguments(types, true);
   const handle = handleOf(context, args, { name: 'cgroup-of-init', isApart });
-  const clone = call('clone3', [args, CLONE_ARGS_SIZE], { label: `${what} in the cgroup of init`, result: pid });
+  const clone = call('clone3', [args, CLONE_ARGS_SIZE], { ...made, label: `${made.label} in the cgroup of init` });
   return {
     open: planFallbackOpen(place, handle.opened),
     clone: when(

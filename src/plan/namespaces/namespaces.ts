@@ -90,7 +90,11 @@ export function hasUserNamespace(context: PlanContext): boolean {
 /** Enters a new user namespace and lets the parent write its id maps. */
 export function planNewUserNamespace(context: PlanContext): Step[] {
   return [
-    call('unshare', [CLONE_NEWUSER], { label: 'create user namespace', pointer: '/linux/namespaces' }),
+    call('unshare', [CLONE_NEWUSER], {
+      label: 'create user namespace',
+      pointer: '/linux/namespaces',
+      purpose: 'create user namespace',
+    }),
     // Entering a user namespace made this process undumpable, which hands its /proc files to the host's root: an
     // unprivileged parent could not write the maps.
     call('prctl', [PR_SET_DUMPABLE, 1, 0, 0, 0], { label: 'allow the parent to write the id maps' }),
@@ -116,7 +120,11 @@ export function planUserNamespaceRoot(context: PlanContext): Step[] {
 /** A new time namespace: its offsets can be written only before a process is in it. man 7 time_namespaces. */
 export function planTimeNamespace(context: PlanContext): Step[] {
   if (!hasNewNamespace(context.config, 'time')) return [];
-  const unshare = call('unshare', [CLONE_NEWTIME], { label: 'create time namespace', pointer: '/linux/namespaces' });
+  const unshare = call('unshare', [CLONE_NEWTIME], {
+    label: 'create time namespace',
+    pointer: '/linux/namespaces',
+    purpose: 'create namespaces',
+  });
   const text = offsetsText(context.config.linux?.timeOffsets ?? {});
   if (text === '') return [unshare];
   const options = { label: 'write time offsets', pointer: '/linux/timeOffsets' };
@@ -149,5 +157,10 @@ function textBytes(text: string): Block {
 /** The cgroup namespace is made last, when the process is in its cgroup: that cgroup becomes the namespace's root. */
 export function planCgroupNamespace(context: PlanContext): Step[] {
   if (!hasNewNamespace(context.config, 'cgroup')) return [];
-  return [call('unshare', [CLONE_NEWCGROUP], { label: 'create cgroup namespace', pointer: '/linux/namespaces' })];
+  const create = {
+    label: 'create cgroup namespace',
+    pointer: '/linux/namespaces',
+    purpose: 'create namespaces',
+  } as const;
+  return [call('unshare', [CLONE_NEWCGROUP], create)];
 }

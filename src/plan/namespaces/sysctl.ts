@@ -28,7 +28,7 @@ export function planSysctl(context: PlanContext): Step[] {
         open: (file) => [openProcFile(context, `sys/${path}`, file, { label: `open sysctl ${shown}`, pointer })],
         closeLabel: `close sysctl ${shown}`,
       },
-      (file) => [writeProcFile(file, value, { label: `set sysctl ${shown}`, pointer })],
+      (file) => [writeProcFile(file, value, { label: `set sysctl ${shown}`, pointer, purpose: 'set sysctl' })],
     );
   });
 }

@@ -124,6 +124,7 @@ function search(context: PlanContext, { name, paths, found }: Search): Step[] {
     label: `${shown}: look for it`,
     failure: `${shown}: ${wording.notInPath}`,
     code: 'program',
+    purpose: 'find program',
   } as const;
   return [...steps, failWhen(isZero(at(found, 0)), 'ENOENT', notFound)];
 }

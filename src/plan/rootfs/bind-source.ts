@@ -156,7 +156,11 @@ function openTree(context: PlanContext, bind: BindMount, tree: Region): Step[] {
 function planIdmap(context: PlanContext, bind: BindMount, tree: Region): Step[] {
   const namespace = idmapNamespaceOf(context.config, bind.mount);
   if (namespace === undefined) return [];
-  const options = { label: `${describeBind(bind)}: map ids`, pointer: `/mounts/${bind.index}` };
+  const options = {
+    label: `${describeBind(bind)}: map ids`,
+    pointer: `/mounts/${bind.index}`,
+    purpose: 'map ids of a mount',
+  } as const;
   requireMountSetattr(context, options, 'idmapped mounts');
   const usernsFd = context.descriptors.idmaps + namespace;
   const scope = AT_EMPTY_PATH | (bind.options.manner.idMap === 'tree' ? AT_RECURSIVE : 0);
