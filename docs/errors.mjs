@@ -36,7 +36,8 @@ function render(subjects) {
     '',
     `What tsrun, ${version('runc')} and ${version('crun')} say of the same ${count} broken inputs, with their exit codes. The rows are the table in`,
     '`test/live/broken-inputs`, which as a test holds the messages of tsrun to their cause, place and remedy. Written by `npm run docs:errors`:',
-    'BUNDLE, ROOTFS, ROOT, ID and PLACE stand for the paths and ids of a row. What a runtime does not mind has the exit code 0.',
+    'BUNDLE, ROOTFS, ROOT, ID and PLACE stand for the paths and ids of a row, PID, ADDRESS, BYTES and HIERARCHY for what differs from run to run.',
+    'What a runtime does not mind has the exit code 0.',
   ];
   for (const { subject, rows } of subjects) {
     lines.push('', `## ${subject}`);
