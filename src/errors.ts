@@ -51,13 +51,19 @@ export interface Issue {
  * What a step is for, where a failure has causes that the step alone cannot tell: whoever explains it goes by this and never by words.
  *
  * - `find program`            looks for the program under each entry of PATH
+ * - `execute program`         becomes the program, which was found before
  * - `create user namespace`   enters a new user namespace
  * - `create namespaces`       makes new namespaces of other types
  * - `map ids of a mount`      shows a mount through an id map
  * - `set sysctl`              writes the value of a kernel parameter
  */
 export type StepPurpose =
-  'find program' | 'create user namespace' | 'create namespaces' | 'map ids of a mount' | 'set sysctl';
+  | 'find program'
+  | 'execute program'
+  | 'create user namespace'
+  | 'create namespaces'
+  | 'map ids of a mount'
+  | 'set sysctl';
 
 /** The step of a program that a failure happened in. */
 export interface FailedStep {

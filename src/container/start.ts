@@ -2,11 +2,11 @@ import { TsrunError } from '../errors.ts';
 import { readArch } from '../host/facts.ts';
 import { descriptorNumbers } from '../plan/base/context.ts';
 import type { ProgramToRun } from '../plan/run-program.ts';
-import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
+import type { CompiledSeccomp, SeccompPlan } from '../plan/seccomp/load.ts';
 import { meaningOfSilence } from '../plan/seccomp/refusals.ts';
 import { acceptedInit } from '../process/accepted.ts';
 import { Conversation } from '../process/conversation.ts';
-import { lastPacket, requireSilence } from '../process/told-init.ts';
+import { answerOfTold, lastPacket, ToldInit } from '../process/told-init.ts';
 import type { Program } from '../program/step.ts';
 import type { Config } from '../spec/generated/config.ts';
 import { currentInterruption } from '../sys/events/interruption.ts';
@@ -23,6 +23,7 @@ import type { Runtime } from './caller/caller.ts';
 import type { StartOptions } from './store/options.ts';
 import { runPoststart, runStartContainer } from './hooks/start.ts';
 import { becomeProgram, compileSeccomp, planToRun, stateOf } from './build/become-program.ts';
+import { sayUnfit } from './build/say-unfit.ts';
 import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory } from './store/directory.ts';
 import type { ContainerRecord } from './store/record.ts';
@@ -46,7 +47,10 @@ export async function startContainer(
   options: StartOptions & LeaveOptions = {},
 ): Promise<void> {
   using directory = new StateDirectory(runtime.root, id);
-  if (options.answer !== undefined) return await explainEnd(runtime, directory, options.answer);
+  if (options.answer !== undefined) {
+    await explainEnd(runtime, directory, options.answer);
+    return;
+  }
   const { init, notifies } = directory.readRecord();
   const host = options.notifySocket;
   if (host !== undefined && notifies !== true)
@@ -81,7 +85,7 @@ async function startUnderLock(
   if (pidfd === undefined) throw wrongStatus(directory.id, wording.startStopped);
   const isAlone = prepare === undefined && isToldOnce(config) && meaningOfSilence(seccomp) === 'success';
   const planLast = (): Program => planToRun(descriptors, programOf(record, config), seccomp);
-  if (isAlone && (await tellByCaller(runtime, directory, { record, planLast, syncFd: descriptors.sync })))
+  if (isAlone && (await tellByCaller(runtime, directory, { record, planLast, syncFd: descriptors.sync, seccomp })))
     return undefined;
   const prepared = prepare?.();
   try {
@@ -120,13 +124,14 @@ interface LastTold {
   readonly record: ContainerRecord;
   readonly planLast: () => Program;
   readonly syncFd: number;
+  readonly seccomp: SeccompPlan | undefined;
 }
 
 /** False where this process has to do it. Errors: those of the last program; `status`. */
 async function tellByCaller(
   { caller }: Runtime,
   directory: StateDirectory,
-  { record, planLast, syncFd }: LastTold,
+  { record, planLast, syncFd, seccomp }: LastTold,
 ): Promise<boolean> {
   if (caller.tellInit === undefined) return false;
   const program = planLast();
@@ -134,19 +139,24 @@ async function tellByCaller(
   if (packet === undefined) return false;
   using handle = openFile(directory.file(), O_PATH | O_DIRECTORY);
   const init = { directory: handle.number, socketName: INIT_SOCKET, token: record.startToken };
-  requireSilence(program, packet, await caller.tellInit(init, packet.bytes));
+  const told = await caller.tellInit(init, packet.bytes);
+  const unfit = answerOfTold(program, packet, told);
+  const options = { syncFd, executable: record.executable ?? '', seccomp };
+  if (unfit !== undefined) await sayUnfit(new ToldInit(told, { arch: readArch(), syncFd }), unfit, options);
   return true;
 }
 
 /** What this process, when it was another image, was not there to hear. It holds the lock still. */
-async function explainEnd(runtime: Runtime, directory: StateDirectory, answer: number): Promise<never> {
+async function explainEnd(runtime: Runtime, directory: StateDirectory, answer: number): Promise<void> {
   using connection = new OwnedFd(answer);
   const record = directory.readRecord();
   const config = readSavedConfig(directory, runtime.caller.loadConfig);
   const descriptors = descriptorNumbers(record.preserveFds);
   const seccomp = await compileFor(runtime, config);
   using conversation = new Conversation(connection, { arch: readArch(), syncFd: descriptors.sync });
-  return conversation.explainEnd(planToRun(descriptors, programOf(record, config), seccomp));
+  const unfit = conversation.explainEnd(planToRun(descriptors, programOf(record, config), seccomp));
+  const { executable = '' } = record;
+  await sayUnfit(conversation, unfit, { syncFd: descriptors.sync, executable, seccomp });
 }
 
 /** runtime.md, "Lifecycle": a hook of start that fails ends the container, which is destroyed then, poststop hooks included. */

@@ -1,14 +1,25 @@
-import { addressOf, at, block, call, equals, not, repeatWhile, stringArray, unless, when } from '../program/build.ts';
+import {
+  addressOf,
+  at,
+  block,
+  call,
+  equals,
+  isNegative,
+  not,
+  repeatWhile,
+  stringArray,
+  unless,
+  when,
+} from '../program/build.ts';
 import { TRIES_MAX } from '../program/layout.ts';
 import { Memory, type Program, type Region, type Step } from '../program/step.ts';
 import { O_CLOEXEC, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET } from '../util/constants.ts';
 import type { Process } from '../spec/generated/config.ts';
-import { errnoText, type Errno } from '../util/errno.ts';
-import { utf8 } from '../util/utf8.ts';
 import { EXCHANGES } from './base/exchanges.ts';
 import type { DescriptorNumbers } from './base/context.ts';
 import { buildEnvironment } from './process/environment.ts';
-import { failedWith } from './base/failed-with.ts';
+import { reply } from './base/reply.ts';
+import { UNFIT, UNFIT_CODE } from './process/unfit.ts';
 import { planSendHandles } from './namespaces/hand-out.ts';
 import { planLateRlimits } from './process/rlimits.ts';
 import { planLoadFilter, planLoadListenedFilter, type CompiledSeccomp, type SeccompPlan } from './seccomp/load.ts';
@@ -27,16 +38,20 @@ export interface ProgramToRun {
   readonly seccomp?: CompiledSeccomp;
 }
 
-/** The end of init: it closes what is not the program's and becomes the program. Silence on the sync pipe is success. */
+/**
+ * The end of init: it closes what is not the program's and becomes the program. Silence on the sync pipe is success, and `unfit` one that
+ * has something to say.
+ */
 export function planRunProgram(descriptors: DescriptorNumbers, program: ProgramToRun): Program {
   const { seccomp } = program;
   return {
     name: nameOf(program),
     replies: false,
+    reply: EXCHANGES.unfit,
     steps: [
       ...planLastChanges(descriptors, program),
       ...(seccomp?.position === 'late' ? [planLoadFilter(seccomp)] : []),
-      ...planExecute(program),
+      ...planExecute(descriptors, program),
     ],
   };
 }
@@ -56,10 +71,11 @@ export function planRunListened(
     run: (listener) => ({
       name: nameOf(program),
       replies: false,
+      reply: EXCHANGES.unfit,
       steps: [
         // Close-on-exec anyway, but an execve(2) that waits for its answer would keep a listener alive that nobody has any more.
         call('close', [listener], { label: 'leave the seccomp listener to the parent', accept: 'any' }),
-        ...planExecute(program),
+        ...planExecute(descriptors, program),
       ],
     }),
   };
@@ -86,23 +102,16 @@ function planCloseRange(
   return call('close_range', [first, 0xffff_ffff, 0], options);
 }
 
-/** What execve(2) answers to a file that was found, and what that means: the errno is that of another file, or says nothing. */
-const UNFIT_BECAUSE = {
-  ENOENT: 'the interpreter that it names, in its "#!" line or as its dynamic loader, is not in the rootfs',
-  ENOTDIR: 'the path of the interpreter that it names, in its "#!" line or as its dynamic loader, leads through a file',
-  ENOEXEC: 'it is a program for another architecture, or a script without a "#!" line',
-} as const satisfies Partial<Record<Errno, string>>;
-const UNFIT = Object.keys(UNFIT_BECAUSE) as (keyof typeof UNFIT_BECAUSE)[];
-/** The exit code of runc and crun for it. */
-const UNFIT_CODE = 1;
-
 /**
- * An executable that is unfit is the image's fault and not that of the runtime: the container has started, says on its own standard
- * error what is wrong, and ends, as with runc and crun. Any other failure is one of `start`.
+ * An executable that is unfit is the image's fault and not that of the runtime: init tells its errno in the place of silence, and waits
+ * for what it has to say in the name of the container (plan/process/unfit.ts). Any other failure is one of `start`.
  *
- * A seccomp filter may answer 0 in the place of execve(2) (SCMP_ACT_ERRNO with errnoRet 0): then, too, init ends, and waits for nobody.
+ * A seccomp filter may answer 0 in the place of execve(2) (SCMP_ACT_ERRNO with errnoRet 0): then init ends, and waits for nobody.
  */
-function planExecute({ process: given, executable, home, environment = [] }: ProgramToRun): Step[] {
+function planExecute(
+  { sync }: DescriptorNumbers,
+  { process: given, executable, home, environment = [] }: ProgramToRun,
+): Step[] {
   const process = { ...given, env: [...(given.env ?? []), ...environment] };
   const { args = [] } = process;
   const shown = JSON.stringify(args[0] ?? '');
@@ -113,17 +122,17 @@ function planExecute({ process: given, executable, home, environment = [] }: Pro
       label: `exec: ${shown}`,
       failure: `exec: ${shown}: {errno}`,
       code: 'program',
+      purpose: 'execute program',
       accept: UNFIT,
       result: executed,
     }),
-    ...UNFIT.flatMap((errno) => when(failedWith(executed, errno), [say(executable, errno)], `unless it is ${errno}`)),
-    call('exit_group', [UNFIT_CODE], { label: 'end as a program that could not be run' }),
+    ...unless(isNegative(executed), [call('exit_group', [UNFIT_CODE], { label: 'end as one that cannot be run' })]),
+    {
+      ...reply(sync, 'unfit', `exec: ${shown}: tell why it cannot be executed`, [executed]),
+      failure: `exec: ${shown}: it cannot be executed, and what would tell why failed: {errno}`,
+      code: 'program',
+    },
   ];
-}
-
-function say(executable: string, errno: keyof typeof UNFIT_BECAUSE): Step {
-  const text = utf8(`exec ${executable}: ${errnoText(errno)}; ${UNFIT_BECAUSE[errno]}\n`);
-  return call('write', [2, block(text, errnoText(errno)), text.length], { label: 'say what is wrong', accept: 'any' });
 }
 
 /** What init knows the one by that may start the container. */

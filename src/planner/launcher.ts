@@ -5,7 +5,7 @@ import { planEnd, type EndOptions } from '../plan/launcher/end.ts';
 import { planAttend, planLookForEnd, type AttendOptions, planWatch, WATCHED } from '../plan/launcher/foreground.ts';
 import { planOutput, type Output } from '../plan/launcher/output.ts';
 import { isOfNewProcess, planSpawn, type SpawnOptions } from '../plan/launcher/spawn.ts';
-import { planTell, type TellOptions } from '../plan/launcher/start.ts';
+import { planTell, planTellMore, type TellOptions } from '../plan/launcher/start.ts';
 import { Conversation, type Reply } from '../process/conversation.ts';
 import type { Told } from '../process/told-init.ts';
 import type { Arch } from '../program/calls.ts';
@@ -155,7 +155,7 @@ export class Launcher {
       const { body } = await uninterrupted(() => this.#runWith(planTell(this.#context, options), [directory]));
       const result = Number(body.readBigInt64LE(0));
       this.#hasEnded = options.isLast && result === 0;
-      return { result, report: body.subarray(8) };
+      return { result, report: body.subarray(8), tellMore: this.#tellMore.bind(this) };
     } catch (cause) {
       // What has become of init is not known here, and is as it would be without a planner.
       if (isGone(cause) && !isStep(cause)) throw new CallerLost('the caller has ended', { cause });
@@ -163,6 +163,16 @@ export class Launcher {
         throw new TsrunError('status', wording.startStopped, { cause });
       if (isStep(cause)) throw new GoCold('descriptors', { cause });
       throw cause;
+    }
+  }
+
+  async #tellMore(packet: Uint8Array): Promise<Told> {
+    try {
+      const { body } = await uninterrupted(() => this.#conversation.run(planTellMore(this.#context, packet)));
+      const result = Number(body.readBigInt64LE(0));
+      return { result, report: body.subarray(8), tellMore: this.#tellMore.bind(this) };
+    } catch (cause) {
+      throw isGone(cause) && !isStep(cause) ? new CallerLost('the caller has ended', { cause }) : cause;
     }
   }
 

@@ -80,16 +80,17 @@ export class Conversation implements Disposable {
   }
 
   /**
-   * Has a program executed that ends in execve(2): silence (end of file through close-on-exec) is success.
+   * Has a program executed that ends in execve(2): silence (end of file through close-on-exec) is success. The answer is what it says
+   * otherwise, and waits for what comes next.
    *
    * Errors: the failed step.
    */
-  async runToEnd(program: Program): Promise<void> {
+  async runToEnd(program: Program): Promise<Reply | undefined> {
     const last = await this.#sendAll(program);
     await this.#waitForAnswer();
-    const { bytes } = this.#receiveMessage(program);
+    const message = this.#receiveMessage(program);
     this.#tracer?.end(program);
-    if (bytes.length > 0) this.#throwFailure(program, last, bytes);
+    return message.bytes.length === 0 ? undefined : this.#judgeEnd(program, last, message);
   }
 
   /** For another image of this process, which does what `runToEnd` does: descriptor, and packet unless it takes several. */
@@ -99,12 +100,12 @@ export class Conversation implements Disposable {
     return { connection: this.#socket.number, packet: packet.bytes };
   }
 
-  /** Why a program that another image of this process has sent did not run to its end. Errors: those of `runToEnd`. */
-  explainEnd(program: Program): never {
+  /** What a program says that another image of this process has sent, in the place of its end. Errors: those of `runToEnd`. */
+  explainEnd(program: Program): Reply {
     const [packet] = this.#encode(program);
-    const { bytes } = this.#receiveMessage(program);
-    if (packet === undefined || bytes.length === 0) throw initGone(program);
-    return this.#throwFailure(program, packet, bytes);
+    const message = this.#receiveMessage(program);
+    if (packet === undefined || message.bytes.length === 0) throw initGone(program);
+    return this.#judgeEnd(program, packet, message);
   }
 
   close(): void {
@@ -167,10 +168,24 @@ export class Conversation implements Disposable {
     await this.#waitForAnswer();
     const message = this.#receiveMessage(program);
     if (message.bytes.length === 0) throw initGone(program);
+    return this.#judge(program, packet, message);
+  }
+
+  /** What a program says in the place of its end. One that has nothing to say can only fail. */
+  #judgeEnd(program: Program, packet: Packet, message: ReceivedMessage): Reply {
+    const reply = this.#judge(program, packet, message);
+    if (program.reply === undefined) for (const descriptor of reply.descriptors) descriptor.close();
+    if (program.reply === undefined) throw reportedFailure(program, packet, message.bytes);
+    expectForm(program, reply);
+    return reply;
+  }
+
+  /** A message of init as an answer. Errors: the step, where it is a failure report. */
+  #judge(program: Program, packet: Packet, message: ReceivedMessage): Reply {
     const tag = message.bytes.length >= 8 ? message.bytes.readBigUInt64LE(0) : TAG_FAILURE;
     if (tag === TAG_FAILURE) {
       for (const descriptor of message.descriptors) descriptor.close();
-      this.#throwFailure(program, packet, message.bytes);
+      throw reportedFailure(program, packet, message.bytes);
     }
     const explain = (report: Buffer): TsrunError => reportedFailure(program, packet, report);
     return { tag, body: message.bytes.subarray(8), descriptors: message.descriptors, explain };
@@ -184,10 +199,6 @@ export class Conversation implements Disposable {
       if (hasErrno(error, 'ECONNRESET')) throw initGone(program, error);
       throw error;
     }
-  }
-
-  #throwFailure(program: Program, packet: Packet, bytes: Buffer): never {
-    throw reportedFailure(program, packet, bytes);
   }
 
   /**
@@ -214,6 +225,9 @@ export interface ConversationOptions {
   readonly tracer?: Tracer | undefined;
 }
 
+/** The part of it that an init can have with somebody else's help. */
+export type Talk = Pick<Conversation, 'run' | 'runToEnd'>;
+
 /** What a program answers. */
 export interface Reply {
   readonly tag: bigint;
@@ -226,7 +240,7 @@ export interface Reply {
 }
 
 /** Throws a TsrunError `init`, and closes what came along, where an answer has not the form that its program says. */
-function expectForm({ name, reply: wanted }: Program, { tag, body, descriptors }: Reply): void {
+export function expectForm({ name, reply: wanted }: Program, { tag, body, descriptors }: Reply): void {
   if (wanted === undefined) return;
   const fits = tag === wanted.tag && isWithin(body.length / 8, wanted.words);
   if (fits && isWithin(descriptors.length, wanted.descriptors)) return;

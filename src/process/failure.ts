@@ -2,6 +2,7 @@ import { TsrunError } from '../errors.ts';
 import { stepOfFailure } from '../program/encode.ts';
 import { OFFSETS, REPLY_SIZE, TAG_FAILURE } from '../program/layout.ts';
 import type { Packet, Program } from '../program/step.ts';
+import { remedies } from '../util/remedies.ts';
 import { errnoName, errnoText } from '../util/errno.ts';
 
 /**
@@ -17,6 +18,8 @@ export function stepFailure(program: Program, index: number, result: number): Ts
   const message = step.failure?.replaceAll('{errno}', text) ?? `${step.label}: ${text}`;
   return new TsrunError(step.code ?? 'step', message, {
     pointer: step.pointer,
+    // The program itself was looked at before, with the rights that it has.
+    ...(step.purpose === 'execute program' && errno === 'EACCES' && { hint: remedies.executeInterpreter }),
     step: {
       index,
       label: step.label,

@@ -35,6 +35,7 @@ export const remedies = {
 
   execute: (file: string, user: string): string =>
     `"chmod +x ${file}" makes a file executable; it is executed as ${user}`,
+  executeInterpreter: 'its interpreter or loader has to be executable as well, and a security module may refuse it',
   noexec: (destination: string, pointer: string): string =>
     `what is on "${destination}" cannot be executed: take "noexec" from ${pointer}/options`,
   enter: (directory: string, who: string): string => `${who} may not enter "${directory}": chmod o+x, or another place`,

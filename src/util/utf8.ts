@@ -4,6 +4,10 @@ declare class TextEncoder {
   encodeInto(text: string, target: Uint8Array): { readonly read: number; readonly written: number };
 }
 
+declare class TextDecoder {
+  decode(bytes: Uint8Array): string;
+}
+
 const encoder = new TextEncoder();
 
 /** UTF-8 bytes of a string. Lone surrogates become U+FFFD. */
@@ -15,4 +19,9 @@ export function utf8(text: string): Uint8Array {
 export function writeUtf8(bytes: Uint8Array, offset: number, text: string): number | undefined {
   const { read, written } = encoder.encodeInto(text, bytes.subarray(offset));
   return read === text.length ? written : undefined;
+}
+
+/** The string of UTF-8 bytes; what is none becomes U+FFFD. */
+export function textOfUtf8(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }

@@ -7,17 +7,17 @@ const UNFIT: readonly (readonly [name: string, text: string, says: string])[] = 
   [
     'no-interpreter',
     '#!/no/such/interpreter\n',
-    'exec /bin/no-interpreter: no such file or directory: ENOENT; the interpreter that it names, in its "#!" line or as its dynamic loader, is not in the rootfs',
+    'exec /bin/no-interpreter: no such file or directory: ENOENT; the interpreter of its "#!" line, "/no/such/interpreter", is not in the rootfs',
   ],
   [
     'below-a-file',
     '#!/bin/busybox/x\n',
-    'exec /bin/below-a-file: not a directory: ENOTDIR; the path of the interpreter that it names, in its "#!" line or as its dynamic loader, leads through a file',
+    'exec /bin/below-a-file: not a directory: ENOTDIR; the interpreter of its "#!" line, "/bin/busybox/x", leads through a file',
   ],
   [
     'no-format',
     'echo never\n',
-    'exec /bin/no-format: exec format error: ENOEXEC; it is a program for another architecture, or a script without a "#!" line',
+    'exec /bin/no-format: exec format error: ENOEXEC; it is no program of Linux, and has no "#!" line',
   ],
 ];
 

@@ -22,13 +22,9 @@ t.test('CVE-2024-21626: planRunProgram() closes every descriptor but those of th
     `run "sh" (no reply)
    0  close_range(4, ~0U, 0)  # close every other descriptor
    1  execve("/bin/sh", ["sh","-c","true"], ["A=1","HOME=/root"]) = executed, accepts ENOENT ENOTDIR ENOEXEC  # exec: "sh"
-   2  if not (executed == -ENOENT) skip 1  # unless it is ENOENT
-   3    write(2, no such file or directory: ENOENT, 144), accepts any errno  # say what is wrong
-   4  if not (executed == -ENOTDIR) skip 1  # unless it is ENOTDIR
-   5    write(2, not a directory: ENOTDIR, 147), accepts any errno  # say what is wrong
-   6  if not (executed == -ENOEXEC) skip 1  # unless it is ENOEXEC
-   7    write(2, exec format error: ENOEXEC, 116), accepts any errno  # say what is wrong
-   8  exit_group(1)  # end as a program that could not be run
+   2  if executed < 0 skip 1  # skip 1 when executed < 0
+   3    exit_group(1)  # end as one that cannot be run
+   4  writev(3, [tag 30, executed], 2)  # exec: "sh": tell why it cannot be executed
 `,
   );
   const preserving = planRunProgram(descriptorNumbers(2), program);
@@ -59,11 +55,15 @@ t.test('planRunProgram() fails in the words that callers look for', (t) => {
   t.end();
 });
 
-t.test('planRunProgram() has an executable that is unfit say so and end, as one that has started', (t) => {
+t.test('planRunProgram() has an init whose executable is unfit tell so, and wait', (t) => {
   const packets = encode(planRunProgram(descriptorNumbers(0), program), { arch: 'x86-64', syncFd: 3 });
   const model = new ModelKernel({ syncFd: 3, openFds: [0, 1, 2, 3], tree: { bin: {} } });
   const { end, failure, replies } = new ModelInit(model, { arch: 'x86-64', syncFd: 3 }).run(packets);
-  t.strictSame({ end, failure, replies }, { end: { state: 'exited', code: 1 }, failure: undefined, replies: [] });
+  t.strictSame({ end, failure }, { end: { state: 'waiting' }, failure: undefined });
+  t.strictSame(
+    replies.map((reply) => [...new BigInt64Array(reply.slice().buffer)]),
+    [[30n, BigInt(-ERRNO.ENOENT)]],
+  );
   t.end();
 });
 

@@ -14,6 +14,7 @@ import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { pidfdGetfd, pidfdOpen } from '../../sys/process/pidfd.ts';
 import { waitReadable } from '../../sys/events/poll.ts';
+import { sayUnfit } from './say-unfit.ts';
 import { hookState } from '../hooks/state.ts';
 import type { Runtime } from '../caller/caller.ts';
 import type { ContainerRecord } from '../store/record.ts';
@@ -111,15 +112,21 @@ export async function becomeProgram(
 ): Promise<void> {
   const silence = meaningOfSilence(seccomp);
   const before = silence === 'unknown' ? readName(pid) : undefined;
+  let unfit: Reply | undefined;
   if (seccomp?.position !== 'late' || seccomp.listener === undefined) {
     const last = planToRun(descriptors, program, seccomp);
     if (silence === 'success') leave?.(last);
-    await conversation.runToEnd(last);
+    unfit = await conversation.runToEnd(last);
   } else {
     const { load, run } = planRunListened(descriptors, { ...program, seccomp }, seccomp);
     const reply = await conversation.run(load);
     await handOverListener({ pid, state, seccomp }, reply);
-    await conversation.runToEnd(run(listenerNumber(reply)));
+    unfit = await conversation.runToEnd(run(listenerNumber(reply)));
+  }
+  const { executable } = program;
+  if (unfit !== undefined) {
+    await sayUnfit(conversation, unfit, { syncFd: descriptors.sync, executable, seccomp });
+    return;
   }
   if (silence === 'death' || (before !== undefined && (await endsAs(pid, before)))) throw silentDeath(program, seccomp);
 }

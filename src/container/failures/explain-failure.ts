@@ -60,7 +60,7 @@ function explainProgramOf(failure: TsrunError, { config }: FailedContainer): Tsr
 function explainProgram(failure: TsrunError, { process, mounts = [] }: Config): TsrunError {
   if (failure.code !== 'program' || process === undefined) return failure;
   if (failure.step?.purpose === 'find program') return failure.withHint(remedies.searchPath(searchPathOf(process)));
-  if (failure.errno !== 'EACCES') return failure;
+  if (failure.errno !== 'EACCES' || failure.step?.purpose === 'execute program') return failure;
   const file = process.args?.[0] ?? '';
   const covering = mounts.findLastIndex(({ destination }) => isBelow(file, destination));
   const mount = mounts[covering];

@@ -1,5 +1,8 @@
 import type { ReplyForm } from '../../program/step.ts';
 
+/** Of a file that is looked at, so many bytes at a time: enough for the headers of nearly every program. */
+export const LOOK_BYTES = 1024;
+
 /**
  * Everything that init answers: the tag that tells one answer from another, how many words of 8 bytes and how many descriptors come
  * with it, each a number or the fewest and the most. `Conversation.run` holds init to it. Tags 0 and 1 belong to the format itself
@@ -37,9 +40,13 @@ export const EXCHANGES = {
   'hook-ended': { tag: 24n, words: 1, descriptors: 0 },
   /** Handles of the namespaces of a waiting init and of its root. */
   handles: { tag: 29n, words: 0, descriptors: [1, 9] },
+  /** The program cannot be executed, through no fault of the runtime: the negative errno. Init waits for what it has to say. */
+  unfit: { tag: 30n, words: 1, descriptors: 0 },
+  /** A file from a place on: the result of opening it, that of reading it, which is how many bytes there are, and the bytes. */
+  look: { tag: 31n, words: 2 + LOOK_BYTES / 8, descriptors: 0 },
 } as const satisfies Readonly<Record<string, ReplyForm>>;
 
 /** An answer of init. */
 export type ReplyName = keyof typeof EXCHANGES;
 /** What happens at the end of a phase. */
-export type ExchangeName = Exclude<ReplyName, 'hook-started' | 'hook-ended' | 'handles'>;
+export type ExchangeName = Exclude<ReplyName, 'hook-started' | 'hook-ended' | 'handles' | 'unfit' | 'look'>;

@@ -1,4 +1,8 @@
 import type { ReplyForm } from '../../program/step.ts';
+import { EXCHANGES } from '../base/exchanges.ts';
+
+/** Room for an answer of init: the largest, and the tag in front of it. */
+export const TOLD_MORE_BYTES = 8 * (1 + EXCHANGES.look.words);
 
 /**
  * Everything that a launcher answers, as EXCHANGES (plan/base/exchanges.ts) has it of init. No tag is one of init's: a planner may have
@@ -19,6 +23,8 @@ export const LAUNCHER_EXCHANGES = {
   unwritten: { tag: 69n, words: 2, descriptors: 0 },
   /** The result of what was last done with init: 0 where it became the program, a negative errno, or the size of its report, which follows. */
   told: { tag: 70n, words: 4, descriptors: 0 },
+  /** The same of a further packet, with an answer of any size behind the result. */
+  'told-more': { tag: 71n, words: 1 + TOLD_MORE_BYTES / 8, descriptors: 0 },
 } as const satisfies Readonly<Record<string, ReplyForm>>;
 
 /** An answer of a launcher. */

@@ -14,6 +14,7 @@ import {
   SO_SNDTIMEO,
 } from '../../util/constants.ts';
 import { answer, answered, type LauncherContext } from './context.ts';
+import { TOLD_MORE_BYTES } from './exchanges.ts';
 import { planReceive } from './receive.ts';
 
 /** An init that waits for `start`, and what it is told. */
@@ -30,6 +31,9 @@ export interface TellOptions {
 
 /** A full backlog is waited for so long. */
 const PATIENCE_S = 10;
+/** Words that stay for what init is told afterwards. */
+const CONNECTION = 'connection with init';
+const RESULT = 'what init was told';
 
 /**
  * Has a waiting init become its program, in one go: whatever happens to the planner meanwhile, init is either not touched or told
@@ -41,8 +45,8 @@ const PATIENCE_S = 10;
 export function planTell(context: LauncherContext, { socketName, token, packet, isLast }: TellOptions): Program {
   const directory = context.word('state directory');
   const file = context.word('socket of init');
-  const connection = context.word('connection with init');
-  const result = context.word('what init was told');
+  const connection = context.word(CONNECTION);
+  const result = context.word(RESULT);
   const report = block(new Uint8Array(REPLY_SIZE), 'report of init');
   // A path of any length has a short one through its descriptor, whose number has to be known.
   const number = context.socket + 1;
@@ -74,6 +78,25 @@ export function planTell(context: LauncherContext, { socketName, token, packet, 
       ? when(isZero(result), [{ ...told, accept: 'any' as const }, call('exit_group', [0], { label: 'end' })])
       : []),
     told,
+  ]);
+}
+
+/** Has an init that was told, and waits again, execute another packet. The answer is `told-more`. */
+export function planTellMore(context: LauncherContext, packet: Uint8Array): Program {
+  const connection = context.word(CONNECTION);
+  const result = context.word(RESULT);
+  const report = block(new Uint8Array(TOLD_MORE_BYTES), 'answer of init');
+  const vector = iovec([{ of: block(packet, `packet of ${packet.length} bytes`), size: packet.length }]);
+  return answered('tell more', 'told-more', [
+    call('sendmsg', [connection, msghdr(vector, undefined, { shown: () => `{${vector.text}}` }), MSG_NOSIGNAL], {
+      label: 'tell init more',
+      accept: 'any',
+      result,
+    }),
+    ...unless(isNegative(result), [
+      call('read', [connection, report, TOLD_MORE_BYTES], { label: 'wait for its answer', accept: 'any', result }),
+    ]),
+    answer(context, 'told-more', 'tell how that went', [result, report]),
   ]);
 }
 

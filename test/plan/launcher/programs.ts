@@ -4,7 +4,7 @@ import { planEnd } from '../../../src/plan/launcher/end.ts';
 import { planAttend, planLookForEnd, planWatch } from '../../../src/plan/launcher/foreground.ts';
 import { planOutput } from '../../../src/plan/launcher/output.ts';
 import { planSpawn } from '../../../src/plan/launcher/spawn.ts';
-import { planTell } from '../../../src/plan/launcher/start.ts';
+import { planTell, planTellMore } from '../../../src/plan/launcher/start.ts';
 import type { Program } from '../../../src/program/step.ts';
 import { SIGNALS } from '../../../src/util/signals.ts';
 
@@ -40,6 +40,7 @@ export function launcherPrograms(): readonly Program[] {
       packet: Uint8Array.of(1),
       isLast: false,
     }),
+    planTellMore(context, Uint8Array.of(1)),
     planOutput(context, output[0] ?? { fd: 1, bytes: new Uint8Array() }),
     planEnd(context, { output, children: [4399], code: 7 }),
   ];
