@@ -2,6 +2,7 @@ import { TsrunError, type Issue } from '../errors.ts';
 import { findWeakSpots } from '../spec/rules/weak-spots.ts';
 import { loadConfig } from '../spec/validate.ts';
 import { compileSeccomp } from './build/become-program.ts';
+import { checkProgram } from './check-program.ts';
 import { readBundle, readConfigText } from './build/bundle.ts';
 import { planFor } from './build/prepare-container.ts';
 import { hostFactsOf } from './caller/host.ts';
@@ -53,6 +54,8 @@ async function lookInto(
   // It says again what has been said.
   const bundle = readBundle({ ...options, configText }, { caller, log: silent });
   const host = hostFactsOf(caller);
+  const program = await checkProgram(bundle);
+  if (program !== undefined) note(program.severity, { pointer: program.pointer, message: program.message });
   const seccomp = await compileSeccomp(bundle.config, bundle.config.process, host, {
     runtime: filtering,
     isCached: false,

@@ -1,6 +1,13 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expectSuccess, live } from './support/rig.ts';
+import { expectSuccess, live, type BaseConfig } from './support/rig.ts';
+
+type Change = (config: BaseConfig) => unknown;
+
+function mkfifo(file: string): void {
+  execFileSync('mkfifo', [file]);
+}
 
 interface Finding {
   readonly severity: string;
@@ -71,6 +78,80 @@ live('check', async (t, rig) => {
     const { code, findings } = await check(bundle);
     t.equal(code, 0);
     t.match(findings, [{ severity: 'warning', message: 'unknown system call "opne"' }, { severity: 'weak' }]);
+  });
+
+  await t.test('the program is looked for in the rootfs, with what it needs to be executed', async (t) => {
+    const fill = (rootfs: string): void => {
+      const write = (file: string, text: string | Uint8Array, mode = 0o755): void => {
+        mkdirSync(path.dirname(path.join(rootfs, file)), { recursive: true });
+        writeFileSync(path.join(rootfs, file), text, { mode });
+      };
+      const foreign = readFileSync('/bin/busybox').subarray(0, 4096);
+      foreign.writeUInt16LE(243, 18);
+      write('/bin/text', 'echo');
+      write('/bin/closed', '#!/bin/sh\n', 0o644);
+      write('/bin/script', '#!/no/such\n');
+      write('/bin/below', '#!/opt/tools/run\n');
+      write('/bin/foreign', foreign);
+      write('/bin/dynamic', readFileSync('/bin/true'));
+      write('/work/here', '#!/bin/sh\n');
+      // For the host they lead elsewhere, and out of the rootfs.
+      symlinkSync('/bin/busybox', path.join(rootfs, 'bin/absolute'));
+      symlinkSync('../../../../bin/busybox', path.join(rootfs, 'bin/climbing'));
+      symlinkSync('/etc/hostname', path.join(rootfs, 'bin/of-the-host'));
+      symlinkSync('loop', path.join(rootfs, 'bin/loop'));
+      mkfifo(path.join(rootfs, 'bin/fifo'));
+    };
+    const opt = { destination: '/opt', type: 'tmpfs', source: 'tmpfs' };
+    const rows: readonly (readonly [args: readonly string[], wanted: RegExp | undefined, change?: Change])[] = [
+      [['/bin/busybox'], undefined],
+      [['busybox'], undefined],
+      [['sh'], undefined],
+      [['/bin/absolute'], undefined],
+      [['/bin/climbing'], undefined],
+      [['./here'], undefined, (config) => (config.process.cwd = '/work')],
+      [['/bin/of-the-host'], /^error is "\/bin\/of-the-host": it is not in the rootfs$/],
+      [['/none'], /^error is "\/none": it is not in the rootfs$/],
+      [['/etc/passwd/x'], /^error .*: it is not in the rootfs$/],
+      [['none'], /^error is "none": it is in no directory of the PATH of process.env, "[^"]+", in the rootfs$/],
+      [['none'], /^warning .*unless the mount on "\/opt" brings it$/, inPath],
+      [
+        ['/opt/run'],
+        /^warning is "\/opt\/run": it is not in the rootfs, unless the mount on "\/opt" brings it$/,
+        mountOpt,
+      ],
+      [['/bin'], /^error .*: it is a directory$/],
+      [['/bin/fifo'], /^error .*: it is no regular file$/],
+      [['/bin/loop'], /^error .*: it is a symlink to itself/],
+      [['/bin/closed'], /^error .*: it has no permission to execute it: chmod \+x$/],
+      [['closed'], /^error .*: "\/bin\/closed" has no permission to execute it: chmod \+x$/],
+      [['/bin/text'], /^error .*: it is no program of Linux, and has no "#!" line$/],
+      [['/bin/script'], /^error .*: the interpreter of its "#!" line, "\/no\/such", is not in the rootfs$/],
+      [
+        ['/bin/below'],
+        /^warning .*"\/opt\/tools\/run", is not in the rootfs, unless the mount on "\/opt" brings it$/,
+        mountOpt,
+      ],
+      [['/bin/dynamic'], /^error .*: its dynamic loader, "\/lib.*", is not in the rootfs$/],
+      [['/bin/foreign'], /^(?:error|warning) .*: it is a program for riscv, and this machine is /],
+    ];
+    function mountOpt(config: BaseConfig): void {
+      config.mounts.push(opt);
+    }
+    function inPath(config: BaseConfig): void {
+      mountOpt(config);
+      config.process.env = ['PATH=/bin:/opt/bin'];
+    }
+    for (const [args, wanted, change] of rows) {
+      const bundle = rig.bundle({ args, fill, ...(change && { change: (config) => void change(config) }) });
+      const { code, findings } = await check(bundle);
+      const found = findings.filter(({ severity }) => severity !== 'weak');
+      const said = found.map(({ severity, message }) => `${severity} ${message}`).join('\n');
+      if (wanted === undefined) t.equal(said, '', args.join(' '));
+      else t.match(said, wanted, args.join(' '));
+      t.ok(found.every(({ pointer }) => pointer === '/process/args/0'));
+      t.equal(code, found.some(({ severity }) => severity === 'error') ? 2 : 0);
+    }
   });
 
   await t.test('a bundle that is not there, and one without a rootfs', async (t) => {

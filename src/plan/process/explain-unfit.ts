@@ -15,6 +15,10 @@ export interface Looking {
 export interface Unfit {
   readonly errno: UnfitErrno;
   readonly why: string;
+  /** The path that leads to nothing. */
+  readonly missing?: string;
+  /** It is for another machine, which an emulator of the host may stand in for (binfmt_misc). */
+  readonly isForeign?: true;
 }
 
 /** An interpreter that is a script has one in turn, and so on: the kernel goes no further (fs/exec.c). */
@@ -67,7 +71,11 @@ async function explainElf(path: string, format: ElfFormat, level: Level): Promis
   const { arch, of } = level;
   const { machine } = format;
   if (machine !== MACHINES[arch] && machine !== COMPATIBLE[arch])
-    return { errno: 'ENOEXEC', why: `${of}it is a program for ${machineName(machine)}, and this machine is ${arch}` };
+    return {
+      errno: 'ENOEXEC',
+      why: `${of}it is a program for ${machineName(machine)}, and this machine is ${arch}`,
+      isForeign: true,
+    };
   const loader = await lookForLoader(path, format, level);
   if (loader === undefined) return undefined;
   return await explainMissing(loader, level, { name: `its dynamic loader, ${JSON.stringify(loader)},` });
@@ -89,7 +97,7 @@ async function explainMissing(
 ): Promise<Unfit | undefined> {
   // A path that is no UTF-8 cannot be looked at by its text.
   const found = path.includes('\ufffd') ? undefined : await look({ path, offset: 0 });
-  if (found === 'ENOENT') return { errno: 'ENOENT', why: `${of}${name} is not in the rootfs${more}` };
-  if (found === 'ENOTDIR') return { errno: 'ENOTDIR', why: `${of}${name} leads through a file${more}` };
+  if (found === 'ENOENT') return { errno: 'ENOENT', why: `${of}${name} is not in the rootfs${more}`, missing: path };
+  if (found === 'ENOTDIR') return { errno: 'ENOTDIR', why: `${of}${name} leads through a file${more}`, missing: path };
   return undefined;
 }
