@@ -2,7 +2,7 @@ import { TsrunError, type Issue } from '../errors.ts';
 import { findWeakSpots } from '../spec/rules/weak-spots.ts';
 import { loadConfig } from '../spec/validate.ts';
 import { compileSeccomp } from './build/become-program.ts';
-import { checkProgram } from './check-program.ts';
+import { checkProgram } from './build/check-program.ts';
 import { readBundle, readConfigText } from './build/bundle.ts';
 import { planFor } from './build/prepare-container.ts';
 import { hostFactsOf } from './caller/host.ts';

@@ -1,8 +1,8 @@
 import { TsrunError } from '../../errors.ts';
 import { readArch } from '../../host/facts.ts';
 import { explainUnfit, type Look } from '../../plan/process/explain-unfit.ts';
-import { mayLook, planLook, planSayUnfit, UNFIT_BECAUSE, type UnfitErrno } from '../../plan/process/unfit.ts';
-import { meaningOfSilence } from '../../plan/seccomp/refusals.ts';
+import { planLook, planSayUnfit, UNFIT_BECAUSE, type UnfitErrno } from '../../plan/process/unfit.ts';
+import { mayLook, meaningOfSilence } from '../../plan/seccomp/refusals.ts';
 import type { SeccompPlan } from '../../plan/seccomp/load.ts';
 import type { Reply, Talk } from '../../process/conversation.ts';
 import { errnoName, errnoText } from '../../util/errno.ts';

@@ -5,8 +5,6 @@ import type { Errno } from '../../util/errno.ts';
 import { utf8 } from '../../util/utf8.ts';
 import { EXCHANGES, LOOK_BYTES } from '../base/exchanges.ts';
 import { tagOf } from '../base/reply.ts';
-import { answerOf } from '../seccomp/refusals.ts';
-import type { SeccompPlan } from '../seccomp/load.ts';
 
 /**
  * A program that was found and cannot be executed: what an init is asked and told that has failed to become it. It looks at files as the
@@ -28,12 +26,6 @@ export type UnfitErrno = keyof typeof UNFIT_BECAUSE;
 export const UNFIT = Object.keys(UNFIT_BECAUSE) as UnfitErrno[];
 /** The exit code of runc and crun for it. */
 export const UNFIT_CODE = 1;
-
-/** Whether init may look at files behind this filter, which may have killed it otherwise. */
-export function mayLook(seccomp: SeccompPlan | undefined): boolean {
-  if (seccomp === undefined) return true;
-  return ['openat', 'pread64', 'close', 'write', 'read'].every((name) => answerOf(seccomp.rules, name) === 'allowed');
-}
 
 /** Reads a file from a place on; answered by `look`. */
 export function planLook(sync: number, { path, offset }: { readonly path: string; readonly offset: number }): Program {

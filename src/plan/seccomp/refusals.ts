@@ -66,3 +66,9 @@ export function meaningOfSilence(seccomp: SeccompPlan | undefined): 'success' | 
   if (answerOf(seccomp.rules, 'execve') === 'refused') return 'death';
   return answerOf(seccomp.rules, 'write') === 'allowed' ? 'success' : 'unknown';
 }
+
+/** Whether init may look at files behind this filter (plan/process/unfit.ts), which may kill it for that otherwise. */
+export function mayLook(seccomp: SeccompPlan | undefined): boolean {
+  if (seccomp === undefined) return true;
+  return ['openat', 'pread64', 'close', 'write', 'read'].every((name) => answerOf(seccomp.rules, name) === 'allowed');
+}

@@ -1,7 +1,8 @@
 import t from 'tap';
 import { explainUnfit, type Look } from '../../../src/plan/process/explain-unfit.ts';
 import { findLoader, machineName, readFormat } from '../../../src/plan/process/executable-format.ts';
-import { mayLook, planLook, planSayUnfit } from '../../../src/plan/process/unfit.ts';
+import { planLook, planSayUnfit } from '../../../src/plan/process/unfit.ts';
+import { mayLook } from '../../../src/plan/seccomp/refusals.ts';
 import { LOOK_BYTES } from '../../../src/plan/base/exchanges.ts';
 import { printProgram } from '../../../src/program/print.ts';
 import { verify } from '../../../src/program/model/verify.ts';

@@ -1,17 +1,17 @@
 import { fstatSync, readdirSync, readSync } from 'node:fs';
 import path from 'node:path';
-import { TsrunError, type Issue } from '../errors.ts';
-import { readArch } from '../host/facts.ts';
-import { placeInRootfs } from '../host/links-in-rootfs.ts';
-import { LOOK_BYTES } from '../plan/base/exchanges.ts';
-import { candidates, searchPathOf } from '../plan/process/executable.ts';
-import { explainUnfit, type Look } from '../plan/process/explain-unfit.ts';
-import type { Process } from '../spec/generated/config.ts';
-import { descriptorPath, type OwnedFd } from '../sys/fd.ts';
-import { openFile, openInRoot } from '../sys/file.ts';
-import { O_DIRECTORY } from '../sys/open-flags.ts';
-import { O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY } from '../util/constants.ts';
-import type { Bundle } from './build/bundle.ts';
+import { TsrunError, type Issue } from '../../errors.ts';
+import { readArch } from '../../host/facts.ts';
+import { placeInRootfs } from '../../host/links-in-rootfs.ts';
+import { LOOK_BYTES } from '../../plan/base/exchanges.ts';
+import { candidates, searchPathOf } from '../../plan/process/executable.ts';
+import { explainUnfit, type Look } from '../../plan/process/explain-unfit.ts';
+import type { Process } from '../../spec/generated/config.ts';
+import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
+import { openFile, openInRoot } from '../../sys/file.ts';
+import { O_DIRECTORY } from '../../sys/open-flags.ts';
+import { O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY } from '../../util/constants.ts';
+import type { Bundle } from './bundle.ts';
 
 /** What is wrong with the program of a bundle. */
 export interface ProgramFinding extends Issue {
