@@ -18,6 +18,7 @@ export type {
   RunContainerOptions,
   StartContainerOptions,
 } from './library/options.ts';
+export type { NetworkOption, OverlayOption, PublishOption } from './library/surroundings.ts';
 export type { Patience } from './library/interruption.ts';
 export type { LogOption } from './library/log.ts';
 export type { Plain } from './library/plain.ts';

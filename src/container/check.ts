@@ -3,8 +3,7 @@ import { findWeakSpots } from '../spec/rules/weak-spots.ts';
 import { loadConfig } from '../spec/validate.ts';
 import { compileSeccomp } from './build/become-program.ts';
 import { checkProgram } from './build/check-program.ts';
-import { readBundle, readConfigText } from './build/bundle.ts';
-import { planFor } from './build/prepare-container.ts';
+import { openBundle, planFor } from './build/prepare-container.ts';
 import { hostFactsOf } from './caller/host.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { ExplainOptions } from './store/options.ts';
@@ -47,12 +46,14 @@ async function lookInto(
   const talking = { ...runtime, caller, log: { ...silent, warning: warn } };
   // Whoever makes a container has hardly ever written its filter, and gets no more than a message for debugging.
   const filtering = { ...talking, log: { ...talking.log, debug: warn } };
-  const configText = options.configText ?? readConfigText(options);
-  const { config, warnings } = loadConfig(configText, options.configFile);
-  for (const issue of warnings) note('warning', issue);
-  for (const issue of findWeakSpots(config)) note('weak', issue);
-  // It says again what has been said.
-  const bundle = readBundle({ ...options, configText }, { caller, log: silent });
+  const load = (configText: string) => {
+    const loaded = loadConfig(configText, options.configFile);
+    for (const issue of loaded.warnings) note('warning', issue);
+    for (const issue of findWeakSpots(loaded.config)) note('weak', issue);
+    // It would say again what has been said.
+    return { ...loaded, warnings: [] };
+  };
+  const { bundle } = await openBundle({ ...talking, caller: { ...caller, loadConfig: load } }, options);
   const host = hostFactsOf(caller);
   const program = await checkProgram(bundle);
   if (program !== undefined) note(program.severity, { pointer: program.pointer, message: program.message });

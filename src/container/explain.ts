@@ -6,7 +6,10 @@ import { descriptorNumbers } from '../plan/base/context.ts';
 import { printDifference, type Side } from '../plan/explain/difference.ts';
 import { pictureOf, type Picture } from '../plan/explain/picture.ts';
 import { drawPage } from '../plan/explain/page.ts';
+import { describeLayer } from '../plan/explain/layer.ts';
+import { describeConnection } from '../plan/explain/network.ts';
 import { printSummary } from '../plan/explain/summary.ts';
+import { isConnected, type NetworkChoice } from '../plan/network/choice.ts';
 import { planRunListened, planRunProgram } from '../plan/run-program.ts';
 import type { CompiledSeccomp } from '../plan/seccomp/load.ts';
 import { printProgram, programToJson } from '../program/print.ts';
@@ -14,8 +17,7 @@ import type { Program } from '../program/step.ts';
 import type { Timeline } from '../program/timeline.ts';
 import { readTraceEvents } from '../program/trace-events.ts';
 import type { Config, Hook } from '../spec/generated/config.ts';
-import { readBundle } from './build/bundle.ts';
-import { planFor } from './build/prepare-container.ts';
+import { openBundle, planFor } from './build/prepare-container.ts';
 import { hostFactsOf } from './caller/host.ts';
 import type { Runtime } from './caller/caller.ts';
 import type { ExplainOptions } from './store/options.ts';
@@ -38,11 +40,11 @@ export interface Explanation {
  * directory is `/`. Errors: those that planning has (`bundle`, `config`, `unsupported`).
  */
 export async function explainContainer(runtime: Runtime, options: ExplainOptions): Promise<Explanation> {
-  const { picture, plan, programs } = await draw(runtime, options);
+  const drawing = await draw(runtime, options);
   return {
-    summary: printSummary(picture, programs),
-    text: printPlan(plan, programs),
-    json: planToJson(plan, programs),
+    summary: printSummary(drawing.picture, drawing.programs),
+    text: printPlan(drawing),
+    json: planToJson(drawing),
   };
 }
 
@@ -92,10 +94,11 @@ interface Drawing {
   readonly plan: CreatePlan;
   readonly programs: readonly Program[];
   readonly rootfs: string;
+  readonly network: NetworkChoice | undefined;
 }
 
 async function draw(runtime: Runtime, options: ExplainOptions): Promise<Drawing> {
-  const bundle = readBundle(options, runtime);
+  const { bundle, network } = await openBundle(runtime, options);
   const host = hostFactsOf(runtime.caller);
   const { process, hooks } = bundle.config;
   const seccomp = await compileSeccomp(bundle.config, process, host, { runtime, isCached: false });
@@ -108,8 +111,10 @@ async function draw(runtime: Runtime, options: ExplainOptions): Promise<Drawing>
   ];
   const { config, facts } = bundle;
   const { rootfs } = facts;
+  const chosen = network?.choice;
   return {
-    picture: pictureOf({ id: options.id, bundle: facts.bundle, rootfs, config, plan, seccomp }),
+    picture: pictureOf({ id: options.id, bundle: facts.bundle, rootfs, config, plan, seccomp, network: chosen }),
+    network: chosen,
     plan,
     programs,
     rootfs,
@@ -141,7 +146,7 @@ function hookPrograms(setting: HookSetting, hooks: readonly Hook[] = []): Progra
   });
 }
 
-function printPlan(plan: CreatePlan, programs: readonly Program[]): string {
+function printPlan({ plan, programs, network }: Drawing): string {
   const parts = [`cgroup\n\n${indent(printCgroupPlan(plan.cgroup))}`];
   if (plan.idMaps !== undefined) {
     const lines = (['uid', 'gid'] as const).flatMap((kind) =>
@@ -149,7 +154,11 @@ function printPlan(plan: CreatePlan, programs: readonly Program[]): string {
     );
     parts.push(`id maps, written by the parent\n\n${indent(lines.join('\n'))}`);
   }
+  if (plan.overlay !== undefined)
+    parts.push(`layer, made by the parent\n\n${indent(describeLayer(plan.overlay).join('\n'))}`);
   for (const program of programs) parts.push(printProgram(program).trimEnd());
+  if (isConnected(network))
+    parts.push(`network, made by the parent at "network"\n\n${indent(describeConnection(network).join('\n'))}`);
   const limits = plan.rlimits.map(({ label, pointer }) => `${label} (${pointer})`);
   if (limits.length > 0)
     parts.push(`resource limits, set by the parent when the process exists\n\n${indent(limits.join('\n'))}`);
@@ -165,9 +174,18 @@ function indent(text: string): string {
     .join('\n');
 }
 
-function planToJson(plan: CreatePlan, programs: readonly Program[]): unknown {
-  const { idMaps, idmapNamespaces, warnings } = plan;
+function planToJson({ plan, programs, network }: Drawing): unknown {
+  const { idMaps, idmapNamespaces, warnings, overlay } = plan;
   const cgroup = cgroupPlanToJson(plan.cgroup);
   const rlimits = plan.rlimits.map((limit) => ({ ...limit, soft: String(limit.soft), hard: String(limit.hard) }));
-  return { cgroup, idMaps, idmapNamespaces, programs: programs.map(programToJson), rlimits, warnings };
+  return {
+    cgroup,
+    idMaps,
+    idmapNamespaces,
+    network,
+    overlay,
+    programs: programs.map(programToJson),
+    rlimits,
+    warnings,
+  };
 }

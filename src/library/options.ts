@@ -9,6 +9,16 @@ import { stringifyJson } from '../spec/parse.ts';
 import type { Config, Process as ProcessSection } from '../spec/generated/config.ts';
 import { type Checks, CHECKS, oneOf } from './check.ts';
 import type { Patience } from './interruption.ts';
+import {
+  checkNetwork,
+  checkOverlay,
+  checkPublish,
+  toNetwork,
+  toOverlay,
+  type NetworkOption,
+  type OverlayOption,
+  type PublishOption,
+} from './surroundings.ts';
 import { checkStdio, type StdioOptions } from './stdio.ts';
 import { checkConsole, type ConsoleOption } from './terminal.ts';
 
@@ -40,6 +50,12 @@ export interface ConfigOptions {
   readonly config?: Config;
   /** Absolute path of the root file system, in place of that of `config`; the bundle is then its parent directory unless given. */
   readonly rootfs?: string;
+  /** What the container changes goes to a layer over the root file system. Default: what the annotation of the config says. */
+  readonly overlay?: OverlayOption;
+  /** In place of the network of the config. Default: that. */
+  readonly network?: NetworkOption;
+  /** Ports of the host that lead to the container, with `bridge` or `cni:NAME`. Default: none. */
+  readonly publish?: readonly PublishOption[];
   /** MS_MOVE and chroot in place of pivot_root. Default: false. */
   readonly noPivot?: boolean;
   /** Keep the session keyring of this process. Default: false. */
@@ -108,7 +124,7 @@ export interface CheckpointContainerOptions extends DumpOptions, Patience {
 export interface RestoreContainerOptions
   extends
     RestoreSettings,
-    Omit<ConfigOptions, 'noPivot' | 'noNewKeyring'>,
+    Omit<ConfigOptions, 'overlay' | 'network' | 'publish' | 'noPivot' | 'noNewKeyring'>,
     Omit<ProgramOptions, 'descriptors' | 'listenFds'> {
   /** Keep the container when the program has ended. Default: false. */
   readonly keep?: boolean;
@@ -134,6 +150,9 @@ const CONFIG: Checks<ConfigOptions> = {
   configFile: CHECKS.text,
   config: CHECKS.object,
   rootfs: CHECKS.path,
+  overlay: checkOverlay,
+  network: checkNetwork,
+  publish: checkPublish,
   noPivot: CHECKS.flag,
   noNewKeyring: CHECKS.flag,
 };
@@ -217,9 +236,26 @@ export const OPTION_CHECKS = {
 /** What a container is made from, as the operations take it. Errors: TypeError without a bundle and a root file system. */
 export function configSource(
   call: string,
-  { id, bundle, configFile, config, rootfs, noPivot = false, noNewKeyring = false }: ConfigOptions,
+  {
+    id,
+    bundle,
+    configFile,
+    config,
+    rootfs,
+    overlay,
+    network,
+    publish,
+    noPivot = false,
+    noNewKeyring = false,
+  }: ConfigOptions,
 ) {
-  const common = { id, noPivot, noNewKeyring };
+  const common = {
+    id,
+    noPivot,
+    noNewKeyring,
+    ...(overlay !== undefined && { overlay: toOverlay(overlay) }),
+    ...toNetwork(call, { network, publish }),
+  };
   if (config === undefined) {
     if (bundle === undefined) throw new TypeError(`${call}: neither "bundle" nor "config" is given`);
     if (rootfs !== undefined) throw new TypeError(`${call}: "rootfs" is given without "config"`);

@@ -131,6 +131,22 @@ async function refuse(t: Test, rig: Rig): Promise<void> {
     ],
     [{ id: 'a', bundle, signal: 9 }, 'createContainer: option "signal" is 9, wanted an AbortSignal'],
     [{ id: 'a', config: baseConfig() }, 'createContainer: "config" is given without "bundle" and "rootfs"'],
+    [
+      { id: 'a', bundle, overlay: { lower: ['b'] } },
+      'createContainer: option "overlay" is an object, wanted true, or an object of "directory", an absolute path, and "lower", a list of absolute paths',
+    ],
+    [
+      { id: 'a', bundle, network: 'bridges' },
+      'createContainer: option "network" is "bridges", wanted none, host, bridge, container:ID, ns:PATH or cni:NAME',
+    ],
+    [
+      { id: 'a', bundle, network: 'ns:run/netns/a' },
+      'createContainer: option "network" is "ns:run/netns/a", wanted an absolute path behind "ns:"',
+    ],
+    [
+      { id: 'a', bundle, network: 'host', publish: [{ hostPort: 1, port: 2 }] },
+      'createContainer: "publish" is given without "network" of "bridge" or "cni:NAME"',
+    ],
     [null, 'createContainer: options is null, wanted an object'],
   ];
   for (const [options, message] of rows) await t.rejects(wrong(options), { name: 'TypeError', message });
@@ -188,6 +204,8 @@ async function runExamples(t: Test, rig: Rig): Promise<void> {
       .replaceAll('/run/my-program', rig.root)
       .replaceAll('/containers/web', bundle)
       .replaceAll('/images/busybox', rig.rootfs)
+      .replaceAll('/data/layers', rig.path('layers'))
+      .replaceAll("['first', 'second']", JSON.stringify([rig.id('first'), rig.id('second')]))
       .replaceAll("id: 'web'", `id: '${rig.id('example')}'`);
     const file = path.join(directory, `example-${index}.mjs`);
     writeFileSync(file, text);

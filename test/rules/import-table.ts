@@ -20,12 +20,12 @@ export const IMPORT_TABLE: Readonly<Record<string, FolderRule>> = {
   'shim-main.ts': { folders: ['shim', 'cli', 'host'], outside: ['node:fs'], acts: true },
   'index.ts': { folders: ['library', 'spec'], types: ['container/store/options'] },
   library: {
-    folders: ['own-process', 'container', 'process/turns', 'cgroup/oom', 'host', 'sys', 'spec'],
+    folders: ['own-process', 'container', 'process/turns', 'plan/network/choice', 'cgroup/oom', 'host', 'sys', 'spec'],
     types: ['cgroup/cgroup', 'log.ts'],
     outside: ['node:async_hooks', 'node:fs', 'node:stream'],
   },
   cli: {
-    folders: ['own-process', 'container', 'image', 'spec', 'program/print', 'host'],
+    folders: ['own-process', 'container', 'image', 'plan/network/choice', 'spec', 'program/print', 'host'],
     outside: ['yargs', 'node:fs', 'node:path', 'node:url'],
     acts: true,
   },

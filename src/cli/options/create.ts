@@ -3,6 +3,7 @@ import { readNetwork } from './network.ts';
 import type { OptionTable, OptionValues } from './table.ts';
 import { preservedDescriptors, readInherited, readNotifySocket } from '../service-manager.ts';
 import { absolutePath, workingDirectory, type Surroundings } from '../surroundings.ts';
+import { NETWORK_FORMS } from '../../plan/network/choice.ts';
 import { LOWERS_MAX } from '../../spec/overlay.ts';
 import { TsrunError } from '../../errors.ts';
 import { invalidValue, readPreserveFds } from './values.ts';
@@ -28,6 +29,19 @@ export const bundleOptions = {
     placeholder: 'DIR',
     description: 'lay DIR between layer and rootfs, the uppermost first; a container with one has a layer',
   },
+  network: {
+    type: 'string',
+    placeholder: 'NETWORK',
+    default: 'that of the config',
+    description: NETWORK_FORMS,
+  },
+  publish: {
+    type: 'strings',
+    short: 'p',
+    placeholder: '[IP:]PORT:PORT[/udp]',
+    description:
+      'a port of the host that leads to one of the container (--network bridge, cni:NAME); as often as wanted',
+  },
   'no-pivot': { type: 'boolean', description: 'move the root in place of pivot_root' },
   'no-new-keyring': { type: 'boolean', description: 'keep the session keyring of the caller' },
   'preserve-fds': { type: 'string', placeholder: 'N', description: 'pass N more descriptors, from 3 on' },
@@ -43,19 +57,6 @@ export const createOptions = {
     placeholder: 'PATH',
     description: 'unix socket to send a pidfd of init to',
   },
-  network: {
-    type: 'string',
-    placeholder: 'NETWORK',
-    default: 'that of the config',
-    description: 'none, host, bridge, container:ID, ns:PATH or cni:NAME',
-  },
-  publish: {
-    type: 'strings',
-    short: 'p',
-    placeholder: '[IP:]PORT:PORT[/udp]',
-    description:
-      'a port of the host that leads to one of the container (--network bridge, cni:NAME); as often as wanted',
-  },
   'no-subreaper': { type: 'boolean', description: 'leave orphans of the container to others (run in the foreground)' },
 } as const satisfies OptionTable;
 
@@ -67,11 +68,13 @@ export function readBundleOptions(
   values: OptionValues<typeof bundleOptions>,
   { id, surroundings }: { id: string; surroundings: Surroundings },
 ): ExplainOptions {
+  const network = readNetwork(values, surroundings);
   return {
     id,
     bundle: absolutePath(values.bundle, surroundings) ?? workingDirectory(surroundings),
     ...(values.config !== undefined && values.config !== '' && { configFile: values.config }),
     ...readOverlay(values, surroundings),
+    ...(network !== undefined && { network }),
     noPivot: values['no-pivot'] === true,
     noNewKeyring: values['no-new-keyring'] === true,
     preserved: preservedDescriptors(readPreserveFds(values['preserve-fds'])),
@@ -103,7 +106,6 @@ export function readCreateOptions(
   const pidFile = absolutePath(values['pid-file'], surroundings);
   const pidfdSocket = absolutePath(values['pidfd-socket'], surroundings);
   const notifySocket = readNotifySocket(surroundings);
-  const network = readNetwork(values, surroundings);
   return {
     ...readBundleOptions(values, { id, surroundings }),
     ...(consoleSocket !== undefined && { consoleSocket }),
@@ -111,7 +113,6 @@ export function readCreateOptions(
     ...(pidfdSocket !== undefined && { pidfdSocket }),
     ...readInherited(values['preserve-fds'], surroundings),
     ...(notifySocket !== undefined && { notifySocket }),
-    ...(network !== undefined && { network }),
     stdio: ownStdio,
   };
 }

@@ -18,7 +18,7 @@ import type { PreparedNetwork } from '../network/prepared.ts';
 import { StateDirectory } from '../store/directory.ts';
 import type { CreateOptions } from '../store/options.ts';
 import { compileSeccomp } from './become-program.ts';
-import { readBundle, type Bundle } from './bundle.ts';
+import { readBundle, type Bundle, type BundleSource } from './bundle.ts';
 import { layersFor } from '../layers/place.ts';
 
 /** What `create` and `run` ask for, and in which of their two ways init comes to its program: told by `start`, or at once. */
@@ -46,11 +46,14 @@ export interface PreparedContainer extends OpenedBundle {
   readonly plan: CreatePlan;
 }
 
+/** What a bundle is read with. */
+export type BundleOptions = BundleSource & Pick<CreateOptions, 'id' | 'network' | 'notifySocket'>;
+
 /**
  * Reads the bundle, with the network that was chosen in place of its own, and with the directory of the notify socket among its mounts
  * where there will be one. Errors: `id`, `bundle`, `config`; with a network also `not-found`, `status`, `unsupported`, `host`.
  */
-export async function openBundle(runtime: Runtime, options: CreateOptions): Promise<OpenedBundle> {
+export async function openBundle(runtime: Runtime, options: BundleOptions): Promise<OpenedBundle> {
   runtime.tracer?.phase('read the bundle');
   const directory = new StateDirectory(runtime.root, options.id);
   const network = options.network === undefined ? undefined : await prepare(runtime, options.network, directory);

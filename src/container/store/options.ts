@@ -108,7 +108,7 @@ export interface StartOptions {
 /** The part of `create`'s options that changes the plan; descriptors count only by how many they are. */
 export type ExplainOptions = Pick<
   CreateOptions,
-  'id' | 'bundle' | 'configFile' | 'configText' | 'overlay' | 'noPivot' | 'noNewKeyring' | 'preserved'
+  'id' | 'bundle' | 'configFile' | 'configText' | 'overlay' | 'network' | 'noPivot' | 'noNewKeyring' | 'preserved'
 >;
 
 /** `create` and `start` in one, and waiting for the end unless detached. */

@@ -70,7 +70,7 @@ function drawWeakSpots({ weakSpots, warnings }: Picture): string {
 
 /** Each box lies in the one that holds it: the host, what limits the container, what it sees, its files, its process. */
 function drawBoxes(picture: Picture): string {
-  const { namespaces, cgroup, ids, capabilities, seccomp, bounds, hooks, mounts } = picture;
+  const { namespaces, cgroup, ids, capabilities, seccomp, bounds, hooks, mounts, network } = picture;
   const shared = namespaces.filter(({ kind }) => kind === 'host');
   const apart = namespaces.filter(({ kind }) => kind !== 'host');
   const process = box(
@@ -84,7 +84,7 @@ function drawBoxes(picture: Picture): string {
     ].join('')}</div>`,
   );
   const files = box('root', 'Root file system', `<div class="tree">${drawTree(mounts)}</div>${process}`);
-  const spaces = box('space', 'Namespaces', `${chips(apart)}${files}`);
+  const spaces = box('space', 'Namespaces', `${chips(apart)}${list('Network', network)}${files}`);
   const limits = box('cgroup', 'Cgroup', `${list('', cgroup)}${spaces}`);
   const outside = hooks.length === 0 ? '' : list('Hooks', hooks);
   const common = shared.length === 0 ? '' : `<h3>Shared with the container</h3>${chips(shared)}`;
@@ -123,7 +123,7 @@ const ANSWERS: Readonly<Record<CreatePlan['phases'][number]['exchange'], string>
   cgroup: 'has systemd move the process into its unit',
   'id-maps': 'writes the id maps of the user namespace',
   pid: 'takes note of the process, sets its resource limits and those of its cgroup',
-  network: 'moves network devices into the container',
+  network: 'moves network devices into the container, and connects it to the network that was chosen',
   'copy-up': 'copies what a tmpfs covers into it',
   rootfs: 'runs the hooks of create',
   'host-mounts': "hides the host's mounts",

@@ -7,6 +7,9 @@ import { findNamespace } from '../base/context.ts';
 import { directoryPath } from '../cgroup/print.ts';
 import type { CgroupWrite } from '../cgroup/writes.ts';
 import type { CreatePlan } from '../create.ts';
+import { describeNetwork } from './network.ts';
+import { show } from './show.ts';
+import type { NetworkChoice } from '../network/choice.ts';
 import type { SeccompPlan } from '../seccomp/load.ts';
 
 /** A property of a container in words, and where config.json asks for it. */
@@ -35,6 +38,8 @@ export interface Picture {
   readonly bundle: string;
   readonly program: Fact;
   readonly namespaces: readonly NamespaceFact[];
+  /** What was chosen in place of the config's; empty when nothing was. */
+  readonly network: readonly Fact[];
   readonly ids: readonly Fact[];
   readonly capabilities: readonly Fact[];
   readonly mounts: MountNode;
@@ -56,15 +61,18 @@ export interface Sitter {
   readonly config: Config;
   readonly plan: CreatePlan;
   readonly seccomp: SeccompPlan | undefined;
+  /** In place of that of the config. */
+  readonly network?: NetworkChoice | undefined;
 }
 
 /** A picture of the container that would be made. */
-export function pictureOf({ id, bundle, rootfs, config, plan, seccomp }: Sitter): Picture {
+export function pictureOf({ id, bundle, rootfs, config, plan, seccomp, network }: Sitter): Picture {
   return {
     id,
     bundle,
     program: describeProgram(config),
     namespaces: listNamespaces(config),
+    network: network === undefined ? [] : describeNetwork(network).map((text) => fact(text)),
     ids: describeIds(config),
     capabilities: describeCapabilities(config),
     mounts: mountTree(config, describeRoot(rootfs, plan)),
@@ -77,11 +85,6 @@ export function pictureOf({ id, bundle, rootfs, config, plan, seccomp }: Sitter)
     weakSpots: findWeakSpots(config),
     warnings: plan.warnings,
   };
-}
-
-/** A text of a user on one line: as it is where that is plain, else as JSON. */
-export function show(text: string): string {
-  return /^[\w./:@+=,~%-]+$/.test(text) ? text : JSON.stringify(text);
 }
 
 function fact(text: string, pointer?: string): Fact {

@@ -1,6 +1,7 @@
 import type { Program } from '../../program/step.ts';
 import { escapeControls } from '../../util/escape-controls.ts';
-import { show, type Fact, type MountNode, type NamespaceFact, type Picture } from './picture.ts';
+import type { Fact, MountNode, NamespaceFact, Picture } from './picture.ts';
+import { show } from './show.ts';
 
 /** A row of a summary: its name, and what is said of it, a line each. */
 export type SummaryRow = readonly [name: string, lines: readonly string[]];
@@ -21,6 +22,7 @@ export function summaryRows(picture: Picture, programs: readonly Program[]): rea
   const rows: readonly SummaryRow[] = [
     ['program', [picture.program.text]],
     ['namespaces', namespaceLines(picture.namespaces)],
+    ['network', texts(picture.network)],
     ['ids', texts(picture.ids)],
     ['capabilities', texts(picture.capabilities)],
     ['mounts', mountLines(picture.mounts)],
