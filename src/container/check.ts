@@ -2,10 +2,10 @@ import { TsrunError, type Issue } from '../errors.ts';
 import { findWeakSpots } from '../spec/rules/weak-spots.ts';
 import { loadConfig } from '../spec/validate.ts';
 import { compileSeccomp } from './build/become-program.ts';
-import { checkProgram } from './build/check-program.ts';
 import { openBundle, planFor } from './build/prepare-container.ts';
 import { hostFactsOf } from './caller/host.ts';
 import type { Runtime } from './caller/caller.ts';
+import { checkProgram } from './failures/check-program.ts';
 import type { ExplainOptions } from './store/options.ts';
 
 /** Something that is wrong with a bundle, or worth knowing of it. */

@@ -84,6 +84,56 @@ live('a state directory is not what its name leads to', async (t, rig) => {
     t.notOk(existsSync(path.join(rig.root, id)));
   });
 
+  await t.test('delete --force ends what a damaged record still says, and tells of what may be left', async (t) => {
+    const damage = async (change: (record: Record<string, unknown>) => unknown) => {
+      const { id, pid } = await rig.sleeper(t);
+      const file = path.join(rig.root, id, 'state.json');
+      const text = readFileSync(file, 'utf8');
+      const damaged = change(JSON.parse(text) as Record<string, unknown>);
+      writeFileSync(file, typeof damaged === 'string' ? damaged : JSON.stringify(damaged));
+      const { code, stderr } = await rig.tsrun(['delete', '--force', id]);
+      t.equal(code, 0, stderr);
+      t.notOk(existsSync(path.join(rig.root, id)));
+      const isLeft = isRunning(pid);
+      if (isLeft) process.kill(pid, 'SIGKILL');
+      const remove = async (): Promise<void> => {
+        // With its record the container can be deleted after all.
+        await waitForEnd(pid);
+        mkdirSync(path.join(rig.root, id), { recursive: true });
+        writeFileSync(file, text);
+        expectSuccess(t, await rig.tsrun(['delete', '--force', id]));
+      };
+      return { id, pid, stderr, isLeft, remove };
+    };
+    for (const change of [
+      (record: Record<string, unknown>) => ({ ...record, created: 7 }),
+      (record: Record<string, unknown>) => ({ ...record, version: 99, hasPidNamespace: undefined }),
+      ({ cgroup: _, ...record }: Record<string, unknown>) => record,
+      ({ init: _, ...record }: Record<string, unknown>) => ({ ...record, created: 7 }),
+    ]) {
+      const { stderr, isLeft, remove } = await damage(change);
+      t.notOk(isLeft, 'its process has ended');
+      t.match(stderr, /level=warning.*it is no state of container.*no process is left in a cgroup of its name/);
+      await remove();
+    }
+    for (const change of [
+      () => '',
+      (record: Record<string, unknown>) => JSON.stringify(record).slice(0, -20),
+      (record: Record<string, unknown>) => ({ ...record, id: 'another' }),
+      (record: Record<string, unknown>) => ({ ...record, init: { pid: 'x' }, cgroup: 7 }),
+    ]) {
+      const { id, pid, stderr, isLeft, remove } = await damage(change);
+      t.ok(isLeft, 'what is not known for sure is left alone');
+      t.match(
+        stderr,
+        new RegExp(
+          `a process in the cgroup .*${id}.* may be left of it, and is not touched: ${pid}; .*kill -KILL ${pid}`,
+        ),
+      );
+      await remove();
+    }
+  });
+
   await t.test('a failed write of the state leaves no temporary file', { skip: missingTools('strace') }, async (t) => {
     const { id } = await rig.sleeper(t);
     const before = readdirSync(path.join(rig.root, id)).sort();

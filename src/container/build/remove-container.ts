@@ -29,9 +29,9 @@ export async function removeContainer(
   using _part = takePart();
   await nextTurn();
   using directory = new StateDirectory(runtime.root, id);
-  const record = readRecord(runtime, directory, force);
-  if (record === undefined) {
-    if (force) await removeUnknown(runtime, directory);
+  const record = readRecord(directory, force);
+  if (typeof record === 'string') {
+    await removeUnknown(runtime, directory, record === 'damaged');
     return;
   }
   const status = currentStatus(directory, record);
@@ -43,9 +43,9 @@ export async function removeContainer(
   if (lock === undefined && !force) {
     throw new TsrunError('status', `container ${JSON.stringify(id)} is busy with another operation`);
   }
-  const current = readRecord(runtime, directory, force);
-  if (current === undefined) {
-    await removeUnknown(runtime, directory);
+  const current = readRecord(directory, force);
+  if (typeof current === 'string') {
+    await removeUnknown(runtime, directory, current === 'damaged');
     return;
   }
   // Somebody may have started it while this waited for the lock.
@@ -74,13 +74,17 @@ async function removeEnded(runtime: Runtime, directory: StateDirectory): Promise
   using _part = takePart();
   await nextTurn();
   using _lock = await takeLock(directory, true);
-  const record = readRecord(runtime, directory, true);
-  if (record === undefined) await removeUnknown(runtime, directory);
+  const record = readRecord(directory, true);
+  if (typeof record === 'string') await removeUnknown(runtime, directory, record === 'damaged');
   else await destroyContainer(directory, record, { kill: true, runtime });
 }
 
 /** Without a record a layer is found by its place: that of a container from before the machine was started, or whose record is damaged. */
-async function removeUnknown(runtime: Runtime, directory: StateDirectory): Promise<void> {
+async function removeUnknown(runtime: Runtime, directory: StateDirectory, isDamaged: boolean): Promise<void> {
+  if (isDamaged) {
+    const { endDamaged } = await import('./end-damaged.ts');
+    await endDamaged(runtime, directory);
+  }
   const layer = { directory: layerPlace(runtime, directory.id), isKept: false };
   if (existsSync(layer.directory)) {
     const { removeLayer } = await import('../layers/layer.ts');
@@ -89,16 +93,15 @@ async function removeUnknown(runtime: Runtime, directory: StateDirectory): Promi
   directory.remove();
 }
 
-/** Undefined when there is nothing to go by, and nothing but the directory is to be removed. */
-function readRecord({ log }: Runtime, directory: StateDirectory, force: boolean): ContainerRecord | undefined {
+/** Where there is no record, or one that nobody can go by, that. Errors: without `force` those of `StateDirectory.readRecord`. */
+function readRecord(directory: StateDirectory, force: boolean): ContainerRecord | 'missing' | 'damaged' {
   try {
     return directory.readRecord();
   } catch (error) {
     if (!(error instanceof TsrunError) || !force) throw error;
-    if (error.code === 'not-found') return undefined;
+    if (error.code === 'not-found') return 'missing';
     if (error.code !== 'state') throw error;
-    log.warning(`${error.message}: processes and cgroups of the container that are left are not known`);
-    return undefined;
+    return 'damaged';
   }
 }
 

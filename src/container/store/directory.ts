@@ -134,6 +134,16 @@ export class StateDirectory implements Disposable {
     this.#write(STATE_FILE, JSON.stringify(record));
   }
 
+  /** The record as text, for one that is damaged; undefined when there is none, or it cannot be read. */
+  readRecordText(): string | undefined {
+    try {
+      return this.#read(STATE_FILE);
+    } catch (error) {
+      if (error instanceof TsrunError) return undefined;
+      throw error;
+    }
+  }
+
   /** Errors: `not-found` without a state file; `state` when it is damaged. */
   readRecord(): ContainerRecord {
     const text = this.#read(STATE_FILE);

@@ -6,12 +6,19 @@ import { placeInRootfs } from '../../host/links-in-rootfs.ts';
 import { LOOK_BYTES } from '../../plan/base/exchanges.ts';
 import { candidates, searchPathOf } from '../../plan/process/executable.ts';
 import { explainUnfit, type Look } from '../../plan/process/explain-unfit.ts';
-import type { Process } from '../../spec/generated/config.ts';
+import type { BundleFacts } from '../../plan/base/facts.ts';
+import type { Config, Process } from '../../spec/generated/config.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile, openInRoot } from '../../sys/file.ts';
 import { O_DIRECTORY } from '../../sys/open-flags.ts';
 import { O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY } from '../../util/constants.ts';
-import type { Bundle } from './bundle.ts';
+
+/** A bundle, as `readBundle` has it. */
+export interface BundleToCheck {
+  readonly config: Config;
+  readonly facts: Pick<BundleFacts, 'rootfs'>;
+  readonly overlay?: unknown;
+}
 
 /** What is wrong with the program of a bundle. */
 export interface ProgramFinding extends Issue {
@@ -25,7 +32,7 @@ export interface ProgramFinding extends Issue {
  *
  * By handles below the root, with the symlinks as the container has them, and only regular files are read.
  */
-export async function checkProgram({ config, facts, overlay }: Bundle): Promise<ProgramFinding | undefined> {
+export async function checkProgram({ config, facts, overlay }: BundleToCheck): Promise<ProgramFinding | undefined> {
   const { process, mounts = [] } = config;
   const name = process?.args?.[0] ?? '';
   if (process === undefined || name === '') return undefined;
