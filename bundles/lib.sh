@@ -6,8 +6,8 @@
 #   need PROGRAM PACKAGE     ends with a hint where a program is missing
 #   bundle NAME [ARG ...]    makes a bundle that runs ARG ...; standard input is what its config.json has beyond, or in
 #                            place of, that of ../busybox (see config.mjs)
-#   run NAME                 runs it, and waits for its end
-#   start NAME               runs it, and goes on
+#   run NAME [OPTION ...]    runs it, and waits for its end; the options are those of tsrun run
+#   start NAME [OPTION ...]  runs it, and goes on
 #   inside NAME COMMAND      a command of the shell in a running container, and what it says
 #   host COMMAND             the same on the host, in the directory where the bundles are; `tsrun` there is the function below
 #
@@ -71,10 +71,16 @@ said() { sed 's/^time="[^"]*" level=\([a-z]*\) msg="\(.*\)"$/tsrun: \2/; /^tsrun
 
 host() { show host "$1" eval "$1"; }
 inside() { show "$1" "$2" tsrun exec "$1" sh -c "$2"; }
-run() { show host "tsrun run $1" tsrun run --bundle "$work/$1" "$1"; }
+run() {
+  ran=$1
+  shift
+  show host "tsrun run $*${1+ }$ran" tsrun run "$@" --bundle "$work/$ran" "$ran"
+}
 start() {
-  printf '\n  %shost #%s tsrun run --detach %s\n' "$bold" "$plain" "$1"
-  tsrun run --detach --bundle "$work/$1" "$1" </dev/null >"$work/$1/output" 2>&1 || said <"$work/$1/output" | indent
+  ran=$1
+  shift
+  printf '\n  %shost #%s tsrun run --detach %s\n' "$bold" "$plain" "$*${1+ }$ran"
+  tsrun run --detach "$@" --bundle "$work/$ran" "$ran" </dev/null >"$work/$ran/output" 2>&1 || said <"$work/$ran/output" | indent
 }
 # Pid of a container's first process, as the host has it.
 pid_of() { tsrun state "$1" | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p'; }

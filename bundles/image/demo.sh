@@ -36,6 +36,24 @@ bundle box <<JSON
   "process": { "args": $(property Cmd), "env": $(property Env), "cwd": $(property WorkingDir) } }
 JSON
 run box
+say 'tsrun unpack does all of it, and trusts nobody. It takes the form in which images are handed on: each file under the name of its digest.'
+mkdir -p layout/blobs/sha256
+digest() { sha256sum "$1" | cut -d " " -f 1; }
+blob() { # FILE MEDIATYPE: puts it among the blobs, and prints what refers to it
+  cp "$1" "layout/blobs/sha256/$(digest "$1")"
+  printf '{ "mediaType": "application/vnd.oci.image.%s", "digest": "sha256:%s", "size": %d }' "$2" "$(digest "$1")" "$(stat -c %s "$1")"
+}
+layers="$(blob image/layer1.tar layer.v1.tar), $(blob image/layer2.tar layer.v1.tar), $(blob image/layer3.tar layer.v1.tar)"
+ids=$(for step in 1 2 3; do printf '%s"sha256:%s"' "${ids+, }" "$(digest image/layer$step.tar)" && ids=; done)
+sed "s|}\$|, \"rootfs\": { \"type\": \"layers\", \"diff_ids\": [$ids] } }|" image/config.json >image/whole.json
+printf '{ "schemaVersion": 2, "config": %s, "layers": [%s] }\n' "$(blob image/whole.json config.v1+json)" "$layers" >image/manifest.json
+printf '{ "schemaVersion": 2, "manifests": [%s] }\n' "$(blob image/manifest.json manifest.v1+json)" >layout/index.json
+echo '{ "imageLayoutVersion": "1.0.0" }' >layout/oci-layout
+host 'cd layout && find . -type f | cut -c -32 | sort'
+host 'tsrun unpack --flat layout made && cd made/rootfs && ls etc srv'
+host 'tsrun run --bundle made made'
+say 'Without --flat each layer stays a directory, for any number of containers to share: npm start -- layers.'
+host 'tsrun unpack layout stack'
 say 'The key is deleted, and still in the archive of the first layer: whoever has the image can read it.'
 host 'tar -xOf image/layer1.tar ./etc/key'
-try 'skopeo copy docker://alpine oci:alpine, and look at the blobs; umoci unpack, docker save. Never unpack a stranger'"'s image so: links and .. lead out."
+try 'skopeo copy docker://alpine oci:alpine, tsrun unpack alpine box; docker save, umoci unpack; docs/images.md. Never unpack a stranger'"'s image by hand: links and .. lead out."

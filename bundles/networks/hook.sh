@@ -3,7 +3,7 @@
 # of the runtime, where "up" makes a bridge and one end of a veth pair; the other end becomes the container's eth0 (veth(4)).
 set -eu
 
-bridge=tsrun0
+bridge=byhand0
 gateway=10.77.0.1
 
 # Process 1 is in the machine's own network. Where its namespace may not be read (no CAP_SYS_PTRACE over it, namespaces(7)),
