@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import type * as library from '../../src/index.ts';
 import { connectUnix, listenUnix } from '../../src/sys/socket.ts';
 import { baseConfig, expectSuccess, live, type Rig } from './support/rig.ts';
+import { CHECKPOINT_PAGE, pagesWithExamples, runExamples } from './support/examples.ts';
 import { importLibrary, libraryFile, libraryOptions } from './support/library.ts';
 import { waitFor } from './support/wait.ts';
 
@@ -22,7 +23,8 @@ live('the library', async (t, rig) => {
     meeting(t, rig, await importLibrary()),
   );
 
-  await t.test('the examples of docs/library.md run', async (t) => runExamples(t, rig));
+  for (const page of pagesWithExamples().filter((page) => page !== CHECKPOINT_PAGE))
+    await t.test(`the examples of ${page} run`, async (t) => runExamples(t, rig, page));
 });
 
 interface State {
@@ -191,27 +193,3 @@ async function meeting(t: Test, rig: Rig, { Runtime }: typeof library): Promise<
 }
 
 /** Each is a program of its own; what it prints is in the comment that ends it. */
-async function runExamples(t: Test, rig: Rig): Promise<void> {
-  const page = readFileSync(path.join(project, 'docs/library.md'), 'utf8');
-  const examples = [...page.matchAll(/```js\n(.*?)```/gs)].map(([, text = '']) => text);
-  t.ok(examples.length >= 5);
-  const directory = rig.fresh('examples');
-  mkdirSync(path.join(directory, 'node_modules'), { recursive: true });
-  symlinkSync(project, path.join(directory, 'node_modules/tsrun'));
-  for (const [index, example] of examples.entries()) {
-    const bundle = rig.bundle({ args: 'echo hello; exec sleep 1000' });
-    const text = example
-      .replaceAll('/run/my-program', rig.root)
-      .replaceAll('/containers/web', bundle)
-      .replaceAll('/images/busybox', rig.rootfs)
-      .replaceAll('/data/layers', rig.path('layers'))
-      .replaceAll("['first', 'second']", JSON.stringify([rig.id('first'), rig.id('second')]))
-      .replaceAll("id: 'web'", `id: '${rig.id('example')}'`);
-    const file = path.join(directory, `example-${index}.mjs`);
-    writeFileSync(file, text);
-    const result = await rig.start([process.execPath, file], { timeoutMs: 60_000 }).done;
-    expectSuccess(t, result, `example ${index + 1}`);
-    const printed = [...example.matchAll(/^\/\/ prints: (.*)$/gm)].map(([, line]) => line);
-    t.strictSame(result.stdout.trim().split('\n').filter(Boolean), printed, `what example ${index + 1} prints`);
-  }
-}
