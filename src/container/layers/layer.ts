@@ -43,7 +43,17 @@ export async function makeLayer(layers: OverlayLayers, container: StateDirectory
 
 /** The place of a state directory by its real path: what a layer says of whose it is. */
 function placeOf({ path: directory, id }: StateDirectory): string {
-  return path.join(realPath(path.dirname(directory)), id);
+  return path.join(realPlace(path.dirname(directory)), id);
+}
+
+/** As far as it is there: the root of all state directories goes with each start of the machine, and layers stay. */
+function realPlace(hostPath: string): string {
+  try {
+    return realPath(hostPath);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+    return path.join(realPlace(path.dirname(hostPath)), path.basename(hostPath));
+  }
 }
 
 /** The link is made or there: whoever has made it has the layer as long as its state directory is there. */
