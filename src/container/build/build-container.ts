@@ -75,7 +75,7 @@ async function build(runtime: Runtime, attempt: Attempt, prepared: PreparedConta
   runtime.tracer?.phase('make the cgroup');
   const groups = makeGroups(runtime, attempt, prepared);
   await nextTurn();
-  if (plan.overlay !== undefined) await layer(attempt, plan.overlay);
+  if (plan.overlay !== undefined) await layer(attempt, plan.overlay, prepared);
   if (plan.coversRootfs) await coverRoot(runtime, attempt, prepared);
   const oomKills = readOomKills(groups.cgroup.reference);
   const descriptors = descriptorNumbers(options.preserved.length);

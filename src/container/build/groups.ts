@@ -2,9 +2,10 @@ import type { CgroupReference, ManagedCgroup } from '../../cgroup/cgroup.ts';
 import { foreseeCgroup } from '../../cgroup/foresee.ts';
 import { makeCgroup } from '../../cgroup/select.ts';
 import { hasNewNamespace } from '../../plan/base/context.ts';
-import { hasOwnPids } from '../../plan/choose-container.ts';
-import type { Runtime } from '../caller/caller.ts';
 import type { OverlayLayers } from '../../plan/base/layers.ts';
+import { hasOwnPids } from '../../plan/choose-container.ts';
+import { planOwners } from '../../plan/rootfs/owners.ts';
+import type { Runtime } from '../caller/caller.ts';
 import type { ContainerRecord } from '../store/record.ts';
 import type { Attempt } from './attempt.ts';
 import type { PreparedContainer } from './prepare-container.ts';
@@ -71,11 +72,15 @@ function firstRecord(
 }
 
 /** Makes the layer over the rootfs, of which the record knows already. Errors: `exists`, `host`. */
-export async function layer(attempt: Attempt, layers: OverlayLayers): Promise<void> {
+export async function layer(
+  attempt: Attempt,
+  layers: OverlayLayers,
+  { plan, host }: Pick<PreparedContainer, 'plan' | 'host'>,
+): Promise<void> {
   const { makeLayer, removeLayer } = await import('../layers/layer.ts');
   const { directory } = attempt;
   attempt.undoWith('remove the layer', () => removeLayer(layers, directory));
-  await makeLayer(layers, directory);
+  await makeLayer(layers, directory, planOwners(plan.idMaps, host.identity));
 }
 
 /** Mounts the rootfs over itself; the record knows of that before it is done. Errors: `host`, `state`. */

@@ -14,13 +14,13 @@ import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { O_PATH, O_RDONLY } from '../../util/constants.ts';
 
 /**
- * Removes everything in a directory, however deep it is and however many there are, but for one name.
+ * Removes everything in a directory, however deep it is and however many there are, but for some names.
  *
  * What is in it a container has made. Every name is looked up in the directory that it is in, and no symlink is followed. Directories in
  * directories are moved up first, so that two are open at a time. Nothing that is mounted there is entered. Errors: `host`; EBUSY for a mount.
  */
-export async function emptyTree(root: OwnedFd, { but }: { readonly but: string }): Promise<void> {
-  const kept = Buffer.from(but);
+export async function emptyTree(root: OwnedFd, { but }: { readonly but: readonly string[] }): Promise<void> {
+  const kept = but.map((name) => Buffer.from(name));
   let moved = 0;
   const moveUp = (directory: OwnedFd, name: EntryName): void => {
     for (;;) {
@@ -53,10 +53,10 @@ export async function emptyTree(root: OwnedFd, { but }: { readonly but: string }
 }
 
 /** The first names, from the beginning again: what was read before is removed. */
-function namesIn(directory: OwnedFd, but?: EntryName): EntryName[] {
+function namesIn(directory: OwnedFd, but: readonly EntryName[] = []): EntryName[] {
   using reading = openDirectoryBelow(directory, [], O_RDONLY);
   for (let names = readEntries(reading); names.length > 0; names = readEntries(reading)) {
-    const others = but === undefined ? names : names.filter((name) => !name.equals(but));
+    const others = names.filter((name) => !but.some((kept) => name.equals(kept)));
     if (others.length > 0) return others;
   }
   return [];

@@ -14,26 +14,28 @@ import path from 'node:path';
 import { TsrunError } from '../../errors.ts';
 import { realPath } from '../../host/real-path.ts';
 import { LAYER_NAMES, lowerName, type OverlayLayers } from '../../plan/base/layers.ts';
+import type { IdMapPlan } from '../../plan/namespaces/id-maps.ts';
 import { hasErrno } from '../../sys/errno.ts';
 import { descriptorPath, type OwnedFd } from '../../sys/fd.ts';
 import { openFile } from '../../sys/file.ts';
 import { O_DIRECTORY, O_NOFOLLOW } from '../../sys/open-flags.ts';
 import { O_RDONLY } from '../../util/constants.ts';
 import type { StateDirectory } from '../store/directory.ts';
-import { emptyTree } from './empty-tree.ts';
+import { emptyLayer, keepMaps } from './owners.ts';
 
 /**
  * Makes the directories of a layer for a container that has its state directory, or takes them over: one that is kept with what is in it,
- * another, which somebody has left behind, without. Errors: `exists` while another container has it; `host`.
+ * another, which somebody has left behind, without. `maps`: of `planOwners`. Errors: `exists` while another container has it; `host`.
  */
-export async function makeLayer(layers: OverlayLayers, container: StateDirectory): Promise<void> {
+export async function makeLayer(layers: OverlayLayers, container: StateDirectory, maps?: IdMapPlan): Promise<void> {
   const { directory, isKept } = layers;
   try {
     if (!isKept) mkdirSync(path.dirname(directory), { recursive: true, mode: 0o700 });
     makeDirectory(directory, 0o700);
     using layer = openFile(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     claim(layer, directory, placeOf(container));
-    if (!isKept) await emptyTree(layer, { but: LAYER_NAMES.owner });
+    if (!isKept) await emptyLayer(layer, directory);
+    if (!isKept && maps !== undefined) keepMaps(layer, maps);
     fill(layer, layers);
   } catch (error) {
     if (error instanceof TsrunError && error.code === 'exists') throw error;
@@ -143,7 +145,7 @@ export async function removeLayer(
     if (owner !== undefined && owner !== placeOf(container)) return;
     if (isKept) removeLinks(layer);
     // The link goes last: as long as it is there, whoever finds the rest knows whose it was.
-    else await emptyTree(layer, { but: LAYER_NAMES.owner });
+    else await emptyLayer(layer, directory);
     if (owner !== undefined) unlinkSync(at(layer, LAYER_NAMES.owner));
     if (!isKept) rmdirSync(directory);
   } catch (error) {

@@ -4,6 +4,7 @@
  *     0, 1, ... a, b ...   links to the lower directories, the uppermost first, the bundle's rootfs last
  *     upper                what the container has changed
  *     work                 the kernel's own
+ *     maps                 whose ids the files are that an ordinary user's container makes, where it has more than its user's own
  *     state                link to the state directory of the container that has it
  *
  * By the links no path of the host is an option of overlayfs, where commas, colons and backslashes mean something and length is short.
@@ -22,7 +23,7 @@ export interface OverlayLayers {
 export type Marks = 'trusted' | 'user';
 
 /** Names in the directory of a layer. */
-export const LAYER_NAMES = { upper: 'upper', work: 'work', owner: 'state' } as const;
+export const LAYER_NAMES = { upper: 'upper', work: 'work', maps: 'maps', owner: 'state' } as const;
 
 /** Name of the link to a lower directory. */
 export function lowerName(index: number): string {
