@@ -38,7 +38,7 @@ export const remedies = {
   executeInterpreter: 'its interpreter or loader has to be executable as well, and a security module may refuse it',
   noexec: (destination: string, pointer: string): string =>
     `what is on "${destination}" cannot be executed: take "noexec" from ${pointer}/options`,
-  enter: (directory: string, who: string): string => `${who} may not enter "${directory}": chmod o+x, or another place`,
+  enter: (directory: string, who: string): string => `${who} may not enter ${directory}: chmod o+x, or another place`,
   searchPath: (path: string): string => `it is looked for in the PATH of process.env, "${path}"`,
   hookTimeout: '"timeout" of the hook is how many seconds it may take',
   hookExecute: 'wanted a file that the user of tsrun may execute: chmod +x',

@@ -60,7 +60,7 @@ export async function buildContainer(runtime: Runtime, prepared: PreparedContain
     await attempt.undo();
     // Nothing that has gone well needs it.
     const { explainFailure } = await import('../failures/explain-failure.ts');
-    throw explainFailure(error, { config, host: prepared.host, rootfs: facts.rootfs });
+    throw explainFailure(error, { config, host: prepared.host, rootfs: facts.rootfs, bundle: facts.bundle });
   }
 }
 

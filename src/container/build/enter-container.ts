@@ -61,6 +61,9 @@ export async function enterContainer(
       config: prepared.saved,
       process: prepared.process,
       cwdIsGiven: isCwdGiven(options),
+      rootfs: record.rootfs,
+      bundle: record.bundle,
+      identity: prepared.host.identity,
     });
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, readlinkSync, statfsSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError } from '../../errors.ts';
 import { readUserName } from '../../host/diagnosis-facts.ts';
@@ -8,6 +8,7 @@ import { searchPathOf } from '../../plan/process/executable.ts';
 import type { Config, IdMapping, Process } from '../../spec/generated/config.ts';
 import { valueAt } from '../../spec/pointer.ts';
 import { remedies } from '../../util/remedies.ts';
+import { explainEntering, type Entering } from './explain-entering.ts';
 import { explainMount } from './explain-mount.ts';
 
 /** What a container was to be made from, and where. */
@@ -16,6 +17,8 @@ export interface FailedContainer {
   readonly host: HostFacts;
   /** Absolute, symlinks resolved. */
   readonly rootfs: string;
+  /** Absolute. */
+  readonly bundle: string;
 }
 
 type Explanation = (failure: TsrunError, container: FailedContainer) => TsrunError;
@@ -28,7 +31,7 @@ const EXPLANATIONS: readonly Explanation[] = [
   explainNamespaceFile,
   explainNewNamespaces,
   explainSysctl,
-  explainRootfs,
+  explainPlaces,
   explainLimit,
   explainCgroup,
 ];
@@ -46,11 +49,15 @@ export function explainFailure(error: unknown, container: FailedContainer): unkn
 /** The same of a process that could not enter a container; the command line may have set its working directory. */
 export function explainExec(
   error: unknown,
-  { config, process, cwdIsGiven }: { readonly config: Config; readonly process: Process; readonly cwdIsGiven: boolean },
+  { process, cwdIsGiven, ...entering }: Entering & { readonly process: Process; readonly cwdIsGiven: boolean },
 ): unknown {
   if (!(error instanceof TsrunError)) return error;
-  if (error.pointer === '/process/cwd' && cwdIsGiven) return error.withPointer(undefined).withHint(remedies.cwd);
-  return explainProgram(error, { ...config, process });
+  const failure = explainEntering(error, { ...entering, process });
+  if (failure.pointer === '/process/cwd' && cwdIsGiven) {
+    const { hint = remedies.cwd } = failure;
+    return failure.withPointer(undefined).withHint(hint);
+  }
+  return explainProgram(failure, { ...entering.config, process });
 }
 
 function explainProgramOf(failure: TsrunError, { config }: FailedContainer): TsrunError {
@@ -60,7 +67,8 @@ function explainProgramOf(failure: TsrunError, { config }: FailedContainer): Tsr
 function explainProgram(failure: TsrunError, { process, mounts = [] }: Config): TsrunError {
   if (failure.code !== 'program' || process === undefined) return failure;
   if (failure.step?.purpose === 'find program') return failure.withHint(remedies.searchPath(searchPathOf(process)));
-  if (failure.errno !== 'EACCES' || failure.step?.purpose === 'execute program') return failure;
+  const isOfCwd = failure.pointer === '/process/cwd';
+  if (failure.errno !== 'EACCES' || isOfCwd || failure.step?.purpose === 'execute program') return failure;
   const file = process.args?.[0] ?? '';
   const covering = mounts.findLastIndex(({ destination }) => isBelow(file, destination));
   const mount = mounts[covering];
@@ -135,30 +143,8 @@ function explainSysctl(failure: TsrunError, { config }: FailedContainer): TsrunE
   return value === undefined ? failure : failure.withMore(`the value is ${JSON.stringify(value)}`);
 }
 
-/** The root of a user namespace is somebody else on the way to its root file system. */
-function explainRootfs(failure: TsrunError, { config, rootfs }: FailedContainer): TsrunError {
-  if (failure.pointer !== '/root/path' || failure.errno !== 'EACCES') return failure;
-  const uid = hostId(config.linux?.uidMappings);
-  const gid = hostId(config.linux?.gidMappings);
-  const closed = waysTo(rootfs).find((directory) => !mayEnter(directory, { uid, gid }));
-  return closed === undefined ? failure : failure.withHint(remedies.enter(closed, `user ${uid} of group ${gid}`));
-}
-
-function hostId(ranges: readonly Readonly<IdMapping>[] = []): number {
-  return ranges.find(({ containerID }) => containerID === 0)?.hostID ?? 0;
-}
-
-/** The directories on the way to one, the outermost first, and itself. */
-function waysTo(directory: string): string[] {
-  const parent = path.dirname(directory);
-  return parent === directory ? [directory] : [...waysTo(parent), directory];
-}
-
-function mayEnter(directory: string, { uid, gid }: { readonly uid: number; readonly gid: number }): boolean {
-  const found = attempt(() => statSync(directory));
-  if (found === undefined) return true;
-  const bit = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001;
-  return (found.mode & bit) !== 0;
+function explainPlaces(failure: TsrunError, { config, host, rootfs, bundle }: FailedContainer): TsrunError {
+  return explainEntering(failure, { config, rootfs, bundle, identity: host.identity });
 }
 
 /** What of linux.resources a limit comes from, and what this machine has. */

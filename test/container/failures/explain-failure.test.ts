@@ -30,6 +30,7 @@ function container(): FailedContainer {
     config: { ociVersion: '1.2.0', ...config },
     host: { ...host, identity: { ...host.identity, euid: 1000, egid: 1000 } },
     rootfs: '/rootfs',
+    bundle: '/bundle',
   };
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { specTemplate } from '../../../../src/spec/template.ts';
 import { setUserNamespace } from '../../support/namespaces.ts';
@@ -118,6 +118,36 @@ export const users: Subject = {
       cause: 'permission denied',
       place: /ROOTFS.*\/root\/path/,
       remedy: /user 100000 of group 100000 may not enter "BUNDLE"/,
+    },
+    {
+      name: 'an ordinary user may not enter a directory on the way to the source of a bind mount',
+      ordinaryUser: true,
+      bundle: rootless((config) => {
+        config.mounts.push({ destination: '/mnt', type: 'bind', source: 'closed/data', options: ['bind'] });
+      }),
+      prepare: ({ bundle }) => {
+        mkdirSync(path.join(bundle, 'closed/data'), { recursive: true });
+        chmodSync(path.join(bundle, 'closed'), 0o700);
+      },
+      cause: 'permission denied',
+      place: /\/mounts\/\d+\/source/,
+      remedy: /user 65534 of group 65534 may not enter "BUNDLE\/closed"/,
+    },
+    {
+      name: 'mapped root may not enter a directory on the way to the working directory',
+      bundle: {
+        fill: (rootfs) => {
+          mkdirSync(path.join(rootfs, 'closed/work'), { recursive: true });
+          chmodSync(path.join(rootfs, 'closed'), 0o700);
+        },
+        change: (config) => {
+          setUserNamespace(config);
+          config.process.cwd = '/closed/work';
+        },
+      },
+      cause: 'permission denied',
+      place: '/process/cwd',
+      remedy: /user 100000 of group 100000 may not enter "\/closed" of the rootfs/,
     },
   ],
 };
