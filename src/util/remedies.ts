@@ -15,6 +15,7 @@ export const remedies = {
   preservedFds: '--preserve-fds counts them',
   taken: (id: string): string => `"tsrun delete ${id}" removes it`,
   running: (id: string): string => `"tsrun kill ${id}" ends it, "tsrun delete --force ${id}" ends and removes it`,
+  knownEnd: 'an engine that made it was told: "podman wait", "docker wait", "ctr task wait"',
   list: (root: string): string => `"tsrun --root ${root} list" tells those that are there`,
 
   cwd: '--cwd names it',

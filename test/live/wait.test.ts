@@ -99,7 +99,7 @@ live('wait', async (t, rig) => {
     // A parent that has not reaped it yet leaves it for everybody to see.
     if (result.code === 0) t.equal(result.stdout, '7\n');
     else {
-      expectFailure(t, result, { code: 4, message: `${id}\\": it has ended` });
+      expectFailure(t, result, { code: 4, message: /: it has ended, .*; an engine that made it was told: / });
       t.equal(result.stdout, '');
     }
     await rig.delete(t, id);

@@ -1,3 +1,4 @@
+import { remedies } from '../../../util/remedies.ts';
 import { defineCommand, idsOf } from '../../command.ts';
 import { UNKNOWN_END } from '../../help-texts.ts';
 
@@ -32,9 +33,8 @@ export const command = defineCommand({
         surroundings.writeStdout(`${ended}\n`);
         continue;
       }
-      log.error(
-        `wait for container ${JSON.stringify(ids[index])}: it has ended, and its exit code was told to its parent alone, which was not tsrun`,
-      );
+      const what = 'it has ended, and its exit code was told to its parent alone, which was not tsrun';
+      log.error(`wait for container ${JSON.stringify(ids[index])}: ${what}; ${remedies.knownEnd}`);
       code = UNKNOWN_END;
     }
     return code;
