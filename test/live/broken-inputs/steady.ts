@@ -16,7 +16,7 @@ const VARYING: readonly (readonly [pattern: RegExp, steady: string])[] = [
 ];
 
 /** Whoever of the processes of runc writes first comes first. */
-const AT_THE_SAME_TIME = /^(?:nsexec|unable to get oom kill count)/;
+const AT_THE_SAME_TIME = /^(?:nsexec|new[ug]idmap: |unable to get oom kill count)/;
 
 /** How often depends on how long processes take to end. */
 const REPEATED = /^Failed to remove cgroup \(will retry\)/;
@@ -30,7 +30,7 @@ export function steady(message: string): string {
 }
 
 /** What a parent says that has heard of the end of its child before the child's reason, which it tells at other times. */
-const WITHOUT_REASON = /^write to sync socket: Broken pipe$/;
+const WITHOUT_REASON = /^(?:write to sync socket|writing to pipe): Broken pipe$/m;
 
 /** Whether a race has taken the reason away: the same again says it. */
 export function lacksReason(message: string): boolean {
