@@ -30,7 +30,8 @@ export function steady(message: string): string {
 }
 
 /** What a parent says that has heard of the end of its child before the child's reason, which it tells at other times. */
-const WITHOUT_REASON = /^(?:write to sync socket|writing to pipe): Broken pipe$/m;
+const WITHOUT_REASON =
+  /^(?:write to|writing to|read status from) (?:sync socket|pipe): (?:Broken pipe|Connection reset by peer)$/m;
 
 /** Whether a race has taken the reason away: the same again says it. */
 export function lacksReason(message: string): boolean {
