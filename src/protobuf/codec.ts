@@ -59,21 +59,26 @@ const UINT32: Kind<number> = {
   wire: 0,
   absent: 0,
   encode: (value) => value >>> 0,
-  decode: (raw) => Number(BigInt.asUintN(32, BigInt(raw as Integer))),
+  decode: (raw) => (isSmall(raw) ? raw : Number(BigInt.asUintN(32, BigInt(raw as Integer)))),
 };
 const INT32: Kind<number> = {
   wire: 0,
   absent: 0,
   encode: (value) => value,
-  decode: (raw) => Number(BigInt.asIntN(32, BigInt(raw as Integer))),
+  decode: (raw) => (isSmall(raw) ? raw : Number(BigInt.asIntN(32, BigInt(raw as Integer)))),
 };
 const UINT64: Kind<Integer> = { wire: 0, absent: 0, encode: (value) => value, decode: (raw) => raw as Integer };
 const INT64: Kind<Integer> = {
   wire: 0,
   absent: 0,
   encode: (value) => value,
-  decode: (raw) => shrink(BigInt.asIntN(64, BigInt(raw as Integer))),
+  decode: (raw) => (isSmall(raw) ? raw : shrink(BigInt.asIntN(64, BigInt(raw as Integer)))),
 };
+
+/** Whether it is the same number however many bits it is said to have, with a sign or without. */
+function isSmall(raw: unknown): raw is number {
+  return typeof raw === 'number' && raw >= 0 && raw <= 0x7fff_ffff;
+}
 
 function field<T>(number: number, kind: Kind<T>): Field<T> {
   return { number, kind: kind as unknown as Kind<never>, isList: false, absent: () => kind.absent };
@@ -117,13 +122,13 @@ export function stated<T>({ number, kind, isList }: Field<T>): Field<T | undefin
 
 /** The bytes of a message. */
 export function encode<Table extends Fields>(table: Table, value: Given<Table>): Buffer {
-  const parts: Uint8Array[] = [];
-  for (const [name, { number, kind, isList }] of Object.entries(table)) {
+  const writer = new Writer();
+  for (const { name, number, kind, isList } of layoutOf(table).entries) {
     const member = (value as Readonly<Record<string, unknown>>)[name];
-    if (isList) for (const entry of (member as readonly unknown[] | undefined) ?? []) put(parts, number, kind, entry);
-    else if (!isAbsent(kind, member)) put(parts, number, kind, member);
+    if (isList) for (const entry of (member as readonly unknown[] | undefined) ?? []) writer.put(number, kind, entry);
+    else if (!isAbsent(kind, member)) writer.put(number, kind, member);
   }
-  return Buffer.concat(parts);
+  return writer.finish();
 }
 
 function isAbsent(kind: Kind<never>, value: unknown): boolean {
@@ -131,23 +136,69 @@ function isAbsent(kind: Kind<never>, value: unknown): boolean {
   return kind === (BYTES as unknown) && (value as Uint8Array).length === 0;
 }
 
-function put(parts: Uint8Array[], number: number, kind: Kind<never>, value: unknown): void {
-  const encoded = kind.encode(value as never);
-  parts.push(varint(number * 8 + kind.wire));
-  if (typeof encoded === 'object') parts.push(varint(encoded.length), encoded);
-  else parts.push(varint(encoded));
+const FIRST_BYTES = 256;
+
+/** Collects the bytes of a message. */
+class Writer {
+  #bytes = Buffer.allocUnsafe(FIRST_BYTES);
+  #length = 0;
+
+  put(number: number, kind: Kind<never>, value: unknown): void {
+    const encoded = kind.encode(value as never);
+    this.#varint(number * 8 + kind.wire);
+    if (typeof encoded !== 'object') {
+      this.#varint(encoded);
+      return;
+    }
+    this.#varint(encoded.length);
+    this.#reserve(encoded.length);
+    this.#bytes.set(encoded, this.#length);
+    this.#length += encoded.length;
+  }
+
+  finish(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Of the two's complement of 64 bits. */
+  #varint(value: Integer): void {
+    this.#reserve(VARINT_BYTES_MAX);
+    if (typeof value === 'number' && value >= 0 && value <= 0x7fff_ffff) {
+      let rest = value;
+      for (; rest >= 0x80; rest >>>= 7) this.#bytes[this.#length++] = (rest & 0x7f) | 0x80;
+      this.#bytes[this.#length++] = rest;
+      return;
+    }
+    let rest: bigint = BigInt.asUintN(64, BigInt(value));
+    for (; rest >= 0x80n; rest >>= 7n) this.#bytes[this.#length++] = Number(rest & 0x7fn) | 0x80;
+    this.#bytes[this.#length++] = Number(rest);
+  }
+
+  #reserve(count: number): void {
+    const wanted = this.#length + count;
+    if (wanted <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(wanted, 2 * this.#bytes.length));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+  }
 }
 
-/** A varint of the two's complement of 64 bits. */
-function varint(value: Integer): Uint8Array {
-  const out: number[] = [];
-  let rest: bigint = BigInt.asUintN(64, BigInt(value));
-  while (rest >= 0x80n) {
-    out.push(Number(rest & 0x7fn) | 0x80);
-    rest >>= 7n;
-  }
-  out.push(Number(rest));
-  return Uint8Array.from(out);
+/** A table as it is gone through. */
+interface Layout {
+  readonly entries: readonly (Field<unknown> & { readonly name: string })[];
+  /** Number -> field. */
+  readonly byNumber: ReadonlyMap<number, Field<unknown> & { readonly name: string }>;
+}
+
+const layouts = new WeakMap<Fields, Layout>();
+
+function layoutOf(table: Fields): Layout {
+  const known = layouts.get(table);
+  if (known !== undefined) return known;
+  const entries = Object.entries(table).map(([name, found]) => ({ name, ...found }));
+  const made = { entries, byNumber: new Map(entries.map((entry) => [entry.number, entry])) };
+  layouts.set(table, made);
+  return made;
 }
 
 /**
@@ -157,23 +208,20 @@ function varint(value: Integer): Uint8Array {
  */
 export function decode<Table extends Fields>(table: Table, from: Buffer): Value<Table> {
   const value: Record<string, unknown> = {};
-  const byNumber = new Map<number, string>();
-  for (const [name, found] of Object.entries(table)) {
-    value[name] = found.absent();
-    byNumber.set(found.number, name);
-  }
+  const { entries, byNumber } = layoutOf(table);
+  for (const { name, absent } of entries) value[name] = absent();
   const reader = new Reader(from);
   while (!reader.isAtEnd) {
     const { number, wire } = reader.tag();
-    const name = byNumber.get(number);
-    const found = name === undefined ? undefined : table[name];
-    if (name === undefined || found === undefined) {
+    const found = byNumber.get(number);
+    if (found === undefined) {
       reader.skip(wire);
       continue;
     }
-    const entries = reader.values(wire, found).map((raw): unknown => found.kind.decode(raw));
-    if (found.isList) value[name] = [...(value[name] as unknown[]), ...entries];
-    else value[name] = entries.at(-1);
+    const { name, kind, isList } = found;
+    const read = reader.values(wire, found);
+    if (isList) value[name] = [...(value[name] as unknown[]), ...read.map((raw): unknown => kind.decode(raw))];
+    else if (read.length > 0) value[name] = kind.decode(read[read.length - 1] as Integer | Buffer);
   }
   return value as Value<Table>;
 }
