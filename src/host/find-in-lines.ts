@@ -11,8 +11,10 @@ const PIECE_BYTES = 256 * 1024;
  * Piece by piece, so that a line behind many others is found and a long file takes little memory. Errors: those of Node.
  */
 export function findInLines<Found>(file: OwnedFd, find: (lines: string) => Found | undefined): Found | undefined {
-  if (!fstatSync(file.number).isFile()) return undefined;
-  const buffer = Buffer.allocUnsafe(PIECE_BYTES);
+  const stat = fstatSync(file.number);
+  if (!stat.isFile()) return undefined;
+  // Most are short: a byte more than there is tells the end. Those of /proc say that they are empty.
+  const buffer = Buffer.allocUnsafe(stat.size === 0 ? PIECE_BYTES : Math.min(PIECE_BYTES, stat.size + 1));
   let kept = 0;
   for (let left = LIMIT_BYTES; left > 0;) {
     const count = readSync(file.number, buffer, kept, Math.min(buffer.length - kept, left), null);
