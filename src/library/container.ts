@@ -88,8 +88,11 @@ export class Container implements ProcessStreams, AsyncDisposable {
     await withPatience(options, () => startContainer(this.#runtime, this.id, given));
   }
 
-  /** Runs a further process in it. Resolves when that runs. */
-  async exec(options: ExecOptions): Promise<Process> {
+  /**
+   * Runs a further process in it. Resolves when that runs. With `hold` all is prepared, and the process enters the container when that
+   * resolves; it is called with the pid of a child of this process that waits.
+   */
+  async exec(options: ExecOptions, hold?: (pid: number) => Promise<void>): Promise<Process> {
     checkOptions('exec', options, OPTION_CHECKS.exec);
     const { ignorePaused = false, subCgroups } = options;
     const change = processChange('exec', options);
@@ -100,6 +103,7 @@ export class Container implements ProcessStreams, AsyncDisposable {
         ...program,
         detach: true,
         ignorePaused,
+        ...(hold !== undefined && { hold }),
         ...(subCgroups !== undefined && { subCgroups }),
       });
     });

@@ -14,7 +14,7 @@ import { bringUp, readExecutable, readHome } from './bring-up.ts';
 import type { Cleanup } from './cleanup.ts';
 import { explainDeath } from '../failures/explain-death.ts';
 import { openInitRoot } from './look-into.ts';
-import type { PreparedExec } from './prepare-exec.ts';
+import { requireStillRunning, type PreparedExec } from './prepare-exec.ts';
 import { applyRlimits } from './rlimits.ts';
 import { wrongStatus } from '../store/ids.ts';
 
@@ -44,10 +44,17 @@ export async function enterContainer(
   const { tracer } = runtime;
   tracer?.phase('start init');
   const { partner, given } = await spawnEntering(runtime, prepared, options);
-  const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd, tracer });
   cleanup.add('end the init process', () => {
-    conversation.close();
+    partner.socket.close();
     return partner.end();
+  });
+  if (options.hold !== undefined) {
+    await options.hold(partner.pid);
+    requireStillRunning(prepared, options);
+  }
+  const conversation = new Conversation(partner.socket, { arch: host.arch, syncFd, tracer });
+  cleanup.add('end the conversation', () => {
+    conversation.close();
   });
   foreground?.closeLent();
   try {

@@ -1,5 +1,5 @@
 import type { ManagedCgroup } from '../../cgroup/cgroup.ts';
-import { openManagedCgroup } from '../../cgroup/select.ts';
+import { openCgroup, openManagedCgroup } from '../../cgroup/select.ts';
 import { readUnifiedDirectory } from '../../host/cgroup-layout.ts';
 import type { HostFacts } from '../../plan/base/facts.ts';
 import { planEntry, type EntryInput } from '../../plan/choose-exec.ts';
@@ -119,6 +119,15 @@ async function prepare(
 
 function hasUnified({ cgroup }: ContainerRecord): boolean {
   return cgroup.directories.some(({ kind }) => kind === 'v2');
+}
+
+/** The container has run when this was prepared. Errors: `status` when it has ended, or is paused. */
+export function requireStillRunning(
+  { directory, record, init }: PreparedExec,
+  { ignorePaused }: Pick<ExecOptions, 'ignorePaused'>,
+): void {
+  if (!init.isAlive()) throw wrongStatus(directory.id, wording.execStopped);
+  if (!ignorePaused && openCgroup(record.cgroup).isFrozen()) throw wrongStatus(directory.id, wording.execPaused);
 }
 
 function requireRunning(

@@ -168,6 +168,11 @@ export interface ExecOptions {
   readonly stdio: Stdio;
   /** As for `create`. */
   readonly takeConsole?: (master: OwnedFd) => void;
+  /**
+   * Called with the pid of a child of this process that waits to enter the container, when all else is prepared. The operation goes on when it
+   * resolves, unless the container has changed, and fails when it does; whatever was prepared is taken back then.
+   */
+  readonly hold?: (pid: number) => Promise<void>;
   /** As for `create`, with `detach`; and how often the kernel had killed a process of the container for want of memory before. */
   readonly onProcess?: (pid: number, before: OomCount) => void;
   /**

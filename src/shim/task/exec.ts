@@ -1,11 +1,19 @@
 import type { Container } from '../../library/container.ts';
 import type { Process } from '../../library/process.ts';
+import type { ProcessEnd } from '../../library/process-end.ts';
 import type { Process as ProcessSection } from '../../spec/generated/config.ts';
 import { exitOf, UNKNOWN_STATUS, type Exit } from './exit.ts';
 import { ProcessIo, type StdioPlaces } from './io.ts';
+import { Preparation } from './preparation.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { timestampOf } from '../wire/common.ts';
 import type { Setting } from './setting.ts';
+
+/** A process that runs. */
+interface Launched {
+  readonly process: Process;
+  readonly ended: Promise<ProcessEnd>;
+}
 
 /** A process that was added to a container. */
 export class Exec {
@@ -23,6 +31,7 @@ export class Exec {
   #io: ProcessIo | undefined;
   #process: Process | undefined;
   #isInputClosed = false;
+  #preparation: Preparation<Launched> | undefined;
 
   constructor(id: string, places: StdioPlaces, spec: ProcessSection, setting: Setting) {
     this.id = id;
@@ -30,6 +39,15 @@ export class Exec {
     this.#spec = { ...spec, terminal: places.terminal };
     this.#setting = setting;
     this.exited = new Promise((resolve) => (this.#settle = resolve));
+  }
+
+  /**
+   * Begins what `start` is to do, as far as nothing of it is in the container: containerd takes a moment from adding a process to starting it.
+   * What fails is tried again then.
+   */
+  prepare(container: Container): void {
+    if (this.#starting !== undefined || this.exit !== undefined) return;
+    this.#preparation = new Preparation((hold) => this.#launch(container, hold));
   }
 
   /** Runs it; once. Errors: those of the library; `RpcError` FAILED_PRECONDITION. */
@@ -60,26 +78,20 @@ export class Exec {
 
   /** Lets go of its connections when all it wrote has gone on, or after a while; one that never ran has ended then. */
   async close(drainMs: number): Promise<void> {
-    if (this.#starting === undefined) this.#end({ status: UNKNOWN_STATUS, atMs: Date.now() });
+    if (this.#starting === undefined) {
+      this.#end({ status: UNKNOWN_STATUS, atMs: Date.now() });
+      await this.#preparation?.giveUp();
+    }
     await this.#io?.drain(drainMs);
     this.#io?.close();
   }
 
   async #start(container: Container): Promise<void> {
-    const { publisher, reaper, namespace } = this.#setting;
+    const { publisher } = this.#setting;
     const containerId = container.id;
     try {
-      const io = await ProcessIo.open(this.places, { id: containerId, namespace, reaper });
-      this.#io = io;
-      if (this.#isInputClosed) io.closeInput();
-      const [process, ended] = await reaper.during(async () => {
-        const started = await container.exec({ process: this.#spec, stdio: io.stdio });
-        const end = started.wait();
-        reaper.claim(started.pid, end);
-        return [started, end] as const;
-      });
+      const { process, ended } = await this.#launchPrepared(container);
       this.#process = process;
-      io.connect(process);
       this.pid = process.pid;
       this.status = 'running';
       publisher.publish('/tasks/exec-started', { containerId, execId: this.id, pid: this.pid });
@@ -89,8 +101,35 @@ export class Exec {
         this.#end(exit);
       });
     } catch (error) {
-      this.#io?.close();
       this.#end({ status: UNKNOWN_STATUS, atMs: Date.now() });
+      throw error;
+    }
+  }
+
+  /** What was prepared, or was not: then that is to be told as things are now. */
+  async #launchPrepared(container: Container): Promise<Launched> {
+    this.#preparation?.go();
+    const launched = await this.#preparation?.result;
+    return launched ?? (await this.#launch(container));
+  }
+
+  async #launch(container: Container, hold?: () => Promise<void>): Promise<Launched> {
+    const { reaper, namespace } = this.#setting;
+    const io = await ProcessIo.open(this.places, { id: container.id, namespace, reaper });
+    this.#io = io;
+    if (this.#isInputClosed) io.closeInput();
+    try {
+      const launched = await reaper.during(async (pause) => {
+        const options = { process: this.#spec, stdio: io.stdio };
+        const process = await container.exec(options, hold && ((pid) => pause(pid, hold())));
+        const ended = process.wait();
+        reaper.claim(process.pid, ended);
+        return { process, ended };
+      });
+      io.connect(launched.process);
+      return launched;
+    } catch (error) {
+      io.close();
       throw error;
     }
   }

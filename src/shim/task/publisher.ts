@@ -1,5 +1,6 @@
 import type { Log } from '../../log.ts';
 import { sleep } from '../../sys/events/poll.ts';
+import { inTurn } from '../../sys/events/turn-queue.ts';
 import { uninterrupted } from '../../sys/events/interruption.ts';
 import { Client } from '../ttrpc/client.ts';
 import { encode } from '../../protobuf/codec.ts';
@@ -18,7 +19,7 @@ export class Publisher {
   readonly #address: string;
   readonly #namespace: string;
   readonly #log: Log;
-  readonly #waiting: Uint8Array[] = [];
+  readonly #waiting: (() => Uint8Array)[] = [];
   #client: Client | undefined;
   #sending: Promise<void> | undefined;
 
@@ -40,8 +41,11 @@ export class Publisher {
   /** Puts an event behind those that wait. */
   publish<Name extends Topic>(topic: Name, event: EventOf<Name>): void {
     const timestamp = timestampOf(Date.now());
-    const envelope = { timestamp, namespace: this.#namespace, topic, event: encodeEvent(topic, event) };
-    if (this.#waiting.push(encode(FORWARD_REQUEST, { envelope })) > WAITING_MAX) {
+    const encoded = (): Uint8Array => {
+      const envelope = { timestamp, namespace: this.#namespace, topic, event: encodeEvent(topic, event) };
+      return encode(FORWARD_REQUEST, { envelope });
+    };
+    if (this.#waiting.push(encoded) > WAITING_MAX) {
       this.#waiting.shift();
       this.#log.error('more events wait for containerd than are kept: the oldest is lost');
     }
@@ -54,8 +58,10 @@ export class Publisher {
   }
 
   async #sendAll(): Promise<void> {
-    for (let payload = this.#waiting[0]; payload !== undefined; payload = this.#waiting[0]) {
-      await this.#send(payload);
+    // Whoever waits for an answer comes first.
+    await new Promise<void>(inTurn);
+    for (let encoded = this.#waiting[0]; encoded !== undefined; encoded = this.#waiting[0]) {
+      await this.#send(encoded());
       this.#waiting.shift();
     }
     this.#sending = undefined;

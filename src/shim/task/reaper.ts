@@ -4,6 +4,9 @@ import { peekEndedChild, reapChild, setChildSubreaper } from '../../sys/process/
 /** How long a process that nobody waits for may lie about. */
 const INTERVAL_MS = 10_000;
 
+/** Waits in the middle of an operation, which has made one child so far that is still to be reaped by it. */
+export type Pause = (pid: number, until: Promise<void>) => Promise<void>;
+
 /**
  * Reaps what the processes of containers leave behind where no init of a pid namespace does, since this process is their next of kin.
  *
@@ -19,14 +22,26 @@ export class Reaper {
     this.#comeAgain();
   }
 
-  /** Runs an operation that may make children. */
-  async during<T>(operation: () => Promise<T>): Promise<T> {
+  /** Runs an operation that may make children; it can pause where there is none whose pid nobody knows. */
+  async during<T>(operation: (pause: Pause) => Promise<T>): Promise<T> {
     this.#operations += 1;
     try {
-      return await operation();
+      return await operation((pid, until) => this.#pause(pid, until));
     } finally {
       this.#operations -= 1;
       this.#reap();
+    }
+  }
+
+  async #pause(pid: number, until: Promise<void>): Promise<void> {
+    this.#claimed.add(pid);
+    this.#operations -= 1;
+    this.#reap();
+    try {
+      await until;
+    } finally {
+      this.#operations += 1;
+      this.#claimed.delete(pid);
     }
   }
 

@@ -1,6 +1,7 @@
 import { TsrunError } from '../../errors.ts';
 import type { Process as ProcessSection, Resources } from '../../spec/generated/config.ts';
 import { parseJson } from '../../spec/parse.ts';
+import { inTurn } from '../../sys/events/turn-queue.ts';
 import type { Caller, Method, Services } from '../ttrpc/server.ts';
 import { decode, encode, type Fields, type Given, type Value } from '../../protobuf/codec.ts';
 import { NEVER, timestampOf } from '../wire/common.ts';
@@ -157,8 +158,14 @@ export class TaskService {
     if (container.execs.has(execId))
       throw new RpcError(CODE.alreadyExists, `there is a process ${JSON.stringify(execId)}`);
     const section = readJson(spec?.value) as ProcessSection;
-    container.execs.set(execId, new Exec(execId, placesOf(request), section, this.#setting));
+    const exec = new Exec(execId, placesOf(request), section, this.#setting);
+    container.execs.set(execId, exec);
     this.#setting.publisher.publish('/tasks/exec-added', { containerId: id, execId });
+    // The answer comes first.
+    if (container.status === 'running')
+      inTurn(() => {
+        exec.prepare(container.container);
+      });
     return {};
   }
 
