@@ -2,12 +2,16 @@ import type { Container } from '../../library/container.ts';
 import type { Process } from '../../library/process.ts';
 import type { ProcessEnd } from '../../library/process-end.ts';
 import type { Process as ProcessSection } from '../../spec/generated/config.ts';
+import { callAfter } from '../../sys/events/poll.ts';
 import { exitOf, UNKNOWN_STATUS, type Exit } from './exit.ts';
 import { ProcessIo, type StdioPlaces } from './io.ts';
 import { Preparation } from './preparation.ts';
 import { CODE, RpcError } from '../wire/rpc.ts';
 import { timestampOf } from '../wire/common.ts';
 import type { Setting } from './setting.ts';
+
+/** For how long what was prepared waits to be started; clients take some milliseconds. */
+const PATIENCE_MS = 10_000;
 
 /** A process that runs. */
 interface Launched {
@@ -32,6 +36,7 @@ export class Exec {
   #process: Process | undefined;
   #isInputClosed = false;
   #preparation: Preparation<Launched> | undefined;
+  #patience: Disposable | undefined;
 
   constructor(id: string, places: StdioPlaces, spec: ProcessSection, setting: Setting) {
     this.id = id;
@@ -43,11 +48,18 @@ export class Exec {
 
   /**
    * Begins what `start` is to do, as far as nothing of it is in the container: containerd takes a moment from adding a process to starting it.
-   * What fails is tried again then.
+   * What fails is tried again then, and what is not started soon is taken back: its client may be gone.
    */
-  prepare(container: Container): void {
+  prepare(container: Container, { patienceMs = PATIENCE_MS }: { readonly patienceMs?: number } = {}): void {
     if (this.#starting !== undefined || this.exit !== undefined) return;
-    this.#preparation = new Preparation((hold) => this.#launch(container, hold));
+    // A logger is a program of somebody else's: it is started with the process.
+    if (this.places.stdout.startsWith('binary:')) return;
+    const preparation = new Preparation((hold) => this.#launch(container, hold));
+    this.#preparation = preparation;
+    this.#patience = callAfter(patienceMs, () => {
+      this.#preparation = undefined;
+      void preparation.giveUp();
+    });
   }
 
   /** Runs it; once. Errors: those of the library; `RpcError` FAILED_PRECONDITION. */
@@ -80,6 +92,7 @@ export class Exec {
   async close(drainMs: number): Promise<void> {
     if (this.#starting === undefined) {
       this.#end({ status: UNKNOWN_STATUS, atMs: Date.now() });
+      this.#patience?.[Symbol.dispose]();
       await this.#preparation?.giveUp();
     }
     await this.#io?.drain(drainMs);
@@ -108,6 +121,7 @@ export class Exec {
 
   /** What was prepared, or was not: then that is to be told as things are now. */
   async #launchPrepared(container: Container): Promise<Launched> {
+    this.#patience?.[Symbol.dispose]();
     this.#preparation?.go();
     const launched = await this.#preparation?.result;
     return launched ?? (await this.#launch(container));
