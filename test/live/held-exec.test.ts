@@ -43,7 +43,12 @@ live('a process that is held before it enters the container', async (t, rig) => 
   });
 });
 
-async function fails(t: Test, container: library.Container, hold: () => Promise<void>, wanted: object): Promise<void> {
+interface Failure {
+  readonly code?: string;
+  readonly message: string | RegExp;
+}
+
+async function fails(t: Test, container: library.Container, hold: () => Promise<void>, wanted: Failure): Promise<void> {
   const descriptors = (): number => readdirSync('/proc/self/fd').length;
   const before = descriptors();
   let held = 0;
