@@ -32,10 +32,13 @@ export class Channel {
   /** Each frame as it comes, until the other side ends or the channel is closed. Whoever reads too slowly slows the other side down. */
   async *frames(): AsyncGenerator<Frame, void, void> {
     const reader = new FrameReader();
+    let mayHaveMore = true;
     try {
       while (!this.#isClosed) {
-        const count = this.#socket.read(CHUNK);
+        const count: number | undefined = mayHaveMore ? this.#socket.read(CHUNK) : undefined;
         if (count === 0) return;
+        // Whatever fills no chunk was all there was.
+        mayHaveMore = count === undefined || count === CHUNK.length;
         if (count === undefined) {
           await waitAny([{ fd: this.number, events: POLLIN }], -1, { signal: this.#closing.signal });
           continue;
