@@ -113,6 +113,7 @@ const KEPT: Readonly<Record<string, string>> = {
   'process/turns.ts underWay': 'everyone in a process shares its event loop',
   'process/turns.ts talks': 'the same',
   'process/spawned.ts images': 'the same options give the same bytes, whoever asks',
+  'protobuf/codec.ts layouts': 'a table says the same for as long as it is there, whoever reads by it',
   'sys/events/turn-queue.ts waiting': 'the same',
 };
 
