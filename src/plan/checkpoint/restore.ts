@@ -23,7 +23,7 @@ export interface RestoreFacts {
   /** Source of a bind mount as the config has it -> absolute path on the host. */
   readonly sources: Readonly<Record<string, string>>;
   /** The container's new cgroups. */
-  readonly cgroups: readonly { readonly mountPoint: string; readonly hostPath: string }[];
+  readonly cgroups: readonly { readonly kind: 'v1' | 'v2'; readonly mountPoint: string; readonly hostPath: string }[];
   readonly cgroupMode: 'v1' | 'v2' | 'hybrid' | 'none';
   /** What stands for descriptors 0, 1 and 2 of the program as they were when it was saved: see `STANDARD_KEY`. */
   readonly descriptors: readonly string[];
@@ -88,13 +88,14 @@ function externalMounts(config: Config, facts: RestoreFacts): ExternalMount[] {
   ];
 }
 
+/** The container's own cgroups; of cgroup2 the host's whole mount, as it was when the container was made. */
 function boundCgroups(config: Config, { places, cgroups, cgroupMode }: RestoreFacts): ExternalMount[] {
   if (!bindsCgroups(config)) return [];
   return cgroupDestinations(config).flatMap((destination) => {
     const place = places[destination] ?? destination;
-    return cgroups.map(({ mountPoint, hostPath }) => {
+    return cgroups.map(({ kind, mountPoint, hostPath }) => {
       const name = mountPoint.slice(mountPoint.lastIndexOf('/') + 1);
-      return { key: cgroupMode === 'v2' ? place : `${place}/${name}`, val: hostPath };
+      return { key: cgroupMode === 'v2' ? place : `${place}/${name}`, val: kind === 'v2' ? mountPoint : hostPath };
     });
   });
 }

@@ -58,8 +58,8 @@ const restoreFacts: RestoreFacts = {
   places: { '/link': '/real', '/etc/hosts': '/etc/hosts', '/dev/fuse': '/dev/fuse' },
   sources: { data: '/bundle/data', '/dev/fuse': '/host/dev/fuse' },
   cgroups: [
-    { mountPoint: '/sys/fs/cgroup/pids', hostPath: '/sys/fs/cgroup/pids/c' },
-    { mountPoint: '/sys/fs/cgroup/unified', hostPath: '/sys/fs/cgroup/unified/c' },
+    { kind: 'v1', mountPoint: '/sys/fs/cgroup/pids', hostPath: '/sys/fs/cgroup/pids/c' },
+    { kind: 'v2', mountPoint: '/sys/fs/cgroup/unified', hostPath: '/sys/fs/cgroup/unified/c' },
   ],
   cgroupMode: 'hybrid',
   descriptors: ['file[2c:8f1]', '/dev/pts/0', 'pipe:[2]'],
@@ -129,6 +129,11 @@ t.test('cgroups are external unless the container has a cgroup namespace', (t) =
   t.strictSame(keys(restore({}, { config: own }).options.extMnt), []);
   const unified = { ...restoreFacts, cgroupMode: 'v2' as const, cgroups: restoreFacts.cgroups.slice(1) };
   t.strictSame(keys(restore({}, { facts: unified }).options.extMnt), ['/sys/fs/cgroup']);
+  // Without a cgroup namespace /proc/self/cgroup names paths from the root of the host's hierarchy.
+  const sources = restore({})
+    .options.extMnt.filter(({ key }) => key.includes('cgroup'))
+    .map(({ val }) => val);
+  t.strictSame(sources, ['/sys/fs/cgroup/pids/c', '/sys/fs/cgroup/unified'], 'its own of v1, and the whole of cgroup2');
   t.end();
 });
 
