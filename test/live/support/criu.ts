@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Test } from 'tap';
 import { waitReadable } from '../../../src/sys/events/poll.ts';
@@ -64,9 +64,24 @@ export function lacksFeature(name: string): string | false {
 /** The program. */
 export const criuFile = typeof found === 'string' ? '' : `${found.directory}/criu`;
 
+/**
+ * Programs that CRIU finds in place of the machine's. criu 3.17 locks a network by `iptables-restore`; that of nftables, which is Debian's
+ * default, refuses what it unlocks it by, so that a namespace that is joined would stay locked, with every runtime.
+ */
+function stageTools(version: string): string[] {
+  if (!version.startsWith('3.') || !existsSync('/usr/sbin/iptables-legacy-restore')) return [];
+  const directory = mkdtempSync(path.join(tmpdir(), 'tsrun-criu-'));
+  process.on('exit', () => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+  for (const name of ['iptables', 'ip6tables'])
+    symlinkSync(`/usr/sbin/${name}-legacy-restore`, `${directory}/${name}-restore`);
+  return [directory];
+}
+
 /** With CRIU in it. */
 export const criuEnvironment = {
-  PATH: typeof found === 'string' ? USUAL_PATH : `${found.directory}:${USUAL_PATH}`,
+  PATH: typeof found === 'string' ? USUAL_PATH : [...stageTools(found.version), found.directory, USUAL_PATH].join(':'),
 };
 
 /** A shell in front of a command that starts a container: CRIU saves none whose standard descriptors are files of the host. */
@@ -127,7 +142,10 @@ export class Saver {
     const image = this.image();
     // runc makes one that root of a user namespace, who restores itself, cannot read.
     if (isPeer) mkdirSync(image);
-    expectSuccess(t, await this.checkpoint(id, image, ...both, ...checkpoint), 'checkpoint');
+    const saved = await this.checkpoint(id, image, ...both, ...checkpoint);
+    if (saved.code !== 0)
+      t.comment(readEnd(path.join(...(isPeer ? [this.#rig.root, id, 'criu.work'] : [image]), 'dump.log')));
+    expectSuccess(t, saved, 'checkpoint');
     expectSuccess(t, await this.restore({ id, bundle, image }, ...both), 'restore');
     return image;
   }
@@ -159,6 +177,11 @@ export class Saver {
     t.ok(first >= from, `it goes on from where it was: ${first} after ${from}`);
     await waitFor(async () => (await this.count(t, id, file)) > first);
   }
+}
+
+/** Why what prints nothing has failed: the end of its log. */
+export function readEnd(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8').slice(-3000) : `no ${file}`;
 }
 
 /** 0 where there is nothing yet. */
