@@ -44,7 +44,8 @@ live('options of checkpoint and restore', async (t, rig) => {
     await rig.delete(t, id);
   });
 
-  await t.test('--ext-unix-sk: a socket whose other end is outside', async (t) => {
+  const harmless = { skip: harmOfPeer() };
+  await t.test('--ext-unix-sk: a socket whose other end is outside', harmless, async (t) => {
     const outside = rig.fresh('outside');
     mkdirSync(outside);
     const log = `${outside}/log`;
@@ -213,6 +214,12 @@ live('options of checkpoint and restore', async (t, rig) => {
     },
   );
 });
+
+/** Why another runtime is not to restore what binds /sys of the host; false where it may, and for tsrun. */
+function harmOfPeer(): string | false {
+  const isShared = /^(?:\S+ ){4}\/sys .* shared:/m.test(readFileSync('/proc/self/mountinfo', 'utf8'));
+  return isPeer && isShared && 'the restore of runc 1.1 unmounts the cgroups of a host whose mounts are shared';
+}
 
 /** Why another runtime is not asked for something: its help does not name it; false where it does, and for tsrun. */
 function peerLacks(word: string): string | false {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import type { Test } from 'tap';
 import { waitReadable } from '../../../src/sys/events/poll.ts';
@@ -64,25 +64,19 @@ export function lacksFeature(name: string): string | false {
 /** The program. */
 export const criuFile = typeof found === 'string' ? '' : `${found.directory}/criu`;
 
-/**
- * Programs that CRIU finds in place of the machine's. criu 3.17 locks a network by `iptables-restore`; that of nftables, which is Debian's
- * default, refuses what it unlocks it by, so that a namespace that is joined would stay locked, with every runtime.
- */
-function stageTools(version: string): string[] {
-  if (!version.startsWith('3.') || !existsSync('/usr/sbin/iptables-legacy-restore')) return [];
-  const directory = mkdtempSync(path.join(tmpdir(), 'tsrun-criu-'));
-  process.on('exit', () => {
-    rmSync(directory, { recursive: true, force: true });
-  });
-  for (const name of ['iptables', 'ip6tables'])
-    symlinkSync(`/usr/sbin/${name}-legacy-restore`, `${directory}/${name}-restore`);
-  return [directory];
-}
-
 /** With CRIU in it. */
 export const criuEnvironment = {
-  PATH: typeof found === 'string' ? USUAL_PATH : [...stageTools(found.version), found.directory, USUAL_PATH].join(':'),
+  PATH: typeof found === 'string' ? USUAL_PATH : `${found.directory}:${USUAL_PATH}`,
 };
+
+/**
+ * Lets traffic through a network namespace again. criu 3.17 locks one that is joined when it saves and again when it restores, and then
+ * removes one of both, with every runtime.
+ */
+export function unlockNetwork(file: string): void {
+  if (!criuVersion.startsWith('3.')) return;
+  spawnSync('nsenter', [`--net=${file}`, 'iptables-restore'], { input: '*filter\nCOMMIT\n' });
+}
 
 /** A shell in front of a command that starts a container: CRIU saves none whose standard descriptors are files of the host. */
 export const QUIET = ['sh', '-c', 'exec "$@" </dev/null >/dev/null 2>&1', 'sh'];
