@@ -13,6 +13,8 @@ export class KnownConfigs {
   /** As `loadConfig`. Nobody changes what is answered. Errors: those of `loadConfig`. */
   readonly load = (text: string): LoadedConfig => {
     const loaded = this.#known.get(text) ?? loadConfig(text);
+    // It would take the place of all others.
+    if (text.length > LENGTH_MAX / 2) return loaded;
     this.#forget(text);
     this.#known.set(text, loaded);
     this.#length += text.length;

@@ -5,7 +5,7 @@
  * command as its caller sees it, start of the process included; the CPU time beside it is the second opinion on a machine that
  * others use as well: that of the command, of what it started and waited for, and of the planner. `npm run bench -- --rounds 3` is for a
  * first look, and `--only TEXT` for the rows alone that have the text in their names, of which no file is written; with `--engines` it
- * measures commands of engines in place of all this (run-engines.mjs). The planner is that of the executable; `--planner node` has one on Node.
+ * measures commands of engines in place of all this (run-engines.mjs). The planner is one on Node; `--planner executable` has that of the executable.
  *
  * All of it happens in a mount namespace of its own. There the cgroup2 hierarchy of a hybrid layout is taken away, because crun
  * refuses such a layout; it is the same for all of them. A planner runs there for one of them.
@@ -38,7 +38,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '20' },
     engines: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
-    planner: { type: 'string', default: 'executable' },
+    planner: { type: 'string', default: 'node' },
   },
 });
 const ROUNDS = Number(options.rounds);
@@ -75,7 +75,7 @@ async function main() {
     const library = measureLibrary(first.bundle('true'));
     const report = describe({ rigs, results, library, memory, hidesUnified, engine: options.planner });
     console.log(report);
-    if (options.only === '' && options.planner === 'executable') {
+    if (options.only === '' && options.planner === 'node') {
       fs.writeFileSync(RESULTS, report);
       writeChart();
     }

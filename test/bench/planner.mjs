@@ -10,7 +10,7 @@ const SOCKET = `${DIRECTORY}/socket`;
 const ASIDE = `${DIRECTORY}/aside`;
 const PATIENCE_MS = 10_000;
 /**
- * Engine -> how it is started. That of the executable is what the unit file of the packages starts.
+ * Engine -> how it is started. The unit file of the packages starts that of the executable.
  * @type {Readonly<Record<string, readonly string[]>>}
  */
 const PLANNERS = {
@@ -23,7 +23,7 @@ export const ENGINES = Object.keys(PLANNERS);
  * A planner which listens in a file system that nobody else sees. Returns its pid, and what ends it.
  * @param {string} [engine] one of `ENGINES`
  */
-export async function startPlanner(engine = 'executable') {
+export async function startPlanner(engine = 'node') {
   fs.mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
   const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'mode=700', 'tsrun-planner', DIRECTORY], { stdio: 'inherit' });
   if (mount.status !== 0) throw new Error(`mount on ${DIRECTORY}: exit code ${mount.status}`);
