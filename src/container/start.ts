@@ -23,7 +23,6 @@ import type { Runtime } from './caller/caller.ts';
 import type { StartOptions } from './store/options.ts';
 import { runPoststart, runStartContainer } from './hooks/start.ts';
 import { becomeProgram, compileSeccomp, planToRun, stateOf } from './build/become-program.ts';
-import { sayUnfit } from './build/say-unfit.ts';
 import { readSavedConfig } from './store/saved-config.ts';
 import { StateDirectory } from './store/directory.ts';
 import type { ContainerRecord } from './store/record.ts';
@@ -141,8 +140,10 @@ async function tellByCaller(
   const init = { directory: handle.number, socketName: INIT_SOCKET, token: record.startToken };
   const told = await caller.tellInit(init, packet.bytes);
   const unfit = answerOfTold(program, packet, told);
+  if (unfit === undefined) return true;
+  const { sayUnfit } = await import('./build/say-unfit.ts');
   const options = { syncFd, executable: record.executable ?? '', seccomp };
-  if (unfit !== undefined) await sayUnfit(new ToldInit(told, { arch: readArch(), syncFd }), unfit, options);
+  await sayUnfit(new ToldInit(told, { arch: readArch(), syncFd }), unfit, options);
   return true;
 }
 
@@ -156,6 +157,7 @@ async function explainEnd(runtime: Runtime, directory: StateDirectory, answer: n
   using conversation = new Conversation(connection, { arch: readArch(), syncFd: descriptors.sync });
   const unfit = conversation.explainEnd(planToRun(descriptors, programOf(record, config), seccomp));
   const { executable = '' } = record;
+  const { sayUnfit } = await import('./build/say-unfit.ts');
   await sayUnfit(conversation, unfit, { syncFd: descriptors.sync, executable, seccomp });
 }
 

@@ -14,6 +14,11 @@ export function placeInRootfs(rootfs: string, rootfsPath: string): string {
   return follow([rootfs], rootfsPath).place;
 }
 
+/** Whether a place, as `placeInRootfs` tells it, is that of a directory or in it. */
+export function isAtOrBelow(place: string, directory: string): boolean {
+  return place === directory || place.startsWith(directory === '/' ? '/' : `${directory}/`);
+}
+
 /**
  * Where a path inside a rootfs leads when it goes through a symlink to something that is not there; undefined for every other path.
  *

@@ -14,7 +14,6 @@ import { hasErrno } from '../../sys/errno.ts';
 import type { OwnedFd } from '../../sys/fd.ts';
 import { pidfdGetfd, pidfdOpen } from '../../sys/process/pidfd.ts';
 import { waitReadable } from '../../sys/events/poll.ts';
-import { sayUnfit } from './say-unfit.ts';
 import { hookState } from '../hooks/state.ts';
 import type { Runtime } from '../caller/caller.ts';
 import type { ContainerRecord } from '../store/record.ts';
@@ -125,6 +124,8 @@ export async function becomeProgram(
   }
   const { executable } = program;
   if (unfit !== undefined) {
+    // Nothing that has gone well needs it.
+    const { sayUnfit } = await import('./say-unfit.ts');
     await sayUnfit(conversation, unfit, { syncFd: descriptors.sync, executable, seccomp });
     return;
   }

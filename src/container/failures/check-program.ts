@@ -2,7 +2,7 @@ import { fstatSync, readdirSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { TsrunError, type Issue } from '../../errors.ts';
 import { readArch } from '../../host/facts.ts';
-import { placeInRootfs } from '../../host/links-in-rootfs.ts';
+import { isAtOrBelow, placeInRootfs } from '../../host/links-in-rootfs.ts';
 import { LOOK_BYTES } from '../../plan/base/exchanges.ts';
 import { candidates, searchPathOf } from '../../plan/process/executable.ts';
 import { explainUnfit, type Look } from '../../plan/process/explain-unfit.ts';
@@ -60,10 +60,6 @@ export async function checkProgram({ config, facts, overlay }: BundleToCheck): P
   if (unfit.isForeign === true && hasEmulators())
     return find('warning', `${unfit.why}, unless binfmt_misc has it emulated`);
   return find('error', unfit.why);
-}
-
-function isAtOrBelow(place: string, directory: string): boolean {
-  return place === directory || place.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 
 type Found = { readonly executable: string } | { readonly none: string } | { readonly unfit: string } | 'unknown';

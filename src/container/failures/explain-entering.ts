@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { TsrunError } from '../../errors.ts';
-import { placeInRootfs } from '../../host/links-in-rootfs.ts';
+import { isAtOrBelow, placeInRootfs } from '../../host/links-in-rootfs.ts';
 import type { Config, IdMapping, Process } from '../../spec/generated/config.ts';
 import { remedies } from '../../util/remedies.ts';
 
@@ -50,10 +50,6 @@ function explainCwd(failure: TsrunError, entering: Entering): TsrunError {
   const { uid = 0, gid = 0, additionalGids = [] } = process.user ?? {};
   const user = failure.code === 'program' ? usersOf(entering, uid, [gid, ...additionalGids]) : rootOf(entering);
   return nameClosed(failure, waysTo(path.join(rootfs, place)), user, rootfs);
-}
-
-function isAtOrBelow(place: string, directory: string): boolean {
-  return place === directory || place.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 
 function rootOf(entering: Entering): User {
